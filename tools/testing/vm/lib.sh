@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts of the emulated host share: the cache, messages, and a
+# private Debian package root that needs neither root nor the machine's suite.
+
+set -euo pipefail
+export LC_ALL=C
+
+VM_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts that source this
+TOP_DIR=$(cd -- "$VM_DIR/../../.." && pwd)
+CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/smmuv3-accel
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# Run a long command with its output in a log; on a terminal show that it lives.
+# $1: log, rest: command. The tail of the log is shown where it fails.
+logged() {
+	local log=$1 pid rc=0 start=$SECONDS
+	shift
+	mkdir -p "$(dirname "$log")"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		if (((SECONDS - start) % 30 == 29)); then
+			printf '    %4d s: %.100s\n' $((SECONDS - start)) \
+				"$(tail -n 1 "$log" | tr -cd '[:print:]')" >&2
+		fi
+	done
+	wait "$pid" || rc=$?
+	if ((rc)); then
+		tail -n 25 "$log" | sed 's/^/    | /' >&2
+		printf '%s: %s failed with status %d; the whole log is %s\n' \
+			"${0##*/}" "$1" "$rc" "$log" >&2
+	fi
+	return "$rc"
+}
+
+# One writer of the cache at a time; a second one waits and then finds it done.
+cache_lock() {
+	mkdir -p "$CACHE" || die "cannot create the cache $CACHE"
+	[ -z "${CACHE_LOCKED:-}" ] || return 0
+	exec {CACHE_LOCKED}>"$CACHE/lock"
+	if ! flock -n "$CACHE_LOCKED"; then
+		say "waiting for another set-up that uses $CACHE"
+		flock "$CACHE_LOCKED"
+	fi
+}
+
+# $1: MiB that the next step wants free below the cache.
+need_space() {
+	local free
+	free=$(df -Pm "$CACHE" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "needs $1 MiB free in $CACHE, there are $free; set XDG_CACHE_HOME to a larger disk"
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "neither root nor sudo: cannot run '$*'; run it by hand, then start again"
+	fi
+}
+
+# Install what is missing of the packages named, by the machine's own APT.
+host_packages() {
+	local p missing=()
+	for p; do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
+			grep -q 'ok installed' || missing+=("$p")
+	done
+	((${#missing[@]})) || return 0
+	[ "$(dpkg --print-architecture)" = amd64 ] ||
+		die "the emulated host is made for amd64 machines, this is $(uname -m)"
+	say "installing ${missing[*]}"
+	if ! logged "$CACHE/log/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -y --no-install-recommends install "${missing[@]}"; then
+		say "refreshing the package lists and trying again"
+		logged "$CACHE/log/apt-update.log" as_root apt-get update ||
+			die "apt-get update failed: is there a network?"
+		logged "$CACHE/log/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get -y --no-install-recommends install "${missing[@]}" ||
+			die "cannot install ${missing[*]}"
+	fi
+}
+
+# The Debian mirror in the machine's own configuration, whatever its suite.
+debian_mirror() {
+	local uri
+	# The label is known only where the lists were fetched; else go by the path.
+	# shellcheck disable=SC2016 # $() is APT's
+	uri=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+		awk -F'|' '$1 == "Debian" || ($1 == "" && $2 ~ /\/debian\/?$/) { print $2; exit }')
+	[ -n "$uri" ] || die "no Debian mirror in this machine's APT configuration"
+	printf '%s\n' "$uri"
+}
+
+# A package root of our own. $1: its name, $2: architecture, $3...: suites.
+# Sets APT_CONFIG for the apt commands that follow in the same (sub)shell.
+private_apt() {
+	local dir=$CACHE/apt/$1 arch=$2 suite mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	shift 2
+	[ -r "$keyring" ] || die "$keyring is missing: install debian-archive-keyring"
+	mirror=$(debian_mirror)
+	mkdir -p "$dir"/{state/lists/partial,cache/archives/partial}
+	: >"$dir/status"
+	: >"$dir/sources.list"
+	for suite; do
+		printf 'deb [arch=%s signed-by=%s] %s %s main\n' "$arch" "$keyring" "$mirror" "$suite" \
+			>>"$dir/sources.list"
+	done
+	cat >"$dir/apt.conf" <<-CONF
+		Dir::State "$dir/state";
+		Dir::State::status "$dir/status";
+		Dir::Cache "$dir/cache";
+		Dir::Etc::sourcelist "$dir/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferencesparts "/dev/null";
+		APT::Architecture "$arch";
+		APT::Architectures { "$arch"; };
+		APT::Install-Recommends "0";
+		APT::Default-Release "";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+	CONF
+	[ "$(id -u)" != 0 ] || echo 'APT::Sandbox::User "root";' >>"$dir/apt.conf"
+	export APT_CONFIG=$dir/apt.conf
+	logged "$CACHE/log/apt-$arch-$1.log" apt-get update ||
+		die "cannot read the lists of $*: is there a network?"
+	# apt-get update only warns where a suite could not be reached.
+	for suite; do
+		compgen -G "$dir/state/lists/*_dists_${suite}_*Packages*" >/dev/null ||
+			die "no package list of $suite could be fetched: is there a network?"
+	done
+}
+
+# Download packages by the private APT and unpack them. $1: root to fill,
+# $2: suite to prefer, rest: packages.
+private_unpack() {
+	local root=$1 suite=$2 archives deb
+	shift 2
+	archives=$(dirname "$APT_CONFIG")/cache/archives
+	logged "$CACHE/log/download-$1.log" apt-get -y --download-only -t "$suite" install "$@" ||
+		die "cannot fetch $*: is there a network?"
+	mkdir -p "$root"
+	for deb in "$archives"/*.deb; do
+		dpkg-deb -x "$deb" "$root" || die "$deb is damaged; remove it and start again"
+	done
+	rm -f "$archives"/*.deb
+}
+
+# QEMU from a private root. $1: the root, rest: its arguments.
+qemu_from() {
+	local root=$1 lib=$1/usr/lib/x86_64-linux-gnu
+	shift
+	QEMU_MODULE_DIR=$lib/qemu "$lib/ld-linux-x86-64.so.2" --library-path "$lib" \
+		"$root/usr/bin/qemu-system-aarch64" -L "$root/usr/share/qemu" "$@"
+}
+
+# Publish a finished folder: only what is complete ever has the final name.
+publish() {
+	rm -rf "${2:?}"
+	mv "$1" "$2"
+}

@@ -1,0 +1,248 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boot the emulated host, run a command in it as root, exit with its status.
+
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+	cat <<-'USAGE'
+	usage: run.sh [options] -- COMMAND [ARGUMENT...]
+
+	Boots an emulated arm64 host with a nesting SMMUv3, loads smmuv3-accel.ko,
+	binds the test, edu and NVMe devices to vfio-pci and runs COMMAND there.
+	Its output and exit status are COMMAND's; 124: time-out, 125: the emulated
+	host could not be set up or died.
+
+	  --smmus N      physical SMMUs, devices are dealt out in turn (1)
+	  --testdev N    iommu-testdev devices (0)
+	  --edu N        edu devices (0)
+	  --grouped      two edu devices more, which share an IOMMU group
+	  --nvme FILE    an NVMe disk with FILE as its image; may be repeated
+	  --smp N        CPUs (2)
+	  --mem SIZE     memory, as QEMU's -m (2G)
+	  --debug        the debug kernel (KASAN, lockdep, fault injection)
+	  --no-canwbs    a host that does not offer nesting
+	  --no-module    do not load the module
+	  --share DIR    DIR appears as /mnt/share, the working directory
+	  --timeout S    end the emulated host after S seconds (600)
+	USAGE
+}
+
+number() { [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number, not '$2'"; }
+
+smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0
+share='' timeout=600 nvmes=()
+while (($#)); do
+	case $1 in
+	--smmus | --testdev | --edu | --smp | --timeout)
+		(($# > 1)) || die "$1 wants a value"
+		number "$1" "$2"
+		case $1 in
+		--smmus) smmus=$2 ;;
+		--testdev) testdevs=$2 ;;
+		--edu) edus=$2 ;;
+		--smp) smp=$2 ;;
+		--timeout) timeout=$2 ;;
+		esac
+		shift
+		;;
+	--nvme | --mem | --share)
+		(($# > 1)) || die "$1 wants a value"
+		case $1 in
+		--nvme) nvmes+=("$2") ;;
+		--mem) mem=$2 ;;
+		--share) share=$2 ;;
+		esac
+		shift
+		;;
+	--grouped) grouped=1 ;;
+	--debug) flavour=debug ;;
+	--no-canwbs) canwbs=0 ;;
+	--no-module) module=0 ;;
+	--help | -h) usage; exit 0 ;;
+	--) shift; break ;;
+	*) usage >&2; die "unknown option '$1'" ;;
+	esac
+	shift
+done
+(($#)) || { usage >&2; die "no COMMAND"; }
+((smmus >= 1 && smmus <= 4)) || die "--smmus: 1 to 4"
+((testdevs + edus + ${#nvmes[@]} <= 28 * smmus)) || die "no more than $((28 * smmus)) devices on $smmus SMMUs"
+[ -z "$share" ] || [ -d "$share" ] || die "--share: no folder '$share'"
+for nvme in ${nvmes[@]+"${nvmes[@]}"}; do
+	[ -r "$nvme" ] && [ -w "$nvme" ] || die "--nvme: cannot read and write '$nvme'"
+done
+
+if [ "$flavour" = debug ]; then
+	"$VM_DIR/setup.sh" toolchain qemu busybox kernel-debug || exit 125
+else
+	"$VM_DIR/setup.sh" || exit 125
+fi
+make -s -C "$TOP_DIR" "vm-$flavour" >&2 || { echo "run.sh: the module or its tests did not build" >&2; exit 125; }
+
+run=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-vm.XXXXXX")
+qemu_pid=''
+cleanup() {
+	[ -z "$qemu_pid" ] || kill "$qemu_pid" 2>/dev/null || true
+	rm -rf "$run"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+mkdir -p "$CACHE/log"
+console=$CACHE/log/console.$$.log
+
+# Where device number $1 of its kind goes: sets "bus". The first SMMU's devices
+# are on the root bus; a pxb-pcie takes root ports alone, one for each device.
+ports=0
+next_bus() {
+	local smmu=$(($1 % smmus))
+	if ((smmu == 0)); then
+		bus=pcie.0
+		return
+	fi
+	bus=port$ports
+	qemu+=(-device "pcie-root-port,id=$bus,bus=pcie.$smmu,chassis=$((++ports))")
+}
+
+qemu=(-M "virt,gic-version=3,virtualization=on" -cpu "max,pauth-impdef=on"
+	-smp "$smp" -m "$mem" -nodefaults -no-reboot -display none -monitor none
+	-bios "$CACHE/qemu/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+	-kernel "$CACHE/kernel-$flavour/arch/arm64/boot/Image"
+	-device "arm-smmuv3,primary-bus=pcie.0,id=smmu0,stage=nested")
+for ((i = 1; i < smmus; i++)); do
+	qemu+=(-device "pxb-pcie,id=pcie.$i,bus_nr=$((i * 32)),bus=pcie.0,addr=$(printf %x $((31 - i)))"
+		-device "arm-smmuv3,primary-bus=pcie.$i,id=smmu$i,stage=nested")
+done
+
+devices=()
+for ((i = 0; i < testdevs; i++)); do
+	next_bus "$i"
+	devices+=(-device "iommu-testdev,bus=$bus")
+done
+for ((i = 0; i < edus; i++)); do
+	next_bus "$i"
+	# The default of 28 address bits is too narrow for most guest addresses.
+	devices+=(-device "edu,dma_mask=0xffffffffffff,bus=$bus")
+done
+for i in ${nvmes[@]+"${!nvmes[@]}"}; do
+	next_bus "$i"
+	devices+=(-drive "file=${nvmes[i]//,/,,},if=none,id=disk$i,format=raw"
+		-device "nvme,drive=disk$i,serial=smmuv3-accel-$i,bus=$bus")
+done
+if ((grouped)); then
+	devices+=(-device "edu,bus=pcie.0,addr=1c.0,multifunction=on" -device "edu,bus=pcie.0,addr=1c.1")
+fi
+
+# Boot with what has been set up in "qemu" plus $@, until power-off or time-out.
+boot() {
+	local rc=0
+	qemu_from "$CACHE/qemu" "${qemu[@]}" -serial "file:$console" "$@" </dev/null 2>"$run/qemu.err" &
+	qemu_pid=$!
+	(
+		sleep "$timeout" &
+		trap 'kill $!' TERM
+		wait $! && : >"$run/timeout" && kill "$qemu_pid"
+	) &
+	local watchdog=$!
+	wait "$qemu_pid" || rc=$?
+	qemu_pid=''
+	kill "$watchdog" 2>/dev/null || true
+	wait "$watchdog" 2>/dev/null || true
+	return "$rc"
+}
+
+share_dir() { # $1: tag, $2: folder, $3: more
+	qemu+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,${3:-multidevs=remap}"
+		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1,bus=pcie.0")
+}
+
+# A failure of the emulated host itself, not of COMMAND. $1: status, $2: why.
+host_failed() {
+	{
+		echo "run.sh: $2"
+		sed 's/^/    qemu: /' "$run/qemu.err" 2>/dev/null | head -n 10
+		tail -n 25 "$console" 2>/dev/null | tr -d '\r' | sed 's/^/    | /'
+		echo "run.sh: the console is in $console"
+	} >&2
+	exit "$1"
+}
+
+initramfs() {
+	local root=$run/root
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,mnt/share,opt,root,etc}
+	cp "$CACHE/busybox/bin/busybox" "$root/bin/"
+	cp "$VM_DIR/init" "$root/init"
+	chmod 755 "$root/init" "$root/bin/busybox"
+	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1)
+}
+
+# The IORT override depends on the topology, that is on SMMUs and bridges, but
+# not on endpoints: read the table on a first boot.
+iort=$CACHE/iort/$(cat "$CACHE/qemu/version")-$smmus-$ports.aml
+if ((canwbs)) && [ ! -s "$iort" ]; then
+	say "reading the IORT of $smmus SMMU(s) from a first boot"
+	mkdir -p "$run/vm" "$CACHE/iort"
+	echo iort >"$run/vm/mode"
+	initramfs >"$run/initrd"
+	saved=("${qemu[@]}")
+	share_dir vm "$run/vm"
+	boot -initrd "$run/initrd" -append "console=ttyAMA0 panic=-1" || true
+	[ -s "$run/vm/IORT" ] || host_failed 125 "the first boot did not deliver the IORT"
+	python3 "$VM_DIR/iort.py" "$run/vm/IORT" "$iort.$$" || exit 125
+	mv "$iort.$$" "$iort"
+	rm -rf "$run/vm" "$run/root"
+	qemu=("${saved[@]}")
+fi
+
+qemu+=("${devices[@]}")
+mkdir "$run/vm"
+echo run >"$run/vm/mode"
+echo "$module" >"$run/vm/module"
+for arg; do
+	printf "'%s' " "${arg//\'/\'\\\'\'}"
+done >"$run/vm/command"
+share_dir vm "$run/vm"
+share_dir opt "$TOP_DIR/build/vm/$flavour" "multidevs=remap,readonly=on"
+[ -z "$share" ] || share_dir share "$share"
+
+if ((canwbs)); then
+	mkdir -p "$run/acpi/kernel/firmware/acpi"
+	cp "$iort" "$run/acpi/kernel/firmware/acpi/iort.aml"
+	(cd "$run/acpi" && find kernel | cpio -o -H newc -R 0:0 --quiet) >"$run/initrd"
+else
+	: >"$run/initrd"
+fi
+initramfs >>"$run/initrd"
+
+# COMMAND's output comes by two ports of its own, apart from the console.
+exec {out}> >(exec cat)
+out_pid=$!
+exec {err}> >(exec cat >&2)
+err_pid=$!
+boot -initrd "$run/initrd" \
+	-append "console=ttyAMA0 panic=-1 panic_on_warn=1 oops=panic loglevel=6" \
+	-device virtio-serial-pci,bus=pcie.0 \
+	-add-fd "fd=$out,set=1" -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=out \
+	-add-fd "fd=$err,set=2" -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=err \
+	&& qemu_rc=0 || qemu_rc=$?
+exec {out}>&- {err}>&-
+wait "$out_pid" "$err_pid" || true
+
+if [ -e "$run/timeout" ]; then
+	host_failed 124 "ended after $timeout seconds (--timeout)"
+fi
+if [ ! -s "$run/vm/status" ]; then
+	why="the emulated host died before COMMAND ended"
+	[ ! -s "$run/vm/failure" ] || why="in the emulated host: $(cat "$run/vm/failure")"
+	((qemu_rc == 0)) || why="$why; QEMU's status is $qemu_rc"
+	host_failed 125 "$why"
+fi
+status=$(cat "$run/vm/status")
+if ((status == 0)); then
+	rm -f "$console"
+else
+	echo "run.sh: COMMAND's status is $status; the console is in $console" >&2
+fi
+exit "$status"

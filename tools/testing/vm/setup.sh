@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fetch and build what the emulated host consists of, once, into the cache:
+#
+#   setup.sh [toolchain] [checkers] [qemu] [busybox] [kernel] [kernel-debug]
+#
+# Without arguments: what "run.sh" needs. Each part says nothing and takes no
+# time when it is there. To start anew, or to move on to newer versions of
+# Debian's packages, remove the cache.
+
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+setup_toolchain() {
+	host_packages make gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+		flex bison bc libssl-dev libelf-dev cpio gzip xz-utils rsync kmod perl python3
+}
+
+setup_checkers() {
+	host_packages g++ shellcheck coccinelle ocaml-nox ocaml-findlib codespell
+	setup_sparse
+}
+
+# The kernel wants a sparse newer than stable's; sid's runs from a root of its
+# own, through that root's loader.
+setup_sparse() {
+	[ ! -x "$CACHE/sparse/sparse" ] || return 0
+	say "fetching sparse"
+	(
+		private_apt sparse amd64 sid
+		rm -rf "$CACHE/sparse.tmp"
+		private_unpack "$CACHE/sparse.tmp/root" sid sparse
+	)
+	cat >"$CACHE/sparse.tmp/sparse" <<-'WRAPPER'
+		#!/bin/sh
+		lib=${0%/*}/root/usr/lib/x86_64-linux-gnu
+		exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "${0%/*}/root/usr/bin/sparse" "$@"
+	WRAPPER
+	chmod +x "$CACHE/sparse.tmp/sparse"
+	"$CACHE/sparse.tmp/sparse" --version >/dev/null || die "the sparse that was fetched does not run"
+	publish "$CACHE/sparse.tmp" "$CACHE/sparse"
+}
+
+setup_qemu() {
+	[ ! -r "$CACHE/qemu/version" ] || return 0
+	say "fetching QEMU (about 45 MB)"
+	need_space 1000
+	(
+		private_apt qemu amd64 trixie trixie-backports
+		rm -rf "$CACHE/qemu.tmp"
+		private_unpack "$CACHE/qemu.tmp" trixie-backports qemu-system-arm qemu-efi-aarch64
+	)
+	rm -rf "$CACHE/qemu.tmp/usr/share/AAVMF"
+	qemu_from "$CACHE/qemu.tmp" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p' \
+		>"$CACHE/qemu.tmp/version"
+	grep -q '^1[1-9]\.\|^[2-9][0-9]\.' "$CACHE/qemu.tmp/version" ||
+		die "QEMU 11.1 or newer is needed, the mirror has '$(cat "$CACHE/qemu.tmp/version")'"
+	publish "$CACHE/qemu.tmp" "$CACHE/qemu"
+}
+
+setup_busybox() {
+	[ ! -x "$CACHE/busybox/bin/busybox" ] || return 0
+	say "fetching busybox for arm64"
+	(
+		private_apt busybox arm64 trixie
+		rm -rf "$CACHE/busybox.tmp"
+		private_unpack "$CACHE/busybox.tmp" trixie busybox-static
+	)
+	if [ ! -e "$CACHE/busybox.tmp/bin/busybox" ]; then
+		mkdir -p "$CACHE/busybox.tmp/bin"
+		mv "$CACHE/busybox.tmp/usr/bin/busybox" "$CACHE/busybox.tmp/bin/"
+	fi
+	publish "$CACHE/busybox.tmp" "$CACHE/busybox"
+}
+
+setup_linux_source() {
+	local name
+	[ ! -r "$CACHE/linux/Makefile" ] || return 0
+	need_space 6000
+	say "fetching the kernel source (about 160 MB)"
+	(
+		private_apt linux amd64 trixie trixie-backports
+		name=$(apt-cache search --names-only '^linux-source-7\.[0-9]+$' |
+			awk '{ print $1 }' | sort -V | tail -n 1)
+		[ -n "$name" ] || die "the mirror has no linux-source-7.x"
+		cd "$CACHE/apt/linux"
+		rm -f ./*.deb
+		logged "$CACHE/log/linux-source.log" apt-get download "$name/trixie-backports" ||
+			die "cannot fetch $name: is there a network?"
+		say "unpacking $name"
+		rm -rf "$CACHE/linux.tmp"
+		mkdir "$CACHE/linux.tmp"
+		dpkg-deb --fsys-tarfile ./*.deb |
+			tar -xO "./usr/src/$name.tar.xz" |
+			tar -xJ -C "$CACHE/linux.tmp" --strip-components=1 ||
+			die "cannot unpack $name; start again"
+		rm -f ./*.deb
+	)
+	publish "$CACHE/linux.tmp" "$CACHE/linux"
+}
+
+# $1: base or debug. The key is what the build depends on; a build that was
+# cut short goes on where it stopped.
+setup_kernel() {
+	local out=$CACHE/kernel-$1 key fragments=("$VM_DIR/config/base.config")
+	[ "$1" = base ] || fragments+=("$VM_DIR/config/$1.config")
+	key=$(cat "${fragments[@]}" | sha256sum | cut -c1-16)
+	if [ "$(cat "$out/key" 2>/dev/null)" = "$key" ]; then
+		return 0
+	fi
+	setup_linux_source
+	say "building the $1 kernel ($(make -s -C "$CACHE/linux" kernelversion), $([ "$1" = base ] && echo 8 || echo 20) minutes on 2 cores)"
+	need_space 4000
+	mkdir -p "$out"
+	rm -f "$out/key"
+	kmake "$out" -s tinyconfig
+	(cd "$CACHE/linux" && ARCH=arm64 scripts/kconfig/merge_config.sh -m -Q -O "$out" \
+		"$out/.config" "${fragments[@]}" >/dev/null)
+	kmake "$out" -s olddefconfig
+	check_config "$out/.config" "${fragments[@]}"
+	logged "$CACHE/log/kernel-$1.log" kmake "$out" -j"$(nproc)" Image modules headers ||
+		die "the $1 kernel did not build"
+	printf '%s\n' "$key" >"$out/key"
+}
+
+kmake() {
+	local out=$1
+	shift
+	make -C "$CACHE/linux" O="$out" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- "$@"
+}
+
+# Options that Kconfig dropped would only be missed much later.
+check_config() {
+	local config=$1 want lost=()
+	shift
+	while read -r want; do
+		grep -qxF "$want" "$config" || lost+=("$want")
+	done < <(cat "$@" | grep '^CONFIG_.*=' | tac | awk -F= '!seen[$1]++')
+	((${#lost[@]} == 0)) || die "the kernel does not take: ${lost[*]}"
+}
+
+main() {
+	local part
+	cache_lock
+	for part in "${@:-default}"; do
+		case $part in
+		toolchain) setup_toolchain ;;
+		checkers) setup_checkers ;;
+		qemu) setup_qemu ;;
+		busybox) setup_busybox ;;
+		kernel) setup_toolchain; setup_kernel base ;;
+		kernel-debug) setup_toolchain; setup_kernel debug ;;
+		default) setup_toolchain; setup_qemu; setup_busybox; setup_kernel base ;;
+		*) die "unknown part '$part'" ;;
+		esac
+	done
+}
+
+main "$@"
