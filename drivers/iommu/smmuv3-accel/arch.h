@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The SMMUv3 architecture's encodings (Arm IHI 0070), as far as a Non-secure
+ * stage-1 guest uses them. Names are the architecture's; the number behind a
+ * structure's name is the 64-bit word that the field is in.
+ */
+#ifndef _SMMUV3_ACCEL_ARCH_H
+#define _SMMUV3_ACCEL_ARCH_H
+
+#include <linux/bitfield.h>
+#include <linux/bits.h>
+
+/* 6.3.1 to 6.3.6: ID registers */
+#define IDR0_S2P		BIT(0)
+#define IDR0_S1P		BIT(1)
+#define IDR0_ATS		BIT(10)
+#define IDR0_ASID16		BIT(12)
+#define IDR0_CD2L		BIT(19)
+#define IDR0_STALL_MODEL	GENMASK(25, 24)
+#define  STALL_MODEL_BOTH	0	/* stalling and terminating */
+#define IDR1_SSIDSIZE		GENMASK(10, 6)
+#define IDR3_FWB		BIT(8)
+#define IDR3_RIL		BIT(10)
+#define IDR5_DS			BIT(7)
+
+/* 5.2: Stream Table Entry */
+#define STE_0_V			BIT_ULL(0)
+#define STE_0_CONFIG		GENMASK_ULL(3, 1)
+#define  STE_CONFIG_TRAFFIC	4	/* clear: DMA is aborted, no event */
+#define  STE_CONFIG_BYPASS	4
+#define  STE_CONFIG_S1		5
+#define STE_0_S1FMT		GENMASK_ULL(5, 4)
+#define  STE_S1FMT_LINEAR	0
+#define  STE_S1FMT_RESERVED	3
+#define STE_0_S1CONTEXTPTR	GENMASK_ULL(51, 6)
+#define STE_0_S1CDMAX		GENMASK_ULL(63, 59)
+#define STE_1_S1DSS		GENMASK_ULL(1, 0)
+#define  STE_S1DSS_RESERVED	3
+#define STE_1_S1CIR		GENMASK_ULL(3, 2)
+#define STE_1_S1COR		GENMASK_ULL(5, 4)
+#define STE_1_S1CSH		GENMASK_ULL(7, 6)
+#define STE_1_S1STALLD		BIT_ULL(27)
+#define STE_1_EATS		GENMASK_ULL(29, 28)
+#define  STE_EATS_ABORT		0
+#define  STE_EATS_FULL		1
+
+/* 4.2 to 4.7: commands */
+#define CMD_0_OP		GENMASK_ULL(7, 0)
+#define CMD_0_SSEC		BIT_ULL(10)
+#define CMD_0_SSV		BIT_ULL(11)
+#define CMD_0_SSID		GENMASK_ULL(31, 12)
+#define CMD_0_SID		GENMASK_ULL(63, 32)
+
+#define CMD_PREFETCH_CONFIG	0x01
+#define CMD_PREFETCH_ADDR	0x02
+
+#define CMD_CFGI_STE		0x03
+#define CMD_CFGI_STE_RANGE	0x04
+#define CMD_CFGI_CD		0x05
+#define CMD_CFGI_CD_ALL		0x06
+#define CFGI_1_LEAF		BIT_ULL(0)
+#define CFGI_1_RANGE		GENMASK_ULL(4, 0)
+
+#define CMD_TLBI_NH_ALL		0x10
+#define CMD_TLBI_NH_ASID	0x11
+#define CMD_TLBI_NH_VA		0x12
+#define CMD_TLBI_NH_VAA		0x13
+#define CMD_TLBI_NSNH_ALL	0x30
+#define TLBI_0_NUM		GENMASK_ULL(16, 12)
+#define TLBI_0_SCALE		GENMASK_ULL(25, 20)
+#define  TLBI_SCALE_NO_DS	0x1f	/* larger ones need SMMU_IDR5.DS */
+#define TLBI_0_VMID		GENMASK_ULL(47, 32)
+#define TLBI_0_ASID		GENMASK_ULL(63, 48)
+#define  TLBI_ASID_8BIT		0xff
+#define  TLBI_ASID_16BIT	0xffff
+#define TLBI_1_LEAF		BIT_ULL(0)
+#define TLBI_1_TTL		GENMASK_ULL(9, 8)
+#define TLBI_1_TG		GENMASK_ULL(11, 10)
+#define  TLBI_TG_16K		2
+#define TLBI_1_ADDRESS		GENMASK_ULL(63, 12)
+
+#define CMD_ATC_INV		0x40
+#define ATC_INV_0_GLOBAL	BIT_ULL(9)
+#define ATC_INV_1_SIZE		GENMASK_ULL(5, 0)
+#define  ATC_INV_SIZE_ALL	52
+#define ATC_INV_1_ADDRESS	GENMASK_ULL(63, 12)
+
+#define CMD_SYNC		0x46
+#define SYNC_0_CS		GENMASK_ULL(13, 12)
+#define  SYNC_CS_RESERVED	3
+#define SYNC_0_MSH		GENMASK_ULL(23, 22)
+#define SYNC_0_MSIATTR		GENMASK_ULL(27, 24)
+#define SYNC_0_MSIDATA		GENMASK_ULL(63, 32)
+#define SYNC_1_MSIADDRESS	GENMASK_ULL(55, 2)
+
+#endif

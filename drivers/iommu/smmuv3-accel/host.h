@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How the host's IOMMU is reached. host_iommufd.c does it through iommufd and
+ * VFIO; the KUnit tests have a host of their own that records and fails.
+ */
+#ifndef _SMMUV3_ACCEL_HOST_H
+#define _SMMUV3_ACCEL_HOST_H
+
+#include <linux/types.h>
+#include <uapi/linux/smmuv3_accel.h>
+
+/*
+ * The most commands in one invalidation: the host allocates 16 bytes for each
+ * and issues them in blocks of 63 with interrupts off. 32 whole blocks.
+ */
+#define SMMUV3_HOST_MAX_BATCH	(32 * 63)
+
+struct smmuv3_host_ops;
+
+/**
+ * enum smmuv3_lane - The two ways to the host, each with staging memory of its
+ *	own, so that building a stage 2 does not hold up the command queue
+ * @SMMUV3_LANE_CONFIG: used under vsmmu.lock
+ * @SMMUV3_LANE_QUEUE: used under vsmmu.queue_lock
+ */
+enum smmuv3_lane {
+	SMMUV3_LANE_CONFIG,
+	SMMUV3_LANE_QUEUE,
+	SMMUV3_LANE_NUM,
+};
+
+/**
+ * struct smmuv3_host - The host as one vSMMU sees it
+ * @ops: how to reach it
+ * @owner: tells the host contexts apart whose object IDs are different things
+ */
+struct smmuv3_host {
+	const struct smmuv3_host_ops *ops;
+	const void *owner;
+};
+
+/**
+ * struct smmuv3_host_dev - A device handed over by the VMM, held until dev_put
+ * @iommu: tells physical SMMUs apart
+ * @dev_id: its ID at the host
+ * @canwbs: its root complex is declared cacheable, write-back, shareable
+ */
+struct smmuv3_host_dev {
+	const void *iommu;
+	u32 dev_id;
+	bool canwbs;
+};
+
+/**
+ * struct smmuv3_hw_info - A physical SMMU's ID registers
+ * @flags: combination of enum iommu_hw_info_arm_smmuv3_flags
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ * @iidr: SMMU_IIDR
+ * @aidr: SMMU_AIDR
+ */
+struct smmuv3_hw_info {
+	u32 flags;
+	u32 idr[6];
+	u32 iidr;
+	u32 aidr;
+};
+
+/**
+ * struct smmuv3_host_ops - What a host can do
+ * @close: forget the host; all devices are put, objects may be left
+ * @reachable: whether the calls that take object IDs work from this context.
+ *	The dev_* calls and @close work from any
+ * @gone: the VMM's address space is no more, so that they never will again
+ * @enter: make them work, in a work item. Fails where the VMM is gone, whose
+ *	objects then go with it
+ * @leave: undo @enter
+ * @dev_get: identify a VFIO descriptor. Sets the reason where it fails
+ * @dev_put: let go of it
+ * @dev_attach: attach it to a domain, in place of the one it has. -ENODEV: it
+ *	was unbound meanwhile
+ * @dev_detach: block its DMA
+ * @hw_info: read its SMMU's ID registers. -EOPNOTSUPP: it is no SMMUv3
+ * @alloc_parent: make a stage-2 nesting parent
+ * @alloc_viommu: make a vIOMMU on a parent
+ * @alloc_vdevice: tell a vIOMMU under which StreamID the guest knows a device
+ * @alloc_nested: make a nested domain from the first two words of an STE
+ * @destroy: destroy any of these objects
+ * @invalidate: carry out up to %SMMUV3_HOST_MAX_BATCH commands, in any order.
+ *	After an error any of them may be done or not
+ *
+ * Those that return an int return 0 or a negative errno.
+ */
+struct smmuv3_host_ops {
+	void (*close)(struct smmuv3_host *host);
+	bool (*reachable)(struct smmuv3_host *host);
+	bool (*gone)(struct smmuv3_host *host);
+	int (*enter)(struct smmuv3_host *host);
+	void (*leave)(struct smmuv3_host *host);
+
+	struct smmuv3_host_dev *(*dev_get)(struct smmuv3_host *host, int fd,
+					   enum smmuv3_accel_reason *reason);
+	void (*dev_put)(struct smmuv3_host *host, struct smmuv3_host_dev *dev);
+	int (*dev_attach)(struct smmuv3_host *host, struct smmuv3_host_dev *dev,
+			  u32 hwpt_id);
+	void (*dev_detach)(struct smmuv3_host *host,
+			   struct smmuv3_host_dev *dev);
+
+	int (*hw_info)(struct smmuv3_host *host, u32 dev_id,
+		       struct smmuv3_hw_info *info);
+	int (*alloc_parent)(struct smmuv3_host *host, u32 dev_id, u32 *hwpt_id);
+	int (*alloc_viommu)(struct smmuv3_host *host, u32 dev_id, u32 hwpt_id,
+			    u32 *viommu_id);
+	int (*alloc_vdevice)(struct smmuv3_host *host, u32 dev_id,
+			     u32 viommu_id, u32 vsid, u32 *vdevice_id);
+	int (*alloc_nested)(struct smmuv3_host *host, enum smmuv3_lane lane,
+			    u32 dev_id, u32 viommu_id, const u64 ste[2],
+			    u32 *hwpt_id);
+	void (*destroy)(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id);
+	int (*invalidate)(struct smmuv3_host *host, u32 viommu_id,
+			  const __le64 (*cmds)[2], u32 num);
+};
+
+struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
+					     enum smmuv3_accel_reason *reason);
+
+#endif

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/smmuv3-accel: open, release and the ioctl table.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "smmuv3-accel.h"
+
+static int ioctl_get_info(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_info *cmd = arg;
+
+	cmd->out_api_version = SMMUV3_ACCEL_API_VERSION;
+	cmd->out_features = 0;
+	cmd->out_max_streams = SMMUV3_MAX_STREAMS;
+	cmd->out_max_batch = SMMUV3_HOST_MAX_BATCH;
+	return cmd->flags ? -EOPNOTSUPP : 0;
+}
+
+static int ioctl_create(struct vsmmu *v, void *arg)
+{
+	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
+	struct smmuv3_accel_create *cmd = arg;
+	struct smmuv3_host *host;
+	int rc;
+
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	if (v->host)
+		return -EBUSY;
+	host = smmuv3_host_iommufd_open(cmd->iommufd, cmd->ioas_id, &reason);
+	cmd->out_reason = reason;
+	if (IS_ERR(host))
+		return PTR_ERR(host);
+	rc = vsmmu_create(v, host, cmd->s2_hwpt_id);
+	if (rc)
+		host->ops->close(host);
+	return rc;
+}
+
+/*
+ * Undo is for a caller that was never told of the success: what it does not
+ * know of must not be.
+ */
+static void undo_create(struct vsmmu *v, void *arg)
+{
+	guard(mutex)(&v->lock);
+	if (v->host)
+		vsmmu_uncreate(v);
+}
+
+static int ioctl_attach(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_attach *cmd = arg;
+	struct vsmmu_stream *stream;
+	int rc;
+
+	cmd->out_dev_id = 0;
+	cmd->out_viommu_id = 0;
+	cmd->out_vdevice_id = 0;
+	cmd->out_s2_hwpt_id = 0;
+	cmd->out_phys = 0;
+	cmd->out_bad_idr = 0;
+	cmd->out_bad_mask = 0;
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, &cmd->out_reason);
+	if (IS_ERR(stream))
+		return PTR_ERR(stream);
+	cmd->out_dev_id = stream->dev->dev_id;
+	cmd->out_viommu_id = stream->phys->viommu_id;
+	cmd->out_vdevice_id = stream->vdevice_id;
+	cmd->out_s2_hwpt_id = stream->phys->s2_hwpt_id;
+	cmd->out_phys = stream->phys->index;
+	return 0;
+}
+
+static void undo_attach(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_attach *cmd = arg;
+	u32 reason;
+
+	guard(mutex)(&v->lock);
+	if (v->host)
+		vsmmu_detach(v, cmd->vsid, &reason);
+}
+
+static int ioctl_detach(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_detach *cmd = arg;
+	int rc;
+
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	return vsmmu_detach(v, cmd->vsid, &cmd->out_reason);
+}
+
+static int ioctl_get_phys(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_phys *cmd = arg;
+	struct vsmmu_phys *phys;
+	u32 reason;
+	int rc;
+
+	memset(&cmd->out_viommu_id, 0,
+	       offsetof(typeof(*cmd), __reserved) -
+	       offsetof(typeof(*cmd), out_viommu_id));
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &reason);
+	if (rc)
+		return rc;
+	list_for_each_entry(phys, &v->phys, node) {
+		if (phys->index != cmd->index)
+			continue;
+		cmd->out_viommu_id = phys->viommu_id;
+		cmd->out_s2_hwpt_id = phys->s2_hwpt_id;
+		cmd->out_dev_num = phys->stream_num;
+		memcpy(cmd->out_idr, phys->info.idr, sizeof(cmd->out_idr));
+		cmd->out_iidr = phys->info.iidr;
+		cmd->out_aidr = phys->info.aidr;
+		cmd->out_hw_flags = phys->info.flags;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int ioctl_get_stream(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_stream *cmd = arg;
+	struct vsmmu_stream *stream;
+	int rc, i;
+
+	memset(&cmd->out_kind, 0,
+	       offsetof(typeof(*cmd), __reserved) -
+	       offsetof(typeof(*cmd), out_kind));
+	memset(cmd->out_ste, 0, sizeof(cmd->out_ste));
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	stream = xa_load(&v->streams, cmd->vsid);
+	if (!stream) {
+		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_STREAM;
+		return -ENOENT;
+	}
+	cmd->out_kind = stream->ste.kind;
+	cmd->out_phys = stream->phys->index;
+	cmd->out_dev_id = stream->dev->dev_id;
+	cmd->out_vdevice_id = stream->vdevice_id;
+	cmd->out_hwpt_id = stream->hwpt_id;
+	cmd->out_reason = stream->ste.reason;
+	for (i = 0; i < ARRAY_SIZE(cmd->out_ste); i++)
+		cmd->out_ste[i] = cpu_to_le64(stream->ste.data[i]);
+	return 0;
+}
+
+/* One entry, at @uentry. Its out_* are written whether it succeeds or not. */
+static int install_entry(struct vsmmu *v, void __user *uentry, u32 entry_len,
+			 u32 *reason)
+{
+	struct smmuv3_accel_ste entry;
+	u64 ste[ARRAY_SIZE(entry.ste)];
+	int i, rc;
+
+	rc = copy_struct_from_user(&entry, sizeof(entry), uentry, entry_len);
+	if (rc)
+		return rc;
+
+	entry.out_reason = SMMUV3_ACCEL_REASON_NONE;
+	for (i = 0; i < ARRAY_SIZE(ste); i++)
+		ste[i] = le64_to_cpu(entry.ste[i]);
+	rc = entry.__reserved ? -EOPNOTSUPP :
+	     vsmmu_install_ste(v, entry.vsid, ste, &entry.out_reason);
+	entry.out_errno = rc;
+	if (rc)
+		*reason = entry.out_reason;
+	if (copy_to_user(uentry, &entry, offsetofend(typeof(entry), out_reason)))
+		return -EFAULT;
+	return rc;
+}
+
+static int ioctl_install_ste(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_install_ste *cmd = arg;
+	u32 num = cmd->entry_num, i;
+	int rc;
+
+	cmd->entry_num = 0;
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (cmd->entry_len < sizeof(struct smmuv3_accel_ste) ||
+	    cmd->entry_len > PAGE_SIZE || num > SMMUV3_MAX_STREAMS)
+		return -EINVAL;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	for (i = 0; !rc && i < num; i++) {
+		if (signal_pending(current))
+			return i ? 0 : -EINTR;
+		rc = install_entry(v, u64_to_user_ptr(cmd->entries_uptr) +
+				   (size_t)i * cmd->entry_len,
+				   cmd->entry_len, &cmd->out_reason);
+		if (!rc)
+			cmd->entry_num++;
+	}
+	return rc;
+}
+
+static int ioctl_invalidate(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_invalidate *cmd = arg;
+	u32 num = cmd->cmd_num;
+	int rc;
+
+	cmd->cmd_num = 0;
+	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	cmd->cmd_num = num;
+	return vsmmu_invalidate(v, u64_to_user_ptr(cmd->cmds_uptr),
+				&cmd->cmd_num, &cmd->out_error,
+				&cmd->out_reason);
+}
+
+union ioctl_buffer {
+	struct smmuv3_accel_info info;
+	struct smmuv3_accel_create create;
+	struct smmuv3_accel_attach attach;
+	struct smmuv3_accel_detach detach;
+	struct smmuv3_accel_phys phys;
+	struct smmuv3_accel_stream stream;
+	struct smmuv3_accel_install_ste install_ste;
+	struct smmuv3_accel_invalidate invalidate;
+};
+
+/**
+ * struct ioctl_op - An ioctl
+ * @cmd: its number
+ * @size: of its struct
+ * @min_size: of its struct's first version
+ * @execute: carry it out; sets all out_* fields
+ * @undo: take it back, where its success cannot be told to the caller. NULL
+ *	where nothing is lost by that
+ */
+struct ioctl_op {
+	unsigned int cmd;
+	u32 size;
+	u32 min_size;
+	int (*execute)(struct vsmmu *v, void *arg);
+	void (*undo)(struct vsmmu *v, void *arg);
+};
+
+/* Each version 1 struct is pinned: its size is part of the user ABI. */
+#define IOCTL_OP(_cmd, _execute, _undo, _struct, _last, _size)		\
+	[_IOC_NR(_cmd)] = {						\
+		.cmd = _cmd,						\
+		.size = sizeof(struct _struct) +			\
+			BUILD_BUG_ON_ZERO(sizeof(struct _struct) != (_size)) + \
+			BUILD_BUG_ON_ZERO(sizeof(struct _struct) >	\
+					  sizeof(union ioctl_buffer)),	\
+		.min_size = offsetofend(struct _struct, _last),		\
+		.execute = _execute,					\
+		.undo = _undo,						\
+	}
+
+static const struct ioctl_op ioctl_ops[] = {
+	IOCTL_OP(SMMUV3_ACCEL_GET_INFO, ioctl_get_info, NULL,
+		 smmuv3_accel_info, out_max_batch, 24),
+	IOCTL_OP(SMMUV3_ACCEL_CREATE, ioctl_create, undo_create,
+		 smmuv3_accel_create, out_reason, 24),
+	IOCTL_OP(SMMUV3_ACCEL_ATTACH, ioctl_attach, undo_attach,
+		 smmuv3_accel_attach, out_reason, 48),
+	IOCTL_OP(SMMUV3_ACCEL_DETACH, ioctl_detach, NULL,
+		 smmuv3_accel_detach, out_reason, 16),
+	IOCTL_OP(SMMUV3_ACCEL_GET_PHYS, ioctl_get_phys, NULL,
+		 smmuv3_accel_phys, __reserved, 64),
+	IOCTL_OP(SMMUV3_ACCEL_GET_STREAM, ioctl_get_stream, NULL,
+		 smmuv3_accel_stream, out_ste, 56),
+	IOCTL_OP(SMMUV3_ACCEL_INSTALL_STE, ioctl_install_ste, NULL,
+		 smmuv3_accel_install_ste, entries_uptr, 32),
+	IOCTL_OP(SMMUV3_ACCEL_INVALIDATE, ioctl_invalidate, NULL,
+		 smmuv3_accel_invalidate, cmds_uptr, 32),
+};
+static_assert(sizeof(struct smmuv3_accel_ste) == 80);
+
+static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
+			       unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+	struct vsmmu *v = file->private_data;
+	const struct ioctl_op *op;
+	union ioctl_buffer buf;
+	u32 size;
+	int rc;
+
+	if (_IOC_NR(cmd) >= ARRAY_SIZE(ioctl_ops))
+		return -ENOTTY;
+	op = &ioctl_ops[array_index_nospec(_IOC_NR(cmd), ARRAY_SIZE(ioctl_ops))];
+	if (!op->execute || op->cmd != cmd)
+		return -ENOTTY;
+
+	/* Both structs start with their size. */
+	if (get_user(size, (u32 __user *)uarg))
+		return -EFAULT;
+	if (size < op->min_size)
+		return -EINVAL;
+	rc = copy_struct_from_user(&buf, op->size, uarg, size);
+	if (rc)
+		return rc;
+
+	rc = op->execute(v, &buf);
+	if (copy_to_user(uarg, &buf, min(size, op->size))) {
+		if (!rc && op->undo)
+			op->undo(v, &buf);
+		return -EFAULT;
+	}
+	return rc;
+}
+
+static int smmuv3_accel_open(struct inode *inode, struct file *file)
+{
+	struct vsmmu *v = vsmmu_alloc();
+
+	if (!v)
+		return -ENOMEM;
+	file->private_data = v;
+	return 0;
+}
+
+static int smmuv3_accel_release(struct inode *inode, struct file *file)
+{
+	vsmmu_close(file->private_data);
+	return 0;
+}
+
+/* No compat_ioctl: iommufd has none, so a 32-bit process cannot get here. */
+static const struct file_operations smmuv3_accel_fops = {
+	.owner = THIS_MODULE,
+	.open = smmuv3_accel_open,
+	.release = smmuv3_accel_release,
+	.unlocked_ioctl = smmuv3_accel_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice smmuv3_accel_miscdev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "smmuv3-accel",
+	.fops = &smmuv3_accel_fops,
+	.mode = 0660,
+};
+
+static int __init smmuv3_accel_init(void)
+{
+	int rc;
+
+	rc = smmuv3_vsmmu_init();
+	if (rc)
+		return rc;
+	rc = misc_register(&smmuv3_accel_miscdev);
+	if (rc)
+		smmuv3_vsmmu_exit();
+	return rc;
+}
+module_init(smmuv3_accel_init);
+
+static void __exit smmuv3_accel_exit(void)
+{
+	misc_deregister(&smmuv3_accel_miscdev);
+	smmuv3_vsmmu_exit();
+}
+module_exit(smmuv3_accel_exit);
+
+MODULE_DESCRIPTION("Accelerated virtual SMMUv3 for virtual machines");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stream Table Entries: decode, validate, mask.
+ */
+#include <kunit/visibility.h>
+#include <linux/export.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "arch.h"
+#include "pure.h"
+
+/**
+ * smmuv3_caps_from_idr() - Read capabilities off ID registers
+ * @caps: the result
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ */
+void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6])
+{
+	*caps = (struct smmuv3_caps){
+		.ssid_bits = FIELD_GET(IDR1_SSIDSIZE, idr[1]),
+		.asid16 = idr[0] & IDR0_ASID16,
+		.cd2l = idr[0] & IDR0_CD2L,
+		.ats = idr[0] & IDR0_ATS,
+		.ril = idr[3] & IDR3_RIL,
+		.ds = idr[5] & IDR5_DS,
+		.stall_both = FIELD_GET(IDR0_STALL_MODEL, idr[0]) ==
+			      STALL_MODEL_BOTH,
+	};
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_from_idr);
+
+/**
+ * smmuv3_caps_meet() - Reduce capabilities to what a second SMMU has as well
+ * @caps: capabilities to reduce
+ * @with: those of the second SMMU
+ *
+ * @stall_both is left alone: it is not offered to guests but decides how a
+ * particular SMMU has to be programmed.
+ */
+void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
+{
+	caps->ssid_bits = min(caps->ssid_bits, with->ssid_bits);
+	caps->asid16 &= with->asid16;
+	caps->cd2l &= with->cd2l;
+	caps->ats &= with->ats;
+	caps->ril &= with->ril;
+	caps->ds &= with->ds;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
+
+/**
+ * smmuv3_idr_can_nest() - Whether the host driver nests on such an SMMU
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ * @canwbs: the device's root complex is declared cacheable, write-back and
+ *	shareable
+ *
+ * Both stages are needed, and something that keeps a guest's stage 1 from
+ * making DMA incoherent. The host may still refuse, for an erratum.
+ */
+bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
+{
+	return (idr[0] & IDR0_S1P) && (idr[0] & IDR0_S2P) &&
+	       (canwbs || (idr[3] & IDR3_FWB));
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_can_nest);
+
+/*
+ * The rules of 5.2 for an STE with Config = stage 1 only, where a violation
+ * makes it ILLEGAL. S1Fmt and S1DSS are IGNORED without substreams, EATS
+ * without ATS; they are dropped then, so that equal STEs compare equal.
+ */
+static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
+					      const struct smmuv3_caps *caps)
+{
+	u64 eats = FIELD_GET(STE_1_EATS, ste[1]);
+
+	data[0] = ste[0] & (STE_0_V | STE_0_CONFIG | STE_0_S1CONTEXTPTR);
+	data[1] = ste[1] & (STE_1_S1CIR | STE_1_S1COR | STE_1_S1CSH);
+
+	if (FIELD_GET(STE_0_S1CDMAX, ste[0])) {
+		u64 fmt = FIELD_GET(STE_0_S1FMT, ste[0]);
+
+		if (FIELD_GET(STE_0_S1CDMAX, ste[0]) > caps->ssid_bits)
+			return SMMUV3_ACCEL_REASON_STE_S1CDMAX;
+		if (fmt == STE_S1FMT_RESERVED ||
+		    (fmt != STE_S1FMT_LINEAR && !caps->cd2l))
+			return SMMUV3_ACCEL_REASON_STE_S1FMT;
+		if (FIELD_GET(STE_1_S1DSS, ste[1]) == STE_S1DSS_RESERVED)
+			return SMMUV3_ACCEL_REASON_STE_S1DSS;
+		data[0] |= ste[0] & (STE_0_S1CDMAX | STE_0_S1FMT);
+		data[1] |= ste[1] & STE_1_S1DSS;
+	}
+
+	if (caps->ats) {
+		if (eats != STE_EATS_ABORT && eats != STE_EATS_FULL)
+			return SMMUV3_ACCEL_REASON_STE_EATS;
+		data[1] |= ste[1] & STE_1_EATS;
+	}
+
+	/*
+	 * A stalled transaction holds resources of the host's SMMU, so a guest
+	 * must not be able to ask for one. Where the model is fixed the bit has
+	 * to be 0 (5.2, S1STALLD).
+	 */
+	if (caps->stall_both)
+		data[1] |= STE_1_S1STALLD;
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+
+/**
+ * smmuv3_ste_decode() - Make of a guest's STE what the host is to be given
+ * @out: the result; an STE that is not legal becomes an abort with its reason
+ * @ste: all 8 words of the STE
+ * @caps: of the SMMU that the STE is for
+ *
+ * Arm IHI 0070, 5.2. Words 2 to 7 configure stage 2 or attributes that a guest
+ * has no say in, and are not looked at.
+ */
+void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
+		       const struct smmuv3_caps *caps)
+{
+	u64 config = FIELD_GET(STE_0_CONFIG, ste[0]);
+
+	*out = (struct smmuv3_ste){ .kind = SMMUV3_ACCEL_KIND_ABORT };
+
+	if (!(ste[0] & STE_0_V)) {
+		out->reason = SMMUV3_ACCEL_REASON_STE_INVALID;
+	} else if (!(config & STE_CONFIG_TRAFFIC)) {
+		/* 0b001 to 0b011 are reserved and act as 0b000 */
+		out->reason = SMMUV3_ACCEL_REASON_STE_ABORT;
+	} else if (config == STE_CONFIG_BYPASS) {
+		out->kind = SMMUV3_ACCEL_KIND_BYPASS;
+	} else if (config == STE_CONFIG_S1) {
+		out->reason = ste_decode_s1(out->data, ste, caps);
+		if (!out->reason)
+			out->kind = SMMUV3_ACCEL_KIND_S1;
+		else
+			memset(out->data, 0, sizeof(out->data));
+	} else {
+		out->reason = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_decode);
+
+/**
+ * smmuv3_ste_same() - Whether two STEs need the same domain
+ * @a: one STE
+ * @b: the other
+ */
+bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
+{
+	return a->kind == b->kind && a->data[0] == b->data[0] &&
+	       a->data[1] == b->data[1];
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);

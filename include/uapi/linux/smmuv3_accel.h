@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Accelerated virtual SMMUv3 for virtual machines: /dev/smmuv3-accel
+ */
+#ifndef _UAPI_LINUX_SMMUV3_ACCEL_H
+#define _UAPI_LINUX_SMMUV3_ACCEL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: General ioctl format
+ *
+ * Each ioctl takes a pointer to a struct that starts with its size and its
+ * flags. The size is the caller's sizeof(): a caller with an older, shorter
+ * struct than the kernel's is served as if the rest were zero, and one with a
+ * newer, longer struct as long as what the kernel does not know is zero.
+ *
+ * Fields named out_* are written by the kernel on every return from an ioctl
+ * that it knows and whose struct it could read, failures included, and are
+ * ignored on the way in. out_reason is one of enum smmuv3_accel_reason.
+ * STEs, commands and register values are in the architecture's layout;
+ * STEs and commands are little-endian (Arm IHI 0070, SMMUv3).
+ *
+ * Besides what each ioctl names, any of them may return:
+ *
+ *  - ENOTTY: the ioctl number is not known.
+ *  - E2BIG: the struct is longer than the kernel's, and not zero where the
+ *    kernel knows no fields.
+ *  - EINVAL: the struct is shorter than the first version's, or a field has a
+ *    wrong value.
+ *  - EOPNOTSUPP: an unknown flag, or a reserved field that is not zero.
+ *  - EFAULT: a user pointer cannot be read or written.
+ *  - ENXIO: the file is not bound yet: SMMUV3_ACCEL_CREATE comes first.
+ *  - EIO: the caller is not in the address space that bound the file
+ *    (out_reason: SMMUV3_ACCEL_REASON_FOREIGN_MM).
+ *  - ENOENT: no such ID or virtual StreamID.
+ *  - EINTR: a signal came before anything was done.
+ *  - ENOMEM: out of memory; nothing was changed.
+ */
+#define SMMUV3_ACCEL_TYPE	0xA7
+
+#define SMMUV3_ACCEL_API_VERSION	1
+
+/**
+ * enum smmuv3_accel_reason - What was wrong, more exactly than an errno says
+ * @SMMUV3_ACCEL_REASON_NONE: Nothing
+ * @SMMUV3_ACCEL_REASON_FOREIGN_MM: The caller's address space is not the one
+ *	that bound the file, for instance after fork()
+ * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is no iommufd
+ * @SMMUV3_ACCEL_REASON_NO_IOAS: The iommufd has no such IOAS
+ * @SMMUV3_ACCEL_REASON_NO_ROOM: The caller's address space has no room for
+ *	the scratch mapping
+ * @SMMUV3_ACCEL_REASON_NOT_VFIO: The descriptor is no VFIO device
+ * @SMMUV3_ACCEL_REASON_VFIO_GROUP: The descriptor is a VFIO group, or a device
+ *	opened through one; the device's cdev (/dev/vfio/devices/) is wanted
+ * @SMMUV3_ACCEL_REASON_NOT_PCI: The VFIO device is not a PCI function
+ * @SMMUV3_ACCEL_REASON_NOT_BOUND: The VFIO device is not bound to an iommufd:
+ *	VFIO_DEVICE_BIND_IOMMUFD comes first
+ * @SMMUV3_ACCEL_REASON_OTHER_IOMMUFD: The VFIO device is bound to another
+ *	iommufd
+ * @SMMUV3_ACCEL_REASON_GROUP_SHARED: The device shares its IOMMU group with
+ *	other devices, and the host attaches by group
+ * @SMMUV3_ACCEL_REASON_NOT_SMMUV3: The device is not behind an SMMUv3
+ * @SMMUV3_ACCEL_REASON_NO_NESTING: The device's SMMU or root complex cannot
+ *	nest: it takes both stages, and a root complex that is declared CANWBS or
+ *	an SMMU with S2FWB
+ * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID
+ * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: The host refuses the stage-2 parent
+ *	named at SMMUV3_ACCEL_CREATE for this device's SMMU, or cannot make one
+ * @SMMUV3_ACCEL_REASON_PARENT_IN_USE: Another vSMMU uses that stage-2 parent;
+ *	sharing it would mix their ASIDs
+ * @SMMUV3_ACCEL_REASON_VSID_IN_USE: The virtual StreamID is attached already
+ * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device has a vDEVICE already: it is
+ *	attached under another virtual StreamID or to another vSMMU
+ * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: out_max_streams of
+ *	SMMUV3_ACCEL_GET_INFO are attached
+ * @SMMUV3_ACCEL_REASON_NO_STREAM: The virtual StreamID is not attached
+ * @SMMUV3_ACCEL_REASON_NO_STE: Nothing was installed yet, the stream aborts
+ * @SMMUV3_ACCEL_REASON_STE_INVALID: STE.V is 0, the stream aborts
+ * @SMMUV3_ACCEL_REASON_STE_ABORT: STE.Config says abort
+ * @SMMUV3_ACCEL_REASON_STE_CONFIG: STE.Config asks for stage 2, which the
+ *	virtual SMMU does not have
+ * @SMMUV3_ACCEL_REASON_STE_S1CDMAX: STE.S1CDMax is larger than the SMMU's
+ *	SSIDSIZE
+ * @SMMUV3_ACCEL_REASON_STE_S1FMT: STE.S1Fmt is reserved, or asks for a 2-level
+ *	CD table that the SMMU does not have
+ * @SMMUV3_ACCEL_REASON_STE_S1DSS: STE.S1DSS is reserved
+ * @SMMUV3_ACCEL_REASON_STE_EATS: STE.EATS is reserved or asks for split-stage
+ *	ATS, which needs a stage 2 of the guest's
+ * @SMMUV3_ACCEL_REASON_RETRY: The host cannot now: the device is being reset,
+ *	or memory is short; the same call may succeed later
+ * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
+ *	legal
+ * @SMMUV3_ACCEL_REASON_DETACHED: The device was unbound from the iommufd
+ *	behind this module's back; its DMA is blocked
+ * @SMMUV3_ACCEL_REASON_CMD_OPCODE: The opcode is unknown, or not one that a
+ *	guest's Non-secure stage-1 command queue may use
+ * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit that must be zero is set
+ * @SMMUV3_ACCEL_REASON_CMD_RANGE: A range invalidation's TG, TTL, NUM and
+ *	SCALE form a reserved combination
+ * @SMMUV3_ACCEL_REASON_CMD_ATC_SIZE: An ATC_INV's Size is over 52
+ * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: ATC_INV, but no attached SMMU has ATS
+ * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: CFGI_STE, CFGI_STE_RANGE or CFGI_ALL:
+ *	the caller installs STEs itself and has to act on this command itself
+ * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV
+ */
+enum smmuv3_accel_reason {
+	SMMUV3_ACCEL_REASON_NONE = 0,
+	SMMUV3_ACCEL_REASON_FOREIGN_MM = 1,
+	SMMUV3_ACCEL_REASON_NOT_IOMMUFD = 2,
+	SMMUV3_ACCEL_REASON_NO_IOAS = 3,
+	SMMUV3_ACCEL_REASON_NO_ROOM = 4,
+
+	SMMUV3_ACCEL_REASON_NOT_VFIO = 16,
+	SMMUV3_ACCEL_REASON_VFIO_GROUP = 17,
+	SMMUV3_ACCEL_REASON_NOT_PCI = 18,
+	SMMUV3_ACCEL_REASON_NOT_BOUND = 19,
+	SMMUV3_ACCEL_REASON_OTHER_IOMMUFD = 20,
+	SMMUV3_ACCEL_REASON_GROUP_SHARED = 21,
+	SMMUV3_ACCEL_REASON_NOT_SMMUV3 = 22,
+	SMMUV3_ACCEL_REASON_NO_NESTING = 23,
+	SMMUV3_ACCEL_REASON_MULTI_STREAM = 24,
+	SMMUV3_ACCEL_REASON_PARENT_REJECTED = 25,
+	SMMUV3_ACCEL_REASON_PARENT_IN_USE = 26,
+	SMMUV3_ACCEL_REASON_VSID_IN_USE = 27,
+	SMMUV3_ACCEL_REASON_DEVICE_IN_USE = 28,
+	SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS = 29,
+
+	SMMUV3_ACCEL_REASON_NO_STREAM = 48,
+	SMMUV3_ACCEL_REASON_NO_STE = 49,
+	SMMUV3_ACCEL_REASON_STE_INVALID = 50,
+	SMMUV3_ACCEL_REASON_STE_ABORT = 51,
+	SMMUV3_ACCEL_REASON_STE_CONFIG = 52,
+	SMMUV3_ACCEL_REASON_STE_S1CDMAX = 53,
+	SMMUV3_ACCEL_REASON_STE_S1FMT = 54,
+	SMMUV3_ACCEL_REASON_STE_S1DSS = 55,
+	SMMUV3_ACCEL_REASON_STE_EATS = 56,
+	SMMUV3_ACCEL_REASON_RETRY = 57,
+	SMMUV3_ACCEL_REASON_HOST_REJECT = 58,
+	SMMUV3_ACCEL_REASON_DETACHED = 59,
+
+	SMMUV3_ACCEL_REASON_CMD_OPCODE = 80,
+	SMMUV3_ACCEL_REASON_CMD_RESERVED = 81,
+	SMMUV3_ACCEL_REASON_CMD_RANGE = 82,
+	SMMUV3_ACCEL_REASON_CMD_ATC_SIZE = 83,
+	SMMUV3_ACCEL_REASON_CMD_NO_ATS = 84,
+	SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE = 85,
+	SMMUV3_ACCEL_REASON_ATC_TIMEOUT = 86,
+};
+
+/**
+ * enum smmuv3_accel_cerror - Command errors, as in SMMU_CMDQ_CONS.ERR
+ * @SMMUV3_ACCEL_CERROR_NONE: No error
+ * @SMMUV3_ACCEL_CERROR_ILL: Illegal command
+ * @SMMUV3_ACCEL_CERROR_ABT: The command could not be fetched
+ * @SMMUV3_ACCEL_CERROR_ATC_INV_SYNC: A CMD_SYNC found an ATC_INV that failed
+ *
+ * Arm IHI 0070, section 4.1.3 and SMMU_CMDQ_CONS.
+ */
+enum smmuv3_accel_cerror {
+	SMMUV3_ACCEL_CERROR_NONE = 0,
+	SMMUV3_ACCEL_CERROR_ILL = 1,
+	SMMUV3_ACCEL_CERROR_ABT = 2,
+	SMMUV3_ACCEL_CERROR_ATC_INV_SYNC = 3,
+};
+
+/**
+ * enum smmuv3_accel_kind - What is installed for a stream
+ * @SMMUV3_ACCEL_KIND_ABORT: DMA is aborted
+ * @SMMUV3_ACCEL_KIND_BYPASS: Stage 1 is bypassed: DMA addresses are guest
+ *	physical addresses
+ * @SMMUV3_ACCEL_KIND_S1: The guest's stage 1 translates
+ */
+enum smmuv3_accel_kind {
+	SMMUV3_ACCEL_KIND_ABORT = 1,
+	SMMUV3_ACCEL_KIND_BYPASS = 2,
+	SMMUV3_ACCEL_KIND_S1 = 3,
+};
+
+/**
+ * struct smmuv3_accel_info - ioctl(SMMUV3_ACCEL_GET_INFO)
+ * @size: sizeof(struct smmuv3_accel_info)
+ * @flags: Must be 0
+ * @out_api_version: SMMUV3_ACCEL_API_VERSION of the kernel
+ * @out_features: 0; optional parts will have a bit each
+ * @out_max_streams: How many streams a vSMMU can have
+ * @out_max_batch: The most commands that are handed to the host in one call;
+ *	longer arrays are split
+ *
+ * Describe the module. Works at any time, before SMMUV3_ACCEL_CREATE and in
+ * any process too.
+ */
+struct smmuv3_accel_info {
+	__u32 size;
+	__u32 flags;
+	__u32 out_api_version;
+	__u32 out_features;
+	__u32 out_max_streams;
+	__u32 out_max_batch;
+};
+#define SMMUV3_ACCEL_GET_INFO _IO(SMMUV3_ACCEL_TYPE, 0x00)
+
+/**
+ * struct smmuv3_accel_create - ioctl(SMMUV3_ACCEL_CREATE)
+ * @size: sizeof(struct smmuv3_accel_create)
+ * @flags: Must be 0
+ * @iommufd: File descriptor of the VMM's iommufd
+ * @ioas_id: The IOAS that holds the guest's physical address space
+ * @s2_hwpt_id: ID of a stage-2 HWPT, allocated with IOMMU_HWPT_ALLOC_NEST_PARENT,
+ *	to be used for the first device's SMMU; 0: allocate one from @ioas_id
+ * @out_reason: Why it failed
+ *
+ * Make the file a virtual SMMU of that iommufd. The file keeps a reference to
+ * the iommufd and belongs to the caller's address space from now on: all other
+ * ioctls have to come from there. A small scratch mapping is made in it; a
+ * process that writes there or unmaps it harms itself alone.
+ *
+ * Errors besides the general ones: EBADF, EINVAL (NOT_IOMMUFD), ENOENT
+ * (NO_IOAS), ENOMEM (NO_ROOM), EBUSY (the file is bound already).
+ */
+struct smmuv3_accel_create {
+	__u32 size;
+	__u32 flags;
+	__s32 iommufd;
+	__u32 ioas_id;
+	__u32 s2_hwpt_id;
+	__u32 out_reason;
+};
+#define SMMUV3_ACCEL_CREATE _IO(SMMUV3_ACCEL_TYPE, 0x01)
+
+/**
+ * struct smmuv3_accel_attach - ioctl(SMMUV3_ACCEL_ATTACH)
+ * @size: sizeof(struct smmuv3_accel_attach)
+ * @flags: Must be 0
+ * @vfio_fd: File descriptor of a VFIO device cdev, bound to the vSMMU's iommufd
+ * @vsid: The StreamID under which the guest knows the device
+ * @out_dev_id: The device's ID in the iommufd
+ * @out_viommu_id: The vIOMMU that stands for the device's SMMU: allocate a
+ *	vEVENTQ on it to receive the guest's events
+ * @out_vdevice_id: The vDEVICE made for the device
+ * @out_s2_hwpt_id: The stage-2 parent in use on the device's SMMU
+ * @out_phys: Index of that SMMU for SMMUV3_ACCEL_GET_PHYS
+ * @out_bad_idr: 0
+ * @out_bad_mask: 0
+ * @out_reason: Why it failed
+ *
+ * Put a device behind the virtual SMMU. From here on its DMA is aborted, MSIs
+ * included, until an STE says otherwise: attach it before its interrupts are
+ * enabled. The VFIO file is held until SMMUV3_ACCEL_DETACH or close.
+ *
+ * The vIOMMU and the stage-2 parent are made with the first device of an SMMU
+ * and live until the file is closed. The IDs are reported for use, not for
+ * IOMMU_DESTROY or VFIO_DEVICE_ATTACH_IOMMUFD_PT.
+ *
+ * Errors besides the general ones: EBADF, EINVAL (NOT_VFIO, VFIO_GROUP,
+ * NOT_PCI, NOT_BOUND, OTHER_IOMMUFD, GROUP_SHARED, PARENT_REJECTED),
+ * EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM), ENOENT (PARENT_REJECTED),
+ * EEXIST (VSID_IN_USE), EBUSY (DEVICE_IN_USE, PARENT_IN_USE, RETRY), ENOSPC
+ * (TOO_MANY_STREAMS). Whatever fails, nothing is left of the attempt.
+ */
+struct smmuv3_accel_attach {
+	__u32 size;
+	__u32 flags;
+	__s32 vfio_fd;
+	__u32 vsid;
+	__u32 out_dev_id;
+	__u32 out_viommu_id;
+	__u32 out_vdevice_id;
+	__u32 out_s2_hwpt_id;
+	__u32 out_phys;
+	__u32 out_bad_idr;
+	__u32 out_bad_mask;
+	__u32 out_reason;
+};
+#define SMMUV3_ACCEL_ATTACH _IO(SMMUV3_ACCEL_TYPE, 0x04)
+
+/**
+ * struct smmuv3_accel_detach - ioctl(SMMUV3_ACCEL_DETACH)
+ * @size: sizeof(struct smmuv3_accel_detach)
+ * @flags: Must be 0
+ * @vsid: The stream to detach
+ * @out_reason: Why it failed: NO_STREAM
+ *
+ * Block the device's DMA, free its nested domain and vDEVICE and drop the VFIO
+ * file. Cannot fail for a stream that is attached.
+ */
+struct smmuv3_accel_detach {
+	__u32 size;
+	__u32 flags;
+	__u32 vsid;
+	__u32 out_reason;
+};
+#define SMMUV3_ACCEL_DETACH _IO(SMMUV3_ACCEL_TYPE, 0x05)
+
+/**
+ * struct smmuv3_accel_phys - ioctl(SMMUV3_ACCEL_GET_PHYS)
+ * @size: sizeof(struct smmuv3_accel_phys)
+ * @flags: Must be 0
+ * @index: Which of the vSMMU's physical SMMUs, from 0
+ * @out_viommu_id: Its vIOMMU
+ * @out_s2_hwpt_id: Its stage-2 parent
+ * @out_dev_num: How many streams are attached behind it
+ * @out_idr: SMMU_IDR0 to SMMU_IDR5. Only the fields that struct
+ *	iommu_hw_info_arm_smmuv3 lists mean anything
+ * @out_iidr: SMMU_IIDR
+ * @out_aidr: SMMU_AIDR
+ * @out_hw_flags: Combination of enum iommu_hw_info_arm_smmuv3_flags
+ *
+ * Describe a physical SMMU. Fails with ENOENT past the last one.
+ */
+struct smmuv3_accel_phys {
+	__u32 size;
+	__u32 flags;
+	__u32 index;
+	__u32 out_viommu_id;
+	__u32 out_s2_hwpt_id;
+	__u32 out_dev_num;
+	__u32 out_idr[6];
+	__u32 out_iidr;
+	__u32 out_aidr;
+	__u32 out_hw_flags;
+	__u32 __reserved;
+};
+#define SMMUV3_ACCEL_GET_PHYS _IO(SMMUV3_ACCEL_TYPE, 0x06)
+
+/**
+ * struct smmuv3_accel_stream - ioctl(SMMUV3_ACCEL_GET_STREAM)
+ * @size: sizeof(struct smmuv3_accel_stream)
+ * @flags: Must be 0
+ * @vsid: The stream to describe
+ * @out_kind: One of enum smmuv3_accel_kind
+ * @out_phys: Index of its physical SMMU
+ * @out_dev_id: The device's ID in the iommufd
+ * @out_vdevice_id: Its vDEVICE
+ * @out_hwpt_id: The nested HWPT that is attached; 0: DMA is blocked without one
+ * @out_reason: Why the stream aborts, or NO_STREAM
+ * @__reserved: Must be 0
+ * @out_ste: The first two doublewords of the STE that the host was given,
+ *	0 where the stream does not translate
+ */
+struct smmuv3_accel_stream {
+	__u32 size;
+	__u32 flags;
+	__u32 vsid;
+	__u32 out_kind;
+	__u32 out_phys;
+	__u32 out_dev_id;
+	__u32 out_vdevice_id;
+	__u32 out_hwpt_id;
+	__u32 out_reason;
+	__u32 __reserved;
+	__aligned_le64 out_ste[2];
+};
+#define SMMUV3_ACCEL_GET_STREAM _IO(SMMUV3_ACCEL_TYPE, 0x07)
+
+/**
+ * struct smmuv3_accel_ste - One entry of SMMUV3_ACCEL_INSTALL_STE
+ * @vsid: The stream
+ * @out_errno: 0, or the negative errno of the entry that failed
+ * @out_reason: Why it failed, or why the stream aborts
+ * @__reserved: Must be 0
+ * @ste: The guest's Stream Table Entry, all 64 bytes (Arm IHI 0070, section 5.2)
+ */
+struct smmuv3_accel_ste {
+	__u32 vsid;
+	__s32 out_errno;
+	__u32 out_reason;
+	__u32 __reserved;
+	__aligned_le64 ste[8];
+};
+
+/**
+ * struct smmuv3_accel_install_ste - ioctl(SMMUV3_ACCEL_INSTALL_STE)
+ * @size: sizeof(struct smmuv3_accel_install_ste)
+ * @flags: Must be 0
+ * @entry_num: In: how many entries there are; out: how many were installed
+ * @entry_len: sizeof(struct smmuv3_accel_ste)
+ * @out_reason: The reason of the entry that failed
+ * @__reserved: Must be 0
+ * @entries_uptr: Pointer to an array of struct smmuv3_accel_ste
+ *
+ * For a VMM that walks its guest's stream table itself: install what the guest
+ * wrote, when the guest says so (CFGI_STE). V = 0 and Config = abort abort the
+ * stream's DMA; Config = bypass lets it through stage 2 alone; Config = stage 1
+ * makes the guest's CD table translate it. Only V, Config, S1Fmt,
+ * S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH and EATS have an effect.
+ * An STE that the architecture calls illegal, or that asks for stage 2, is
+ * installed as an abort with its reason, and counts as installed: the guest is
+ * owed an event, not the caller an error.
+ *
+ * Stops at the first entry that fails; that stream keeps what it had. Entries
+ * that were not reached are not written.
+ *
+ * Errors besides the general ones: ENOENT (NO_STREAM), EBUSY and ENOMEM
+ * (RETRY), EIO (HOST_REJECT), ENODEV (DETACHED).
+ */
+struct smmuv3_accel_install_ste {
+	__u32 size;
+	__u32 flags;
+	__u32 entry_num;
+	__u32 entry_len;
+	__u32 out_reason;
+	__u32 __reserved;
+	__aligned_u64 entries_uptr;
+};
+#define SMMUV3_ACCEL_INSTALL_STE _IO(SMMUV3_ACCEL_TYPE, 0x08)
+
+/**
+ * struct smmuv3_accel_invalidate - ioctl(SMMUV3_ACCEL_INVALIDATE)
+ * @size: sizeof(struct smmuv3_accel_invalidate)
+ * @flags: Must be 0
+ * @cmd_num: In: how many commands there are; out: how many are done
+ * @out_error: One of enum smmuv3_accel_cerror
+ * @out_reason: What is wrong with the command at @cmd_num
+ * @__reserved: Must be 0
+ * @cmds_uptr: Pointer to an array of 16-byte commands (Arm IHI 0070, chapter 4)
+ *
+ * Carry out a batch of the guest's commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
+ * TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NSNH_ALL, ATC_INV; PREFETCH_CONFIG,
+ * PREFETCH_ADDR and CMD_SYNC are accepted. All that is counted as done has
+ * taken effect when the ioctl returns. TLBIs reach each physical SMMU of the
+ * vSMMU; commands with a StreamID reach that stream, and are done at once where
+ * it is not attached.
+ *
+ * A command that the guest may not use is the guest's fault, and no error of
+ * the ioctl's: it returns 0, the commands before it are done, @cmd_num is its
+ * index, @out_error is CERROR_ILL and @out_reason says which rule it broke. An
+ * ATC_INV that a device did not answer ends in CERROR_ATC_INV_SYNC.
+ *
+ * On an error of the host's the ioctl returns it, @cmd_num commands are done,
+ * and repeating the rest is harmless. A signal after some progress ends the
+ * call with 0 and less done than asked for.
+ *
+ * Errors besides the general ones: EINVAL (CMD_NEEDS_TABLE, at @cmd_num; or
+ * more than 2^19 commands), EIO (HOST_REJECT), ENOMEM (RETRY).
+ */
+struct smmuv3_accel_invalidate {
+	__u32 size;
+	__u32 flags;
+	__u32 cmd_num;
+	__u32 out_error;
+	__u32 out_reason;
+	__u32 __reserved;
+	__aligned_u64 cmds_uptr;
+};
+#define SMMUV3_ACCEL_INVALIDATE _IO(SMMUV3_ACCEL_TYPE, 0x09)
+
+#endif /* _UAPI_LINUX_SMMUV3_ACCEL_H */
