@@ -16,8 +16,9 @@ static u64 asid_mask(const struct smmuv3_caps *caps)
 
 /*
  * 4.4.1: TG = 0 says that the command is no range invalidation, NUM, SCALE and
- * TTL are RES0 then. With a TG, NUM = SCALE = TTL = 0 is reserved, and so is
- * TTL = 1 for 16K without SMMU_IDR5.DS: there are no level-1 blocks.
+ * TTL are RES0 then. With a TG, NUM = SCALE = TTL = 0 is reserved. TTL = 1 for
+ * 16K has no meaning without SMMU_IDR5.DS, as there are no level-1 blocks; it
+ * would act as TTL = 0, but the host's driver refuses it.
  */
 static bool range_is_legal(const u64 cmd[2], const struct smmuv3_caps *caps)
 {
@@ -40,8 +41,9 @@ static bool range_is_legal(const u64 cmd[2], const struct smmuv3_caps *caps)
  *
  * Legal is what can be carried out exactly: for a command that goes on to the
  * host, each bit is one that the host's driver accepts as well, so that it
- * never meets a bad command in the middle of a batch. VMIDs are accepted and
- * mean nothing, as in a guest without stage 2 (4.4: IGNORED).
+ * never meets a bad command in the middle of a batch. VMIDs are accepted,
+ * though RES0 for an SMMU without stage 2: they mean nothing, the host puts in
+ * its own.
  *
  * Return: %SMMUV3_ACCEL_REASON_NONE or the rule that the command breaks, which
  * is a CERROR_ILL for the guest.

@@ -56,19 +56,23 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
  *	shareable
  *
  * Both stages are needed, and something that keeps a guest's stage 1 from
- * making DMA incoherent. The host may still refuse, for an erratum.
+ * making DMA incoherent. Where faults can only stall, a guest could hold up the
+ * SMMU for everybody. The host may still refuse, for an erratum.
  */
 bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
 {
 	return (idr[0] & IDR0_S1P) && (idr[0] & IDR0_S2P) &&
+	       FIELD_GET(IDR0_STALL_MODEL, idr[0]) != STALL_MODEL_FORCED &&
 	       (canwbs || (idr[3] & IDR3_FWB));
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_can_nest);
 
 /*
- * The rules of 5.2 for an STE with Config = stage 1 only, where a violation
- * makes it ILLEGAL. S1Fmt and S1DSS are IGNORED without substreams, EATS
- * without ATS; they are dropped then, so that equal STEs compare equal.
+ * An STE with Config = stage 1 only (5.2). Refused is what is ILLEGAL, and also
+ * what is reserved: the architecture lets a reserved S1Fmt, S1DSS or EATS act
+ * as another value, but a guest that writes one does not mean that. S1Fmt and
+ * S1DSS are IGNORED without substreams, EATS without ATS; they are dropped
+ * then, so that equal STEs compare equal.
  */
 static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 					      const struct smmuv3_caps *caps)
@@ -78,6 +82,9 @@ static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 	data[0] = ste[0] & (STE_0_V | STE_0_CONFIG | STE_0_S1CONTEXTPTR);
 	data[1] = ste[1] & (STE_1_S1CIR | STE_1_S1COR | STE_1_S1CSH);
 
+	/* No SMMU that nests has so many address bits; do not truncate. */
+	if (ste[0] & STE_0_S1CONTEXTPTR_OVER)
+		return SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR;
 	if (FIELD_GET(STE_0_S1CDMAX, ste[0])) {
 		u64 fmt = FIELD_GET(STE_0_S1FMT, ste[0]);
 

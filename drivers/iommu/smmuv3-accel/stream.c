@@ -137,12 +137,13 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 	if (rc)
 		goto err_put_phys;
 
-	guard(mutex)(&v->queue_lock);
-	vsmmu_phys_publish(v, stream->phys);
-	stream->phys->stream_num++;
-	v->stream_num++;
-	/* Cannot fail: the slot is reserved. */
-	xa_store(&v->streams, vsid, stream, GFP_KERNEL_ACCOUNT);
+	scoped_guard(mutex, &v->queue_lock) {
+		vsmmu_phys_publish(v, stream->phys);
+		stream->phys->stream_num++;
+		v->stream_num++;
+		/* Cannot fail: the slot is reserved. */
+		xa_store(&v->streams, vsid, stream, GFP_KERNEL_ACCOUNT);
+	}
 	return stream;
 
 err_put_phys:

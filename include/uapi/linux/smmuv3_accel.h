@@ -63,8 +63,8 @@
  *	other devices, and the host attaches by group
  * @SMMUV3_ACCEL_REASON_NOT_SMMUV3: The device is not behind an SMMUv3
  * @SMMUV3_ACCEL_REASON_NO_NESTING: The device's SMMU or root complex cannot
- *	nest: it takes both stages, and a root complex that is declared CANWBS or
- *	an SMMU with S2FWB
+ *	nest: it takes both stages, a root complex that is declared CANWBS or an
+ *	SMMU with S2FWB, and faults that need not stall
  * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID
  * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: The host refuses the stage-2 parent
  *	named at SMMUV3_ACCEL_CREATE for this device's SMMU, or cannot make one
@@ -88,6 +88,7 @@
  * @SMMUV3_ACCEL_REASON_STE_S1DSS: STE.S1DSS is reserved
  * @SMMUV3_ACCEL_REASON_STE_EATS: STE.EATS is reserved or asks for split-stage
  *	ATS, which needs a stage 2 of the guest's
+ * @SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR: STE.S1ContextPtr has more than 52 bits
  * @SMMUV3_ACCEL_REASON_RETRY: The host cannot now: the device is being reset,
  *	or memory is short; the same call may succeed later
  * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
@@ -136,9 +137,10 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_STE_S1FMT = 54,
 	SMMUV3_ACCEL_REASON_STE_S1DSS = 55,
 	SMMUV3_ACCEL_REASON_STE_EATS = 56,
-	SMMUV3_ACCEL_REASON_RETRY = 57,
-	SMMUV3_ACCEL_REASON_HOST_REJECT = 58,
-	SMMUV3_ACCEL_REASON_DETACHED = 59,
+	SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR = 57,
+	SMMUV3_ACCEL_REASON_RETRY = 58,
+	SMMUV3_ACCEL_REASON_HOST_REJECT = 59,
+	SMMUV3_ACCEL_REASON_DETACHED = 60,
 
 	SMMUV3_ACCEL_REASON_CMD_OPCODE = 80,
 	SMMUV3_ACCEL_REASON_CMD_RESERVED = 81,

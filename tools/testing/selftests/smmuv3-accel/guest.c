@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <linux/iommufd.h>
+
+#include "guest.h"
+
+static int check(int rc)
+{
+	return rc < 0 ? -errno : 0;
+}
+
+/* Memory */
+
+#define HUGE_PAGE	(2UL << 20)
+
+/*
+ * RAM in huge pages: QEMU's nested walk translates the address of a stage-1
+ * table through stage 2, but not that of the entry, so a table must not cross a
+ * stage-2 page. Tables of 16K and 64K would.
+ */
+static char *alloc_ram(void)
+{
+	unsigned long addr;
+	char *map;
+
+	map = mmap(NULL, GUEST_SIZE + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	addr = ((unsigned long)map + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	munmap(map, addr - (unsigned long)map);
+	munmap((char *)addr + GUEST_SIZE,
+	       HUGE_PAGE - (addr - (unsigned long)map));
+	madvise((void *)addr, GUEST_SIZE, MADV_HUGEPAGE);
+	return (char *)addr;
+}
+
+int guest_open_memory(struct guest *g)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.length = GUEST_SIZE,
+		.iova = GUEST_BASE,
+	};
+	int rc;
+
+	memset(g, 0, sizeof(*g));
+	g->accel = -1;
+	g->next = GUEST_BASE;
+	g->ram = alloc_ram();
+	if (!g->ram)
+		return -errno;
+	g->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	if (g->iommufd < 0) {
+		rc = -errno;
+		goto err_unmap;
+	}
+	rc = check(ioctl(g->iommufd, IOMMU_IOAS_ALLOC, &alloc));
+	if (rc)
+		goto err_close;
+	g->ioas_id = alloc.out_ioas_id;
+	map.ioas_id = g->ioas_id;
+	map.user_va = (__u64)(unsigned long)g->ram;
+	rc = check(ioctl(g->iommufd, IOMMU_IOAS_MAP, &map));
+	if (!rc)
+		return 0;
+err_close:
+	close(g->iommufd);
+err_unmap:
+	munmap(g->ram, GUEST_SIZE);
+	return rc;
+}
+
+int guest_create(struct guest *g)
+{
+	__u32 reason;
+
+	g->accel = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
+	if (g->accel < 0)
+		return -errno;
+	return accel_create(g->accel, g->iommufd, g->ioas_id, 0, &reason);
+}
+
+int guest_open(struct guest *g)
+{
+	int rc = guest_open_memory(g);
+
+	return rc ? rc : guest_create(g);
+}
+
+void guest_close(struct guest *g)
+{
+	if (g->accel >= 0)
+		close(g->accel);
+	close(g->iommufd);
+	munmap(g->ram, GUEST_SIZE);
+}
+
+/* Aligned to its size, as tables have to be. A guest never frees here. */
+__u64 guest_alloc(struct guest *g, __u64 size)
+{
+	__u64 gpa = (g->next + size - 1) & ~(size - 1);
+
+	g->next = gpa + size;
+	if (g->next > GUEST_BASE + GUEST_SIZE)
+		return 0;
+	memset(guest_ptr(g, gpa), 0, size);
+	return gpa;
+}
+
+void *guest_ptr(struct guest *g, __u64 gpa)
+{
+	return g->ram + (gpa - GUEST_BASE);
+}
+
+/*
+ * Stage 1 (Arm ARM, D8.3): a table has a granule's worth of 8-byte entries, so
+ * each level translates shift - 3 bits. Level 3 is the last.
+ */
+
+#define VA_BITS		39
+
+#define DESC_VALID	1ULL
+#define DESC_TABLE	2ULL		/* also: a page, at level 3 */
+#define DESC_AP_USER	(1ULL << 6)	/* PCI requests are unprivileged */
+#define DESC_SH_INNER	(3ULL << 8)
+#define DESC_AF		(1ULL << 10)
+#define DESC_ADDR	0x0000fffffffff000ULL
+
+static unsigned int level_shift(const struct pgtable *pt, int level)
+{
+	return pt->shift + (3 - level) * (pt->shift - 3);
+}
+
+static int start_level(const struct pgtable *pt)
+{
+	int level = 3;
+
+	while (level_shift(pt, level) + pt->shift - 3 < VA_BITS)
+		level--;
+	return level;
+}
+
+void pgtable_init(struct pgtable *pt, struct guest *g, unsigned int shift)
+{
+	pt->g = g;
+	pt->shift = shift;
+	pt->root = guest_alloc(g, 1ULL << shift);
+}
+
+__u64 *pgtable_entry(struct pgtable *pt, __u64 iova, int level)
+{
+	__u64 table = pt->root, *entry;
+	int l = start_level(pt);
+
+	for (;; l++) {
+		entry = guest_ptr(pt->g, table);
+		entry += (iova >> level_shift(pt, l)) &
+			 ((1ULL << (pt->shift - 3)) - 1);
+		if (l == level)
+			return entry;
+		if (!(*entry & DESC_VALID))
+			*entry = guest_alloc(pt->g, 1ULL << pt->shift) |
+				 DESC_TABLE | DESC_VALID;
+		table = *entry & DESC_ADDR & ~((1ULL << pt->shift) - 1);
+	}
+}
+
+void pgtable_map_block(struct pgtable *pt, __u64 iova, __u64 gpa, int level,
+		       __u64 attr)
+{
+	volatile __u64 *entry = pgtable_entry(pt, iova, level);
+
+	*entry = gpa | attr | DESC_AP_USER | DESC_SH_INNER | DESC_AF |
+		 (level == 3 ? DESC_TABLE : 0) | DESC_VALID;
+}
+
+void pgtable_map(struct pgtable *pt, __u64 iova, __u64 gpa, __u64 attr)
+{
+	pgtable_map_block(pt, iova, gpa, 3, attr);
+}
+
+void pgtable_unmap(struct pgtable *pt, __u64 iova)
+{
+	*(volatile __u64 *)pgtable_entry(pt, iova, 3) = 0;
+}
+
+/* Context Descriptor (SMMUv3, 5.4): TTB0 alone, 44-bit output, AArch64 */
+void cd_write(struct guest *g, __u64 cd, const struct pgtable *pt,
+	      unsigned int asid)
+{
+	static const __u64 tg0[] = {
+		[GRANULE_4K] = 0, [GRANULE_16K] = 2, [GRANULE_64K] = 1,
+	};
+	volatile __u64 *w = guest_ptr(g, cd);
+
+	w[1] = pt->root;
+	w[3] = 0xff;			/* MAIR: Attr0 normal, write-back */
+	w[0] = (64 - VA_BITS) | tg0[pt->shift] << 6 |
+	       1ULL << 8 | 1ULL << 10 | 3ULL << 12 |	/* IR0, OR0, SH0 */
+	       1ULL << 30 |		/* EPD1 */
+	       1ULL << 31 |		/* V */
+	       4ULL << 32 |		/* IPS: 44 bits */
+	       1ULL << 41 |		/* AA64 */
+	       1ULL << 45 | 1ULL << 46 |	/* R, A: record, abort */
+	       1ULL << 47 |		/* ASET: the ASID is not shared with CPUs */
+	       (__u64)asid << 48;
+}
+
+/* Stream Table Entry (SMMUv3, 5.2), in CPU order */
+void ste_config(__u64 ste[8], unsigned int cfg)
+{
+	memset(ste, 0, 8 * sizeof(*ste));
+	ste[0] = STE_V | STE_CFG(cfg);
+}
+
+void ste_s1(__u64 ste[8], __u64 cd)
+{
+	ste_config(ste, STE_CFG_S1);
+	ste[0] |= cd;
+	ste[1] = 1ULL << 2 | 1ULL << 4 | 3ULL << 6;	/* S1CIR, S1COR, S1CSH */
+}
+
+/* Commands (SMMUv3, chapter 4) */
+
+static struct cmd cmd(__u64 w0, __u64 w1)
+{
+	return (struct cmd){ { htole64(w0), htole64(w1) } };
+}
+
+struct cmd cmd_cfgi_cd(__u32 sid, __u32 ssid, bool leaf)
+{
+	return cmd(0x05 | (__u64)sid << 32 | (__u64)ssid << 12, leaf);
+}
+
+struct cmd cmd_cfgi_cd_all(__u32 sid)
+{
+	return cmd(0x06 | (__u64)sid << 32, 0);
+}
+
+struct cmd cmd_cfgi_ste(__u32 sid)
+{
+	return cmd(0x03 | (__u64)sid << 32, 1);
+}
+
+struct cmd cmd_tlbi_nh_all(void)
+{
+	return cmd(0x10, 0);
+}
+
+struct cmd cmd_tlbi_nsnh_all(void)
+{
+	return cmd(0x30, 0);
+}
+
+struct cmd cmd_tlbi_asid(unsigned int asid)
+{
+	return cmd(0x11 | (__u64)asid << 48, 0);
+}
+
+struct cmd cmd_tlbi_va(unsigned int asid, __u64 iova, bool leaf)
+{
+	return cmd(0x12 | (__u64)asid << 48, (iova & ~0xfffULL) | leaf);
+}
+
+struct cmd cmd_tlbi_vaa(__u64 iova, bool leaf)
+{
+	return cmd(0x13, (iova & ~0xfffULL) | leaf);
+}
+
+/* A range of (num + 1) << scale granules (4.4.1) */
+struct cmd cmd_range(struct cmd c, unsigned int num, unsigned int scale,
+		     unsigned int tg, unsigned int ttl)
+{
+	return cmd(le64toh(c.w[0]) | num << 12 | (__u64)scale << 20,
+		   le64toh(c.w[1]) | ttl << 8 | tg << 10);
+}
+
+struct cmd cmd_atc_inv(__u32 sid, __u64 iova, unsigned int size)
+{
+	return cmd(0x40 | (__u64)sid << 32, (iova & ~0xfffULL) | size);
+}
+
+struct cmd cmd_sync(void)
+{
+	return cmd(0x46, 0);
+}
+
+/* /dev/smmuv3-accel */
+
+int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
+		 __u32 *reason)
+{
+	struct smmuv3_accel_create arg = {
+		.size = sizeof(arg),
+		.iommufd = iommufd,
+		.ioas_id = ioas_id,
+		.s2_hwpt_id = s2_hwpt_id,
+	};
+	int rc = check(ioctl(accel, SMMUV3_ACCEL_CREATE, &arg));
+
+	*reason = arg.out_reason;
+	return rc;
+}
+
+int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
+		 struct smmuv3_accel_attach *out)
+{
+	*out = (struct smmuv3_accel_attach){
+		.size = sizeof(*out),
+		.vfio_fd = vfio_fd,
+		.vsid = vsid,
+	};
+	return check(ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out));
+}
+
+int accel_detach(struct guest *g, __u32 vsid, __u32 *reason)
+{
+	struct smmuv3_accel_detach arg = {
+		.size = sizeof(arg),
+		.vsid = vsid,
+	};
+	int rc = check(ioctl(g->accel, SMMUV3_ACCEL_DETACH, &arg));
+
+	*reason = arg.out_reason;
+	return rc;
+}
+
+int accel_install(struct guest *g, __u32 vsid, const __u64 ste[8],
+		  __u32 *reason)
+{
+	struct smmuv3_accel_ste entry = { .vsid = vsid };
+	struct smmuv3_accel_install_ste arg = {
+		.size = sizeof(arg),
+		.entry_num = 1,
+		.entry_len = sizeof(entry),
+		.entries_uptr = (__u64)(unsigned long)&entry,
+	};
+	int i, rc;
+
+	for (i = 0; i < 8; i++)
+		entry.ste[i] = htole64(ste[i]);
+	rc = check(ioctl(g->accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	*reason = entry.out_reason;
+	return rc;
+}
+
+int accel_stream(struct guest *g, __u32 vsid, struct smmuv3_accel_stream *out)
+{
+	*out = (struct smmuv3_accel_stream){
+		.size = sizeof(*out),
+		.vsid = vsid,
+	};
+	return check(ioctl(g->accel, SMMUV3_ACCEL_GET_STREAM, out));
+}
+
+int accel_invalidate(struct guest *g, const struct cmd *cmds, __u32 num,
+		     struct smmuv3_accel_invalidate *out)
+{
+	*out = (struct smmuv3_accel_invalidate){
+		.size = sizeof(*out),
+		.cmd_num = num,
+		.cmds_uptr = (__u64)(unsigned long)cmds,
+	};
+	return check(ioctl(g->accel, SMMUV3_ACCEL_INVALIDATE, out));
+}
