@@ -30,11 +30,15 @@
 
 #include "host.h"
 
-/* A lane's scratch mapping: a struct, what it points to, then the commands */
-#define SCRATCH_DATA		512
-#define SCRATCH_CMDS		SZ_4K
-#define SCRATCH_SIZE		\
-	(SCRATCH_CMDS + SMMUV3_HOST_MAX_BATCH * sizeof(__le64[2]))
+/* A lane's scratch mapping: a struct, what it points to, a queue's commands */
+#define SCRATCH_DATA	512
+#define SCRATCH_CMDS	SZ_4K
+
+static const size_t scratch_size[SMMUV3_LANE_NUM] = {
+	[SMMUV3_LANE_CONFIG] = SCRATCH_CMDS,
+	[SMMUV3_LANE_QUEUE] =
+		SCRATCH_CMDS + SMMUV3_HOST_MAX_BATCH * sizeof(__le64[2]),
+};
 
 /**
  * struct host_iommufd - A VMM's iommufd
@@ -80,7 +84,7 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
 {
 	unsigned long addr;
 
-	addr = vm_mmap(NULL, 0, PAGE_ALIGN(SCRATCH_SIZE),
+	addr = vm_mmap(NULL, 0, PAGE_ALIGN(scratch_size[lane]),
 		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	if (IS_ERR_VALUE(addr))
 		return addr;
@@ -171,7 +175,7 @@ static void host_iommufd_close(struct smmuv3_host *host)
 		for (lane = 0; lane < SMMUV3_LANE_NUM; lane++)
 			if (h->scratch[lane])
 				vm_munmap(h->scratch[lane],
-					  PAGE_ALIGN(SCRATCH_SIZE));
+					  PAGE_ALIGN(scratch_size[lane]));
 	}
 	mmdrop(h->mm);
 	fput(h->file);
