@@ -202,7 +202,7 @@ int main(void)
 		invalidate.out_error == SMMUV3_ACCEL_CERROR_ILL &&
 		invalidate.out_reason == SMMUV3_ACCEL_REASON_CMD_OPCODE,
 		"an unknown opcode was taken");
-	step("an unknown opcode: %u done, then CERROR_ILL, reason %u: what SMMU_CMDQ_CONS is to say",
+	step("an unknown opcode: %u done, then CERROR_ILL for SMMU_CMDQ_CONS, reason %u",
 	     invalidate.cmd_num, invalidate.out_reason);
 
 	rc = testdev_write(&dev, IOVA + 0x5000);

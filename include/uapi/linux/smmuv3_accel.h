@@ -308,6 +308,7 @@ struct smmuv3_accel_detach {
  * @out_iidr: SMMU_IIDR
  * @out_aidr: SMMU_AIDR
  * @out_hw_flags: Combination of enum iommu_hw_info_arm_smmuv3_flags
+ * @__reserved: Must be 0
  *
  * Describe a physical SMMU. Fails with ENOENT past the last one.
  */
@@ -383,9 +384,9 @@ struct smmuv3_accel_ste {
  * @entries_uptr: Pointer to an array of struct smmuv3_accel_ste
  *
  * For a VMM that walks its guest's stream table itself: install what the guest
- * wrote, when the guest says so (CFGI_STE). V = 0 and Config = abort abort the
- * stream's DMA; Config = bypass lets it through stage 2 alone; Config = stage 1
- * makes the guest's CD table translate it. Only V, Config, S1Fmt,
+ * wrote, when the guest says so (CFGI_STE). With V = 0 or Config = abort the
+ * stream's DMA is aborted; Config = bypass lets it through stage 2 alone; Config
+ * = stage 1 makes the guest's CD table translate it. Only V, Config, S1Fmt,
  * S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH and EATS have an effect.
  * An STE that the architecture calls illegal, or that asks for stage 2, is
  * installed as an abort with its reason, and counts as installed: the guest is
@@ -428,14 +429,15 @@ struct smmuv3_accel_install_ste {
  * A command that the guest may not use is the guest's fault, and no error of
  * the ioctl's: it returns 0, the commands before it are done, @cmd_num is its
  * index, @out_error is CERROR_ILL and @out_reason says which rule it broke. An
- * ATC_INV that a device did not answer ends in CERROR_ATC_INV_SYNC.
+ * ATC_INV that a device did not answer ends in CERROR_ATC_INV_SYNC at the next
+ * CMD_SYNC, in this array or a later one.
  *
  * On an error of the host's the ioctl returns it, @cmd_num commands are done,
  * and repeating the rest is harmless. A signal after some progress ends the
  * call with 0 and less done than asked for.
  *
  * Errors besides the general ones: EINVAL (CMD_NEEDS_TABLE, at @cmd_num; or
- * more than 2^19 commands), EIO (HOST_REJECT), ENOMEM (RETRY).
+ * more than 2^19 commands), EIO (HOST_REJECT), ENOMEM and ETIMEDOUT (RETRY).
  */
 struct smmuv3_accel_invalidate {
 	__u32 size;

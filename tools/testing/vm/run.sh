@@ -82,9 +82,16 @@ fi
 make -s -C "$TOP_DIR" "vm-$flavour" >&2 || { echo "run.sh: the module or its tests did not build" >&2; exit 125; }
 
 run=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-vm.XXXXXX")
-qemu_pid=''
+qemu_pid='' watchdog_pid=''
+end_watchdog() {
+	[ -n "$watchdog_pid" ] || return 0
+	kill "$watchdog_pid" 2>/dev/null || true
+	wait "$watchdog_pid" 2>/dev/null || true
+	watchdog_pid=''
+}
 cleanup() {
 	[ -z "$qemu_pid" ] || kill "$qemu_pid" 2>/dev/null || true
+	end_watchdog
 	rm -rf "$run"
 }
 trap cleanup EXIT
@@ -145,11 +152,10 @@ boot() {
 		trap 'kill $!' TERM
 		wait $! && : >"$run/timeout" && kill "$qemu_pid"
 	) &
-	local watchdog=$!
+	watchdog_pid=$!
 	wait "$qemu_pid" || rc=$?
 	qemu_pid=''
-	kill "$watchdog" 2>/dev/null || true
-	wait "$watchdog" 2>/dev/null || true
+	end_watchdog
 	return "$rc"
 }
 
@@ -163,7 +169,9 @@ host_failed() {
 	{
 		echo "run.sh: $2"
 		sed 's/^/    qemu: /' "$run/qemu.err" 2>/dev/null | head -n 10
-		tail -n 25 "$console" 2>/dev/null | tr -d '\r' | sed 's/^/    | /'
+		# The firmware clears the screen, which is not wanted here.
+		tail -n 25 "$console" 2>/dev/null | tr -d '\r' |
+			sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g; s/^/    | /'
 		echo "run.sh: the console is in $console"
 	} >&2
 	exit "$1"

@@ -17,7 +17,7 @@ setup_toolchain() {
 }
 
 setup_checkers() {
-	host_packages g++ shellcheck coccinelle ocaml-nox ocaml-findlib codespell
+	host_packages git g++ shellcheck coccinelle ocaml-nox ocaml-findlib codespell
 	setup_sparse
 }
 

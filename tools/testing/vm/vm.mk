@@ -5,35 +5,57 @@
 
 VM_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/smmuv3-accel
 VM_CROSS := aarch64-linux-gnu-
-VM_HEADERS := $(VM_CACHE)/kernel-base/usr/include
-VM_CFLAGS := -O2 -Wall -Wextra -Werror -static -D_GNU_SOURCE \
-	-isystem $(VM_HEADERS) -I$(CURDIR)/include/uapi
+VM_CFLAGS := -O2 -Wall -Wextra -Werror -static -D_GNU_SOURCE -I$(CURDIR)/include/uapi
 VM_CONFIG := CONFIG_SMMUV3_ACCEL=m CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m
+VM_SILENT := $(if $(filter 1,$(V)),,-s)
 
-VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) include/uapi/linux/smmuv3_accel.h
+VM_UAPI := include/uapi/linux/smmuv3_accel.h
+VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
-VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) include/uapi/linux/smmuv3_accel.h
-VM_EXAMPLE_SRC := $(wildcard tools/examples/*.[ch]) include/uapi/linux/smmuv3_accel.h
+VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
+VM_EXAMPLE_SRC := tools/examples/first-lesson.c $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
 
-.PHONY: vm-base vm-debug
-vm-base vm-debug: vm-%: build/vm/%/module.stamp build/vm/%/tests.stamp build/vm/%/bin/first-lesson
+# One build at a time: emulated hosts may be started side by side.
+.PHONY: vm-base vm-debug vm-files-base vm-files-debug
+vm-base vm-debug: vm-%:
+	@mkdir -p build
+	$(Q)flock build/vm.lock $(MAKE) --no-print-directory \
+		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
+
+vm-files-base vm-files-debug: vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp build/vm/%/bin/first-lesson
+	@:
+
+# $(1): folder, $(2): what makes it. What a killed build left there cannot be
+# told from what is complete, so the next one starts anew.
+define vm_make
+[ ! -e $(1)/unfinished ] || rm -rf $(1); mkdir -p $(1) && touch $(1)/unfinished && \
+{ $(2); status=$$?; rm -f $(1)/unfinished; exit $$status; }
+endef
 
 build/vm/%/module.stamp: $(VM_MODULE_SRC) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $(@D)
-	$(Q)$(MAKE) -s -C $(VM_CACHE)/kernel-$* M=$(CURDIR) MO=$(CURDIR)/build/kbuild-$* \
-		ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) KBUILD_MODPOST_WARN= $(VM_CONFIG) $(VM_KBUILD) modules
-	$(Q)cp build/kbuild-$*/drivers/iommu/smmuv3-accel/*.ko \
+	$(Q)$(call vm_make,build/kbuild-$*,$(MAKE) $(VM_SILENT) -C $(VM_CACHE)/kernel-$* \
+		M=$(CURDIR) MO=$(CURDIR)/build/kbuild-$* \
+		ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) $(VM_CONFIG) $(VM_KBUILD) modules)
+	$(Q)rsync -t build/kbuild-$*/drivers/iommu/smmuv3-accel/*.ko \
 		$(VM_CACHE)/kernel-$*/samples/vfio-mdev/mtty.ko \
 		$(VM_CACHE)/kernel-$*/drivers/vfio/mdev/mdev.ko $(@D)/
 	$(Q)touch $@
 
-build/vm/%/tests.stamp: $(VM_TEST_SRC) $(VM_CACHE)/kernel-base/key
+build/vm/%/tests.stamp: $(VM_TEST_SRC) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $(@D)/bin
-	$(Q)$(MAKE) -s -C $(VM_TEST_DIR) OUTPUT=$(CURDIR)/$(@D)/bin KSFT_DIR=$(VM_CACHE)/linux/tools/testing/selftests \
-		ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) KHDR_INCLUDES="-isystem $(VM_HEADERS) -isystem $(CURDIR)/include/uapi" \
-		USERCFLAGS="-Werror -static" all
+	$(Q)$(call vm_make,build/kselftest-$*,$(MAKE) $(VM_SILENT) -C $(VM_TEST_DIR) \
+		OUTPUT=$(CURDIR)/build/kselftest-$* INSTALL_PATH=$(CURDIR)/$(@D)/bin \
+		KSFT_DIR=$(VM_CACHE)/linux/tools/testing/selftests ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) \
+		KHDR_INCLUDES="-isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(CURDIR)/include/uapi" \
+		USERCFLAGS="-Werror -static" install)
 	$(Q)touch $@
 
-build/vm/%/bin/first-lesson: $(VM_EXAMPLE_SRC) $(VM_CACHE)/kernel-base/key
+build/vm/%/bin/first-lesson: $(VM_EXAMPLE_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $(@D)
-	$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -o $@ tools/examples/first-lesson.c
+	$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -isystem $(VM_CACHE)/kernel-$*/usr/include \
+		-I$(VM_TEST_DIR) -o $@.tmp $(VM_EXAMPLE_SRC)
+	$(Q)mv $@.tmp $@
+
+$(VM_CACHE)/kernel-base/key $(VM_CACHE)/kernel-debug/key:
+	@echo "$@ is missing: run tools/testing/vm/setup.sh $(patsubst %-base,%,$(notdir $(@D)))" >&2; exit 1

@@ -652,7 +652,7 @@ TEST_F(ste, masked_words)
 	stall_both = !(phys.out_idr[0] >> 24 & 3);
 	memcpy(ste, self->s1[0], sizeof(ste));
 	ste[1] |= 1ULL << 19 | 1ULL << 44;	/* MEV, SHCFG: the host's business */
-	ste[2] = ste[3] = ste[7] = ~0ULL;
+	memset(&ste[2], 0xff, 6 * sizeof(ste[0]));
 	ASSERT_EQ(0, accel_install(&self->g, VSID, ste, &reason));
 	ASSERT_EQ(0, accel_stream(&self->g, VSID, &stream));
 	EXPECT_EQ(self->s1[0][0], stream.out_ste[0]);
