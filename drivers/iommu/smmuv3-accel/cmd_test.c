@@ -585,8 +585,10 @@ static void random_command(struct rnd_state *rnd,
 	case 0: /* few bits */
 		break;
 	case 1: /* a quarter of the operands' */
-		cmd[0] = random_u64(rnd) & random_u64(rnd) & legal[i][0];
-		cmd[1] = random_u64(rnd) & random_u64(rnd) & legal[i][1];
+		cmd[0] = random_u64(rnd) & legal[i][0];
+		cmd[0] &= random_u64(rnd);
+		cmd[1] = random_u64(rnd) & legal[i][1];
+		cmd[1] &= random_u64(rnd);
 		flips /= 3;
 		break;
 	default: /* any operands */

@@ -72,6 +72,30 @@ static u32 cmdq_classify(struct vsmmu *v, u32 num,
 	return i;
 }
 
+/*
+ * ATC_INVs. Where a device does not answer, the host stops at that block of its
+ * own, so the rest is given to it block by block: all must have been tried when
+ * the guest learns of the failure.
+ */
+static int cmdq_issue_atc(struct vsmmu_phys *phys, const __le64 (*cmds)[2],
+			  u32 num)
+{
+	int rc, first;
+	u32 i;
+
+	first = vsmmu_invalidate_phys(phys, cmds, num, false);
+	if (first != -ETIMEDOUT || num <= SMMUV3_HOST_BLOCK)
+		return first;
+	for (i = 0; i < num; i += SMMUV3_HOST_BLOCK) {
+		rc = vsmmu_invalidate_phys(phys, cmds + i,
+					   min(num - i, (u32)SMMUV3_HOST_BLOCK),
+					   false);
+		if (rc && rc != -ETIMEDOUT)
+			return rc;
+	}
+	return first;
+}
+
 static int cmdq_issue_phase(struct vsmmu *v, u32 num, enum smmuv3_phase phase)
 {
 	struct vsmmu_phys *phys;
@@ -83,25 +107,32 @@ static int cmdq_issue_phase(struct vsmmu *v, u32 num, enum smmuv3_phase phase)
 					     num, phase, phys->index);
 		if (!picked)
 			continue;
-		rc = vsmmu_invalidate_phys(phys, v->stage, picked,
-					   phase != SMMUV3_PHASE_ATC);
+		if (phase != SMMUV3_PHASE_ATC) {
+			rc = vsmmu_invalidate_phys(phys, v->stage, picked, true);
+		} else {
+			rc = cmdq_issue_atc(phys, v->stage, picked);
+			if (rc == -ETIMEDOUT) {
+				v->atc_failed = true;
+				rc = 0;
+			}
+		}
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-/* The CMD_SYNC at which a guest learns that an ATC_INV of a chunk failed. */
-static u32 cmdq_atc_sync(struct vsmmu *v, u32 num)
+/* The first CMD_SYNC of a chunk behind what is tagged for a phase. */
+static u32 cmdq_find_sync(struct vsmmu *v, u32 num, enum smmuv3_phase phase)
 {
-	bool atc = false;
+	bool behind = phase == SMMUV3_PHASE_NONE;
 	u32 i;
 
 	for (i = 0; i < num; i++) {
-		if (v->tags[i].phase == SMMUV3_PHASE_ATC)
-			atc = true;
-		else if (atc && FIELD_GET(CMD_0_OP,
-					  le64_to_cpu(v->snapshot[i][0])) == CMD_SYNC)
+		if (v->tags[i].phase == phase)
+			behind = true;
+		if (behind && FIELD_GET(CMD_0_OP,
+					le64_to_cpu(v->snapshot[i][0])) == CMD_SYNC)
 			break;
 	}
 	return i;
@@ -109,31 +140,35 @@ static u32 cmdq_atc_sync(struct vsmmu *v, u32 num)
 
 /*
  * Carry out a chunk. Returns how many commands are done: all, or none with an
- * errno, or those up to the CMD_SYNC that found an ATC_INV failed.
+ * errno, or those before the CMD_SYNC at which the guest learns that an ATC_INV
+ * failed, be it of this chunk or of an earlier one.
  */
 static u32 cmdq_issue(struct vsmmu *v, u32 num, u32 *error, u32 *reason,
 		      int *errno)
 {
+	enum smmuv3_phase behind =
+		v->atc_failed ? SMMUV3_PHASE_NONE : SMMUV3_PHASE_ATC;
 	enum smmuv3_phase phase;
+	u32 sync;
 	int rc;
 
 	for (phase = 0; phase < SMMUV3_PHASE_NUM; phase++) {
 		rc = cmdq_issue_phase(v, num, phase);
-		if (!rc)
-			continue;
-		if (rc == -ETIMEDOUT && phase == SMMUV3_PHASE_ATC) {
-			*error = SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
-			*reason = SMMUV3_ACCEL_REASON_ATC_TIMEOUT;
-			return cmdq_atc_sync(v, num);
+		if (rc) {
+			*errno = rc;
+			*reason = vsmmu_host_reason(rc);
+			return 0;
 		}
-		*errno = rc;
-		if (rc == -ENOMEM)
-			*reason = SMMUV3_ACCEL_REASON_RETRY;
-		else if (rc == -EIO)
-			*reason = SMMUV3_ACCEL_REASON_HOST_REJECT;
-		return 0;
 	}
-	return num;
+	if (!v->atc_failed)
+		return num;
+	sync = cmdq_find_sync(v, num, behind);
+	if (sync == num)
+		return num;
+	v->atc_failed = false;
+	*error = SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
+	*reason = SMMUV3_ACCEL_REASON_ATC_TIMEOUT;
+	return sync;
 }
 
 /**

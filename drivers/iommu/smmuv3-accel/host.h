@@ -9,11 +9,10 @@
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
-/*
- * The most commands in one invalidation: the host allocates 16 bytes for each
- * and issues them in blocks of 63 with interrupts off. 32 whole blocks.
- */
-#define SMMUV3_HOST_MAX_BATCH	(32 * 63)
+/* The host issues commands in blocks of so many, with interrupts off. */
+#define SMMUV3_HOST_BLOCK	63
+/* The most in one invalidation: the host allocates 16 bytes for each. */
+#define SMMUV3_HOST_MAX_BATCH	(32 * SMMUV3_HOST_BLOCK)
 
 struct smmuv3_host_ops;
 
@@ -22,6 +21,7 @@ struct smmuv3_host_ops;
  *	own, so that building a stage 2 does not hold up the command queue
  * @SMMUV3_LANE_CONFIG: used under vsmmu.lock
  * @SMMUV3_LANE_QUEUE: used under vsmmu.queue_lock
+ * @SMMUV3_LANE_NUM: how many there are
  */
 enum smmuv3_lane {
 	SMMUV3_LANE_CONFIG,

@@ -326,6 +326,7 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(SMMUV3_ACCEL_INVALIDATE, ioctl_invalidate, NULL,
 		 smmuv3_accel_invalidate, cmds_uptr, 32),
 };
+
 static_assert(sizeof(struct smmuv3_accel_ste) == 80);
 
 static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,

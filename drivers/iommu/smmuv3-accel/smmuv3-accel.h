@@ -14,6 +14,7 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -25,7 +26,7 @@
 /* Bounds what a file can cost: a stream takes a few hundred bytes. */
 #define SMMUV3_MAX_STREAMS	4096
 /* A command queue's largest size (SMMU_IDR1.CMDQS), so one lap of it. */
-#define SMMUV3_MAX_CMDS		(1U << 19)
+#define SMMUV3_MAX_CMDS		SZ_512K
 
 /**
  * struct vsmmu_phys - A physical SMMU of a vSMMU, from its first device to close
@@ -92,11 +93,12 @@ struct vsmmu_stream {
  * @snapshot: commands as they were fetched, %SMMUV3_HOST_MAX_BATCH of them
  * @tags: what is to be done for each of @snapshot
  * @stage: commands on their way to the host
+ * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC is to say
  * @close_work: to destroy objects from where the VMM's address space is not
  */
 struct vsmmu {
-	struct mutex lock;
-	struct mutex queue_lock;
+	struct mutex lock;		/* outer */
+	struct mutex queue_lock;	/* inner */
 	struct smmuv3_host *host;
 	u32 s2_hwpt_id;
 	struct list_head phys;
@@ -108,6 +110,7 @@ struct vsmmu {
 	__le64 (*snapshot)[2];
 	struct smmuv3_batch_tag *tags;
 	__le64 (*stage)[2];
+	bool atc_failed;
 
 	struct work_struct close_work;
 };
@@ -128,6 +131,7 @@ int vsmmu_invalidate_phys(struct vsmmu_phys *phys, const __le64 (*cmds)[2],
 			  u32 num, bool repeat);
 
 /* stream.c */
+u32 vsmmu_host_reason(int rc);
 struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 				  u32 *reason);
 int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason);

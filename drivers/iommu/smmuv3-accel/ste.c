@@ -58,6 +58,8 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
  * Both stages are needed, and something that keeps a guest's stage 1 from
  * making DMA incoherent. Where faults can only stall, a guest could hold up the
  * SMMU for everybody. The host may still refuse, for an erratum.
+ *
+ * Return: true where nothing is known against it.
  */
 bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
 {
@@ -154,6 +156,8 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_decode);
  * smmuv3_ste_same() - Whether two STEs need the same domain
  * @a: one STE
  * @b: the other
+ *
+ * Return: true where they do.
  */
 bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
 {

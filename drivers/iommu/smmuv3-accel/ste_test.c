@@ -650,7 +650,7 @@ static void caps_meet(struct kunit *test)
 		kept = two;
 		/* The flags that both have, but for the stall model */
 		all_caps_of_number(&want, (a & b & ~BIT(5)) | (a & BIT(5)));
-		want.ssid_bits = a % 32 < b % 32 ? a % 32 : b % 32;
+		want.ssid_bits = min(a % 32, b % 32);
 
 		there = one;
 		smmuv3_caps_meet(&there, &two);

@@ -10,11 +10,17 @@
 #include "arch.h"
 #include "smmuv3-accel.h"
 
-/* Why the host failed, where its errno alone tells. */
-static u32 host_reason(int rc)
+/**
+ * vsmmu_host_reason() - Why the host failed, where its errno tells
+ * @rc: the errno
+ *
+ * Return: an enum smmuv3_accel_reason.
+ */
+u32 vsmmu_host_reason(int rc)
 {
 	switch (rc) {
 	case -ENOMEM:
+	case -ETIMEDOUT:
 	case -EBUSY:	/* during a function reset */
 		return SMMUV3_ACCEL_REASON_RETRY;
 	case -ENODEV:
@@ -73,7 +79,7 @@ static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
 
 	rc = host->ops->dev_attach(host, stream->dev, phys->abort_hwpt_id);
 	if (rc) {
-		*reason = host_reason(rc);
+		*reason = vsmmu_host_reason(rc);
 		host->ops->destroy(host, SMMUV3_LANE_CONFIG,
 				   stream->vdevice_id);
 		return rc;
@@ -154,6 +160,8 @@ err_free:
 	kfree(stream);
 err_release:
 	xa_release(&v->streams, vsid);
+	if (!*reason)
+		*reason = vsmmu_host_reason(rc);
 	return ERR_PTR(rc);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_attach);
@@ -317,7 +325,7 @@ int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason)
 		rc = stream_replace(v, stream, &new);
 	if (!rc && new.kind == SMMUV3_ACCEL_KIND_S1)
 		rc = stream_invalidate_cds(stream);
-	*reason = rc ? host_reason(rc) : new.reason;
+	*reason = rc ? vsmmu_host_reason(rc) : new.reason;
 	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_install_ste);

@@ -204,10 +204,15 @@ void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys)
 
 	if (!list_empty(&phys->node))
 		return;
-	if (v->phys_num++)
+	if (v->phys_num++) {
+		/* ATC_INV is for one stream, so it is enough if that one's has it. */
+		bool ats = v->caps.ats || phys->caps.ats;
+
 		smmuv3_caps_meet(&v->caps, &phys->caps);
-	else
+		v->caps.ats = ats;
+	} else {
 		v->caps = phys->caps;
+	}
 	list_add_tail(&phys->node, &v->phys);
 }
 

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+
+#include "arch.h"
+#include "host_mock.h"
+#include "smmuv3-accel.h"
+
+#define MUST(mock, condition, fmt, ...)					\
+	KUNIT_EXPECT_TRUE_MSG((mock)->test, condition, "host: " fmt, ##__VA_ARGS__)
+
+static struct mock *to_mock(struct smmuv3_host *host)
+{
+	struct mock_host *h = container_of(host, struct mock_host, host);
+
+	MUST(h->mock, h->open, "closed");
+	return h->mock;
+}
+
+/* Freed with the test */
+static void *dup(struct mock *mock, const void *src, size_t len)
+{
+	void *p = kunit_kmalloc(mock->test, len, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(mock->test, p);
+	return memcpy(p, src, len);
+}
+
+static struct mock_call *record(struct mock *mock, enum mock_op op, u32 id)
+{
+	struct mock_call *call = &mock->log[mock->log_num];
+
+	if (mock->log_num < MOCK_LOG - 1)
+		mock->log_num++;
+	else
+		KUNIT_FAIL(mock->test, "the log is full");
+	*call = (struct mock_call){ .op = op, .id = id };
+
+	if (!mock->fail_num || (mock->fail_op != MOCK_ANY && mock->fail_op != op))
+		return call;
+	/* These cannot fail. */
+	if (op == MOCK_DESTROY || op == MOCK_DETACH || op == MOCK_PUT)
+		return call;
+	if (mock->fail_at > 1) {
+		mock->fail_at--;
+		return call;
+	}
+	mock->fail_num--;
+	mock->failed++;
+	call->rc = mock->fail_rc;
+	return call;
+}
+
+/* A call that takes object IDs. Its lane's staging memory has one user. */
+static struct mock *to_mock_lane(struct smmuv3_host *host, enum smmuv3_lane lane)
+{
+	struct vsmmu *v = container_of(host, struct mock_host, host)->v;
+	struct mock *mock = to_mock(host);
+
+	MUST(mock, mock->reachable, "out of reach");
+	if (v)
+		MUST(mock, mutex_is_locked(lane == SMMUV3_LANE_CONFIG ?
+					   &v->lock : &v->queue_lock),
+		     "lane %d without its lock", lane);
+	return mock;
+}
+
+static struct mock_dev *to_dev(struct mock *mock, u32 dev_id)
+{
+	u32 i = dev_id - MOCK_DEV_ID(0);
+
+	KUNIT_ASSERT_LT(mock->test, i, MOCK_DEVS);
+	MUST(mock, mock->devs[i].held, "device %u is not held", i);
+	return &mock->devs[i];
+}
+
+struct mock_obj *mock_find(struct mock *mock, u32 id)
+{
+	struct mock_obj *obj;
+
+	list_for_each_entry(obj, &mock->objs, node)
+		if (obj->id == id)
+			return obj;
+	return NULL;
+}
+
+/* The vDEVICE of a device, or with @viommu the one that has a StreamID there */
+static struct mock_obj *find_vdevice(struct mock *mock, const struct mock_dev *dev,
+				     const struct mock_obj *viommu, u32 vsid)
+{
+	struct mock_obj *obj;
+
+	list_for_each_entry(obj, &mock->objs, node)
+		if (obj->kind == MOCK_VDEVICE &&
+		    (viommu ? obj->on == viommu && obj->vsid == vsid :
+		     obj->dev == dev))
+			return obj;
+	return NULL;
+}
+
+static struct mock_obj *obj_add(struct mock *mock, struct mock_obj init)
+{
+	struct mock_obj *obj;
+
+	init.id = ++mock->last_id;
+	if (init.on)
+		init.on->users++;
+	obj = dup(mock, &init, sizeof(init));
+	list_add(&obj->node, &mock->objs);
+	return obj;
+}
+
+/* All allocations. The ID is 0 where it fails. */
+static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id,
+		     u32 on_id, struct mock_obj init, u32 *id)
+{
+	struct mock *mock = to_mock_lane(host, lane);
+	struct mock_dev *dev = to_dev(mock, dev_id);
+	struct mock_call *call = record(mock, MOCK_ALLOC + init.kind, 0);
+
+	*id = 0;
+	init.dev = dev;
+	init.iommu = dev->dev.iommu;
+	init.on = mock_find(mock, on_id);
+	if (call->rc)
+		return call->rc;
+	if (init.kind != MOCK_PARENT) {
+		if (!init.on || init.on->kind != (init.kind == MOCK_VIOMMU ?
+						  MOCK_PARENT : MOCK_VIOMMU))
+			return -ENOENT;
+		if (init.on->iommu != init.iommu)
+			return -EINVAL;
+	}
+	if (init.kind == MOCK_VDEVICE && find_vdevice(mock, dev, NULL, 0))
+		return -EEXIST;
+	*id = obj_add(mock, init)->id;
+	call->id = *id;
+	return 0;
+}
+
+static int mock_alloc_parent(struct smmuv3_host *host, u32 dev_id, u32 *hwpt_id)
+{
+	struct mock_obj init = { .kind = MOCK_PARENT };
+
+	return obj_alloc(host, SMMUV3_LANE_CONFIG, dev_id, 0, init, hwpt_id);
+}
+
+static int mock_alloc_viommu(struct smmuv3_host *host, u32 dev_id, u32 hwpt_id,
+			     u32 *viommu_id)
+{
+	struct mock_obj init = { .kind = MOCK_VIOMMU };
+
+	return obj_alloc(host, SMMUV3_LANE_CONFIG, dev_id, hwpt_id, init, viommu_id);
+}
+
+static int mock_alloc_vdevice(struct smmuv3_host *host, u32 dev_id,
+			      u32 viommu_id, u32 vsid, u32 *vdevice_id)
+{
+	struct mock_obj init = { .kind = MOCK_VDEVICE, .vsid = vsid };
+
+	return obj_alloc(host, SMMUV3_LANE_CONFIG, dev_id, viommu_id, init, vdevice_id);
+}
+
+static int mock_alloc_nested(struct smmuv3_host *host, enum smmuv3_lane lane,
+			     u32 dev_id, u32 viommu_id, const u64 ste[2],
+			     u32 *hwpt_id)
+{
+	struct mock_obj init = { .kind = MOCK_NESTED, .ste = { ste[0], ste[1] } };
+
+	return obj_alloc(host, lane, dev_id, viommu_id, init, hwpt_id);
+}
+
+static void mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id)
+{
+	struct mock *mock = to_mock_lane(host, lane);
+	struct mock_obj *obj = mock_find(mock, id);
+
+	record(mock, MOCK_DESTROY, id);
+	MUST(mock, obj && !obj->users && !obj->vmms,
+	     "%u is in use, the VMM's or no object", id);
+	if (!obj)
+		return;
+	/* The host allows it, but nobody could invalidate for the device. */
+	if (obj->kind == MOCK_VDEVICE)
+		MUST(mock, !mock_find(mock, obj->dev->hwpt_id),
+		     "vDEVICE %u of a device that is attached", id);
+	if (obj->on)
+		obj->on->users--;
+	list_del(&obj->node);
+}
+
+static struct smmuv3_host_dev *mock_dev_get(struct smmuv3_host *host, int fd,
+					    enum smmuv3_accel_reason *reason)
+{
+	struct mock *mock = to_mock(host);
+	struct mock_call *call = record(mock, MOCK_GET, MOCK_DEV_ID(fd));
+
+	if (call->rc)
+		return ERR_PTR(call->rc);
+	if (fd < 0 || fd >= MOCK_DEVS) {
+		*reason = SMMUV3_ACCEL_REASON_NOT_VFIO;
+		return ERR_PTR(-EINVAL);
+	}
+	mock->devs[fd].held++;
+	return &mock->devs[fd].dev;
+}
+
+static void mock_dev_put(struct smmuv3_host *host, struct smmuv3_host_dev *dev)
+{
+	struct mock *mock = to_mock(host);
+	struct mock_dev *d = to_dev(mock, dev->dev_id);
+
+	record(mock, MOCK_PUT, dev->dev_id);
+	d->held--;
+	MUST(mock, d->held || !mock_find(mock, d->hwpt_id), "put while attached");
+}
+
+static void dev_set_hwpt(struct mock *mock, struct mock_dev *dev, u32 hwpt_id)
+{
+	struct mock_obj *old = mock_find(mock, dev->hwpt_id);
+	struct mock_obj *new = mock_find(mock, hwpt_id);
+
+	if (old)
+		old->users--;
+	if (new)
+		new->users++;
+	dev->hwpt_id = hwpt_id;
+}
+
+static int mock_dev_attach(struct smmuv3_host *host, struct smmuv3_host_dev *dev,
+			   u32 hwpt_id)
+{
+	struct mock *mock = to_mock(host);
+	struct mock_dev *d = to_dev(mock, dev->dev_id);
+	struct mock_obj *hwpt = mock_find(mock, hwpt_id);
+	int rc = record(mock, MOCK_ATTACH, hwpt_id)->rc;
+
+	MUST(mock, hwpt && hwpt->kind == MOCK_NESTED && hwpt->iommu == dev->iommu,
+	     "%u is no domain for device %u", hwpt_id, dev->dev_id);
+	if (rc || !hwpt)
+		return rc ?: -ENOENT;
+	if (FIELD_GET(STE_0_CONFIG, hwpt->ste[0]) == STE_CONFIG_S1 &&
+	    !find_vdevice(mock, d, NULL, 0))
+		return -ENOENT;
+	dev_set_hwpt(mock, d, hwpt_id);
+	return 0;
+}
+
+static void mock_dev_detach(struct smmuv3_host *host, struct smmuv3_host_dev *dev)
+{
+	struct mock *mock = to_mock(host);
+
+	record(mock, MOCK_DETACH, dev->dev_id);
+	dev_set_hwpt(mock, to_dev(mock, dev->dev_id), 0);
+}
+
+static int mock_hw_info(struct smmuv3_host *host, u32 dev_id,
+			struct smmuv3_hw_info *info)
+{
+	struct mock *mock = to_mock_lane(host, SMMUV3_LANE_CONFIG);
+
+	*info = *(const struct smmuv3_hw_info *)to_dev(mock, dev_id)->dev.iommu;
+	return record(mock, MOCK_HW_INFO, dev_id)->rc;
+}
+
+static enum smmuv3_phase phase_of(u64 cmd)
+{
+	switch (FIELD_GET(CMD_0_OP, cmd)) {
+	case CMD_CFGI_CD:
+	case CMD_CFGI_CD_ALL:
+		return SMMUV3_PHASE_CD;
+	case CMD_TLBI_NH_ALL ... CMD_TLBI_NH_VAA:
+	case CMD_TLBI_NSNH_ALL:
+		return SMMUV3_PHASE_TLBI;
+	case CMD_ATC_INV:
+		return SMMUV3_PHASE_ATC;
+	default:
+		return SMMUV3_PHASE_NONE;
+	}
+}
+
+static int mock_invalidate(struct smmuv3_host *host, u32 viommu_id,
+			   const __le64 (*cmds)[2], u32 num)
+{
+	struct mock *mock = to_mock_lane(host, SMMUV3_LANE_QUEUE);
+	struct mock_call *call = record(mock, MOCK_INVALIDATE, viommu_id);
+	struct mock_obj *viommu = mock_find(mock, viommu_id);
+	enum smmuv3_phase phase = phase_of(le64_to_cpu(cmds[0][0]));
+	bool here;
+	u64 cmd;
+	u32 i;
+
+	MUST(mock, num && num <= SMMUV3_HOST_MAX_BATCH, "%u commands", num);
+	for (i = 0; i < num; i++) {
+		cmd = le64_to_cpu(cmds[i][0]);
+		/* The host carries them out in any order. */
+		MUST(mock, phase != SMMUV3_PHASE_NONE && phase_of(cmd) == phase,
+		     "command %u, %llx, in this batch", i, cmd);
+		here = viommu && (phase == SMMUV3_PHASE_TLBI ||
+				  find_vdevice(mock, NULL, viommu, cmd >> 32));
+		MUST(mock, here, "command %u, %llx, is not for %u", i, cmd, viommu_id);
+	}
+	if (viommu)
+		call->smmu = (const struct smmuv3_hw_info *)viommu->iommu - mock->smmu;
+	call->num = num;
+	call->cmds = dup(mock, cmds, num * sizeof(*cmds));
+	if (mock->signal)
+		set_thread_flag(TIF_SIGPENDING);
+	return call->rc;
+}
+
+static void mock_close(struct smmuv3_host *host)
+{
+	struct mock *mock = to_mock(host);
+
+	container_of(host, struct mock_host, host)->open = false;
+	complete(&mock->closed);
+}
+
+static bool mock_reachable(struct smmuv3_host *host)
+{
+	return to_mock(host)->reachable;
+}
+
+static bool mock_gone(struct smmuv3_host *host)
+{
+	return to_mock(host)->gone;
+}
+
+static int mock_enter(struct smmuv3_host *host)
+{
+	struct mock *mock = to_mock(host);
+	int rc = record(mock, MOCK_ENTER, 0)->rc;
+
+	mock->reachable = !rc;
+	return rc;
+}
+
+static void mock_leave(struct smmuv3_host *host)
+{
+	to_mock(host)->reachable = false;
+}
+
+static const struct smmuv3_host_ops mock_ops = {
+	.close = mock_close,
+	.reachable = mock_reachable,
+	.gone = mock_gone,
+	.enter = mock_enter,
+	.leave = mock_leave,
+	.dev_get = mock_dev_get,
+	.dev_put = mock_dev_put,
+	.dev_attach = mock_dev_attach,
+	.dev_detach = mock_dev_detach,
+	.hw_info = mock_hw_info,
+	.alloc_parent = mock_alloc_parent,
+	.alloc_viommu = mock_alloc_viommu,
+	.alloc_vdevice = mock_alloc_vdevice,
+	.alloc_nested = mock_alloc_nested,
+	.destroy = mock_destroy,
+	.invalidate = mock_invalidate,
+};
+
+/* SMMUs that nest and have ATS. Freed with the test. */
+struct mock *mock_init(struct kunit *test)
+{
+	struct mock *mock;
+	int i;
+
+	mock = kunit_kzalloc(test, sizeof(*mock), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mock);
+	mock->test = test;
+	mock->reachable = true;
+	mock->last_id = 1000;
+	INIT_LIST_HEAD(&mock->objs);
+	init_completion(&mock->closed);
+	for (i = 0; i < MOCK_SMMUS; i++) {
+		mock->smmu[i].idr[0] = IDR0_S2P | IDR0_S1P | IDR0_ATS | IDR0_ASID16 |
+				       FIELD_PREP(IDR0_STALL_MODEL, 1);
+		mock->smmu[i].idr[1] = FIELD_PREP(IDR1_SSIDSIZE, 8);
+	}
+	for (i = 0; i < MOCK_DEVS; i++)
+		mock->devs[i] = (struct mock_dev){
+			.dev.iommu = &mock->smmu[i / (MOCK_DEVS / MOCK_SMMUS)],
+			.dev.dev_id = MOCK_DEV_ID(i),
+			.dev.canwbs = true,
+			.hwpt_id = MOCK_VMM_HWPT,
+		};
+	return mock;
+}
+
+struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v)
+{
+	struct mock_host *h = mock->hosts;
+
+	while (h->open)
+		KUNIT_ASSERT_TRUE(mock->test, ++h < &mock->hosts[MOCK_HOSTS]);
+	*h = (struct mock_host){
+		.host.ops = &mock_ops,
+		.host.owner = mock,
+		.mock = mock,
+		.v = v,
+		.open = true,
+	};
+	return &h->host;
+}
+
+u32 mock_vmm_parent(struct mock *mock, int smmu)
+{
+	struct mock_obj init = {
+		.kind = MOCK_PARENT,
+		.iommu = &mock->smmu[smmu],
+		.vmms = true,
+	};
+
+	return obj_add(mock, init)->id;
+}
+
+void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc)
+{
+	mock->fail_op = op;
+	mock->fail_at = at;
+	mock->fail_num = num;
+	mock->fail_rc = rc;
+	mock->failed = 0;
+}
+
+struct mock_state mock_state(struct mock *mock)
+{
+	struct mock_state state = {};
+	struct mock_obj *obj;
+	int i;
+
+	list_for_each_entry(obj, &mock->objs, node)
+		state.live[obj->kind] += !obj->vmms;
+	for (i = 0; i < MOCK_DEVS; i++) {
+		state.hwpt_id[i] = mock->devs[i].hwpt_id;
+		state.held[i] = mock->devs[i].held;
+	}
+	return state;
+}
+
+u32 mock_count(struct mock *mock, enum mock_op op)
+{
+	u32 i, num = 0;
+
+	for (i = 0; i < mock->log_num; i++)
+		num += mock->log[i].op == op;
+	return num;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A host for KUnit tests. It has the rules of iommufd and the host driver,
+ * records calls and fails those that a test picks. A call that the module must
+ * never make fails the test at once.
+ */
+#ifndef _SMMUV3_ACCEL_HOST_MOCK_H
+#define _SMMUV3_ACCEL_HOST_MOCK_H
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/list.h>
+
+#include "host.h"
+
+struct vsmmu;
+
+/* File descriptors 0 to 7 are devices, the first four behind SMMU 0. */
+#define MOCK_DEVS		8
+#define MOCK_SMMUS		2
+#define MOCK_DEV_ID(fd)		(100 + (fd))
+#define MOCK_VMM_HWPT		1	/* the VMM's own, attached at first */
+#define MOCK_HOSTS		4
+#define MOCK_LOG		256
+
+enum mock_kind {
+	MOCK_PARENT,
+	MOCK_VIOMMU,
+	MOCK_VDEVICE,
+	MOCK_NESTED,
+	MOCK_KINDS,
+};
+
+enum mock_op {
+	MOCK_ALLOC,		/* plus one of enum mock_kind */
+	MOCK_DESTROY = MOCK_KINDS,
+	MOCK_ATTACH,
+	MOCK_DETACH,
+	MOCK_GET,
+	MOCK_PUT,
+	MOCK_HW_INFO,
+	MOCK_INVALIDATE,
+	MOCK_ENTER,
+	MOCK_ANY,
+};
+
+struct mock_obj {
+	struct list_head node;		/* in mock.objs */
+	enum mock_kind kind;
+	u32 id;				/* never used again */
+	u32 users;			/* objects on it, devices attached to it */
+	struct mock_obj *on;
+	const void *iommu;
+	bool vmms;			/* made by the VMM */
+	const struct mock_dev *dev;	/* it was made for */
+	u32 vsid;			/* of a vDEVICE */
+	u64 ste[2];			/* of a nested domain */
+};
+
+struct mock_dev {
+	struct smmuv3_host_dev dev;
+	u32 hwpt_id;			/* 0: DMA is blocked */
+	u32 held;
+};
+
+struct mock_call {
+	enum mock_op op;
+	int rc;
+	u32 id;				/* of the object or device */
+	u32 smmu;			/* that invalidates */
+	u32 num;			/* of commands */
+	const __le64 (*cmds)[2];
+};
+
+/* One vSMMU's way to the mock */
+struct mock_host {
+	struct smmuv3_host host;
+	struct mock *mock;
+	struct vsmmu *v;		/* NULL when it is being closed, without locks */
+	bool open;
+};
+
+/* What an attempt that failed must not change; the VMM's objects do not count. */
+struct mock_state {
+	u32 live[MOCK_KINDS];
+	u32 hwpt_id[MOCK_DEVS];
+	u32 held[MOCK_DEVS];
+};
+
+/* An iommufd and its devices, the owner of all hosts opened on it */
+struct mock {
+	struct kunit *test;
+	void __user *umem;		/* for the test */
+	struct smmuv3_hw_info smmu[MOCK_SMMUS];
+	struct mock_dev devs[MOCK_DEVS];
+	struct list_head objs;
+	u32 last_id;
+	struct mock_host hosts[MOCK_HOSTS];
+	struct completion closed;	/* by each close */
+	bool reachable;
+	bool gone;
+	bool signal;			/* each invalidation leaves one pending */
+
+	/* The fail_at'th call (from 1) of fail_op fails, fail_num in a row. */
+	enum mock_op fail_op;
+	u32 fail_at;
+	u32 fail_num;
+	int fail_rc;
+	u32 failed;
+
+	struct mock_call log[MOCK_LOG];
+	u32 log_num;
+};
+
+struct mock *mock_init(struct kunit *test);
+struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v);
+u32 mock_vmm_parent(struct mock *mock, int smmu);
+void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc);
+struct mock_obj *mock_find(struct mock *mock, u32 id);
+struct mock_state mock_state(struct mock *mock);
+u32 mock_count(struct mock *mock, enum mock_op op);
+
+#endif

@@ -1,0 +1,944 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of vsmmu.c, stream.c and cmdq.c against the mock host: lifetimes,
+ * the order of host calls, and each way in which a host call can fail. Each of
+ * them ends with all vSMMUs closed and nothing left at the host.
+ */
+#include <kunit/test.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
+
+#include "arch.h"
+#include "host_mock.h"
+#include "smmuv3-accel.h"
+
+#define VSID		0x10	/* of device 0, behind SMMU 0 */
+#define VSID_OTHER	0x20	/* of device 4, behind SMMU 1 */
+#define VSID_UNKNOWN	0x99
+#define MAX_CMDS	(2 * SMMUV3_HOST_MAX_BATCH + 5)
+#define UMEM_SIZE	PAGE_ALIGN(MAX_CMDS * sizeof(struct cmd))
+
+#define KIND(name)	SMMUV3_ACCEL_KIND_##name
+#define REASON(name)	SMMUV3_ACCEL_REASON_##name
+#define ERRATUM		IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI
+
+#define STE_ABORT	STE_0_V
+#define STE_BYPASS	(STE_0_V | FIELD_PREP_CONST(STE_0_CONFIG, STE_CONFIG_BYPASS))
+#define STE_S1		(STE_0_V | FIELD_PREP_CONST(STE_0_CONFIG, STE_CONFIG_S1))
+#define STE_S1_AT(page)	(STE_S1 | (u64)(page) << 12)
+/* What an STE may hold and the host must not see: SHCFG, S1STALLD */
+#define STE_1_IGNORED	(BIT_ULL(44) | STE_1_S1STALLD)
+
+struct cmd {
+	__le64 w[2];
+};
+
+static int vsmmu_test_init(struct kunit *test)
+{
+	struct mock *mock = mock_init(test);
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, NULL, 0, UMEM_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_LT(test, addr, (unsigned long)TASK_SIZE);
+	mock->umem = (void __user *)addr;
+	test->priv = mock;
+	return 0;
+}
+
+static struct vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
+{
+	struct vsmmu *v = vsmmu_alloc();
+	struct smmuv3_host *host;
+	int rc;
+
+	KUNIT_ASSERT_NOT_NULL(test, v);
+	host = mock_open(test->priv, v);
+	scoped_guard(mutex, &v->lock)
+		rc = vsmmu_create(v, host, s2_hwpt_id);
+	KUNIT_ASSERT_EQ(test, rc, 0);
+	return v;
+}
+
+static void close_vsmmu(struct vsmmu *v)
+{
+	container_of(v->host, struct mock_host, host)->v = NULL;
+	vsmmu_close(v);
+}
+
+static void expect_idle(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct mock_state state = mock_state(mock);
+	int i;
+
+	for (i = 0; i < MOCK_KINDS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, state.live[i], 0, "kind %d", i);
+	for (i = 0; i < MOCK_DEVS; i++) {
+		KUNIT_EXPECT_EQ_MSG(test, state.held[i], 0, "device %d", i);
+		KUNIT_EXPECT_LE(test, state.hwpt_id[i], MOCK_VMM_HWPT);
+	}
+	for (i = 0; i < MOCK_HOSTS; i++)
+		KUNIT_EXPECT_FALSE(test, mock->hosts[i].open);
+}
+
+static void vsmmu_test_exit(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	int i;
+
+	if (!mock)
+		return;
+	for (i = 0; i < MOCK_HOSTS; i++)
+		if (mock->hosts[i].v)
+			close_vsmmu(mock->hosts[i].v);
+	expect_idle(test);
+}
+
+static int attach(struct vsmmu *v, int fd, u32 vsid, u32 *reason)
+{
+	guard(mutex)(&v->lock);
+	*reason = REASON(NONE);
+	return PTR_ERR_OR_ZERO(vsmmu_attach(v, fd, vsid, reason));
+}
+
+static struct vsmmu_stream *must_attach(struct kunit *test, struct vsmmu *v,
+					int fd, u32 vsid)
+{
+	u32 reason;
+
+	KUNIT_ASSERT_EQ(test, attach(v, fd, vsid, &reason), 0);
+	return xa_load(&v->streams, vsid);
+}
+
+/* A vSMMU of both physical SMMUs, with a stream behind each */
+static struct vsmmu *open_two(struct kunit *test)
+{
+	struct vsmmu *v = open_vsmmu(test, 0);
+
+	must_attach(test, v, 0, VSID);
+	must_attach(test, v, 4, VSID_OTHER);
+	return v;
+}
+
+static int detach(struct vsmmu *v, u32 vsid, u32 *reason)
+{
+	guard(mutex)(&v->lock);
+	return vsmmu_detach(v, vsid, reason);
+}
+
+static void must_detach(struct kunit *test, struct vsmmu *v, u32 vsid)
+{
+	u32 reason;
+
+	KUNIT_ASSERT_EQ(test, detach(v, vsid, &reason), 0);
+}
+
+/* Words 2 to 7 are none of the host's business. */
+static int install(struct vsmmu *v, u32 vsid, u64 w0, u64 w1, u32 *reason)
+{
+	const u64 ste[8] = { w0, w1, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL };
+
+	guard(mutex)(&v->queue_lock);
+	return vsmmu_install_ste(v, vsid, ste, reason);
+}
+
+static void must_install(struct kunit *test, struct vsmmu *v, u32 vsid, u64 w0, u64 w1)
+{
+	u32 reason;
+
+	KUNIT_ASSERT_EQ(test, install(v, vsid, w0, w1, &reason), 0);
+}
+
+/* Device 0 is attached to a domain made of these words. */
+static void expect_domain(struct kunit *test, u64 w0, u64 w1)
+{
+	struct mock *mock = test->priv;
+	struct mock_obj *hwpt = mock_find(mock, mock->devs[0].hwpt_id);
+
+	KUNIT_ASSERT_NOT_NULL(test, hwpt);
+	KUNIT_EXPECT_EQ(test, hwpt->ste[0], w0);
+	KUNIT_EXPECT_EQ(test, hwpt->ste[1], w1);
+}
+
+/* Of a physical SMMU: the parent, the vIOMMU, the domains to abort and bypass */
+static void expect_live(struct kunit *test, u32 phys, u32 vdevices, u32 s1)
+{
+	struct mock_state state = mock_state(test->priv);
+
+	KUNIT_EXPECT_EQ(test, state.live[MOCK_PARENT], phys);
+	KUNIT_EXPECT_EQ(test, state.live[MOCK_VIOMMU], phys);
+	KUNIT_EXPECT_EQ(test, state.live[MOCK_NESTED], 2 * phys + s1);
+	KUNIT_EXPECT_EQ(test, state.live[MOCK_VDEVICE], vdevices);
+}
+
+static struct cmd cmd(u64 w0, u64 w1)
+{
+	return (struct cmd){ { cpu_to_le64(w0), cpu_to_le64(w1) } };
+}
+
+static struct cmd cd(u32 vsid)
+{
+	return cmd(CMD_CFGI_CD_ALL | FIELD_PREP(CMD_0_SID, vsid), 0);
+}
+
+static struct cmd va(u64 page)
+{
+	return cmd(CMD_TLBI_NH_VA | FIELD_PREP(TLBI_0_ASID, 7), page << 12);
+}
+
+static struct cmd atc(u32 vsid)
+{
+	return cmd(CMD_ATC_INV | FIELD_PREP(CMD_0_SID, vsid), ATC_INV_SIZE_ALL);
+}
+
+static struct cmd sync(void)
+{
+	return cmd(CMD_SYNC, 0);
+}
+
+struct result {
+	int rc;
+	u32 done;
+	u32 error;
+	u32 reason;
+};
+
+static struct result invalidate(struct kunit *test, struct vsmmu *v,
+				const struct cmd *cmds, u32 num)
+{
+	struct mock *mock = test->priv;
+	struct result r = { .done = num };
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(mock->umem, cmds,
+					   min(num, MAX_CMDS) * sizeof(*cmds)), 0);
+	mock->log_num = 0;
+	guard(mutex)(&v->queue_lock);
+	r.rc = vsmmu_invalidate(v, mock->umem, &r.done, &r.error, &r.reason);
+	return r;
+}
+
+#define EXPECT_RESULT(test, r, _rc, _done, _error, _reason) do {	\
+	struct kunit *__test = (test);					\
+	struct result __r = (r);					\
+									\
+	KUNIT_EXPECT_EQ(__test, __r.rc, _rc);				\
+	KUNIT_EXPECT_EQ(__test, __r.done, _done);			\
+	KUNIT_EXPECT_EQ(__test, __r.error, SMMUV3_ACCEL_CERROR_##_error); \
+	KUNIT_EXPECT_EQ(__test, __r.reason, REASON(_reason));		\
+} while (0)
+
+/* Call number @at had that SMMU invalidate just this. */
+static void expect_batch(struct kunit *test, u32 at, u32 smmu,
+			 const struct cmd *cmds, u32 num)
+{
+	struct mock *mock = test->priv;
+	struct mock_call *call = &mock->log[at];
+
+	KUNIT_ASSERT_LT(test, at, mock->log_num);
+	KUNIT_ASSERT_EQ_MSG(test, call->op, MOCK_INVALIDATE, "call %u", at);
+	KUNIT_EXPECT_EQ_MSG(test, call->smmu, smmu, "call %u", at);
+	KUNIT_ASSERT_EQ_MSG(test, call->num, num, "call %u", at);
+	KUNIT_EXPECT_MEMEQ_MSG(test, call->cmds, cmds, num * sizeof(*cmds),
+			       "call %u", at);
+}
+
+#define EXPECT_BATCH(test, at, smmu, ...) do {				\
+	const struct cmd __cmds[] = { __VA_ARGS__ };			\
+									\
+	expect_batch(test, at, smmu, __cmds, ARRAY_SIZE(__cmds));	\
+} while (0)
+
+static void attach_detach_close(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	struct vsmmu_stream *stream;
+	u32 reason;
+
+	scoped_guard(mutex, &v->lock)
+		KUNIT_EXPECT_EQ(test, vsmmu_create(v, v->host, 0), -EBUSY);
+	expect_live(test, 0, 0, 0);
+	stream = must_attach(test, v, 0, VSID);
+	expect_live(test, 1, 1, 0);
+	expect_domain(test, STE_ABORT, 0);
+	KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
+	KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(NO_STE));
+	must_attach(test, v, 1, VSID + 1);
+	expect_live(test, 1, 2, 0);
+	must_attach(test, v, 4, VSID_OTHER);
+	expect_live(test, 2, 3, 0);
+	must_install(test, v, VSID, STE_S1, 0);
+
+	/* DMA is blocked first. TLBs are flushed with the SMMU's last stream. */
+	mock->log_num = 0;
+	must_detach(test, v, VSID);
+	KUNIT_EXPECT_EQ(test, mock->log[0].op, MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
+	KUNIT_EXPECT_EQ(test, mock->devs[0].held, 0);
+	expect_live(test, 2, 2, 0);
+	mock->log_num = 0;
+	must_detach(test, v, VSID + 1);
+	KUNIT_EXPECT_EQ(test, mock->log[0].op, MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 1);
+	EXPECT_BATCH(test, 1, 0, cmd(CMD_TLBI_NH_ALL, 0));
+	/* A vEVENTQ of the VMM's may hang on the vIOMMU. */
+	expect_live(test, 2, 1, 0);
+
+	KUNIT_EXPECT_EQ(test, detach(v, VSID, &reason), -ENOENT);
+	KUNIT_EXPECT_EQ(test, reason, REASON(NO_STREAM));
+	must_attach(test, v, 0, VSID);
+	expect_live(test, 2, 2, 0);
+	must_install(test, v, VSID, STE_S1, 0);
+
+	/* All DMA is blocked before anything is destroyed. */
+	mock->log_num = 0;
+	close_vsmmu(v);
+	KUNIT_EXPECT_EQ(test, mock->log[0].op, MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, mock->log[1].op, MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
+	KUNIT_EXPECT_EQ(test, mock->devs[1].hwpt_id, 0);
+	KUNIT_EXPECT_EQ(test, mock->devs[4].hwpt_id, 0);
+	vsmmu_close(vsmmu_alloc());
+}
+
+static const struct attach_case {
+	const char *name;
+	bool vmm_parent;
+	bool second_device;
+	u32 calls;
+} attach_cases[] = {
+	{ "own parent", .calls = 8 },
+	{ "VMM's parent", .vmm_parent = true, .calls = 7 },
+	{ "second device", .second_device = true, .calls = 3 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(attach, attach_cases, name);
+
+/* Whichever call fails, nothing is left, and the next attempt works. */
+static void attach_fails(struct kunit *test)
+{
+	const struct attach_case *c = test->param_value;
+	struct mock *mock = test->priv;
+	u32 parent = c->vmm_parent ? mock_vmm_parent(mock, 0) : 0;
+	struct mock_state before, after;
+	u32 n, reason;
+	struct vsmmu *v;
+	int rc;
+
+	for (n = 1;; n++) {
+		mock->log_num = 0;
+		mock->devs[0].hwpt_id = MOCK_VMM_HWPT;
+		v = open_vsmmu(test, parent);
+		if (c->second_device)
+			must_attach(test, v, 1, VSID + 1);
+		before = mock_state(mock);
+
+		mock_fail(mock, MOCK_ANY, n, 1, -ENOMEM);
+		rc = attach(v, 0, VSID, &reason);
+		mock->fail_num = 0;
+		if (!mock->failed)
+			break;
+		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+		after = mock_state(mock);
+		KUNIT_EXPECT_MEMEQ_MSG(test, &before, &after, sizeof(after), "call %u", n);
+		KUNIT_EXPECT_EQ(test, v->phys_num, c->second_device);
+		KUNIT_EXPECT_EQ(test, list_count_nodes(&v->phys), c->second_device);
+		KUNIT_EXPECT_EQ(test, v->stream_num, c->second_device);
+		KUNIT_EXPECT_EQ(test, xa_empty(&v->streams), !c->second_device);
+
+		must_attach(test, v, 0, VSID);
+		close_vsmmu(v);
+		expect_idle(test);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	KUNIT_EXPECT_EQ(test, n, c->calls + 1);
+	if (parent)
+		KUNIT_EXPECT_EQ(test, list_first_entry(&v->phys, struct vsmmu_phys,
+						       node)->s2_hwpt_id, parent);
+}
+
+static void expect_refused(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
+			   int rc, u32 reason)
+{
+	struct mock_state before = mock_state(test->priv), after;
+	u32 why;
+
+	KUNIT_EXPECT_EQ(test, attach(v, fd, vsid, &why), rc);
+	KUNIT_EXPECT_EQ(test, why, reason);
+	after = mock_state(test->priv);
+	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
+}
+
+static void attach_refused(struct kunit *test)
+{
+	static const struct { enum mock_op op; int host_rc, rc; u32 reason; } errors[] = {
+		{ MOCK_HW_INFO, -EOPNOTSUPP, -EOPNOTSUPP, REASON(NOT_SMMUV3) },
+		{ MOCK_ALLOC + MOCK_PARENT, -EINVAL, -EINVAL, REASON(PARENT_REJECTED) },
+		{ MOCK_ALLOC + MOCK_VIOMMU, -EOPNOTSUPP, -EOPNOTSUPP, REASON(NO_NESTING) },
+		{ MOCK_ALLOC + MOCK_VDEVICE, -EOPNOTSUPP, -EOPNOTSUPP, REASON(MULTI_STREAM) },
+		{ MOCK_ATTACH, -EBUSY, -EBUSY, REASON(RETRY) },
+		{ MOCK_ATTACH, -ENODEV, -ENODEV, REASON(DETACHED) },
+	};
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	u32 *idr = mock->smmu[0].idr;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		mock_fail(mock, errors[i].op, 1, 1, errors[i].host_rc);
+		expect_refused(test, v, 0, VSID, errors[i].rc, errors[i].reason);
+		KUNIT_EXPECT_EQ(test, mock->failed, 1);
+	}
+	expect_refused(test, v, MOCK_DEVS, VSID, -EINVAL, REASON(NOT_VFIO));
+
+	/* Where it cannot nest no object is tried. */
+	mock->log_num = 0;
+	mock->devs[0].dev.canwbs = false;
+	expect_refused(test, v, 0, VSID, -EOPNOTSUPP, REASON(NO_NESTING));
+	idr[3] |= IDR3_FWB;
+	idr[0] &= ~IDR0_S2P;
+	expect_refused(test, v, 0, VSID, -EOPNOTSUPP, REASON(NO_NESTING));
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 0);
+	idr[0] |= IDR0_S2P;
+	must_attach(test, v, 0, VSID);
+
+	expect_refused(test, v, 1, VSID, -EEXIST, REASON(VSID_IN_USE));
+	expect_refused(test, v, 0, VSID + 1, -EBUSY, REASON(DEVICE_IN_USE));
+	v->stream_num += SMMUV3_MAX_STREAMS - 1;
+	expect_refused(test, v, 1, VSID + 1, -ENOSPC, REASON(TOO_MANY_STREAMS));
+	v->stream_num -= SMMUV3_MAX_STREAMS - 1;
+}
+
+/* One transition with its n-th host call failing. Returns whether there is one. */
+static bool try_transition(struct kunit *test, struct vsmmu *v, u64 from, u64 to, u32 n)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	bool s1 = (to & STE_S1) == STE_S1;
+	struct mock_state before, after;
+	struct vsmmu_stream old;
+	u32 reason;
+	int rc;
+
+	must_install(test, v, VSID, from, 0);
+	old = *stream;
+	before = mock_state(mock);
+
+	mock->log_num = 0;
+	/* And the one after it, so that a replay fails as well */
+	mock_fail(mock, MOCK_ANY, n, 2, -ENOMEM);
+	rc = install(v, VSID, to, 0, &reason);
+	mock->fail_num = 0;
+	after = mock_state(mock);
+
+	if (!mock->failed || mock_count(mock, MOCK_INVALIDATE)) {
+		/* It is in, without a moment in which DMA was blocked. */
+		KUNIT_EXPECT_EQ(test, rc, mock->failed ? -ENOMEM : 0);
+		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DETACH), 0);
+		expect_domain(test, to, 0);
+		expect_live(test, 1, 1, s1);
+		if (s1)
+			EXPECT_BATCH(test, mock->log_num - 1, 0, cd(VSID));
+	} else if (to == STE_ABORT) {
+		KUNIT_EXPECT_EQ(test, rc, 0);
+		KUNIT_EXPECT_EQ(test, after.hwpt_id[0], 0);
+		KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
+		expect_live(test, 1, 1, 0);
+	} else {
+		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
+		KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
+		KUNIT_EXPECT_MEMEQ(test, &stream->ste, &old.ste, sizeof(old.ste));
+	}
+	KUNIT_EXPECT_EQ(test, stream->hwpt_id, after.hwpt_id[0]);
+
+	/* Repeating it is harmless, and it works now. */
+	must_install(test, v, VSID, to, 0);
+	expect_domain(test, to, 0);
+	expect_live(test, 1, 1, s1);
+	must_detach(test, v, VSID);
+	expect_live(test, 1, 0, 0);
+	return mock->failed;
+}
+
+static void install_fails(struct kunit *test)
+{
+	/* 0: abort, as a stream does that was just attached. */
+	static const u64 from[] = { 0, STE_ABORT, STE_BYPASS, STE_S1 };
+	static const struct { u64 ste; u32 calls; } to[] = {
+		{ STE_ABORT, 1 }, { STE_BYPASS, 1 }, { STE_S1_AT(1), 3 },
+	};
+	struct vsmmu *v = open_vsmmu(test, 0);
+	u32 n, calls;
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(from); i++) {
+		for (j = 0; j < ARRAY_SIZE(to); j++) {
+			calls = to[j].ste == (from[i] ?: STE_ABORT) ? 0 : to[j].calls;
+			for (n = 1; try_transition(test, v, from[i], to[j].ste, n); n++)
+				;
+			KUNIT_EXPECT_EQ_MSG(test, n, calls + 1, "%llx to %llx",
+					    from[i], to[j].ste);
+		}
+	}
+}
+
+static void install_reasons(struct kunit *test)
+{
+	static const struct { int rc; u32 reason; } errors[] = {
+		{ -ENOMEM, REASON(RETRY) },
+		{ -EBUSY, REASON(RETRY) },
+		{ -ENODEV, REASON(DETACHED) },
+		{ -EIO, REASON(HOST_REJECT) },
+	};
+	static const struct { u64 w0, w1; u32 reason; } bad[] = {
+		{ 0, 0, REASON(STE_INVALID) },
+		{ STE_ABORT, 0, REASON(STE_ABORT) },
+		{ STE_0_V | FIELD_PREP_CONST(STE_0_CONFIG, 7), 0, REASON(STE_CONFIG) },
+		{ STE_S1 | FIELD_PREP_CONST(STE_0_S1CDMAX, 9), 0, REASON(STE_S1CDMAX) },
+		{ STE_S1 | FIELD_PREP_CONST(STE_0_S1CDMAX, 8), STE_S1DSS_RESERVED,
+		  REASON(STE_S1DSS) },
+	};
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	u32 reason;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		mock_fail(mock, MOCK_ATTACH, 1, 1, errors[i].rc);
+		KUNIT_EXPECT_EQ(test, install(v, VSID, STE_BYPASS, 0, &reason), errors[i].rc);
+		KUNIT_EXPECT_EQ(test, reason, errors[i].reason);
+		expect_domain(test, STE_ABORT, 0);
+	}
+	/* The guest's fault is no error: it aborts. */
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		must_install(test, v, VSID, STE_S1, 0);
+		KUNIT_EXPECT_EQ(test, install(v, VSID, bad[i].w0, bad[i].w1, &reason), 0);
+		KUNIT_EXPECT_EQ(test, reason, bad[i].reason);
+		KUNIT_EXPECT_EQ(test, stream->ste.reason, bad[i].reason);
+		KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
+		expect_domain(test, STE_ABORT, 0);
+		expect_live(test, 1, 1, 0);
+	}
+	KUNIT_EXPECT_EQ(test, install(v, VSID_UNKNOWN, STE_BYPASS, 0, &reason), -ENOENT);
+	KUNIT_EXPECT_EQ(test, reason, REASON(NO_STREAM));
+}
+
+/* What changes nothing costs no domain, but CDs may have changed. */
+static void install_same(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	u32 reason;
+
+	must_install(test, v, VSID, STE_S1, 0);
+	mock->log_num = 0;
+	must_install(test, v, VSID, STE_S1, STE_1_IGNORED);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 1);
+	EXPECT_BATCH(test, 0, 0, cd(VSID));
+
+	must_install(test, v, VSID, STE_BYPASS, 0);
+	mock->log_num = 0;
+	must_install(test, v, VSID, STE_BYPASS, STE_1_IGNORED);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+
+	must_install(test, v, VSID, STE_ABORT, 0);
+	mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, install(v, VSID, 0, 0, &reason), 0);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+	KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(STE_INVALID));
+}
+
+/* In three phases on the SMMUs concerned, the guest's order kept in each */
+static void invalidate_fan_out(struct kunit *test)
+{
+	const struct cmd cmds[] = {
+		va(1), cd(VSID_UNKNOWN), cd(VSID_OTHER), sync(), va(2), cd(VSID),
+		cmd(CMD_PREFETCH_ADDR, 0), va(3), sync(),
+	};
+	const u32 num = ARRAY_SIZE(cmds);
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_two(test);
+
+	EXPECT_RESULT(test, invalidate(test, v, cmds, num), 0, num, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 4);
+	EXPECT_BATCH(test, 0, 0, cd(VSID));
+	EXPECT_BATCH(test, 1, 1, cd(VSID_OTHER));
+	EXPECT_BATCH(test, 2, 0, va(1), va(2), va(3));
+	EXPECT_BATCH(test, 3, 1, va(1), va(2), va(3));
+
+	/* An SMMU stays one of the vSMMU's until close. */
+	must_detach(test, v, VSID);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, num), 0, num, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	EXPECT_BATCH(test, 0, 1, cd(VSID_OTHER));
+	EXPECT_BATCH(test, 1, 0, va(1), va(2), va(3));
+	EXPECT_BATCH(test, 2, 1, va(1), va(2), va(3));
+
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 0), 0, 0, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+}
+
+/* VSID has ATS, VSID_OTHER has not. */
+static struct vsmmu *open_ats(struct kunit *test)
+{
+	struct vsmmu *v;
+
+	if (!IS_ENABLED(CONFIG_PCI_ATS))
+		kunit_skip(test, "the kernel has no PCI_ATS, so that ATS is not offered");
+	v = open_two(test);
+	must_install(test, v, VSID, STE_S1, FIELD_PREP(STE_1_EATS, STE_EATS_FULL));
+	must_install(test, v, VSID_OTHER, STE_S1, 0);
+	return v;
+}
+
+/* With the erratum on one SMMU: CFGIs and TLBIs twice there, ATC_INVs once */
+static void invalidate_atc(struct kunit *test)
+{
+	const struct cmd cmds[] = {
+		atc(VSID), va(1), atc(VSID_OTHER), atc(VSID_UNKNOWN), cd(VSID), sync(),
+	};
+	struct mock *mock = test->priv;
+	struct vsmmu *v;
+
+	mock->smmu[0].flags = ERRATUM;
+	v = open_ats(test);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 6), 0, 6, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 6);
+	EXPECT_BATCH(test, 0, 0, cd(VSID));
+	EXPECT_BATCH(test, 1, 0, cd(VSID));
+	EXPECT_BATCH(test, 2, 0, va(1));
+	EXPECT_BATCH(test, 3, 0, va(1));
+	EXPECT_BATCH(test, 4, 1, va(1));
+	EXPECT_BATCH(test, 5, 0, atc(VSID));
+
+	/* Complete at once without EATS */
+	must_install(test, v, VSID, STE_BYPASS, 0);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 1), 0, 1, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+}
+
+static void invalidate_atc_timeout(struct kunit *test)
+{
+	const struct cmd cmds[] = {
+		sync(), va(1), atc(VSID), va(2), sync(), cd(VSID), sync(),
+	};
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_ats(test);
+
+	mock_fail(mock, MOCK_INVALIDATE, 4, 9, -ETIMEDOUT);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 7), 0, 4, ATC_INV_SYNC, ATC_TIMEOUT);
+	KUNIT_EXPECT_EQ(test, mock->failed, 1);
+
+	/* Any other error is the host's: nothing is done. */
+	mock_fail(mock, MOCK_INVALIDATE, 4, 9, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 7), -EIO, 0, NONE, HOST_REJECT);
+	KUNIT_EXPECT_EQ(test, mock->failed, 2);
+	EXPECT_BATCH(test, 3, 0, atc(VSID));
+	EXPECT_BATCH(test, 4, 0, atc(VSID));
+	mock->fail_num = 0;
+}
+
+/* The erratum on both SMMUs, wherever something is invalidated */
+static void invalidate_erratum(struct kunit *test)
+{
+	const struct cmd cmds[] = { va(1), cd(VSID) };
+	struct mock *mock = test->priv;
+	struct vsmmu *v;
+	int i;
+
+	for (i = 0; i < MOCK_SMMUS; i++)
+		mock->smmu[i].flags = ERRATUM;
+	v = open_two(test);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 2), 0, 2, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 6);
+	for (i = 0; i < 2; i++) {
+		EXPECT_BATCH(test, i, 0, cd(VSID));
+		EXPECT_BATCH(test, 2 + i, 0, va(1));
+		EXPECT_BATCH(test, 4 + i, 1, va(1));
+	}
+	/* A call that failed is neither of the two. */
+	mock_fail(mock, MOCK_INVALIDATE, 1, 1, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 1), 0, 1, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 5);
+
+	mock->log_num = 0;
+	must_install(test, v, VSID, STE_S1, 0);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 2);
+	mock->log_num = 0;
+	must_detach(test, v, VSID);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 2);
+}
+
+/* An error is answered by one replay of the whole batch, a time-out by none. */
+static void invalidate_replay(struct kunit *test)
+{
+	const struct cmd cmds[] = { va(1), va(2), cd(VSID), cd(VSID), sync() };
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_two(test);
+	struct result r;
+
+	mock_fail(mock, MOCK_INVALIDATE, 2, 1, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 5), 0, 5, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 4);
+	EXPECT_BATCH(test, 0, 0, cd(VSID), cd(VSID));
+	EXPECT_BATCH(test, 1, 0, va(1), va(2));
+	EXPECT_BATCH(test, 2, 0, va(1), va(2));
+	EXPECT_BATCH(test, 3, 1, va(1), va(2));
+
+	/* Where that fails too, no later phase is begun and nothing is done. */
+	mock_fail(mock, MOCK_INVALIDATE, 1, 9, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 5), -EIO, 0, NONE, HOST_REJECT);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	EXPECT_BATCH(test, 1, 0, cd(VSID), cd(VSID));
+	mock_fail(mock, MOCK_INVALIDATE, 1, 9, -ENOMEM);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 5), -ENOMEM, 0, NONE, RETRY);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 9, -ETIMEDOUT);
+	r = invalidate(test, v, cmds, 5);
+	KUNIT_EXPECT_EQ(test, r.rc, -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, r.done, 0);
+	KUNIT_EXPECT_EQ(test, r.error, SMMUV3_ACCEL_CERROR_NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 1);
+	mock->fail_num = 0;
+}
+
+static void invalidate_bad(struct kunit *test)
+{
+	const struct cmd ill[] = { va(1), cd(VSID), cmd(0xff, 0), cd(VSID), va(2) };
+	const struct cmd ste[] = { va(1), cmd(CMD_CFGI_STE, 0), va(2) };
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_two(test);
+
+	EXPECT_RESULT(test, invalidate(test, v, ill, 5), 0, 2, ILL, CMD_OPCODE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	EXPECT_BATCH(test, 0, 0, cd(VSID));
+	EXPECT_BATCH(test, 1, 0, va(1));
+	EXPECT_BATCH(test, 2, 1, va(1));
+	EXPECT_RESULT(test, invalidate(test, v, &ill[2], 3), 0, 0, ILL, CMD_OPCODE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+
+	EXPECT_RESULT(test, invalidate(test, v, ste, 3), -EINVAL, 1, NONE, CMD_NEEDS_TABLE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	EXPECT_BATCH(test, 1, 1, va(1));
+
+	/* What fails before it is reported before it. */
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, ill, 5), -EIO, 0, NONE, HOST_REJECT);
+}
+
+/* An array that takes three host calls */
+static void invalidate_long(struct kunit *test)
+{
+	const u32 max = SMMUV3_HOST_MAX_BATCH;
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	struct cmd *cmds;
+	u32 i;
+
+	must_attach(test, v, 0, VSID);
+	cmds = kunit_kmalloc_array(test, MAX_CMDS, sizeof(*cmds), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, cmds);
+	for (i = 0; i < MAX_CMDS; i++)
+		cmds[i] = va(i);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, MAX_CMDS), 0, MAX_CMDS, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	expect_batch(test, 0, 0, cmds, max);
+	expect_batch(test, 1, 0, cmds + max, max);
+	expect_batch(test, 2, 0, cmds + 2 * max, MAX_CMDS - 2 * max);
+
+	mock_fail(mock, MOCK_INVALIDATE, 2, 2, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, MAX_CMDS), -EIO, max, NONE, HOST_REJECT);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	expect_batch(test, 2, 0, cmds + max, max);
+
+	mock->signal = true;
+	EXPECT_RESULT(test, invalidate(test, v, cmds, MAX_CMDS), 0, max, NONE, NONE);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, MAX_CMDS), -EINTR, 0, NONE, NONE);
+	mock->signal = false;
+	clear_thread_flag(TIF_SIGPENDING);
+
+	/* The user memory ends within the third chunk. */
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 3 * max), -EFAULT, 2 * max, NONE, NONE);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, SMMUV3_MAX_CMDS + 1),
+		      -EINVAL, 0, NONE, NONE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+
+	cmds[max + 7] = cmd(0xff, 0);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, MAX_CMDS), 0, max + 7, ILL, CMD_OPCODE);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	expect_batch(test, 1, 0, cmds + max, 7);
+}
+
+/* Guests that share a parent would hit each other's ASIDs. */
+static void parents_in_use(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	u32 parent = mock_vmm_parent(mock, 0), own;
+	struct vsmmu *v, *w;
+
+	/* The VMM's is for the first SMMU alone. */
+	v = open_vsmmu(test, parent);
+	KUNIT_EXPECT_EQ(test, must_attach(test, v, 0, VSID)->phys->s2_hwpt_id, parent);
+	own = must_attach(test, v, 4, VSID_OTHER)->phys->s2_hwpt_id;
+	KUNIT_EXPECT_NE(test, own, parent);
+	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 1);
+
+	/* By its ID, whoever made it */
+	w = open_vsmmu(test, own);
+	expect_refused(test, w, 5, VSID, -EBUSY, REASON(PARENT_IN_USE));
+	w = open_vsmmu(test, parent);
+	expect_refused(test, w, 1, VSID, -EBUSY, REASON(PARENT_IN_USE));
+	/* In use until close, not until the last DETACH */
+	must_detach(test, v, VSID);
+	expect_refused(test, w, 1, VSID, -EBUSY, REASON(PARENT_IN_USE));
+	close_vsmmu(v);
+	must_attach(test, w, 1, VSID);
+
+	/* One that is not named is new, and the same ID elsewhere is another. */
+	v = open_vsmmu(test, 0);
+	KUNIT_EXPECT_NE(test, must_attach(test, v, 0, VSID)->phys->s2_hwpt_id, parent);
+	v = open_vsmmu(test, parent);
+	v->host->owner = test;
+	KUNIT_EXPECT_EQ(test, must_attach(test, v, 2, VSID)->phys->s2_hwpt_id, parent);
+}
+
+static void parents_rejected(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, mock_vmm_parent(mock, 0));
+
+	expect_refused(test, v, 4, VSID, -EINVAL, REASON(PARENT_REJECTED));
+	must_attach(test, v, 0, VSID);
+	v = open_vsmmu(test, ~0U);
+	expect_refused(test, v, 1, VSID, -ENOENT, REASON(PARENT_REJECTED));
+}
+
+static const struct close_case {
+	const char *name;
+	bool gone;
+	bool goes;
+} close_cases[] = {
+	{ "elsewhere" },
+	{ "gone", .gone = true },
+	{ "gone meanwhile", .goes = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(close, close_cases, name);
+
+/* Closed from where the VMM's address space is not */
+static void close_unreachable(struct kunit *test)
+{
+	const struct close_case *c = test->param_value;
+	struct mock *mock = test->priv;
+	u32 parent = mock_vmm_parent(mock, 0);
+	struct vsmmu *v = open_vsmmu(test, parent);
+
+	must_attach(test, v, 0, VSID);
+	must_attach(test, v, 4, VSID_OTHER);
+	must_install(test, v, VSID, STE_S1, 0);
+
+	mock->log_num = 0;
+	mock->reachable = false;
+	mock->gone = c->gone;
+	mock_fail(mock, MOCK_ENTER, 1, c->goes, -ESRCH);
+	close_vsmmu(v);
+	/* Whatever else has to wait, this has not. */
+	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
+	KUNIT_EXPECT_EQ(test, mock->devs[4].hwpt_id, 0);
+	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&mock->closed, 10 * HZ), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_PUT), 2);
+	if (c->gone || c->goes) {
+		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DESTROY), 0);
+		INIT_LIST_HEAD(&mock->objs);	/* the iommufd goes as well */
+		mock->last_id = parent - 1;
+		KUNIT_ASSERT_EQ(test, mock_vmm_parent(mock, 0), parent);
+	}
+	expect_idle(test);
+
+	/* The parent is free again. */
+	mock->reachable = true;
+	must_attach(test, open_vsmmu(test, parent), 0, VSID);
+}
+
+/* A device that does not answer must not keep another one's ATC stale. */
+static void invalidate_atc_timeout_other(struct kunit *test)
+{
+	const struct cmd cmds[] = { atc(VSID), atc(VSID_OTHER), sync() };
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_ats(test);
+
+	must_install(test, v, VSID_OTHER, STE_S1, FIELD_PREP(STE_1_EATS, STE_EATS_FULL));
+	mock_fail(mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 3), 0, 2, ATC_INV_SYNC, ATC_TIMEOUT);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	EXPECT_BATCH(test, 0, 0, atc(VSID));
+	EXPECT_BATCH(test, 1, 1, atc(VSID_OTHER));
+}
+
+/* The CMD_SYNC is what learns of it, wherever it is. */
+static void invalidate_atc_far_sync(struct kunit *test)
+{
+	const u32 num = SMMUV3_HOST_MAX_BATCH + 5;
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_ats(test);
+	struct cmd *cmds = kunit_kmalloc_array(test, num, sizeof(*cmds), GFP_KERNEL);
+	u32 i;
+
+	for (i = 0; i < num; i++)
+		cmds[i] = va(i);
+	cmds[0] = atc(VSID);
+	cmds[num - 1] = sync();
+	mock_fail(mock, MOCK_INVALIDATE, 3, 1, -ETIMEDOUT);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, num), 0, num - 1, ATC_INV_SYNC, ATC_TIMEOUT);
+}
+
+/* An ATC_INV is for one stream, whatever the other's SMMU lacks. */
+static void ats_on_one(struct kunit *test)
+{
+	const struct cmd cmds[] = { atc(VSID), sync() };
+	struct mock *mock = test->priv;
+	struct vsmmu *v;
+
+	mock->smmu[1].idr[0] &= ~IDR0_ATS;
+	v = open_ats(test);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 2), 0, 2, NONE, NONE);
+}
+
+static struct kunit_case vsmmu_cases[] = {
+	KUNIT_CASE(attach_detach_close),
+	KUNIT_CASE_PARAM(attach_fails, attach_gen_params),
+	KUNIT_CASE(attach_refused),
+	KUNIT_CASE(install_fails),
+	KUNIT_CASE(install_reasons),
+	KUNIT_CASE(install_same),
+	KUNIT_CASE(invalidate_fan_out),
+	KUNIT_CASE(invalidate_atc),
+	KUNIT_CASE(invalidate_atc_timeout),
+	KUNIT_CASE(invalidate_atc_timeout_other),
+	KUNIT_CASE(invalidate_atc_far_sync),
+	KUNIT_CASE(ats_on_one),
+	KUNIT_CASE(invalidate_erratum),
+	KUNIT_CASE(invalidate_replay),
+	KUNIT_CASE(invalidate_bad),
+	KUNIT_CASE(invalidate_long),
+	KUNIT_CASE(parents_in_use),
+	KUNIT_CASE(parents_rejected),
+	KUNIT_CASE_PARAM(close_unreachable, close_gen_params),
+	{}
+};
+
+static struct kunit_suite vsmmu_suite = {
+	.name = "smmuv3-accel-vsmmu",
+	.init = vsmmu_test_init,
+	.exit = vsmmu_test_exit,
+	.test_cases = vsmmu_cases,
+};
+
+kunit_test_suites(&vsmmu_suite);
