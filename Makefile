@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+#   make                   build smmuv3-accel.ko for KDIR (the running kernel's build folder)
+#   make modules_install   install it below INSTALL_MOD_PATH
+#   make demo              boot the emulated host and run the first lesson there
+#   make check             every check and test; all is fetched and built as needed
+#   make clean
+#
+# KDIR=, ARCH=, CROSS_COMPILE=, V=1 as for the kernel.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+MODULE_OUT := $(CURDIR)/build/module
+Q := $(if $(filter 1,$(V)),,@)
+
+KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
+
+.PHONY: all modules modules_install clean demo check
+all modules: kernel-config
+	+$(Q)$(KBUILD) modules
+	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
+
+modules_install: kernel-config
+	+$(Q)$(KBUILD) modules_install
+
+.PHONY: kernel-config
+kernel-config:
+	$(Q)scripts/check-kernel.sh "$(KDIR)"
+
+demo:
+	$(Q)tools/testing/demo.sh
+
+check:
+	$(Q)tools/testing/check.sh
+
+clean:
+	$(Q)rm -rf build
+
+include tools/testing/vm/vm.mk

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# check-kernel.sh KDIR: can the module be built for, and work on, the kernel
+# whose build folder is KDIR? An out-of-tree build would not look at Kconfig.
+set -eu
+
+kdir=$1
+
+die() {
+	echo "check-kernel.sh: $*" >&2
+	exit 1
+}
+
+if [ ! -e "$kdir/Makefile" ]; then
+	[ "$kdir" != "/lib/modules/$(uname -r)/build" ] ||
+		die "there is no build folder for the running kernel, $(uname -r): install its headers, or name another kernel's build folder with KDIR="
+	die "KDIR=$kdir is not a kernel's build folder"
+fi
+
+for config in "$kdir/.config" "$kdir/include/config/auto.conf" ''; do
+	[ ! -r "$config" ] || break
+done
+[ -n "$config" ] || die "the kernel in $kdir is not configured: it has neither .config nor include/config/auto.conf"
+
+lacking=
+for option in ARM64 IOMMUFD ARM_SMMU_V3_IOMMUFD VFIO VFIO_DEVICE_CDEV; do
+	grep -q "^CONFIG_$option=[ym]\$" "$config" || lacking="$lacking${lacking:+, }CONFIG_$option"
+done
+[ -z "$lacking" ] || die "the kernel in $kdir lacks what the module stands on: $lacking"
+
+[ "${ARCH:-$(uname -m | sed s/aarch64/arm64/)}" = arm64 ] ||
+	die "the kernel in $kdir is for arm64, this machine is not: add ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-"

@@ -1,0 +1,258 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make check: all static checks, then KUnit and the kselftests on the emulated
+# host. What this takes is fetched and built first.
+#
+# A line for each result, below a failure what it printed, the counts at last.
+
+. "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
+unset MAKEFLAGS MFLAGS MAKELEVEL V
+
+# Options of run.sh, and which programs run on that host; "rest": KUnit and the
+# programs that no other line names.
+hosts=(
+	'--testdev 4 --edu 2 --grouped --smmus 2: rest'
+	'--testdev 1 --no-canwbs: refuse_nesting'
+)
+
+driver=drivers/iommu/smmuv3-accel
+selftests=tools/testing/selftests/smmuv3-accel
+uapi=include/uapi/linux/smmuv3_accel.h
+linux=$CACHE/linux
+kernel=$CACHE/kernel-base
+
+cd "$TOP_DIR"
+work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-check.XXXXXX")
+declare -A job
+cleanup() {
+	local pid
+	for pid in "${job[@]}"; do
+		kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true
+	done
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+passed=0 failed=0 skipped=0
+ok() { passed=$((passed + 1)); printf 'ok   %s\n' "$1"; }
+skip() { skipped=$((skipped + 1)); printf 'skip %s: %s\n' "$1" "${2:-no reason given}"; }
+fail() { # $1: what, $2: a file with what it printed; drop the firmware's escapes
+	failed=$((failed + 1))
+	printf 'FAIL %s\n' "$1"
+	sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g; s/^/    | /' "$2"
+}
+
+finish() {
+	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	exit $((failed > 0))
+}
+
+# A check that finds nothing says nothing. $1: its name, rest: a function. Each
+# has a process group, to be ended with all that it started.
+start() {
+	set -m
+	"${@:2}" >"$work/$1.log" 2>&1 </dev/null &
+	set +m
+	job[$1]=$!
+}
+
+result() {
+	local rc=0
+	wait "${job[$1]}" || rc=$?
+	unset "job[$1]"
+	((rc == 0)) || [ -s "$work/$1.log" ] || echo "status $rc" >"$work/$1.log"
+	if [ -s "$work/$1.log" ]; then fail "$1" "$work/$1.log"; else ok "$1"; fi
+}
+
+check() { start "$@"; result "$1"; }
+
+# The repository's files, $@: pathspecs. To a new repository all are untracked,
+# so this asks neither for the real one nor for its owner.
+sources() { git --git-dir="$work/git" --work-tree=. ls-files -o --exclude-standard -- "$@"; }
+each() { xargs -r -d '\n' "$@"; }
+
+# As a user builds it, with the tests. $1: output folder, rest: for make.
+module() {
+	make -j"$(nproc)" KDIR="$kernel" MODULE_OUT="$work/$1" ARCH=arm64 \
+		CROSS_COMPILE=aarch64-linux-gnu- CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m "${@:2}" modules 2>&1 |
+		tee "$work/$1.make" | sed '/^  [A-Z]/d; /^make.* directory /d; /^built /d'
+}
+
+check_build() {
+	local ko
+	module build W=1
+	for ko in smmuv3-accel smmuv3-accel-test; do
+		[ -e "$work/build/$driver/$ko.ko" ] || echo "$ko.ko was not built"
+	done
+}
+
+# Where sparse is too old, kbuild only warns and goes on without.
+check_sparse() {
+	local seen all
+	module sparse C=2 CHECK="$CACHE/sparse/sparse"
+	seen=$(grep -c '^  CHECK ' "$work/sparse.make" || true)
+	all=$(sources "$driver/*.c" | wc -l)
+	[ "$seen" = "$all" ] || echo "sparse has seen $seen of $all files"
+}
+
+check_coccinelle() {
+	make -s -C "$kernel" M="$TOP_DIR/$driver" MO="$work/cocci" ARCH=arm64 MODE=report J=1 \
+		DEBUG_FILE="$work/cocci.debug" coccicheck >"$work/cocci.out" ||
+		tail -n 20 "$work/cocci.out" "$work/cocci.debug"
+	grep -F "$TOP_DIR/$driver/" "$work/cocci.out" || true
+}
+
+check_checkpatch() {
+	sources '*.[ch]' '*Kbuild' '*Kconfig' '*Makefile' '*.mk' >"$work/sources"
+	each perl "$linux/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary --show-types \
+		-f <"$work/sources" >"$work/findings" || true
+	grep -vEf <(sed '/^#/d; /^$/d' tools/testing/checkpatch.conf) "$work/findings" || true
+}
+
+check_kernel_doc() {
+	local tool=$linux/tools/docs/kernel-doc
+	[ -x "$tool" ] || tool=$linux/scripts/kernel-doc
+	sources "$driver/*.[ch]" "$uapi" | each "$tool" -none -Wall 2>&1 | sort -u
+}
+
+check_uapi() {
+	local compiler
+	for compiler in "aarch64-linux-gnu-gcc -x c -std=c99" "g++ -x c++ -std=c++11"; do
+		# shellcheck disable=SC2086 # several words
+		echo "#include <${uapi#include/uapi/}>" | $compiler -pedantic -Wall -Wextra -Werror \
+			-fsyntax-only -isystem "$kernel/usr/include" -Iinclude/uapi -
+	done
+}
+
+check_spelling() { sources ':!LICENSES' | each codespell; }
+check_python() { sources '*.py' | PYTHONPYCACHEPREFIX=$work/pycache each python3 -m py_compile; }
+# shellcheck disable=SC2016 # $0 is awk's
+check_shell() {
+	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.sh$/) { print FILENAME }' | each shellcheck
+}
+check_licences() {
+	sources ':!LICENSES' ':!*.md' ":!$selftests/"{config,settings} | each grep -L 'SPDX-License-Identifier: ' || true
+}
+
+# A kernel without any one of what the module stands on is refused by name.
+check_refusals() {
+	local option
+	mkdir "$work/kdir"
+	: >"$work/kdir/Makefile"
+	for option in ARM64 IOMMUFD ARM_SMMU_V3_IOMMUFD VFIO VFIO_DEVICE_CDEV; do
+		sed "/^CONFIG_$option=/d" "$kernel/.config" >"$work/kdir/.config"
+		! ARCH=arm64 scripts/check-kernel.sh "$work/kdir" 2>"$work/refusal" &&
+			grep -q " CONFIG_$option\$" "$work/refusal" || echo "CONFIG_$option is not missed"
+	done
+}
+
+check_programs() { make -s vm-base | sed '/^  CC /d'; }
+
+# What runs in the emulated host, with the names of tests as its arguments.
+# shellcheck disable=SC2016 # expanded there
+guest='
+exec 2>&1
+case $1 in kunit:*) insmod /opt/smmuv3-accel-test.ko ;; esac
+for test; do
+	echo "@@ begin $test"
+	case $test in
+	kunit:*) cat "/sys/kernel/debug/kunit/${test#kunit:}/results" ;;
+	*) timeout -s KILL 120 "$test" ;;
+	esac
+	echo "@@ end $?"
+done'
+
+# Count the results of one boot. $1: options of run.sh, rest: tests. The lines
+# before a result are its own; KUnit indents the results of a suite's cases.
+boot() {
+	local results options line test='' indent='' plan seen failures status name ended=' ' rc=0
+	local out=$work/said tap='^(not )?ok [0-9]+ *(- )?([^#]*[^# ])? *(# *SKIP *(.*)|#.*)?$'
+	read -ra options <<<"$1"
+	shift
+	: >"$out"
+	exec {results}< <(exec "$VM_DIR/run.sh" "${options[@]}" --timeout 240 -- \
+		sh -c "$guest" sh "$@" 2>"$work/host.err")
+	job[host]=$!
+	while IFS= read -r line <&"$results"; do
+		if [[ $line == '@@ begin '* ]]; then
+			test=${line#@@ begin } indent='' plan='' seen=0 failures=$failed
+			[[ $test != kunit:* ]] || indent='    '
+			continue
+		elif [[ $line == '@@ end '* ]]; then
+			status=${line##* } ended+="$test "
+			# A kselftest that was skipped as a whole ends with 4.
+			if [ "$plan" != "$seen" ] || ((seen == 0)) ||
+			   ((status != 0 && status != 4 && failures == failed)); then
+				fail "$test: $seen of ${plan:-unknown} results, status $status" "$out"
+			fi
+			: >"$out"
+			continue
+		fi
+		printf '%s\n' "$line" >>"$out"
+		[[ $line == "$indent"* ]] || continue
+		line=${line#"$indent"}
+		if [[ $line =~ ^1\.\.0\ *#\ *SKIP\ *(.*)$ ]]; then
+			plan=1 seen=1
+			skip "$test" "${BASH_REMATCH[1]}"
+		elif [[ $line =~ ^1\.\.([0-9]+) ]]; then
+			plan=${BASH_REMATCH[1]}
+		elif [[ $line =~ $tap ]]; then
+			seen=$((seen + 1))
+			name="$test: ${BASH_REMATCH[3]:-$seen}"
+			case "${BASH_REMATCH[1]}${BASH_REMATCH[4]}" in
+			not*) fail "$name" "$out" ;;
+			*SKIP*) skip "$name" "${BASH_REMATCH[5]}" ;;
+			*) ok "$name" ;;
+			esac
+			: >"$out"
+		fi
+	done
+	exec {results}<&-
+	wait "${job[host]}" || rc=$?
+	unset "job[host]"
+	for test; do
+		[[ $ended == *" $test "* ]] || fail "$test: did not end" "$out"
+	done
+	((rc == 0)) || fail "emulated host: status $rc" "$work/host.err"
+}
+
+"$VM_DIR/setup.sh" default checkers || { fail "set-up" /dev/null; finish; }
+git --git-dir="$work/git" init -q
+
+start coccinelle check_coccinelle
+check build check_build
+check sparse check_sparse
+check checkpatch check_checkpatch
+check kernel-doc check_kernel_doc
+check uapi-header check_uapi
+check spelling check_spelling
+check shellcheck check_shell
+check python check_python
+check licences check_licences
+check check-kernel check_refusals
+check vm-programs check_programs
+
+mapfile -t rest < <(
+	sed -n '/struct kunit_suite .*= {/,/};/s/.*\.name = "\(.*\)".*/kunit:\1/p' "$driver"/*_test.c
+	make -s -C "$selftests" OUTPUT=. KSFT_DIR="$linux/tools/testing/selftests" emit_tests | sed 's/.*://'
+)
+[[ ${rest[*]} == *kunit:*' '[^k]* ]] || fail "no KUnit suite or no kselftest was found" /dev/null
+if ! make -s vm-base >/dev/null 2>&1; then
+	skip "KUnit and kselftests" "what the emulated host runs was not built"
+	hosts=()
+fi
+for host in "${hosts[@]}"; do
+	read -ra tests <<<"${host##*: }"
+	if [ "${tests[*]}" = rest ]; then
+		tests=()
+		for test in "${rest[@]}"; do
+			[[ " ${hosts[*]##*: } " == *" $test "* ]] || tests+=("$test")
+		done
+	fi
+	boot "${host%: *}" "${tests[@]}"
+done
+
+result coccinelle
+finish
