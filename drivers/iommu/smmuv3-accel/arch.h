@@ -13,16 +13,47 @@
 /* 6.3.1 to 6.3.6: ID registers */
 #define IDR0_S2P		BIT(0)
 #define IDR0_S1P		BIT(1)
+#define IDR0_TTF		GENMASK(3, 2)
+#define IDR0_COHACC		BIT(4)
 #define IDR0_ATS		BIT(10)
 #define IDR0_ASID16		BIT(12)
 #define IDR0_CD2L		BIT(19)
+#define IDR0_TTENDIAN		GENMASK(22, 21)
 #define IDR0_STALL_MODEL	GENMASK(25, 24)
 #define  STALL_MODEL_BOTH	0	/* stalling and terminating */
+#define  STALL_MODEL_TERMINATE	1
 #define  STALL_MODEL_FORCED	2
+#define IDR0_TERM_MODEL		BIT(26)
+#define IDR0_ST_LEVEL		GENMASK(28, 27)
+#define IDR1_SIDSIZE		GENMASK(5, 0)
 #define IDR1_SSIDSIZE		GENMASK(10, 6)
+#define IDR1_EVTQS		GENMASK(20, 16)
+#define  EVTQS_MAX		19
+#define IDR1_CMDQS		GENMASK(25, 21)
+#define  CMDQS_MAX		19
 #define IDR3_FWB		BIT(8)
 #define IDR3_RIL		BIT(10)
+#define IDR3_BBML		GENMASK(12, 11)
+#define IDR5_OAS		GENMASK(2, 0)
+#define IDR5_GRAN		GENMASK(6, 4)
 #define IDR5_DS			BIT(7)
+#define IDR5_VAX		GENMASK(11, 10)
+
+/* 6.3.9, 6.3.14, 6.3.24 to 6.3.26: registers that a guest sets */
+#define CR0_SMMUEN		BIT(0)
+#define CR0_CMDQEN		BIT(3)
+#define GBPA_ABORT		BIT(20)
+#define STRTAB_BASE_ADDR	GENMASK_ULL(51, 6)
+#define STRTAB_CFG_LOG2SIZE	GENMASK(5, 0)
+#define STRTAB_CFG_SPLIT	GENMASK(10, 6)
+#define STRTAB_CFG_FMT		GENMASK(17, 16)
+#define  STRTAB_FMT_2LEVEL	1
+#define CMDQ_BASE_LOG2SIZE	GENMASK_ULL(4, 0)
+#define CMDQ_BASE_ADDR		GENMASK_ULL(51, 5)
+
+/* 5.1: level-1 stream table descriptor */
+#define L1STD_SPAN		GENMASK_ULL(4, 0)
+#define L1STD_L2PTR		GENMASK_ULL(51, 6)
 
 /* 5.2: Stream Table Entry */
 #define STE_0_V			BIT_ULL(0)
@@ -62,6 +93,7 @@
 #define CMD_CFGI_CD_ALL		0x06
 #define CFGI_1_LEAF		BIT_ULL(0)
 #define CFGI_1_RANGE		GENMASK_ULL(4, 0)
+#define  CFGI_RANGE_ALL		31
 
 #define CMD_TLBI_NH_ALL		0x10
 #define CMD_TLBI_NH_ASID	0x11
@@ -89,6 +121,7 @@
 
 #define CMD_SYNC		0x46
 #define SYNC_0_CS		GENMASK_ULL(13, 12)
+#define  SYNC_CS_IRQ		1
 #define  SYNC_CS_RESERVED	3
 #define SYNC_0_MSH		GENMASK_ULL(23, 22)
 #define SYNC_0_MSIATTR		GENMASK_ULL(27, 24)

@@ -3,6 +3,7 @@
  * Command queue entries: decode, validate, classify.
  */
 #include <kunit/visibility.h>
+#include <linux/build_bug.h>
 #include <linux/export.h>
 
 #include "arch.h"
@@ -139,3 +140,52 @@ enum smmuv3_accel_reason smmuv3_cmd_check(const u64 cmd[2],
 	return SMMUV3_ACCEL_REASON_NONE;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmd_check);
+
+/* Fields in which bits that are legal one by one may not be together. */
+static u64 joint_bits(u32 op, int word)
+{
+	if (op == CMD_SYNC && word == 0)
+		return SYNC_0_CS & ~FIELD_PREP(SYNC_0_CS, SYNC_CS_IRQ);
+	if (op == CMD_ATC_INV && word == 1)
+		return ATC_INV_1_SIZE;
+	return 0;
+}
+
+/**
+ * smmuv3_cmd_make_rules() - Find out which commands are legal at first sight
+ * @rules: the result
+ * @caps: what the virtual SMMU offers
+ *
+ * A command is simple if it has only bits that are legal on their own. Range
+ * invalidations are not: none of their bits is legal without others.
+ */
+void smmuv3_cmd_make_rules(struct smmuv3_cmd_rules *rules,
+			   const struct smmuv3_caps *caps)
+{
+	enum smmuv3_cmd_class class;
+	u32 op, bit;
+
+	BUILD_BUG_ON(CMD_SYNC + 1 != SMMUV3_CMD_OPCODES);
+	for (op = 0; op < SMMUV3_CMD_OPCODES; op++) {
+		u64 *unusual = rules->op[op].unusual;
+		u64 cmd[2] = { op, 0 };
+
+		unusual[0] = ~0ULL;
+		unusual[1] = ~0ULL;
+		rules->op[op].class = SMMUV3_CMD_NOP;
+		if (smmuv3_cmd_check(cmd, caps, &class))
+			continue;
+		rules->op[op].class = class;
+		unusual[0] &= ~CMD_0_OP;
+		for (bit = 8; bit < 128; bit++) {
+			cmd[0] = op;
+			cmd[1] = 0;
+			cmd[bit / 64] |= BIT_ULL(bit % 64);
+			if (!smmuv3_cmd_check(cmd, caps, &class))
+				unusual[bit / 64] &= ~BIT_ULL(bit % 64);
+		}
+		unusual[0] |= joint_bits(op, 0);
+		unusual[1] |= joint_bits(op, 1);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmd_make_rules);

@@ -698,6 +698,49 @@ static void cmd_on_each_smmu(struct kunit *test)
 	KUNIT_EXPECT_GT(test, taken, 4096);
 }
 
+/* What is legal at first sight is so at second sight, and is for the same. */
+static void cmd_simple(struct kunit *test)
+{
+	unsigned int n, i, simple[ARRAY_SIZE(cmd_ops)] = {};
+	u64 legal[ARRAY_SIZE(cmd_ops)][2], cmd[2];
+	struct smmuv3_cmd_rules *rules;
+	struct smmuv3_caps caps;
+	struct rnd_state rnd;
+
+	rules = kunit_kmalloc(test, sizeof(*rules), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, rules);
+	memset(rules, 0xa5, sizeof(*rules));
+	prandom_seed_state(&rnd, 3);
+	for (n = 0; n < CAPS_NUM; n++) {
+		caps_of_number(&caps, n);
+		smmuv3_cmd_make_rules(rules, &caps);
+		for (i = 0; i < ARRAY_SIZE(cmd_ops); i++)
+			legal_operands(&cmd_ops[i], &caps, legal[i]);
+
+		for (i = 0; i < 1600; i++) {
+			enum smmuv3_cmd_class first = NO_CLASS, second = NO_CLASS;
+			const struct cmd_op *op;
+
+			random_command(&rnd, legal, cmd);
+			if (!smmuv3_cmd_is_simple(rules, cmd, &first))
+				continue;
+			KUNIT_ASSERT_EQ_MSG(test, smmuv3_cmd_check(cmd, &caps, &second),
+					    SMMUV3_ACCEL_REASON_NONE,
+					    "capabilities %u, command %016llx %016llx",
+					    n, cmd[0], cmd[1]);
+			KUNIT_ASSERT_EQ_MSG(test, first, second,
+					    "capabilities %u, command %016llx %016llx",
+					    n, cmd[0], cmd[1]);
+			op = find_op(cmd[0]);
+			KUNIT_ASSERT_NOT_NULL(test, op);
+			simple[op - cmd_ops]++;
+		}
+	}
+	/* It is for those that come often. */
+	for (i = 0; i < ARRAY_SIZE(cmd_ops); i++)
+		KUNIT_EXPECT_GT_MSG(test, simple[i], 200, "too few %s", cmd_ops[i].name);
+}
+
 static struct kunit_case cmd_cases[] = {
 	KUNIT_CASE(cmd_each_opcode),
 	KUNIT_CASE_PARAM(cmd_each_bit, cmd_op_gen_params),
@@ -709,6 +752,7 @@ static struct kunit_case cmd_cases[] = {
 	KUNIT_CASE(cmd_prefetch_operands),
 	KUNIT_CASE(cmd_as_the_host),
 	KUNIT_CASE(cmd_on_each_smmu),
+	KUNIT_CASE(cmd_simple),
 	{}
 };
 

@@ -1,75 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Run a guest's commands: fetch, check, put in order, have them carried out.
+ * Run a guest's commands, from its command queue or from an array of the VMM's:
+ * fetch, check, batch, have them carried out.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
+#include <linux/ktime.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "arch.h"
 #include "smmuv3-accel.h"
+#include "trace.h"
 
-/* What there is to do for a legal command of one StreamID, if anything. */
-static struct smmuv3_batch_tag stream_tag(struct vsmmu *v, u64 cmd0,
-					  enum smmuv3_phase phase)
+#define CMD_SIZE	sizeof(__le64[2])
+
+/* Few commands are copied faster word by word than by a call. */
+#define FEW_CMDS	8
+
+/* Copy commands from the VMM's memory. Returns how many could be. */
+static __always_inline u32 copy_cmds(__le64 (*to)[2], const __le64 (__user *from)[2], u32 num)
 {
-	struct vsmmu_stream *stream;
+	u32 i = 0;
 
-	stream = xa_load(&v->streams, FIELD_GET(CMD_0_SID, cmd0));
-	if (!stream)
-		goto none;
-	/*
-	 * Without EATS the device has no ATC entries of this stream's, and the
-	 * host would refuse.
-	 */
-	if (phase == SMMUV3_PHASE_ATC &&
-	    !FIELD_GET(STE_1_EATS, stream->ste.data[1]))
-		goto none;
-	return (struct smmuv3_batch_tag){ stream->phys->index, phase };
-none:
-	return (struct smmuv3_batch_tag){ .phase = SMMUV3_PHASE_NONE };
+	if (num > FEW_CMDS)
+		return num - DIV_ROUND_UP(copy_from_user(to, from,
+							 num * CMD_SIZE),
+					  CMD_SIZE);
+	if (!user_read_access_begin(from, num * CMD_SIZE))
+		return 0;
+	for (; i < num; i++) {
+		unsafe_get_user(to[i][0], &from[i][0], fault);
+		unsafe_get_user(to[i][1], &from[i][1], fault);
+	}
+fault:
+	user_read_access_end();
+	return i;
 }
 
-/*
- * Check a chunk of v->snapshot and tag what is to be done for each command.
- * Returns how many are good; the one behind them breaks the rule in @reason.
- */
-static u32 cmdq_classify(struct vsmmu *v, u32 num,
-			 enum smmuv3_accel_reason *reason)
+/* Append commands to the batch: false where not all could be copied. */
+static __always_inline bool run_copy(struct cmdq_run *run,
+				     const void __user *uaddr, u32 num)
 {
-	struct smmuv3_batch_tag tag;
-	enum smmuv3_cmd_class class;
+	u32 copied = copy_cmds(&run->batch->cmds[run->num], uaddr, num);
+
+	if (copied) {
+		run->pieces[run->piece_num++] =
+			(struct cmdq_piece){ run->num, copied, uaddr };
+		run->num += copied;
+	}
+	return copied == num;
+}
+
+/* The VMM's address of commands in the batch, where they are contiguous there. */
+static const void __user *run_uaddr(const struct cmdq_run *run, u32 first,
+				    u32 num)
+{
 	u32 i;
 
-	*reason = SMMUV3_ACCEL_REASON_NONE;
-	for (i = 0; i < num; i++) {
-		const u64 cmd[2] = { le64_to_cpu(v->snapshot[i][0]),
-				     le64_to_cpu(v->snapshot[i][1]) };
+	for (i = 0; i < run->piece_num; i++) {
+		const struct cmdq_piece *piece = &run->pieces[i];
 
-		*reason = smmuv3_cmd_check(cmd, &v->caps, &class);
-		if (!*reason && class == SMMUV3_CMD_STE)
-			*reason = SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE;
-		if (*reason)
-			break;
-
-		switch (class) {
-		case SMMUV3_CMD_CD:
-			tag = stream_tag(v, cmd[0], SMMUV3_PHASE_CD);
-			break;
-		case SMMUV3_CMD_TLBI:
-			tag = (struct smmuv3_batch_tag){ SMMUV3_PHYS_ALL,
-							 SMMUV3_PHASE_TLBI };
-			break;
-		case SMMUV3_CMD_ATC:
-			tag = stream_tag(v, cmd[0], SMMUV3_PHASE_ATC);
-			break;
-		default:
-			tag.phase = SMMUV3_PHASE_NONE;
-		}
-		v->tags[i] = tag;
+		if (first < piece->first || first - piece->first >= piece->num)
+			continue;
+		if (!piece->uaddr || num > piece->num - (first - piece->first))
+			return NULL;
+		return piece->uaddr + (first - piece->first) * CMD_SIZE;
 	}
-	return i;
+	return NULL;
 }
 
 /*
@@ -77,98 +75,343 @@ static u32 cmdq_classify(struct vsmmu *v, u32 num,
  * own, so the rest is given to it block by block: all must have been tried when
  * the guest learns of the failure.
  */
-static int cmdq_issue_atc(struct vsmmu_phys *phys, const __le64 (*cmds)[2],
-			  u32 num)
+static int run_atc(struct vsmmu *v, struct vsmmu_phys *phys,
+		   const __le64 (*cmds)[2], const void __user *ucmds, u32 num)
 {
-	int rc, first;
-	u32 i;
+	u32 i, block;
+	int rc;
 
-	first = vsmmu_invalidate_phys(phys, cmds, num, false);
-	if (first != -ETIMEDOUT || num <= SMMUV3_HOST_BLOCK)
-		return first;
-	for (i = 0; i < num; i += SMMUV3_HOST_BLOCK) {
-		rc = vsmmu_invalidate_phys(phys, cmds + i,
-					   min(num - i, (u32)SMMUV3_HOST_BLOCK),
+	rc = vsmmu_invalidate_phys(v, phys, cmds, ucmds, num, false);
+	if (rc != -ETIMEDOUT)
+		return rc;
+	v->atc_failed = true;
+	for (i = 0; num > SMMUV3_HOST_BLOCK && i < num; i += block) {
+		block = min_t(u32, num - i, SMMUV3_HOST_BLOCK);
+		rc = vsmmu_invalidate_phys(v, phys, cmds + i, NULL, block,
 					   false);
 		if (rc && rc != -ETIMEDOUT)
 			return rc;
 	}
-	return first;
+	return 0;
 }
 
-static int cmdq_issue_phase(struct vsmmu *v, u32 num, enum smmuv3_phase phase)
+static int run_phase(struct cmdq_run *run, enum smmuv3_phase phase)
 {
+	struct smmuv3_batch *batch = run->batch;
+	const __le64 (*cmds)[2];
+	const void __user *ucmds;
 	struct vsmmu_phys *phys;
-	u32 picked;
+	u32 num;
 	int rc;
 
-	list_for_each_entry(phys, &v->phys, node) {
-		picked = smmuv3_batch_select(v->stage, v->snapshot, v->tags,
-					     num, phase, phys->index);
-		if (!picked)
-			continue;
-		if (phase != SMMUV3_PHASE_ATC) {
-			rc = vsmmu_invalidate_phys(phys, v->stage, picked, true);
+	list_for_each_entry(phys, &run->v->phys, node) {
+		if (smmuv3_batch_whole(batch, phase, phys->index)) {
+			u32 first = batch->phases[phase].first;
+
+			num = batch->phases[phase].num;
+			cmds = &batch->cmds[first];
+			ucmds = run_uaddr(run, first, num);
 		} else {
-			rc = cmdq_issue_atc(phys, v->stage, picked);
-			if (rc == -ETIMEDOUT) {
-				v->atc_failed = true;
-				rc = 0;
-			}
+			num = smmuv3_batch_select(batch, phase, phys->index);
+			if (!num)
+				continue;
+			cmds = batch->stage;
+			ucmds = NULL;
 		}
+		if (phase == SMMUV3_PHASE_ATC)
+			rc = run_atc(run->v, phys, cmds, ucmds, num);
+		else
+			rc = vsmmu_invalidate_phys(run->v, phys, cmds, ucmds,
+						   num, true);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-/* The first CMD_SYNC of a chunk behind what is tagged for a phase. */
-static u32 cmdq_find_sync(struct vsmmu *v, u32 num, enum smmuv3_phase phase)
+static u32 sync_flag(u64 cmd0)
 {
-	bool behind = phase == SMMUV3_PHASE_NONE;
-	u32 i;
+	return FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC &&
+	       FIELD_GET(SYNC_0_CS, cmd0) == SYNC_CS_IRQ ?
+			SMMUV3_ACCEL_RUN_SYNC_IRQ : 0;
+}
 
-	for (i = 0; i < num; i++) {
-		if (v->tags[i].phase == phase)
-			behind = true;
-		if (behind && FIELD_GET(CMD_0_OP,
-					le64_to_cpu(v->snapshot[i][0])) == CMD_SYNC)
+/* The first CMD_SYNC from @start on, or @end. */
+static u32 run_find_sync(struct cmdq_run *run, u32 start, u32 end)
+{
+	for (; start < end; start++)
+		if (FIELD_GET(CMD_0_OP,
+			      le64_to_cpu(run->batch->cmds[start][0])) == CMD_SYNC)
 			break;
-	}
-	return i;
+	return start;
 }
 
 /*
- * Carry out a chunk. Returns how many commands are done: all, or none with an
- * errno, or those before the CMD_SYNC at which the guest learns that an ATC_INV
- * failed, be it of this chunk or of an earlier one.
+ * Carry out a segment: what was added to the batch from @start to @end. Returns
+ * up to where commands are done: @end, @start where the host failed, or the
+ * CMD_SYNC at which the guest learns that an ATC_INV failed, be it of this
+ * segment or of an earlier one.
  */
-static u32 cmdq_issue(struct vsmmu *v, u32 num, u32 *error, u32 *reason,
-		      int *errno)
+static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 {
-	enum smmuv3_phase behind =
-		v->atc_failed ? SMMUV3_PHASE_NONE : SMMUV3_PHASE_ATC;
+	bool failed_before = run->v->atc_failed;
+	struct vsmmu *v = run->v;
 	enum smmuv3_phase phase;
 	u32 sync;
 	int rc;
 
+	smmuv3_batch_reduce(run->batch, &v->policy);
+	v->stats.out_subsumed = run->batch->subsumed;
+	v->stats.out_merged = run->batch->merged;
 	for (phase = 0; phase < SMMUV3_PHASE_NUM; phase++) {
-		rc = cmdq_issue_phase(v, num, phase);
+		if (!run->batch->phases[phase].num)
+			continue;
+		rc = run_phase(run, phase);
 		if (rc) {
-			*errno = rc;
-			*reason = vsmmu_host_reason(rc);
-			return 0;
+			run->errno = rc;
+			run->reason = vsmmu_host_reason(rc);
+			return start;
 		}
 	}
-	if (!v->atc_failed)
-		return num;
-	sync = cmdq_find_sync(v, num, behind);
-	if (sync == num)
-		return num;
+	if (likely(!v->atc_failed))
+		return end;
+	if (!failed_before)
+		start = run->batch->phases[SMMUV3_PHASE_ATC].first;
+	sync = run_find_sync(run, start, end);
+	if (sync == end)
+		return end;
 	v->atc_failed = false;
-	*error = SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
-	*reason = SMMUV3_ACCEL_REASON_ATC_TIMEOUT;
+	run->error = SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
+	run->reason = SMMUV3_ACCEL_REASON_ATC_TIMEOUT;
 	return sync;
+}
+
+/* What there is to do for a legal command of one StreamID, if anything. */
+static void run_add_stream(struct cmdq_run *run, u32 index, const u64 cmd[2],
+			   enum smmuv3_phase phase)
+{
+	struct vsmmu_stream *stream;
+
+	stream = xa_load(&run->v->streams, FIELD_GET(CMD_0_SID, cmd[0]));
+	/*
+	 * Without EATS the device has no ATC entries of this stream's, and the
+	 * host would refuse.
+	 */
+	if (!stream || (phase == SMMUV3_PHASE_ATC &&
+			!FIELD_GET(STE_1_EATS, stream->ste.data[1])))
+		smmuv3_batch_add(run->batch, index, cmd, SMMUV3_PHASE_NONE, 0);
+	else
+		smmuv3_batch_add(run->batch, index, cmd, phase,
+				 stream->phys->index);
+}
+
+/* Whether the STE command at hand was carried out. */
+static bool run_cfgi_ste(struct cmdq_run *run, const u64 cmd[2])
+{
+	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]), first = sid, last = sid;
+	bool bad = false;
+	u32 failed;
+	int rc;
+
+	if (!run->v->table_mode) {
+		/* Not the guest's fault, so not an error to report to it. */
+		run->reason = SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE;
+		run->errno = -EINVAL;
+		return false;
+	}
+	if (FIELD_GET(CMD_0_OP, cmd[0]) == CMD_CFGI_STE_RANGE) {
+		u32 range = FIELD_GET(CFGI_1_RANGE, cmd[1]);
+		u32 mask = range == CFGI_RANGE_ALL ? U32_MAX :
+						     (2U << range) - 1;
+
+		first = sid & ~mask;
+		last = sid | mask;
+	}
+	rc = vsmmu_table_reread(run->v, first, last, &bad, &failed,
+				&run->reason);
+	if (bad)
+		run->flags |= SMMUV3_ACCEL_RUN_BAD_STE;
+	run->errno = rc;
+	return !rc;
+}
+
+/*
+ * Run what is in the batch. STEs change in order with the commands around them:
+ * those form segments, within which the order is the phases'. Each command is
+ * checked before anything of its segment goes to the host, where a bad one in
+ * the middle would leave earlier ones undone that are reported as done.
+ *
+ * Returns how many commands are done; where that is not all, run->error or
+ * run->errno says why.
+ */
+static u32 run_batch(struct cmdq_run *run)
+{
+	struct smmuv3_batch *batch = run->batch;
+	struct vsmmu *v = run->v;
+	u32 i, start = 0, done, syncs = 0, flags = 0;
+
+	smmuv3_batch_start(batch);
+	for (i = 0; i < run->num;) {
+		const u64 cmd[2] = { le64_to_cpu(batch->cmds[i][0]),
+				     le64_to_cpu(batch->cmds[i][1]) };
+		enum smmuv3_accel_reason rule;
+		enum smmuv3_cmd_class class;
+
+		rule = smmuv3_cmd_is_simple(&v->rules, cmd, &class) ?
+			       SMMUV3_ACCEL_REASON_NONE :
+			       smmuv3_cmd_check(cmd, &v->caps, &class);
+		if (unlikely(rule)) {
+			done = run_segment(run, start, i);
+			if (done == i && !run->error) {
+				run->error = SMMUV3_ACCEL_CERROR_ILL;
+				run->reason = rule;
+			}
+			goto out;
+		}
+		switch (class) {
+		case SMMUV3_CMD_TLBI:
+			smmuv3_batch_add(batch, i, cmd, SMMUV3_PHASE_TLBI,
+					 SMMUV3_PHYS_ALL);
+			i = smmuv3_batch_extend(batch, i, run->num);
+			continue;
+		case SMMUV3_CMD_CD:
+			run_add_stream(run, i, cmd, SMMUV3_PHASE_CD);
+			break;
+		case SMMUV3_CMD_ATC:
+			run_add_stream(run, i, cmd, SMMUV3_PHASE_ATC);
+			break;
+		case SMMUV3_CMD_STE:
+			done = run_segment(run, start, i);
+			if (done != i || run->error || !run_cfgi_ste(run, cmd))
+				goto out;
+			start = i + 1;
+			smmuv3_batch_start(batch);
+			break;
+		case SMMUV3_CMD_SYNC:
+			syncs++;
+			flags |= sync_flag(cmd[0]);
+			fallthrough;
+		case SMMUV3_CMD_NOP:
+			batch->tags[i] = SMMUV3_PHASE_NONE;
+			break;
+		}
+		i++;
+	}
+	done = run_segment(run, start, i);
+out:
+	/* A CMD_SYNC that is not done wants no interrupt yet. */
+	if (done < i) {
+		flags = 0;
+		syncs = 0;
+		for (i = 0; i < done; i++) {
+			u64 cmd0 = le64_to_cpu(batch->cmds[i][0]);
+
+			syncs += FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC;
+			flags |= sync_flag(cmd0);
+		}
+	}
+	run->flags |= flags;
+	v->stats.out_cmds += done;
+	v->stats.out_syncs += syncs;
+	v->stats.out_cmd_errors += run->error != SMMUV3_ACCEL_CERROR_NONE;
+	if (done)
+		v->cmds_ran = true;
+	return done;
+}
+
+/* Have each physical SMMU carry out the TLBIs at the batch's beginning. */
+static int issue_tlbis(struct vsmmu *v, const void __user *uaddr, u32 num)
+{
+	struct vsmmu_phys *phys;
+	int rc;
+
+	list_for_each_entry(phys, &v->phys, node) {
+		rc = vsmmu_invalidate_phys(v, phys, v->batch->cmds, uaddr, num,
+					   true);
+		if (rc)
+			return rc;
+	}
+	v->cmds_ran = true;
+	return 0;
+}
+
+/*
+ * What a driver's unmapping of a range comes to: TLBIs by address that differ in
+ * nothing but that, or a single TLBI of any kind, and a CMD_SYNC. There is
+ * nothing to put in order or to leave out. Returns false, with nothing done,
+ * where it is something else, else sets how many commands are done.
+ */
+static bool run_plain(struct cmdq_run *run, u32 *done)
+{
+	const __le64 (*cmds)[2] = run->batch->cmds;
+	struct vsmmu *v = run->v;
+	enum smmuv3_cmd_class class;
+	u32 num = run->num - 1, flag;
+	u64 cmd[2];
+
+	if (!num || run->piece_num != 1 || v->atc_failed)
+		return false;
+	cmd[0] = le64_to_cpu(cmds[num][0]);
+	cmd[1] = le64_to_cpu(cmds[num][1]);
+	if (!smmuv3_cmd_is_simple(&v->rules, cmd, &class) ||
+	    class != SMMUV3_CMD_SYNC)
+		return false;
+	flag = sync_flag(cmd[0]);
+	cmd[0] = le64_to_cpu(cmds[0][0]);
+	cmd[1] = le64_to_cpu(cmds[0][1]);
+	if (!smmuv3_cmd_is_simple(&v->rules, cmd, &class) ||
+	    class != SMMUV3_CMD_TLBI)
+		return false;
+	if (num > 1 && (!smmuv3_batch_is_by_address(cmd) ||
+			(v->policy.no_global && v->policy.escalate &&
+			 num > v->policy.escalate) ||
+			smmuv3_batch_alike(cmds, num) != num))
+		return false;
+
+	*done = 0;
+	run->errno = issue_tlbis(v, run->pieces[0].uaddr, num);
+	if (run->errno) {
+		run->reason = vsmmu_host_reason(run->errno);
+		return true;
+	}
+	v->stats.out_cmds += num + 1;
+	v->stats.out_syncs++;
+	run->flags |= flag;
+	*done = num + 1;
+	return true;
+}
+
+static struct cmdq_run *run_begin(struct vsmmu *v)
+{
+	struct cmdq_run *run = &v->run;
+
+	/* Not the pieces: they are set as they come. */
+	run->v = v;
+	run->batch = v->batch;
+	run->error = SMMUV3_ACCEL_CERROR_NONE;
+	run->reason = SMMUV3_ACCEL_REASON_NONE;
+	run->flags = 0;
+	run->errno = 0;
+	run->began = 0;
+	if (trace_smmuv3_accel_run_enabled()) {
+		run->before = v->stats;
+		run->began = ktime_get_ns();
+	}
+	return run;
+}
+
+static void run_trace(const struct cmdq_run *run, u32 asked, u32 done)
+{
+	const struct smmuv3_accel_stats *stats = &run->v->stats;
+
+	if (!run->began)
+		return;
+	trace_smmuv3_accel_run(run->v, asked, done,
+			       stats->out_issued - run->before.out_issued,
+			       stats->out_subsumed - run->before.out_subsumed,
+			       stats->out_merged - run->before.out_merged,
+			       ktime_get_ns() - run->began, run->error,
+			       run->reason, run->errno);
 }
 
 /**
@@ -179,19 +422,13 @@ static u32 cmdq_issue(struct vsmmu *v, u32 num, u32 *error, u32 *reason,
  * @error: set to the guest's command error, if any
  * @reason: set where not all is done
  *
- * Each command is copied once and checked before anything of its chunk goes to
- * the host: there a bad command in the middle of a batch would leave earlier
- * ones undone that are reported as done.
- *
  * Return: 0 or an errno; see SMMUV3_ACCEL_INVALIDATE.
  */
 int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
 		     u32 *error, u32 *reason)
 {
-	enum smmuv3_accel_reason rule;
-	u32 num = *cmd_num, done = 0;
-	u32 chunk, good, issued;
-	int errno = 0;
+	u32 num = *cmd_num, done = 0, part;
+	struct cmdq_run *run;
 
 	lockdep_assert_held(&v->queue_lock);
 
@@ -199,32 +436,178 @@ int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
 	if (num > SMMUV3_MAX_CMDS)
 		return -EINVAL;
 
+	run = run_begin(v);
 	while (done < num) {
 		if (signal_pending(current))
 			return done ? 0 : -EINTR;
-
-		chunk = min(num - done, (u32)SMMUV3_HOST_MAX_BATCH);
-		if (copy_from_user(v->snapshot,
-				   cmds + (size_t)done * sizeof(*v->snapshot),
-				   chunk * sizeof(*v->snapshot)))
+		run->num = 0;
+		run->piece_num = 0;
+		run_copy(run, cmds + (size_t)done * CMD_SIZE,
+			 min_t(u32, num - done, SMMUV3_HOST_MAX_BATCH));
+		if (!run->num)
 			return -EFAULT;
-
-		good = cmdq_classify(v, chunk, &rule);
-		issued = cmdq_issue(v, good, error, reason, &errno);
-		done += issued;
+		if (!run_plain(run, &part))
+			part = run_batch(run);
+		done += part;
 		*cmd_num = done;
-		if (issued < good || *error || errno)
-			return errno;
-
-		if (rule) {
-			*reason = rule;
-			/* Not the guest's fault, so not an error to report to it. */
-			if (rule == SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE)
-				return -EINVAL;
-			*error = SMMUV3_ACCEL_CERROR_ILL;
-			return 0;
-		}
+		if (part < run->num || run->error || run->errno)
+			break;
 	}
-	return 0;
+	*error = run->error;
+	*reason = run->reason;
+	run_trace(run, num, done);
+	return run->errno;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_invalidate);
+
+/*
+ * Append commands of the ring, from @index on and not beyond its end, where it
+ * is not in one piece of the VMM's memory.
+ */
+static bool run_copy_pieces(struct cmdq_run *run, u32 index, u32 want)
+{
+	struct vsmmu *v = run->v;
+	u64 gpa = v->cmdq_base + (u64)index * CMD_SIZE;
+	size_t len = want * CMD_SIZE;
+	const void __user *uaddr = guest_mem_find(&v->mem, gpa, &len);
+
+	if (uaddr && len >= CMD_SIZE)
+		return run_copy(run, uaddr, len / CMD_SIZE);
+
+	/* A command that crosses memory regions */
+	if (guest_mem_read(&v->mem, gpa, run->batch->cmds[run->num], CMD_SIZE))
+		return false;
+	run->pieces[run->piece_num++] =
+		(struct cmdq_piece){ run->num, 1, NULL };
+	run->num++;
+	return true;
+}
+
+/* Fill the batch from the ring. False where the first command is not there. */
+static bool run_fetch(struct cmdq_run *run, u32 cons, u32 num)
+{
+	struct vsmmu *v = run->v;
+	u32 size = 1U << v->cmdq_log2size;
+	bool more = true;
+
+	run->num = 0;
+	run->piece_num = 0;
+	num = min_t(u32, num, SMMUV3_HOST_MAX_BATCH);
+	while (more && run->num < num && run->piece_num < CMDQ_MAX_PIECES) {
+		u32 index = (cons + run->num) & (size - 1);
+		u32 want = min(num - run->num, size - index);
+
+		if (likely(v->cmdq_uaddr))
+			more = run_copy(run, v->cmdq_uaddr + index * CMD_SIZE,
+					want);
+		else
+			more = run_copy_pieces(run, index, want);
+	}
+	return run->num;
+}
+
+/*
+ * As run_plain(), for what is rung most: a TLBI and a CMD_SYNC, the doorbell of
+ * a guest that unmaps a page. Nothing of a run is set up for it.
+ */
+static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+		      int *errno)
+{
+	u32 index = cmd->cons & ((1U << v->cmdq_log2size) - 1);
+	const __le64 (__user *from)[2] = v->cmdq_uaddr + index * CMD_SIZE;
+	__le64 (*cmds)[2] = v->batch->cmds;
+	enum smmuv3_cmd_class class;
+	u64 sync[2], tlbi[2];
+
+	if (!v->cmdq_uaddr || (index + 1) >> v->cmdq_log2size ||
+	    v->atc_failed || trace_smmuv3_accel_run_enabled() ||
+	    copy_cmds(cmds, from, 2) != 2)
+		return false;
+	sync[0] = le64_to_cpu(cmds[1][0]);
+	sync[1] = le64_to_cpu(cmds[1][1]);
+	if (!smmuv3_cmd_is_simple(&v->rules, sync, &class) ||
+	    class != SMMUV3_CMD_SYNC)
+		return false;
+	tlbi[0] = le64_to_cpu(cmds[0][0]);
+	tlbi[1] = le64_to_cpu(cmds[0][1]);
+	if (!smmuv3_cmd_is_simple(&v->rules, tlbi, &class) ||
+	    class != SMMUV3_CMD_TLBI)
+		return false;
+
+	*errno = issue_tlbis(v, from, 1);
+	if (*errno) {
+		cmd->out_reason = vsmmu_host_reason(*errno);
+		return true;
+	}
+	v->stats.out_cmds += 2;
+	v->stats.out_syncs++;
+	cmd->out_flags = sync_flag(sync[0]);
+	cmd->cons = (cmd->cons + 2) & ((2U << v->cmdq_log2size) - 1);
+	return true;
+}
+
+static int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd, u32 num)
+{
+	u32 cons = cmd->cons, done = 0, part;
+	struct cmdq_run *run = run_begin(v);
+
+	while (done < num) {
+		if (signal_pending(current)) {
+			if (!done)
+				return -EINTR;
+			break;
+		}
+		if (!run_fetch(run, cons + done, num - done)) {
+			run->error = SMMUV3_ACCEL_CERROR_ABT;
+			run->reason = SMMUV3_ACCEL_REASON_CMD_UNREADABLE;
+			v->stats.out_cmd_errors++;
+			break;
+		}
+		if (!run_plain(run, &part))
+			part = run_batch(run);
+		done += part;
+		if (part < run->num || run->error || run->errno)
+			break;
+	}
+	cmd->cons = (cons + done) & ((2U << v->cmdq_log2size) - 1);
+	cmd->out_error = run->error;
+	cmd->out_reason = run->reason;
+	cmd->out_flags = run->flags;
+	run_trace(run, num, done);
+	return run->errno;
+}
+
+/**
+ * vsmmu_run_cmdq() - Run the guest's command queue
+ * @v: the vSMMU, @queue_lock held
+ * @cmd: which stretch, and what came of it; see SMMUV3_ACCEL_RUN_CMDQ
+ *
+ * Return: 0 or an errno.
+ */
+int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
+{
+	u32 num;
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (!v->table_mode) {
+		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_REGS;
+		return -ENXIO;
+	}
+	if (!(v->regs.cr0 & CR0_CMDQEN)) {
+		cmd->out_reason = SMMUV3_ACCEL_REASON_CMDQ_DISABLED;
+		return -EINVAL;
+	}
+	num = (cmd->prod - cmd->cons) & ((2U << v->cmdq_log2size) - 1);
+	if (num > 1U << v->cmdq_log2size) {
+		cmd->out_reason = SMMUV3_ACCEL_REASON_CMDQ_INDEX;
+		return -EINVAL;
+	}
+	if (cmd->max_cmds)
+		num = min(num, cmd->max_cmds);
+	if (num == 2 && run_unmap(v, cmd, &rc))
+		return rc;
+	return run_ring(v, cmd, num);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsmmu_run_cmdq);

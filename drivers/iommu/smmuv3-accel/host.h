@@ -42,11 +42,13 @@ struct smmuv3_host {
 /**
  * struct smmuv3_host_dev - A device handed over by the VMM, held until dev_put
  * @iommu: tells physical SMMUs apart
+ * @name: the device's name
  * @dev_id: its ID at the host
  * @canwbs: its root complex is declared cacheable, write-back, shareable
  */
 struct smmuv3_host_dev {
 	const void *iommu;
+	const char *name;
 	u32 dev_id;
 	bool canwbs;
 };
@@ -87,6 +89,8 @@ struct smmuv3_hw_info {
  * @destroy: destroy any of these objects
  * @invalidate: carry out up to %SMMUV3_HOST_MAX_BATCH commands, in any order.
  *	After an error any of them may be done or not
+ * @invalidate_user: the same for commands in the VMM's memory, which the host
+ *	reads itself. They may change meanwhile
  *
  * Those that return an int return 0 or a negative errno.
  */
@@ -118,6 +122,8 @@ struct smmuv3_host_ops {
 	void (*destroy)(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id);
 	int (*invalidate)(struct smmuv3_host *host, u32 viommu_id,
 			  const __le64 (*cmds)[2], u32 num);
+	int (*invalidate_user)(struct smmuv3_host *host, u32 viommu_id,
+			       const void __user *cmds, u32 num);
 };
 
 struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,

@@ -30,8 +30,12 @@
 
 #include "host.h"
 
-/* A lane's scratch mapping: a struct, what it points to, a queue's commands */
+/*
+ * A lane's scratch mapping: a struct, what it points to; for the queue a struct
+ * that is kept ready for invalidations, and commands
+ */
 #define SCRATCH_DATA	512
+#define SCRATCH_INV	1024
 #define SCRATCH_CMDS	SZ_4K
 
 static const size_t scratch_size[SMMUV3_LANE_NUM] = {
@@ -80,8 +84,19 @@ static struct host_vfio_dev *to_vfio(struct smmuv3_host_dev *dev)
 	return container_of(dev, struct host_vfio_dev, dev);
 }
 
+static struct iommu_hwpt_invalidate __user *
+scratch_inv(const struct host_iommufd *h)
+{
+	return (void __user *)(h->scratch[SMMUV3_LANE_QUEUE] + SCRATCH_INV);
+}
+
 static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
 {
+	const struct iommu_hwpt_invalidate inv = {
+		.size = sizeof(inv),
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.entry_len = sizeof(__le64[2]),
+	};
 	unsigned long addr;
 
 	addr = vm_mmap(NULL, 0, PAGE_ALIGN(scratch_size[lane]),
@@ -89,6 +104,8 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
 	if (IS_ERR_VALUE(addr))
 		return addr;
 	h->scratch[lane] = addr;
+	if (lane == SMMUV3_LANE_QUEUE && copy_to_user(scratch_inv(h), &inv, sizeof(inv)))
+		return -EFAULT;
 	return 0;
 }
 
@@ -111,6 +128,16 @@ static int scratch_write(struct host_iommufd *h, enum smmuv3_lane lane,
 	return 0;
 }
 
+static int iommufd_ioctl(struct host_iommufd *h, unsigned int cmd,
+			 void __user *arg)
+{
+	int rc = security_file_ioctl(h->file, cmd, (unsigned long)arg);
+
+	if (rc)
+		return rc;
+	return h->file->f_op->unlocked_ioctl(h->file, cmd, (unsigned long)arg);
+}
+
 /*
  * Call the iommufd with what is staged: a struct of @len bytes from @arg, which
  * is read back where the call succeeds. What the struct points to has to be
@@ -119,7 +146,7 @@ static int scratch_write(struct host_iommufd *h, enum smmuv3_lane lane,
 static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
 			unsigned int cmd, void *arg, size_t len)
 {
-	unsigned long addr;
+	void __user *uarg;
 	int rc;
 
 	if (current->mm != h->mm)
@@ -128,14 +155,11 @@ static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
 	rc = scratch_write(h, lane, 0, arg, len);
 	if (rc)
 		return rc;
-	addr = h->scratch[lane];
-	rc = security_file_ioctl(h->file, cmd, addr);
+	uarg = (void __user *)h->scratch[lane];
+	rc = iommufd_ioctl(h, cmd, uarg);
 	if (rc)
 		return rc;
-	rc = h->file->f_op->unlocked_ioctl(h->file, cmd, addr);
-	if (rc)
-		return rc;
-	return copy_from_user(arg, (void __user *)addr, len) ? -EFAULT : 0;
+	return copy_from_user(arg, uarg, len) ? -EFAULT : 0;
 }
 
 static bool host_iommufd_reachable(struct smmuv3_host *host)
@@ -232,6 +256,7 @@ static int vfio_dev_identify(struct file *file, struct host_vfio_dev *vfio,
 		return -EOPNOTSUPP;
 	}
 	vfio->dev.iommu = __iommu_get_iommu_dev(dev);
+	vfio->dev.name = dev_name(dev);
 	vfio->dev.canwbs = fwspec->flags & IOMMU_FWSPEC_PCI_RC_CANWBS;
 	return 0;
 }
@@ -455,12 +480,38 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 	iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd, sizeof(cmd));
 }
 
+/*
+ * Commands at an address of the VMM's. Only what differs from one call to the
+ * next is written; where the VMM has tampered with the rest iommufd refuses, and
+ * the replay that follows writes it all.
+ */
+static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
+					const void __user *cmds, u32 num)
+{
+	struct host_iommufd *h = to_iommufd(host);
+	struct iommu_hwpt_invalidate __user *inv = scratch_inv(h);
+
+	if (current->mm != h->mm)
+		return -EIO;
+	if (!user_write_access_begin(inv, sizeof(*inv)))
+		return -EFAULT;
+	unsafe_put_user(viommu_id, &inv->hwpt_id, fault);
+	unsafe_put_user((uintptr_t)cmds, &inv->data_uptr, fault);
+	unsafe_put_user(num, &inv->entry_num, fault);
+	user_write_access_end();
+	return iommufd_ioctl(h, IOMMU_HWPT_INVALIDATE, inv);
+
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
 static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 				   const __le64 (*cmds)[2], u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	struct iommu_hwpt_invalidate cmd = {
-		.size = sizeof(cmd),
+	struct iommu_hwpt_invalidate inv = {
+		.size = sizeof(inv),
 		.hwpt_id = viommu_id,
 		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 		.entry_len = sizeof(*cmds),
@@ -468,13 +519,17 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 	};
 	int rc;
 
+	if (current->mm != h->mm)
+		return -EIO;
 	rc = scratch_write(h, SMMUV3_LANE_QUEUE, SCRATCH_CMDS, cmds,
 			   num * sizeof(*cmds));
 	if (rc)
 		return rc;
-	cmd.data_uptr = h->scratch[SMMUV3_LANE_QUEUE] + SCRATCH_CMDS;
-	return iommufd_call(h, SMMUV3_LANE_QUEUE, IOMMU_HWPT_INVALIDATE, &cmd,
-			    sizeof(cmd));
+	inv.data_uptr = h->scratch[SMMUV3_LANE_QUEUE] + SCRATCH_CMDS;
+	rc = scratch_write(h, SMMUV3_LANE_QUEUE, SCRATCH_INV, &inv, sizeof(inv));
+	if (rc)
+		return rc;
+	return iommufd_ioctl(h, IOMMU_HWPT_INVALIDATE, scratch_inv(h));
 }
 
 static const struct smmuv3_host_ops host_iommufd_ops = {
@@ -494,6 +549,7 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.alloc_nested = host_iommufd_alloc_nested,
 	.destroy = host_iommufd_destroy,
 	.invalidate = host_iommufd_invalidate,
+	.invalidate_user = host_iommufd_invalidate_user,
 };
 
 /* An IOAS exists where asking for its ranges fails for want of room only. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 
 #include "arch.h"
 #include "host_mock.h"
@@ -279,10 +280,9 @@ static enum smmuv3_phase phase_of(u64 cmd)
 	}
 }
 
-static int mock_invalidate(struct smmuv3_host *host, u32 viommu_id,
-			   const __le64 (*cmds)[2], u32 num)
+static int do_invalidate(struct mock *mock, u32 viommu_id, const __le64 (*cmds)[2],
+			 u32 num, const void __user *from)
 {
-	struct mock *mock = to_mock_lane(host, SMMUV3_LANE_QUEUE);
 	struct mock_call *call = record(mock, MOCK_INVALIDATE, viommu_id);
 	struct mock_obj *viommu = mock_find(mock, viommu_id);
 	enum smmuv3_phase phase = phase_of(le64_to_cpu(cmds[0][0]));
@@ -290,7 +290,6 @@ static int mock_invalidate(struct smmuv3_host *host, u32 viommu_id,
 	u64 cmd;
 	u32 i;
 
-	MUST(mock, num && num <= SMMUV3_HOST_MAX_BATCH, "%u commands", num);
 	for (i = 0; i < num; i++) {
 		cmd = le64_to_cpu(cmds[i][0]);
 		/* The host carries them out in any order. */
@@ -303,10 +302,42 @@ static int mock_invalidate(struct smmuv3_host *host, u32 viommu_id,
 	if (viommu)
 		call->smmu = (const struct smmuv3_hw_info *)viommu->iommu - mock->smmu;
 	call->num = num;
-	call->cmds = dup(mock, cmds, num * sizeof(*cmds));
+	call->from = from;
+	call->cmds = cmds;
 	if (mock->signal)
 		set_thread_flag(TIF_SIGPENDING);
 	return call->rc;
+}
+
+static struct mock *to_mock_invalidate(struct smmuv3_host *host, u32 num)
+{
+	struct mock *mock = to_mock_lane(host, SMMUV3_LANE_QUEUE);
+
+	MUST(mock, num && num <= SMMUV3_HOST_MAX_BATCH, "%u commands", num);
+	return mock;
+}
+
+static int mock_invalidate(struct smmuv3_host *host, u32 viommu_id,
+			   const __le64 (*cmds)[2], u32 num)
+{
+	struct mock *mock = to_mock_invalidate(host, num);
+
+	return do_invalidate(mock, viommu_id, dup(mock, cmds, num * sizeof(*cmds)),
+			     num, NULL);
+}
+
+static int mock_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
+				const void __user *cmds, u32 num)
+{
+	struct mock *mock = to_mock_invalidate(host, num);
+	size_t len = num * sizeof(__le64[2]);
+	void *copy = kunit_kmalloc(mock->test, len, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(mock->test, copy);
+	MUST(mock, !copy_from_user(copy, cmds, len), "commands that are not there");
+	if (mock->scribble)
+		MUST(mock, !clear_user((void __user *)cmds, len), "read-only commands");
+	return do_invalidate(mock, viommu_id, copy, num, cmds);
 }
 
 static void mock_close(struct smmuv3_host *host)
@@ -358,6 +389,7 @@ static const struct smmuv3_host_ops mock_ops = {
 	.alloc_nested = mock_alloc_nested,
 	.destroy = mock_destroy,
 	.invalidate = mock_invalidate,
+	.invalidate_user = mock_invalidate_user,
 };
 
 /* SMMUs that nest and have ATS. Freed with the test. */

@@ -39,7 +39,7 @@ enum mock_op {
 	MOCK_GET,
 	MOCK_PUT,
 	MOCK_HW_INFO,
-	MOCK_INVALIDATE,
+	MOCK_INVALIDATE,	/* from the VMM's memory as well: mock_call.from */
 	MOCK_ENTER,
 	MOCK_ANY,
 };
@@ -69,6 +69,7 @@ struct mock_call {
 	u32 id;				/* of the object or device */
 	u32 smmu;			/* that invalidates */
 	u32 num;			/* of commands */
+	const void __user *from;	/* they were read from; NULL: the module's */
 	const __le64 (*cmds)[2];
 };
 
@@ -100,6 +101,7 @@ struct mock {
 	bool reachable;
 	bool gone;
 	bool signal;			/* each invalidation leaves one pending */
+	bool scribble;			/* the VMM changes what was just read from it */
 
 	/* The fail_at'th call (from 1) of fail_op fails, fail_num in a row. */
 	enum mock_op fail_op;

@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
 #include "smmuv3-accel.h"
@@ -28,7 +29,7 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 	int rc;
 
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
-	if (cmd->flags)
+	if (cmd->flags & ~SMMUV3_ACCEL_CREATE_NO_GLOBAL)
 		return -EOPNOTSUPP;
 
 	ACQUIRE(mutex_intr, lock)(&v->lock);
@@ -40,26 +41,83 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 	cmd->out_reason = reason;
 	if (IS_ERR(host))
 		return PTR_ERR(host);
-	rc = vsmmu_create(v, host, cmd->s2_hwpt_id);
+	rc = vsmmu_create(v, host, cmd->s2_hwpt_id,
+			  cmd->flags & SMMUV3_ACCEL_CREATE_NO_GLOBAL);
 	if (rc)
 		host->ops->close(host);
+	else
+		vsmmu_debugfs_add(v);
 	return rc;
 }
 
 /*
  * Undo is for a caller that was never told of the success: what it does not
- * know of must not be.
+ * know of must not be. Unless another thread has made use of it already.
  */
 static void undo_create(struct vsmmu *v, void *arg)
 {
 	guard(mutex)(&v->lock);
-	if (v->host)
-		vsmmu_uncreate(v);
+	if (!v->host || v->phys_num)
+		return;
+	vsmmu_debugfs_remove(v);
+	vsmmu_uncreate(v);
+}
+
+static int ioctl_set_idr(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_set_idr *cmd = arg;
+	struct vsmmu_refusal why = {};
+	int rc;
+
+	cmd->out_bad_idr = 0;
+	cmd->out_bad_mask = 0;
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	rc = vsmmu_set_idr(v, cmd->idr, &why);
+	cmd->out_bad_idr = why.bad_idr;
+	cmd->out_bad_mask = why.bad_mask;
+	cmd->out_reason = why.reason;
+	return rc;
+}
+
+static int ioctl_set_mem_table(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_mem_table *cmd = arg;
+	struct guest_mem mem;
+	u32 reason;
+	int rc;
+
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &reason);
+	if (rc)
+		return rc;
+	rc = guest_mem_load(&mem, u64_to_user_ptr(cmd->regions_uptr),
+			    cmd->region_num);
+	if (rc)
+		return rc;
+	guest_mem_free(&v->mem);
+	v->mem = mem;
+	vsmmu_find_cmdq(v);
+	return 0;
 }
 
 static int ioctl_attach(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_attach *cmd = arg;
+	struct vsmmu_refusal why = {};
 	struct vsmmu_stream *stream;
 	int rc;
 
@@ -80,7 +138,10 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	rc = vsmmu_check(v, &cmd->out_reason);
 	if (rc)
 		return rc;
-	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, &cmd->out_reason);
+	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, &why);
+	cmd->out_bad_idr = why.bad_idr;
+	cmd->out_bad_mask = why.bad_mask;
+	cmd->out_reason = why.reason;
 	if (IS_ERR(stream))
 		return PTR_ERR(stream);
 	cmd->out_dev_id = stream->dev->dev_id;
@@ -267,15 +328,106 @@ static int ioctl_invalidate(struct vsmmu *v, void *arg)
 				&cmd->out_reason);
 }
 
+static int ioctl_set_regs(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_set_regs *cmd = arg;
+	const struct vsmmu_regs regs = {
+		.cr0 = cmd->cr0,
+		.gbpa = cmd->gbpa,
+		.strtab_base_cfg = cmd->strtab_base_cfg,
+		.strtab_base = cmd->strtab_base,
+		.cmdq_base = cmd->cmdq_base,
+	};
+	int rc;
+
+	cmd->out_vsid = 0;
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	return vsmmu_set_regs(v, &regs, &cmd->out_vsid, &cmd->out_reason);
+}
+
+static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_run_cmdq *cmd = arg;
+	int rc;
+
+	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	cmd->out_flags = 0;
+	if (cmd->flags || cmd->__reserved || cmd->soft_num || cmd->soft_uptr)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	return vsmmu_run_cmdq(v, cmd);
+}
+
+static int ioctl_reset(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_reset *cmd = arg;
+	int rc;
+
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &cmd->out_reason);
+	if (rc)
+		return rc;
+	return vsmmu_reset(v, &cmd->out_reason);
+}
+
+static int ioctl_get_stats(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_stats *cmd = arg;
+	u32 size = cmd->size, flags = cmd->flags, reason;
+	int rc;
+
+	*cmd = (struct smmuv3_accel_stats){ .size = size, .flags = flags };
+	if (flags)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	rc = vsmmu_check(v, &reason);
+	if (rc)
+		return rc;
+	*cmd = v->stats;
+	cmd->size = size;
+	return 0;
+}
+
 union ioctl_buffer {
 	struct smmuv3_accel_info info;
 	struct smmuv3_accel_create create;
+	struct smmuv3_accel_set_idr set_idr;
+	struct smmuv3_accel_mem_table mem_table;
 	struct smmuv3_accel_attach attach;
 	struct smmuv3_accel_detach detach;
 	struct smmuv3_accel_phys phys;
 	struct smmuv3_accel_stream stream;
 	struct smmuv3_accel_install_ste install_ste;
 	struct smmuv3_accel_invalidate invalidate;
+	struct smmuv3_accel_set_regs set_regs;
+	struct smmuv3_accel_run_cmdq run_cmdq;
+	struct smmuv3_accel_reset reset;
+	struct smmuv3_accel_stats stats;
 };
 
 /**
@@ -313,6 +465,10 @@ static const struct ioctl_op ioctl_ops[] = {
 		 smmuv3_accel_info, out_max_batch, 24),
 	IOCTL_OP(SMMUV3_ACCEL_CREATE, ioctl_create, undo_create,
 		 smmuv3_accel_create, out_reason, 24),
+	IOCTL_OP(SMMUV3_ACCEL_SET_IDR, ioctl_set_idr, NULL,
+		 smmuv3_accel_set_idr, __reserved, 48),
+	IOCTL_OP(SMMUV3_ACCEL_SET_MEM_TABLE, ioctl_set_mem_table, NULL,
+		 smmuv3_accel_mem_table, regions_uptr, 24),
 	IOCTL_OP(SMMUV3_ACCEL_ATTACH, ioctl_attach, undo_attach,
 		 smmuv3_accel_attach, out_reason, 48),
 	IOCTL_OP(SMMUV3_ACCEL_DETACH, ioctl_detach, NULL,
@@ -325,19 +481,82 @@ static const struct ioctl_op ioctl_ops[] = {
 		 smmuv3_accel_install_ste, entries_uptr, 32),
 	IOCTL_OP(SMMUV3_ACCEL_INVALIDATE, ioctl_invalidate, NULL,
 		 smmuv3_accel_invalidate, cmds_uptr, 32),
+	IOCTL_OP(SMMUV3_ACCEL_SET_REGS, ioctl_set_regs, NULL,
+		 smmuv3_accel_set_regs, __reserved, 48),
+	IOCTL_OP(SMMUV3_ACCEL_RUN_CMDQ, ioctl_run_cmdq, NULL,
+		 smmuv3_accel_run_cmdq, soft_uptr, 48),
+	IOCTL_OP(SMMUV3_ACCEL_RESET, ioctl_reset, NULL,
+		 smmuv3_accel_reset, __reserved, 16),
+	IOCTL_OP(SMMUV3_ACCEL_GET_STATS, ioctl_get_stats, NULL,
+		 smmuv3_accel_stats, out_replays, 104),
 };
 
+static_assert(sizeof(struct smmuv3_accel_mem_region) == 24);
 static_assert(sizeof(struct smmuv3_accel_ste) == 80);
+
+/*
+ * The one ioctl that a guest has its VMM make all the time: the same as by the
+ * table, for a struct of the kernel's own size, but read and written in few
+ * accesses. Returns -ENOIOCTLCMD where it is for the table.
+ */
+static int doorbell(struct vsmmu *v, u64 __user *uarg)
+{
+	union {
+		struct smmuv3_accel_run_cmdq cmd;
+		u64 words[sizeof(struct smmuv3_accel_run_cmdq) / sizeof(u64)];
+	} arg __uninitialized;
+	int rc;
+
+#define WORD(_member) \
+	(offsetof(struct smmuv3_accel_run_cmdq, _member) / sizeof(u64))
+#define READ_WORD(_member) \
+	unsafe_get_user(arg.words[WORD(_member)], &uarg[WORD(_member)], fault)
+
+	if (!user_read_access_begin(uarg, sizeof(arg)))
+		return -EFAULT;
+	READ_WORD(size);	/* and flags */
+	READ_WORD(prod);	/* and cons */
+	READ_WORD(max_cmds);
+	READ_WORD(soft_num);	/* and __reserved */
+	READ_WORD(soft_uptr);
+	user_read_access_end();
+	if (arg.cmd.size != sizeof(arg))
+		return -ENOIOCTLCMD;
+
+	rc = ioctl_run_cmdq(v, &arg.cmd);
+
+	if (!user_write_access_begin(uarg, sizeof(arg)))
+		return -EFAULT;
+	unsafe_put_user(arg.words[WORD(cons)], &uarg[WORD(cons)], fault);
+	unsafe_put_user(arg.words[WORD(out_error)], &uarg[WORD(out_error)],
+			fault);
+	unsafe_put_user(arg.words[WORD(out_reason)], &uarg[WORD(out_reason)],
+			fault);
+	user_write_access_end();
+	return rc;
+
+fault:
+	user_access_end();
+	return -EFAULT;
+#undef READ_WORD
+#undef WORD
+}
 
 static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
+	union ioctl_buffer buf __uninitialized;
 	void __user *uarg = (void __user *)arg;
 	struct vsmmu *v = file->private_data;
 	const struct ioctl_op *op;
-	union ioctl_buffer buf;
 	u32 size;
 	int rc;
+
+	if (cmd == SMMUV3_ACCEL_RUN_CMDQ) {
+		rc = doorbell(v, uarg);
+		if (rc != -ENOIOCTLCMD)
+			return rc;
+	}
 
 	if (_IOC_NR(cmd) >= ARRAY_SIZE(ioctl_ops))
 		return -ENOTTY;
@@ -375,8 +594,18 @@ static int smmuv3_accel_open(struct inode *inode, struct file *file)
 
 static int smmuv3_accel_release(struct inode *inode, struct file *file)
 {
+	vsmmu_debugfs_remove(file->private_data);
 	vsmmu_close(file->private_data);
 	return 0;
+}
+
+static void smmuv3_accel_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct vsmmu *v = file->private_data;
+
+	seq_printf(seq, "vsmmu-id:\t%u\nvsmmu-streams:\t%u\n", v->id,
+		   READ_ONCE(v->stream_num));
+	vsmmu_show_counters(v, seq, "vsmmu-");
 }
 
 /* No compat_ioctl: iommufd has none, so a 32-bit process cannot get here. */
@@ -385,6 +614,7 @@ static const struct file_operations smmuv3_accel_fops = {
 	.open = smmuv3_accel_open,
 	.release = smmuv3_accel_release,
 	.unlocked_ioctl = smmuv3_accel_ioctl,
+	.show_fdinfo = smmuv3_accel_show_fdinfo,
 	.llseek = noop_llseek,
 };
 
@@ -402,9 +632,12 @@ static int __init smmuv3_accel_init(void)
 	rc = smmuv3_vsmmu_init();
 	if (rc)
 		return rc;
+	smmuv3_debugfs_init();
 	rc = misc_register(&smmuv3_accel_miscdev);
-	if (rc)
+	if (rc) {
+		smmuv3_debugfs_exit();
 		smmuv3_vsmmu_exit();
+	}
 	return rc;
 }
 module_init(smmuv3_accel_init);
@@ -412,6 +645,7 @@ module_init(smmuv3_accel_init);
 static void __exit smmuv3_accel_exit(void)
 {
 	misc_deregister(&smmuv3_accel_miscdev);
+	smmuv3_debugfs_exit();
 	smmuv3_vsmmu_exit();
 }
 module_exit(smmuv3_accel_exit);

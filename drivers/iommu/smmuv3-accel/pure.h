@@ -9,6 +9,9 @@
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
+/* One more than the highest opcode that a guest may use: CMD_SYNC */
+#define SMMUV3_CMD_OPCODES	0x47
+
 /**
  * struct smmuv3_caps - What an SMMU implements, where a guest can tell
  * @ssid_bits: SMMU_IDR1.SSIDSIZE
@@ -59,13 +62,54 @@ enum smmuv3_cmd_class {
 	SMMUV3_CMD_ATC,
 };
 
+/**
+ * struct smmuv3_cmd_rules - What smmuv3_cmd_check() says of simple commands
+ * @op: for each opcode, the class, and the bits that make a command one to be
+ *	looked at in full
+ */
+struct smmuv3_cmd_rules {
+	struct {
+		u64 unusual[2];
+		enum smmuv3_cmd_class class;
+	} op[SMMUV3_CMD_OPCODES];
+};
+
 void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6]);
 void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with);
 bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs);
+bool smmuv3_idr_check(const u32 idr[6], u32 *bad_idr, u32 *bad_mask);
+bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 *bad_idr,
+		     u32 *bad_mask);
 
 void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
 		       const struct smmuv3_caps *caps);
 bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b);
+bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason);
+
+void smmuv3_cmd_make_rules(struct smmuv3_cmd_rules *rules,
+			   const struct smmuv3_caps *caps);
+
+/**
+ * smmuv3_cmd_is_simple() - Whether a command is legal at first sight
+ * @rules: made for the same capabilities
+ * @cmd: the command's two words
+ * @class: what is to be done for it; set where the command is simple
+ *
+ * Return: true where smmuv3_cmd_check() would find it legal; false says nothing.
+ */
+static inline bool smmuv3_cmd_is_simple(const struct smmuv3_cmd_rules *rules,
+					const u64 cmd[2],
+					enum smmuv3_cmd_class *class)
+{
+	u8 op = cmd[0];
+
+	/* 0 has no bit that could be unusual. */
+	if (!op || op >= SMMUV3_CMD_OPCODES)
+		return false;
+	*class = rules->op[op].class;
+	return !((cmd[0] & rules->op[op].unusual[0]) |
+		 (cmd[1] & rules->op[op].unusual[1]));
+}
 
 enum smmuv3_accel_reason smmuv3_cmd_check(const u64 cmd[2],
 					  const struct smmuv3_caps *caps,

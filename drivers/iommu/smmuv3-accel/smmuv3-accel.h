@@ -3,8 +3,8 @@
  * Objects of the module: a virtual SMMU (one open file), its physical SMMUs
  * and its streams.
  *
- * Locking: vsmmu.lock (CREATE, ATTACH, DETACH, close) is taken outside
- * vsmmu.queue_lock (INSTALL_STE, INVALIDATE, publishing a stream). Both are
+ * Locking: vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, close) is taken outside
+ * vsmmu.queue_lock (STEs, registers, commands, publishing a stream). Both are
  * held across user access and calls to the host, which belong to this vSMMU
  * alone. The lists of physical SMMUs and streams are written under both locks
  * and read under either.
@@ -20,8 +20,10 @@
 #include <linux/xarray.h>
 
 #include "batch.h"
+#include "guest_mem.h"
 #include "host.h"
 #include "pure.h"
+#include "strtab.h"
 
 /* Bounds what a file can cost: a stream takes a few hundred bytes. */
 #define SMMUV3_MAX_STREAMS	4096
@@ -79,39 +81,142 @@ struct vsmmu_stream {
 };
 
 /**
+ * struct vsmmu_regs - The guest's registers, raw
+ * @cr0: SMMU_CR0
+ * @gbpa: SMMU_GBPA
+ * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
+ * @strtab_base: SMMU_STRTAB_BASE
+ * @cmdq_base: SMMU_CMDQ_BASE
+ */
+struct vsmmu_regs {
+	u32 cr0;
+	u32 gbpa;
+	u32 strtab_base_cfg;
+	u64 strtab_base;
+	u64 cmdq_base;
+};
+
+/**
+ * struct vsmmu_refusal - Why a device is not attached
+ * @reason: an enum smmuv3_accel_reason
+ * @bad_idr: for %SMMUV3_ACCEL_REASON_IDR, the register that its SMMU cannot
+ *	honour
+ * @bad_mask: and the field of it
+ */
+struct vsmmu_refusal {
+	u32 reason;
+	u32 bad_idr;
+	u32 bad_mask;
+};
+
+/**
+ * struct cmdq_piece - Commands that are contiguous in the VMM's memory
+ * @first: index of the first in the batch
+ * @num: how many
+ * @uaddr: where they are; NULL where one crosses memory regions
+ */
+struct cmdq_piece {
+	u32 first;
+	u32 num;
+	const void __user *uaddr;
+};
+
+struct vsmmu;
+
+/* Where fetched commands came from: a ring wraps, and memory has regions. */
+#define CMDQ_MAX_PIECES	4
+
+/**
+ * struct cmdq_run - A run over commands
+ * @v: the vSMMU
+ * @batch: its batch
+ * @pieces: where the commands in the batch came from
+ * @piece_num: how many pieces
+ * @num: how many commands are in the batch
+ * @error: the guest's command error
+ * @reason: why the run stopped
+ * @flags: combination of enum smmuv3_accel_run_flags
+ * @errno: why the run failed
+ * @before: counters when it began, for the trace
+ * @began: when that was; 0: nobody traces
+ */
+struct cmdq_run {
+	struct vsmmu *v;
+	struct smmuv3_batch *batch;
+	struct cmdq_piece pieces[CMDQ_MAX_PIECES];
+	u32 piece_num;
+	u32 num;
+	u32 error;
+	u32 reason;
+	u32 flags;
+	int errno;
+	struct smmuv3_accel_stats before;
+	u64 began;
+};
+
+/**
  * struct vsmmu - A virtual SMMU
  * @lock: outer lock
  * @queue_lock: inner lock
+ * @id: names it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
  * @s2_hwpt_id: the VMM's stage-2 parent, to be used for the first physical
  *	SMMU; 0: none
+ * @policy: what may be done to batches
  * @phys: list of struct vsmmu_phys
  * @phys_num: its length
- * @caps: what all physical SMMUs can do, to check commands against
+ * @idr: the guest's ID registers, if @idr_set
+ * @idr_set: SMMUV3_ACCEL_SET_IDR was called
+ * @cmds_ran: a command was carried out, so that @idr is fixed
+ * @caps: what the guest is offered, to check commands and STEs against: what
+ *	@idr says, else what all physical SMMUs can do
+ * @rules: @caps, as commands are checked against them
  * @streams: struct vsmmu_stream by virtual StreamID
  * @stream_num: how many there are
- * @snapshot: commands as they were fetched, %SMMUV3_HOST_MAX_BATCH of them
- * @tags: what is to be done for each of @snapshot
- * @stage: commands on their way to the host
+ * @mem: the guest's memory
+ * @table_mode: STEs are read from the guest's stream table
+ * @regs: the guest's registers, in table mode
+ * @cmdq_base: guest physical address of the command queue
+ * @cmdq_log2size: log2 of its length
+ * @cmdq_uaddr: where the VMM has all of it in one piece; NULL: it has not
+ * @batch: commands at work
+ * @run: the run that they are in; here, as it would be large for the stack
  * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC is to say
+ * @stats: counters, the out_* fields in use
+ * @dentry: its file in debugfs
  * @close_work: to destroy objects from where the VMM's address space is not
+ *
+ * What @table_mode and what is behind it say is under @queue_lock.
  */
 struct vsmmu {
 	struct mutex lock;		/* outer */
 	struct mutex queue_lock;	/* inner */
+	u32 id;
 	struct smmuv3_host *host;
 	u32 s2_hwpt_id;
+	struct smmuv3_batch_policy policy;
 	struct list_head phys;
 	u32 phys_num;
+	u32 idr[6];
+	bool idr_set;
+	bool cmds_ran;
 	struct smmuv3_caps caps;
+	struct smmuv3_cmd_rules rules;
 	struct xarray streams;
 	u32 stream_num;
 
-	__le64 (*snapshot)[2];
-	struct smmuv3_batch_tag *tags;
-	__le64 (*stage)[2];
+	struct guest_mem mem;
+	bool table_mode;
+	struct vsmmu_regs regs;
+	u64 cmdq_base;
+	u8 cmdq_log2size;
+	const void __user *cmdq_uaddr;
+	struct smmuv3_batch *batch;
+	struct cmdq_run run;
 	bool atc_failed;
+	struct smmuv3_accel_stats stats;
 
+	struct dentry *dentry;
 	struct work_struct close_work;
 };
 
@@ -120,27 +225,54 @@ int smmuv3_vsmmu_init(void);
 void smmuv3_vsmmu_exit(void);
 struct vsmmu *vsmmu_alloc(void);
 void vsmmu_close(struct vsmmu *v);
-int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id);
+int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
+		 bool no_global);
 void vsmmu_uncreate(struct vsmmu *v);
 int vsmmu_check(struct vsmmu *v, u32 *reason);
+int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why);
 struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
-				  u32 *reason);
+				  struct vsmmu_refusal *why);
 void vsmmu_phys_put(struct vsmmu_phys *phys);
 void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys);
-int vsmmu_invalidate_phys(struct vsmmu_phys *phys, const __le64 (*cmds)[2],
+int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
+			  const __le64 (*cmds)[2], const void __user *ucmds,
 			  u32 num, bool repeat);
+int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys);
 
 /* stream.c */
 u32 vsmmu_host_reason(int rc);
 struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
-				  u32 *reason);
+				  struct vsmmu_refusal *why);
 int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason);
 void vsmmu_block_streams(struct vsmmu *v);
 void vsmmu_drop_streams(struct vsmmu *v, bool destroy);
+void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
+		      const u64 words[8], struct smmuv3_ste *ste);
+int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
+		  const struct smmuv3_ste *ste);
 int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
+
+/* table.c */
+int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
+		       u32 *failed, u32 *reason);
+int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
+		   u32 *reason);
+void vsmmu_find_cmdq(struct vsmmu *v);
+int vsmmu_attach_ste(struct vsmmu *v, struct vsmmu_stream *stream);
+int vsmmu_reset(struct vsmmu *v, u32 *reason);
+
+/* debugfs.c */
+struct seq_file;
+void smmuv3_debugfs_init(void);
+void smmuv3_debugfs_exit(void);
+void vsmmu_debugfs_add(struct vsmmu *v);
+void vsmmu_debugfs_remove(struct vsmmu *v);
+void vsmmu_show_counters(struct vsmmu *v, struct seq_file *seq,
+			 const char *prefix);
 
 /* cmdq.c */
 int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
 		     u32 *error, u32 *reason);
+int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd);
 
 #endif

@@ -4,70 +4,10 @@
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
-#include <linux/minmax.h>
 #include <linux/string.h>
 
 #include "arch.h"
 #include "pure.h"
-
-/**
- * smmuv3_caps_from_idr() - Read capabilities off ID registers
- * @caps: the result
- * @idr: SMMU_IDR0 to SMMU_IDR5
- */
-void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6])
-{
-	*caps = (struct smmuv3_caps){
-		.ssid_bits = FIELD_GET(IDR1_SSIDSIZE, idr[1]),
-		.asid16 = idr[0] & IDR0_ASID16,
-		.cd2l = idr[0] & IDR0_CD2L,
-		.ats = idr[0] & IDR0_ATS,
-		.ril = idr[3] & IDR3_RIL,
-		.ds = idr[5] & IDR5_DS,
-		.stall_both = FIELD_GET(IDR0_STALL_MODEL, idr[0]) ==
-			      STALL_MODEL_BOTH,
-	};
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_from_idr);
-
-/**
- * smmuv3_caps_meet() - Reduce capabilities to what a second SMMU has as well
- * @caps: capabilities to reduce
- * @with: those of the second SMMU
- *
- * @stall_both is left alone: it is not offered to guests but decides how a
- * particular SMMU has to be programmed.
- */
-void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
-{
-	caps->ssid_bits = min(caps->ssid_bits, with->ssid_bits);
-	caps->asid16 &= with->asid16;
-	caps->cd2l &= with->cd2l;
-	caps->ats &= with->ats;
-	caps->ril &= with->ril;
-	caps->ds &= with->ds;
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
-
-/**
- * smmuv3_idr_can_nest() - Whether the host driver nests on such an SMMU
- * @idr: SMMU_IDR0 to SMMU_IDR5
- * @canwbs: the device's root complex is declared cacheable, write-back and
- *	shareable
- *
- * Both stages are needed, and something that keeps a guest's stage 1 from
- * making DMA incoherent. Where faults can only stall, a guest could hold up the
- * SMMU for everybody. The host may still refuse, for an erratum.
- *
- * Return: true where nothing is known against it.
- */
-bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
-{
-	return (idr[0] & IDR0_S1P) && (idr[0] & IDR0_S2P) &&
-	       FIELD_GET(IDR0_STALL_MODEL, idr[0]) != STALL_MODEL_FORCED &&
-	       (canwbs || (idr[3] & IDR3_FWB));
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_can_nest);
 
 /*
  * An STE with Config = stage 1 only (5.2). Refused is what is ILLEGAL, and also
@@ -165,3 +105,16 @@ bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
 	       a->data[1] == b->data[1];
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
+
+/**
+ * smmuv3_ste_is_bad() - Whether a stream aborts by the guest's mistake
+ * @reason: why it aborts
+ *
+ * Return: true where the guest is owed a C_BAD_STE or C_BAD_STREAMID event.
+ */
+bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason)
+{
+	return reason >= SMMUV3_ACCEL_REASON_STE_CONFIG &&
+	       reason <= SMMUV3_ACCEL_REASON_STE_UNREADABLE;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_is_bad);

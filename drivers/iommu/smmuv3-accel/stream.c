@@ -3,12 +3,19 @@
  * Streams: a device behind a virtual SMMU, from attach to detach, and the
  * nested domain that its STE asks for.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <kunit/visibility.h>
 #include <linux/export.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 
 #include "arch.h"
 #include "smmuv3-accel.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 /**
  * vsmmu_host_reason() - Why the host failed, where its errno tells
@@ -42,16 +49,20 @@ static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 	stream->hwpt_id = 0;
 }
 
+static void stream_destroy_objects(struct smmuv3_host *host,
+				   struct vsmmu_stream *stream)
+{
+	stream_destroy_hwpt(host, SMMUV3_LANE_CONFIG, stream);
+	host->ops->destroy(host, SMMUV3_LANE_CONFIG, stream->vdevice_id);
+}
+
 static void stream_free(struct vsmmu *v, struct vsmmu_stream *stream,
 			bool destroy)
 {
 	struct smmuv3_host *host = v->host;
 
-	if (destroy) {
-		stream_destroy_hwpt(host, SMMUV3_LANE_CONFIG, stream);
-		host->ops->destroy(host, SMMUV3_LANE_CONFIG,
-				   stream->vdevice_id);
-	}
+	if (destroy)
+		stream_destroy_objects(host, stream);
 	host->ops->dev_put(host, stream->dev);
 	kfree(stream);
 }
@@ -95,12 +106,13 @@ static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
  * @v: the vSMMU, @lock held
  * @vfio_fd: the device
  * @vsid: the guest's StreamID for it
- * @reason: set where it fails
+ * @why: set where it fails
  *
- * Return: the stream, its DMA aborted, or an ERR_PTR with nothing changed.
+ * Return: the stream, its DMA aborted but in table mode as the guest has it, or
+ * an ERR_PTR with nothing changed.
  */
 struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
-				  u32 *reason)
+				  struct vsmmu_refusal *why)
 {
 	enum smmuv3_accel_reason dev_reason = SMMUV3_ACCEL_REASON_NONE;
 	struct smmuv3_host *host = v->host;
@@ -110,7 +122,7 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 	lockdep_assert_held(&v->lock);
 
 	if (v->stream_num >= SMMUV3_MAX_STREAMS) {
-		*reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
+		why->reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
 		return ERR_PTR(-ENOSPC);
 	}
 	/* Reserved, it is invisible to everybody else until it is stored. */
@@ -118,7 +130,7 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 	if (rc) {
 		if (rc != -EBUSY)
 			return ERR_PTR(rc);
-		*reason = SMMUV3_ACCEL_REASON_VSID_IN_USE;
+		why->reason = SMMUV3_ACCEL_REASON_VSID_IN_USE;
 		return ERR_PTR(-EEXIST);
 	}
 
@@ -130,28 +142,37 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 	stream->vsid = vsid;
 	stream->dev = host->ops->dev_get(host, vfio_fd, &dev_reason);
 	if (IS_ERR(stream->dev)) {
-		*reason = dev_reason;
+		why->reason = dev_reason;
 		rc = PTR_ERR(stream->dev);
 		goto err_free;
 	}
-	stream->phys = vsmmu_phys_get(v, stream->dev, reason);
+	stream->phys = vsmmu_phys_get(v, stream->dev, why);
 	if (IS_ERR(stream->phys)) {
 		rc = PTR_ERR(stream->phys);
 		goto err_put_dev;
 	}
-	rc = stream_start(v, stream, reason);
+	rc = stream_start(v, stream, &why->reason);
 	if (rc)
 		goto err_put_phys;
 
 	scoped_guard(mutex, &v->queue_lock) {
+		rc = vsmmu_attach_ste(v, stream);
+		if (rc) {
+			why->reason = vsmmu_host_reason(rc);
+			goto err_stop;
+		}
 		vsmmu_phys_publish(v, stream->phys);
 		stream->phys->stream_num++;
 		v->stream_num++;
 		/* Cannot fail: the slot is reserved. */
 		xa_store(&v->streams, vsid, stream, GFP_KERNEL_ACCOUNT);
 	}
+	trace_smmuv3_accel_attach(v, vsid, stream->dev->dev_id, 0, 0);
 	return stream;
 
+err_stop:
+	host->ops->dev_detach(host, stream->dev);
+	stream_destroy_objects(host, stream);
 err_put_phys:
 	vsmmu_phys_put(stream->phys);
 err_put_dev:
@@ -160,19 +181,12 @@ err_free:
 	kfree(stream);
 err_release:
 	xa_release(&v->streams, vsid);
-	if (!*reason)
-		*reason = vsmmu_host_reason(rc);
+	if (!why->reason)
+		why->reason = vsmmu_host_reason(rc);
+	trace_smmuv3_accel_attach(v, vsid, 0, rc, why->reason);
 	return ERR_PTR(rc);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_attach);
-
-/* A detached stream's last entries must not serve the next user of its ASIDs. */
-static void phys_flush(struct vsmmu_phys *phys)
-{
-	const __le64 flush[][2] = { { cpu_to_le64(CMD_TLBI_NH_ALL), 0 } };
-
-	vsmmu_invalidate_phys(phys, flush, ARRAY_SIZE(flush), true);
-}
 
 /**
  * vsmmu_detach() - Take a device out of a virtual SMMU
@@ -196,9 +210,11 @@ int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
 		}
 		v->host->ops->dev_detach(v->host, stream->dev);
 		v->stream_num--;
+		/* Its last entries must not serve the next user of its ASIDs. */
 		if (!--stream->phys->stream_num)
-			phys_flush(stream->phys);
+			vsmmu_flush_phys(v, stream->phys);
 	}
+	trace_smmuv3_accel_detach(v, vsid);
 	stream_free(v, stream, true);
 	return 0;
 }
@@ -234,14 +250,15 @@ void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
 }
 
 /* Cached CDs are part of what CFGI_STE invalidates (4.3.1). */
-static int stream_invalidate_cds(struct vsmmu_stream *stream)
+static int stream_invalidate_cds(struct vsmmu *v, struct vsmmu_stream *stream)
 {
 	const __le64 cfgi[][2] = {
 		{ cpu_to_le64(CMD_CFGI_CD_ALL |
 			      FIELD_PREP(CMD_0_SID, stream->vsid)), 0 },
 	};
 
-	return vsmmu_invalidate_phys(stream->phys, cfgi, ARRAY_SIZE(cfgi), true);
+	return vsmmu_invalidate_phys(v, stream->phys, cfgi, NULL,
+				     ARRAY_SIZE(cfgi), true);
 }
 
 /*
@@ -293,39 +310,104 @@ static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /**
- * vsmmu_install_ste() - Give a stream a new STE
+ * vsmmu_decode_ste() - Understand an STE of a stream's
+ * @v: the vSMMU
+ * @stream: the stream
+ * @words: the guest's STE, CPU-endian
+ * @ste: the result
+ */
+void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
+		      const u64 words[8], struct smmuv3_ste *ste)
+{
+	struct smmuv3_caps caps = stream->phys->caps;
+
+	/* While the first stream is being attached nothing is offered yet. */
+	if (v->idr_set || v->phys_num)
+		smmuv3_caps_meet(&caps, &v->caps);
+	smmuv3_ste_decode(ste, words, &caps);
+}
+
+/*
+ * Where the host's STE for the stream comes out different, the host sends a
+ * CFGI_STE of its own, which takes the cached CDs along. It puts in everything
+ * as it was given but EATS, which depends on the device as well.
+ */
+static bool host_sends_cfgi(const struct smmuv3_ste *old,
+			    const struct smmuv3_ste *new)
+{
+	return old->kind != new->kind || old->data[0] != new->data[0] ||
+	       ((old->data[1] ^ new->data[1]) & ~STE_1_EATS);
+}
+
+/**
+ * vsmmu_set_ste() - Give a stream a new STE
  * @v: the vSMMU, @queue_lock held
- * @vsid: the stream
- * @ste: the guest's STE, CPU-endian
- * @reason: set where it fails, and to why the stream aborts
+ * @stream: the stream
+ * @ste: what it has to do
  *
  * An STE that asks for what is there costs no domain, but what the guest
  * changed in the CDs behind it must be seen all the same.
  *
- * Return: 0, or an errno with the stream left as it was.
+ * Return: 0, or an errno with the stream left as it was; with the new STE if
+ * it is the invalidation of its CDs that failed.
  */
-int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason)
+int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
+		  const struct smmuv3_ste *ste)
 {
-	struct vsmmu_stream *stream;
-	struct smmuv3_ste new;
+	const struct smmuv3_ste old = stream->ste;
 	int rc = 0;
 
 	lockdep_assert_held(&v->queue_lock);
 
+	if (stream->hwpt_id && smmuv3_ste_same(ste, &stream->ste)) {
+		stream->ste.reason = ste->reason;
+		v->stats.out_ste_unchanged++;
+	} else {
+		rc = stream_replace(v, stream, ste);
+		v->stats.out_ste_installed += !rc;
+	}
+	if (!rc && ste->kind == SMMUV3_ACCEL_KIND_S1 &&
+	    !host_sends_cfgi(&old, ste))
+		rc = stream_invalidate_cds(v, stream);
+	if (!rc && smmuv3_ste_is_bad(ste->reason)) {
+		v->stats.out_ste_bad++;
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts, reason %u\n",
+				    v->id, stream->vsid, ste->reason);
+	}
+	trace_smmuv3_accel_ste(v, stream->vsid, old.kind, ste->kind, ste->reason, rc);
+	return rc;
+}
+
+/**
+ * vsmmu_install_ste() - Install an STE that the VMM has read
+ * @v: the vSMMU, @queue_lock held
+ * @vsid: the stream
+ * @words: the guest's STE, CPU-endian
+ * @reason: set where it fails, and to why the stream aborts
+ *
+ * Return: 0, -EBUSY in table mode, or as vsmmu_set_ste().
+ */
+int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 words[8],
+		      u32 *reason)
+{
+	struct vsmmu_stream *stream;
+	struct smmuv3_ste ste;
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (v->table_mode) {
+		*reason = SMMUV3_ACCEL_REASON_TABLE_MODE;
+		return -EBUSY;
+	}
 	stream = xa_load(&v->streams, vsid);
 	if (!stream) {
 		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
 	}
-	smmuv3_ste_decode(&new, ste, &stream->phys->caps);
-
-	if (stream->hwpt_id && smmuv3_ste_same(&new, &stream->ste))
-		stream->ste.reason = new.reason;
-	else
-		rc = stream_replace(v, stream, &new);
-	if (!rc && new.kind == SMMUV3_ACCEL_KIND_S1)
-		rc = stream_invalidate_cds(stream);
-	*reason = rc ? vsmmu_host_reason(rc) : new.reason;
+	vsmmu_decode_ste(v, stream, words, &ste);
+	rc = vsmmu_set_ste(v, stream, &ste);
+	*reason = rc ? vsmmu_host_reason(rc) : ste.reason;
 	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_install_ste);

@@ -4,12 +4,26 @@
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
+#include <linux/atomic.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
 #include "arch.h"
 #include "smmuv3-accel.h"
+
+static bool subsume = true;
+module_param(subsume, bool, 0444);
+MODULE_PARM_DESC(subsume, "Leave out commands whose work others in the batch do (0: off, to look for a guest's or our mistake)");
+
+static bool merge = true;
+module_param(merge, bool, 0444);
+MODULE_PARM_DESC(merge, "Make one range invalidation of adjacent ones (0: off)");
+
+static uint escalate = 64;
+module_param(escalate, uint, 0444);
+MODULE_PARM_DESC(escalate, "With NO_GLOBAL, more invalidations by address than this become one by ASID (0: never; raise it where refilling TLBs costs more)");
 
 /*
  * The host tags TLB entries with the stage-2 parent's VMID and the guest's
@@ -116,12 +130,17 @@ static int phys_alloc_objects(struct vsmmu_phys *phys, u32 dev_id, u32 *reason)
 }
 
 static struct vsmmu_phys *phys_create(struct vsmmu *v,
-				      struct smmuv3_host_dev *dev, u32 *reason)
+				      struct smmuv3_host_dev *dev,
+				      struct vsmmu_refusal *why)
 {
 	struct smmuv3_host *host = v->host;
 	struct vsmmu_phys *phys;
 	int rc;
 
+	if (v->phys_num >= SMMUV3_PHYS_ALL) {
+		why->reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
+		return ERR_PTR(-ENOSPC);
+	}
 	phys = kzalloc_obj(*phys, GFP_KERNEL_ACCOUNT);
 	if (!phys)
 		return ERR_PTR(-ENOMEM);
@@ -134,22 +153,28 @@ static struct vsmmu_phys *phys_create(struct vsmmu *v,
 	rc = host->ops->hw_info(host, dev->dev_id, &phys->info);
 	if (rc) {
 		if (rc == -EOPNOTSUPP)
-			*reason = SMMUV3_ACCEL_REASON_NOT_SMMUV3;
+			why->reason = SMMUV3_ACCEL_REASON_NOT_SMMUV3;
 		goto err_destroy;
 	}
 	if (!smmuv3_idr_can_nest(phys->info.idr, dev->canwbs)) {
-		*reason = SMMUV3_ACCEL_REASON_NO_NESTING;
+		why->reason = SMMUV3_ACCEL_REASON_NO_NESTING;
 		rc = -EOPNOTSUPP;
 		goto err_destroy;
 	}
-	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
 	/* As for the host driver, ATS is there only where the kernel has it. */
 	if (!IS_ENABLED(CONFIG_PCI_ATS))
-		phys->caps.ats = false;
+		phys->info.idr[0] &= ~IDR0_ATS;
+	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
+	if (v->idr_set && !smmuv3_idr_fits(v->idr, phys->info.idr,
+					   &why->bad_idr, &why->bad_mask)) {
+		why->reason = SMMUV3_ACCEL_REASON_IDR;
+		rc = -EOPNOTSUPP;
+		goto err_destroy;
+	}
 
-	rc = phys_take_parent(v, phys, dev->dev_id, reason);
+	rc = phys_take_parent(v, phys, dev->dev_id, &why->reason);
 	if (!rc)
-		rc = phys_alloc_objects(phys, dev->dev_id, reason);
+		rc = phys_alloc_objects(phys, dev->dev_id, &why->reason);
 	if (rc)
 		goto err_destroy;
 	return phys;
@@ -163,13 +188,13 @@ err_destroy:
  * vsmmu_phys_get() - Find or make the physical SMMU that a device is behind
  * @v: the vSMMU, @lock held
  * @dev: the device
- * @reason: set where it fails
+ * @why: set where it fails
  *
  * Return: the physical SMMU, for vsmmu_phys_publish() or vsmmu_phys_put(), or
  * an ERR_PTR.
  */
 struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
-				  u32 *reason)
+				  struct vsmmu_refusal *why)
 {
 	struct vsmmu_phys *phys;
 
@@ -178,7 +203,7 @@ struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->iommu == dev->iommu)
 			return phys;
-	return phys_create(v, dev, reason);
+	return phys_create(v, dev, why);
 }
 
 /**
@@ -189,6 +214,26 @@ void vsmmu_phys_put(struct vsmmu_phys *phys)
 {
 	if (list_empty(&phys->node))
 		phys_destroy(phys);
+}
+
+static void vsmmu_update_caps(struct vsmmu *v)
+{
+	struct vsmmu_phys *phys;
+
+	if (v->idr_set)
+		smmuv3_caps_from_idr(&v->caps, v->idr);
+	list_for_each_entry(phys, &v->phys, node) {
+		if (v->idr_set)
+			break;
+		/* ATC_INV is for one stream, so it is enough if that one's has it. */
+		bool ats = phys->index && v->caps.ats;
+
+		if (!phys->index)
+			v->caps = phys->caps;
+		smmuv3_caps_meet(&v->caps, &phys->caps);
+		v->caps.ats = phys->caps.ats || ats;
+	}
+	smmuv3_cmd_make_rules(&v->rules, &v->caps);
 }
 
 /**
@@ -204,17 +249,46 @@ void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys)
 
 	if (!list_empty(&phys->node))
 		return;
-	if (v->phys_num++) {
-		/* ATC_INV is for one stream, so it is enough if that one's has it. */
-		bool ats = v->caps.ats || phys->caps.ats;
-
-		smmuv3_caps_meet(&v->caps, &phys->caps);
-		v->caps.ats = ats;
-	} else {
-		v->caps = phys->caps;
-	}
 	list_add_tail(&phys->node, &v->phys);
+	v->phys_num++;
+	vsmmu_update_caps(v);
 }
+
+/**
+ * vsmmu_set_idr() - Set what the guest is offered
+ * @v: the vSMMU, @lock held
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ * @why: set where it fails
+ *
+ * Return: 0, -EOPNOTSUPP, -EBUSY where it is too late.
+ */
+int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why)
+{
+	struct vsmmu_phys *phys;
+
+	lockdep_assert_held(&v->lock);
+
+	guard(mutex)(&v->queue_lock);
+	if (v->stream_num || v->cmds_ran) {
+		why->reason = SMMUV3_ACCEL_REASON_FROZEN;
+		return -EBUSY;
+	}
+	if (!smmuv3_idr_check(idr, &why->bad_idr, &why->bad_mask))
+		goto refuse;
+	list_for_each_entry(phys, &v->phys, node)
+		if (!smmuv3_idr_fits(idr, phys->info.idr, &why->bad_idr,
+				     &why->bad_mask))
+			goto refuse;
+	memcpy(v->idr, idr, sizeof(v->idr));
+	v->idr_set = true;
+	vsmmu_update_caps(v);
+	return 0;
+
+refuse:
+	why->reason = SMMUV3_ACCEL_REASON_IDR;
+	return -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_idr);
 
 static bool phys_wants_repeat(const struct vsmmu_phys *phys)
 {
@@ -222,34 +296,76 @@ static bool phys_wants_repeat(const struct vsmmu_phys *phys)
 	       IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
 }
 
+static __always_inline int invalidate_once(struct vsmmu *v,
+					   struct vsmmu_phys *phys,
+					   const __le64 (*cmds)[2],
+					   const void __user *ucmds, u32 num)
+{
+	struct smmuv3_host *host = phys->host;
+	int rc;
+
+	v->stats.out_host_calls++;
+	v->stats.out_issued += num;
+	if (ucmds) {
+		v->stats.out_zero_copy++;
+		rc = host->ops->invalidate_user(host, phys->viommu_id, ucmds,
+						num);
+	} else {
+		rc = host->ops->invalidate(host, phys->viommu_id, cmds, num);
+	}
+	if (likely(!rc) || rc == -ETIMEDOUT)
+		return rc;
+
+	v->stats.out_host_calls++;
+	v->stats.out_issued += num;
+	v->stats.out_replays++;
+	return host->ops->invalidate(host, phys->viommu_id, cmds, num);
+}
+
 /**
  * vsmmu_invalidate_phys() - Have a physical SMMU carry out commands
+ * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  * @cmds: validated commands that need no order among them
+ * @ucmds: the same in the VMM's memory, to be read from there, or NULL
  * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
  * @repeat: they are TLBIs or CFGIs, to be issued twice with erratum
  *	T264-SMMU-3, the second time after the first has returned
  *
  * After an error the host counts commands as done that it never issued, so a
- * batch is never resumed but replayed whole, once. Not where the host timed
- * out: it would for as long again, with interrupts off.
+ * batch is never resumed but replayed whole, once, from @cmds: what is at
+ * @ucmds may have changed. Not where the host timed out: it would for as long
+ * again, with interrupts off.
  *
  * Return: 0 or the host's errno.
  */
-int vsmmu_invalidate_phys(struct vsmmu_phys *phys, const __le64 (*cmds)[2],
+int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
+			  const __le64 (*cmds)[2], const void __user *ucmds,
 			  u32 num, bool repeat)
 {
-	struct smmuv3_host *host = phys->host;
-	int times = repeat && phys_wants_repeat(phys) ? 2 : 1;
-	int rc = 0;
+	int rc;
 
-	while (!rc && times--) {
-		rc = host->ops->invalidate(host, phys->viommu_id, cmds, num);
-		if (rc && rc != -ETIMEDOUT)
-			rc = host->ops->invalidate(host, phys->viommu_id, cmds,
-						   num);
-	}
+	lockdep_assert_held(&v->queue_lock);
+
+	rc = invalidate_once(v, phys, cmds, ucmds, num);
+	if (!rc && unlikely(phys_wants_repeat(phys)) && repeat)
+		rc = invalidate_once(v, phys, cmds, ucmds, num);
 	return rc;
+}
+
+/**
+ * vsmmu_flush_phys() - Flush a physical SMMU's TLBs of all that is the guest's
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU
+ *
+ * Return: 0 or the host's errno.
+ */
+int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys)
+{
+	const __le64 flush[][2] = { { cpu_to_le64(CMD_TLBI_NH_ALL), 0 } };
+
+	return vsmmu_invalidate_phys(v, phys, flush, NULL, ARRAY_SIZE(flush),
+				     true);
 }
 
 /**
@@ -259,75 +375,68 @@ int vsmmu_invalidate_phys(struct vsmmu_phys *phys, const __le64 (*cmds)[2],
  */
 struct vsmmu *vsmmu_alloc(void)
 {
+	static atomic_t last_id;
 	struct vsmmu *v;
 
 	v = kzalloc_obj(*v, GFP_KERNEL_ACCOUNT);
 	if (!v)
 		return NULL;
+	v->id = atomic_inc_return(&last_id);
 	mutex_init(&v->lock);
 	mutex_init(&v->queue_lock);
 	INIT_LIST_HEAD(&v->phys);
 	xa_init_flags(&v->streams, XA_FLAGS_ACCOUNT);
+	vsmmu_update_caps(v);
 	return v;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_alloc);
-
-static void vsmmu_free_buffers(struct vsmmu *v)
-{
-	kvfree(v->snapshot);
-	kvfree(v->tags);
-	kvfree(v->stage);
-	v->snapshot = NULL;
-	v->tags = NULL;
-	v->stage = NULL;
-}
 
 /**
  * vsmmu_create() - Bind a virtual SMMU to a host
  * @v: the vSMMU, @lock held
  * @host: the host; the vSMMU's where it succeeds
  * @s2_hwpt_id: stage-2 parent for the first physical SMMU, or 0
+ * @no_global: the VMM's assertion SMMUV3_ACCEL_CREATE_NO_GLOBAL
  *
  * Return: 0, -EBUSY where it is bound already, -ENOMEM.
  */
-int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id)
+int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
+		 bool no_global)
 {
 	lockdep_assert_held(&v->lock);
 
 	if (v->host)
 		return -EBUSY;
 
-	v->snapshot = kvmalloc_array(SMMUV3_HOST_MAX_BATCH,
-				     sizeof(*v->snapshot), GFP_KERNEL_ACCOUNT);
-	v->tags = kvmalloc_array(SMMUV3_HOST_MAX_BATCH, sizeof(*v->tags),
-				 GFP_KERNEL_ACCOUNT);
-	v->stage = kvmalloc_array(SMMUV3_HOST_MAX_BATCH, sizeof(*v->stage),
-				  GFP_KERNEL_ACCOUNT);
-	if (!v->snapshot || !v->tags || !v->stage) {
-		vsmmu_free_buffers(v);
+	v->batch = kvzalloc_obj(*v->batch, GFP_KERNEL_ACCOUNT);
+	if (!v->batch)
 		return -ENOMEM;
-	}
 	guard(mutex)(&v->queue_lock);
 	v->host = host;
 	v->s2_hwpt_id = s2_hwpt_id;
+	v->policy = (struct smmuv3_batch_policy){
+		.subsume = subsume,
+		.merge = merge,
+		.no_global = no_global,
+		.escalate = escalate,
+	};
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_create);
 
 /**
  * vsmmu_uncreate() - Undo vsmmu_create() and close the host
- * @v: the vSMMU, @lock held; left alone if it is in use already
+ * @v: the vSMMU, @lock held, without a physical SMMU
  */
 void vsmmu_uncreate(struct vsmmu *v)
 {
 	lockdep_assert_held(&v->lock);
 
 	guard(mutex)(&v->queue_lock);
-	if (v->phys_num)
-		return;
 	v->host->ops->close(v->host);
 	v->host = NULL;
-	vsmmu_free_buffers(v);
+	kvfree(v->batch);
+	v->batch = NULL;
 }
 
 /**
@@ -353,7 +462,8 @@ static void vsmmu_free(struct vsmmu *v)
 {
 	if (v->host)
 		v->host->ops->close(v->host);
-	vsmmu_free_buffers(v);
+	guest_mem_free(&v->mem);
+	kvfree(v->batch);
 	xa_destroy(&v->streams);
 	mutex_destroy(&v->lock);
 	mutex_destroy(&v->queue_lock);

@@ -89,6 +89,12 @@
  * @SMMUV3_ACCEL_REASON_STE_EATS: STE.EATS is reserved or asks for split-stage
  *	ATS, which needs a stage 2 of the guest's
  * @SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR: STE.S1ContextPtr has more than 52 bits
+ * @SMMUV3_ACCEL_REASON_STE_SID_RANGE: The StreamID is beyond the guest's stream
+ *	table, or beyond the span of its level-2 table
+ * @SMMUV3_ACCEL_REASON_STE_L1_INVALID: The StreamID's level-1 descriptor has a
+ *	Span of 0 or over SPLIT + 1
+ * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The guest's stream table is not in memory
+ * @SMMUV3_ACCEL_REASON_GBPA_ABORT: CR0.SMMUEN is 0 and GBPA.ABORT is 1
  * @SMMUV3_ACCEL_REASON_RETRY: The host cannot now: the device is being reset,
  *	or memory is short; the same call may succeed later
  * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
@@ -104,7 +110,18 @@
  * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: ATC_INV, but no attached SMMU has ATS
  * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: CFGI_STE, CFGI_STE_RANGE or CFGI_ALL:
  *	the caller installs STEs itself and has to act on this command itself
+ * @SMMUV3_ACCEL_REASON_CMD_UNREADABLE: The guest's command queue is not in
+ *	memory
  * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV
+ * @SMMUV3_ACCEL_REASON_IDR: ID registers that a host SMMU cannot honour, or that
+ *	no virtual SMMU may show: out_bad_idr and out_bad_mask say which
+ * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change any more: a stream
+ *	is attached, or a command ran
+ * @SMMUV3_ACCEL_REASON_TABLE_MODE: The module reads the guest's stream table
+ *	itself, since SMMUV3_ACCEL_SET_REGS
+ * @SMMUV3_ACCEL_REASON_NO_REGS: SMMUV3_ACCEL_SET_REGS comes first
+ * @SMMUV3_ACCEL_REASON_CMDQ_DISABLED: CR0.CMDQEN is 0
+ * @SMMUV3_ACCEL_REASON_CMDQ_INDEX: PROD is more than a lap ahead of CONS
  */
 enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_NONE = 0,
@@ -138,9 +155,13 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_STE_S1DSS = 55,
 	SMMUV3_ACCEL_REASON_STE_EATS = 56,
 	SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR = 57,
-	SMMUV3_ACCEL_REASON_RETRY = 58,
-	SMMUV3_ACCEL_REASON_HOST_REJECT = 59,
-	SMMUV3_ACCEL_REASON_DETACHED = 60,
+	SMMUV3_ACCEL_REASON_STE_SID_RANGE = 58,
+	SMMUV3_ACCEL_REASON_STE_L1_INVALID = 59,
+	SMMUV3_ACCEL_REASON_STE_UNREADABLE = 60,
+	SMMUV3_ACCEL_REASON_GBPA_ABORT = 61,
+	SMMUV3_ACCEL_REASON_RETRY = 64,
+	SMMUV3_ACCEL_REASON_HOST_REJECT = 65,
+	SMMUV3_ACCEL_REASON_DETACHED = 66,
 
 	SMMUV3_ACCEL_REASON_CMD_OPCODE = 80,
 	SMMUV3_ACCEL_REASON_CMD_RESERVED = 81,
@@ -149,6 +170,14 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_CMD_NO_ATS = 84,
 	SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE = 85,
 	SMMUV3_ACCEL_REASON_ATC_TIMEOUT = 86,
+	SMMUV3_ACCEL_REASON_CMD_UNREADABLE = 87,
+
+	SMMUV3_ACCEL_REASON_IDR = 96,
+	SMMUV3_ACCEL_REASON_FROZEN = 97,
+	SMMUV3_ACCEL_REASON_TABLE_MODE = 98,
+	SMMUV3_ACCEL_REASON_NO_REGS = 99,
+	SMMUV3_ACCEL_REASON_CMDQ_DISABLED = 100,
+	SMMUV3_ACCEL_REASON_CMDQ_INDEX = 101,
 };
 
 /**
@@ -204,9 +233,20 @@ struct smmuv3_accel_info {
 #define SMMUV3_ACCEL_GET_INFO _IO(SMMUV3_ACCEL_TYPE, 0x00)
 
 /**
+ * enum smmuv3_accel_create_flags - Flags of SMMUV3_ACCEL_CREATE
+ * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
+ *	global in stage 1 (nG = 0), as Linux does for DMA. Then an invalidation
+ *	by ASID reaches all that one by address would have, and many of the
+ *	latter can be replaced by one of the former
+ */
+enum smmuv3_accel_create_flags {
+	SMMUV3_ACCEL_CREATE_NO_GLOBAL = 1 << 2,
+};
+
+/**
  * struct smmuv3_accel_create - ioctl(SMMUV3_ACCEL_CREATE)
  * @size: sizeof(struct smmuv3_accel_create)
- * @flags: Must be 0
+ * @flags: Combination of enum smmuv3_accel_create_flags
  * @iommufd: File descriptor of the VMM's iommufd
  * @ioas_id: The IOAS that holds the guest's physical address space
  * @s2_hwpt_id: ID of a stage-2 HWPT, allocated with IOMMU_HWPT_ALLOC_NEST_PARENT,
@@ -230,6 +270,73 @@ struct smmuv3_accel_create {
 	__u32 out_reason;
 };
 #define SMMUV3_ACCEL_CREATE _IO(SMMUV3_ACCEL_TYPE, 0x01)
+
+/**
+ * struct smmuv3_accel_set_idr - ioctl(SMMUV3_ACCEL_SET_IDR)
+ * @size: sizeof(struct smmuv3_accel_set_idr)
+ * @flags: Must be 0
+ * @idr: SMMU_IDR0 to SMMU_IDR5, as the guest sees them
+ * @out_bad_idr: Number of the register that is refused
+ * @out_bad_mask: The field of it
+ * @out_reason: Why it failed
+ * @__reserved: Must be 0
+ *
+ * Say what the guest's SMMU offers. Commands and STEs that use what is not
+ * offered are illegal then, and devices whose SMMU lacks some of it are not
+ * attached. Without this call a vSMMU offers what its physical SMMUs have.
+ *
+ * These fields may be set, within what each host SMMU has: IDR0 ST_LEVEL (the
+ * module walks either kind of table), TERM_MODEL, TTENDIAN, CD2L, ASID16, ATS,
+ * TTF; IDR1 SIDSIZE, SSIDSIZE, and EVTQS and CMDQS up to 19; IDR3 BBML, RIL;
+ * IDR5 VAX, GRAN64K, GRAN16K, GRAN4K, DS, OAS. S1P and COHACC must be 1,
+ * STALL_MODEL 0b01, and everything else 0.
+ *
+ * Errors besides the general ones: EOPNOTSUPP (IDR), EBUSY (FROZEN).
+ */
+struct smmuv3_accel_set_idr {
+	__u32 size;
+	__u32 flags;
+	__u32 idr[6];
+	__u32 out_bad_idr;
+	__u32 out_bad_mask;
+	__u32 out_reason;
+	__u32 __reserved;
+};
+#define SMMUV3_ACCEL_SET_IDR _IO(SMMUV3_ACCEL_TYPE, 0x02)
+
+/**
+ * struct smmuv3_accel_mem_region - Some of the guest's memory
+ * @gpa: Guest physical address
+ * @size: Length in bytes, not 0
+ * @uaddr: Where the VMM has it
+ */
+struct smmuv3_accel_mem_region {
+	__aligned_u64 gpa;
+	__aligned_u64 size;
+	__aligned_u64 uaddr;
+};
+
+/**
+ * struct smmuv3_accel_mem_table - ioctl(SMMUV3_ACCEL_SET_MEM_TABLE)
+ * @size: sizeof(struct smmuv3_accel_mem_table)
+ * @flags: Must be 0
+ * @region_num: How many regions there are, up to 512
+ * @__reserved: Must be 0
+ * @regions_uptr: Pointer to an array of struct smmuv3_accel_mem_region, in any
+ *	order
+ *
+ * Say where the guest's memory is, to read its stream table and command queue
+ * in. Replaces the table whole; on failure the old one stays. EINVAL: a region
+ * is empty, wraps or overlaps another, or there are too many.
+ */
+struct smmuv3_accel_mem_table {
+	__u32 size;
+	__u32 flags;
+	__u32 region_num;
+	__u32 __reserved;
+	__aligned_u64 regions_uptr;
+};
+#define SMMUV3_ACCEL_SET_MEM_TABLE _IO(SMMUV3_ACCEL_TYPE, 0x03)
 
 /**
  * struct smmuv3_accel_attach - ioctl(SMMUV3_ACCEL_ATTACH)
@@ -449,5 +556,152 @@ struct smmuv3_accel_invalidate {
 	__aligned_u64 cmds_uptr;
 };
 #define SMMUV3_ACCEL_INVALIDATE _IO(SMMUV3_ACCEL_TYPE, 0x09)
+
+/**
+ * struct smmuv3_accel_set_regs - ioctl(SMMUV3_ACCEL_SET_REGS)
+ * @size: sizeof(struct smmuv3_accel_set_regs)
+ * @flags: Must be 0
+ * @cr0: SMMU_CR0. SMMUEN and CMDQEN have effect
+ * @gbpa: SMMU_GBPA. ABORT has effect
+ * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
+ * @out_vsid: The first stream that could not take the new configuration
+ * @strtab_base: SMMU_STRTAB_BASE
+ * @cmdq_base: SMMU_CMDQ_BASE
+ * @out_reason: Why it failed
+ * @__reserved: Must be 0
+ *
+ * Hand over the guest's registers, raw, whenever the guest wrote one of them.
+ * From the first time on the module reads the guest's stream table itself
+ * (table mode), until SMMUV3_ACCEL_RESET. Each stream is evaluated anew where
+ * SMMUEN, GBPA.ABORT or the table changes. The registers are recorded when all
+ * streams have taken them; where one cannot, the call fails with the reason and
+ * can be repeated.
+ *
+ * Errors besides the general ones: EBUSY and ENOMEM (RETRY), EIO (HOST_REJECT),
+ * ENODEV (DETACHED).
+ */
+struct smmuv3_accel_set_regs {
+	__u32 size;
+	__u32 flags;
+	__u32 cr0;
+	__u32 gbpa;
+	__u32 strtab_base_cfg;
+	__u32 out_vsid;
+	__aligned_u64 strtab_base;
+	__aligned_u64 cmdq_base;
+	__u32 out_reason;
+	__u32 __reserved;
+};
+#define SMMUV3_ACCEL_SET_REGS _IO(SMMUV3_ACCEL_TYPE, 0x0a)
+
+/**
+ * enum smmuv3_accel_run_flags - What a run of the command queue came upon
+ * @SMMUV3_ACCEL_RUN_SYNC_IRQ: A CMD_SYNC with CS = SIG_IRQ: the guest wants its
+ *	CMD_SYNC interrupt
+ * @SMMUV3_ACCEL_RUN_BAD_STE: A stream got an STE that is not legal, or has none;
+ *	it aborts. SMMUV3_ACCEL_GET_STREAM has its reason
+ */
+enum smmuv3_accel_run_flags {
+	SMMUV3_ACCEL_RUN_SYNC_IRQ = 1 << 0,
+	SMMUV3_ACCEL_RUN_BAD_STE = 1 << 1,
+};
+
+/**
+ * struct smmuv3_accel_run_cmdq - ioctl(SMMUV3_ACCEL_RUN_CMDQ)
+ * @size: sizeof(struct smmuv3_accel_run_cmdq)
+ * @flags: Must be 0
+ * @prod: SMMU_CMDQ_PROD, raw with its wrap bit
+ * @cons: In: SMMU_CMDQ_CONS, index and wrap bit; out: the same, after what is
+ *	done
+ * @max_cmds: The most commands to run; 0: a lap of the queue
+ * @out_error: One of enum smmuv3_accel_cerror, for SMMU_CMDQ_CONS.ERR
+ * @out_reason: What is wrong with the command at @cons
+ * @out_flags: Combination of enum smmuv3_accel_run_flags
+ * @soft_num: Must be 0
+ * @__reserved: Must be 0
+ * @soft_uptr: Must be 0
+ *
+ * Run the guest's command queue from @cons to @prod. CONS belongs to the VMM:
+ * running a stretch again is harmless. Errors are told apart as for
+ * SMMUV3_ACCEL_INVALIDATE, with @cons at the command. A queue or a command that
+ * cannot be read is CERROR_ABT.
+ *
+ * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table anew for
+ * the attached streams that they name, in order with the commands around them.
+ *
+ * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO
+ * (NO_REGS), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
+ */
+struct smmuv3_accel_run_cmdq {
+	__u32 size;
+	__u32 flags;
+	__u32 prod;
+	__u32 cons;
+	__u32 max_cmds;
+	__u32 out_error;
+	__u32 out_reason;
+	__u32 out_flags;
+	__u32 soft_num;
+	__u32 __reserved;
+	__aligned_u64 soft_uptr;
+};
+#define SMMUV3_ACCEL_RUN_CMDQ _IO(SMMUV3_ACCEL_TYPE, 0x0b)
+
+/**
+ * struct smmuv3_accel_reset - ioctl(SMMUV3_ACCEL_RESET)
+ * @size: sizeof(struct smmuv3_accel_reset)
+ * @flags: Must be 0
+ * @out_reason: Why it failed
+ * @__reserved: Must be 0
+ *
+ * The guest's machine is reset: all streams abort, the registers are forgotten,
+ * which ends table mode, and the TLBs are flushed. Streams, memory table and ID
+ * registers stay.
+ */
+struct smmuv3_accel_reset {
+	__u32 size;
+	__u32 flags;
+	__u32 out_reason;
+	__u32 __reserved;
+};
+#define SMMUV3_ACCEL_RESET _IO(SMMUV3_ACCEL_TYPE, 0x0c)
+
+/**
+ * struct smmuv3_accel_stats - ioctl(SMMUV3_ACCEL_GET_STATS)
+ * @size: sizeof(struct smmuv3_accel_stats)
+ * @flags: Must be 0
+ * @out_cmds: Commands that are done
+ * @out_syncs: CMD_SYNCs among them
+ * @out_issued: Commands given to the host, counted for each physical SMMU and
+ *	repetition
+ * @out_subsumed: Commands that were left out, as others did their work
+ * @out_merged: Range invalidations that became part of another
+ * @out_host_calls: Calls of the host for invalidations
+ * @out_zero_copy: Those that the host read from the VMM's memory directly
+ * @out_ste_installed: STEs that made another domain the stream's
+ * @out_ste_unchanged: STEs that asked for what was there
+ * @out_ste_bad: STEs that were not legal, or could not be read
+ * @out_cmd_errors: Command errors of the guest's
+ * @out_replays: Calls of the host that were made again after an error
+ *
+ * Counters since SMMUV3_ACCEL_CREATE.
+ */
+struct smmuv3_accel_stats {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 out_cmds;
+	__aligned_u64 out_syncs;
+	__aligned_u64 out_issued;
+	__aligned_u64 out_subsumed;
+	__aligned_u64 out_merged;
+	__aligned_u64 out_host_calls;
+	__aligned_u64 out_zero_copy;
+	__aligned_u64 out_ste_installed;
+	__aligned_u64 out_ste_unchanged;
+	__aligned_u64 out_ste_bad;
+	__aligned_u64 out_cmd_errors;
+	__aligned_u64 out_replays;
+};
+#define SMMUV3_ACCEL_GET_STATS _IO(SMMUV3_ACCEL_TYPE, 0x0d)
 
 #endif /* _UAPI_LINUX_SMMUV3_ACCEL_H */

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can be seen from outside: counters in fdinfo, and a file in debugfs for
+ * each virtual SMMU.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+
+#include "smmuv3-accel.h"
+
+static struct dentry *root;
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define COUNTER(_name) { #_name, offsetof(struct smmuv3_accel_stats, out_##_name) }
+	COUNTER(cmds),
+	COUNTER(syncs),
+	COUNTER(issued),
+	COUNTER(subsumed),
+	COUNTER(merged),
+	COUNTER(host_calls),
+	COUNTER(zero_copy),
+	COUNTER(ste_installed),
+	COUNTER(ste_unchanged),
+	COUNTER(ste_bad),
+	COUNTER(cmd_errors),
+	COUNTER(replays),
+#undef COUNTER
+};
+
+/**
+ * vsmmu_show_counters() - Print a vSMMU's counters, one in a line
+ * @v: the vSMMU
+ * @seq: where to
+ * @prefix: what goes before each name
+ *
+ * Takes no lock: a VMM that keeps one for long must not stop those who look.
+ */
+void vsmmu_show_counters(struct vsmmu *v, struct seq_file *seq,
+			 const char *prefix)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		const u64 *counter = (void *)&v->stats + counters[i].offset;
+
+		seq_printf(seq, "%s%s:\t%llu\n", prefix, counters[i].name,
+			   READ_ONCE(*counter));
+	}
+}
+
+static const char *kind_name(enum smmuv3_accel_kind kind)
+{
+	switch (kind) {
+	case SMMUV3_ACCEL_KIND_ABORT:
+		return "abort";
+	case SMMUV3_ACCEL_KIND_BYPASS:
+		return "bypass";
+	case SMMUV3_ACCEL_KIND_S1:
+		return "s1";
+	}
+	return "?";
+}
+
+static int vsmmu_show(struct seq_file *seq, void *unused)
+{
+	struct vsmmu *v = seq->private;
+	struct vsmmu_stream *stream;
+	struct vsmmu_phys *phys;
+	unsigned long vsid;
+
+	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+
+	seq_printf(seq, "mode:\t%s\n", v->table_mode ? "table" : "explicit");
+	if (v->table_mode)
+		seq_printf(seq, "cr0:\t%#x\ngbpa:\t%#x\nstrtab_base:\t%#llx\nstrtab_base_cfg:\t%#x\ncmdq_base:\t%#llx\n",
+			   v->regs.cr0, v->regs.gbpa, v->regs.strtab_base,
+			   v->regs.strtab_base_cfg, v->regs.cmdq_base);
+	list_for_each_entry(phys, &v->phys, node)
+		seq_printf(seq, "phys %u:\tviommu %u s2_hwpt %u streams %u\n",
+			   phys->index, phys->viommu_id, phys->s2_hwpt_id,
+			   phys->stream_num);
+	xa_for_each(&v->streams, vsid, stream)
+		seq_printf(seq, "stream %#lx:\t%s phys %u dev_id %u vdevice %u hwpt %u %s reason %u ste %#llx %#llx\n",
+			   vsid, stream->dev->name, stream->phys->index,
+			   stream->dev->dev_id, stream->vdevice_id,
+			   stream->hwpt_id, kind_name(stream->ste.kind),
+			   stream->ste.reason, stream->ste.data[0],
+			   stream->ste.data[1]);
+	vsmmu_show_counters(v, seq, "");
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(vsmmu);
+
+/**
+ * vsmmu_debugfs_add() - Show a vSMMU in debugfs
+ * @v: the vSMMU, bound to a host
+ */
+void vsmmu_debugfs_add(struct vsmmu *v)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", v->id);
+	v->dentry = debugfs_create_file(name, 0400, root, v, &vsmmu_fops);
+}
+
+/**
+ * vsmmu_debugfs_remove() - Show it no longer
+ * @v: the vSMMU, @queue_lock not held; nobody looks at it afterwards
+ */
+void vsmmu_debugfs_remove(struct vsmmu *v)
+{
+	debugfs_remove(v->dentry);
+	v->dentry = NULL;
+}
+
+/**
+ * smmuv3_debugfs_init() - Make the folder
+ */
+void smmuv3_debugfs_init(void)
+{
+	root = debugfs_create_dir("smmuv3-accel", NULL);
+}
+
+/**
+ * smmuv3_debugfs_exit() - Remove it
+ */
+void smmuv3_debugfs_exit(void)
+{
+	debugfs_remove(root);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest memory, through a table of where the VMM has it.
+ */
+#ifndef _SMMUV3_ACCEL_GUEST_MEM_H
+#define _SMMUV3_ACCEL_GUEST_MEM_H
+
+#include <linux/types.h>
+#include <uapi/linux/smmuv3_accel.h>
+
+/* As many as a machine has memory slots for RAM, by far. */
+#define SMMUV3_MAX_REGIONS	512
+
+/**
+ * struct guest_mem - Guest memory
+ * @regions: sorted by guest physical address, none overlapping
+ * @num: how many
+ */
+struct guest_mem {
+	struct smmuv3_accel_mem_region *regions;
+	u32 num;
+};
+
+int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num);
+void guest_mem_free(struct guest_mem *mem);
+const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
+				  size_t *len);
+int guest_mem_read(const struct guest_mem *mem, u64 gpa, void *buf, size_t len);
+
+#endif

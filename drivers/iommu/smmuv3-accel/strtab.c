@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A guest's stream table. It is read anew each time: a copy would have to be
+ * invalidated as the table's caches are, and could be wrong.
+ */
+#include <kunit/visibility.h>
+#include <linux/export.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "arch.h"
+#include "strtab.h"
+
+#define STE_SHIFT	6	/* 64 bytes */
+#define L1STD_SHIFT	3	/* 8 bytes */
+
+/* An address is aligned to the size of what it points to, by ignoring bits. */
+static u64 align_to(u64 addr, unsigned int shift)
+{
+	return addr & ~((1ULL << shift) - 1);
+}
+
+/**
+ * smmuv3_strtab_decode() - Understand SMMU_STRTAB_BASE and SMMU_STRTAB_BASE_CFG
+ * @strtab: the result
+ * @strtab_base: raw SMMU_STRTAB_BASE
+ * @strtab_base_cfg: raw SMMU_STRTAB_BASE_CFG
+ *
+ * Arm IHI 0070, 6.3.24 and 6.3.25. A reserved FMT is taken as linear, a
+ * reserved SPLIT as 6, LOG2SIZE over 32 as 32.
+ */
+void smmuv3_strtab_decode(struct smmuv3_strtab *strtab, u64 strtab_base,
+			  u32 strtab_base_cfg)
+{
+	u32 log2size = FIELD_GET(STRTAB_CFG_LOG2SIZE, strtab_base_cfg);
+	u32 split = FIELD_GET(STRTAB_CFG_SPLIT, strtab_base_cfg);
+	u32 shift;
+
+	strtab->log2size = min(log2size, 32U);
+	if (FIELD_GET(STRTAB_CFG_FMT, strtab_base_cfg) == STRTAB_FMT_2LEVEL) {
+		strtab->split = split == 8 || split == 10 ? split : 6;
+		shift = L1STD_SHIFT;
+		if (strtab->log2size > strtab->split)
+			shift += strtab->log2size - strtab->split;
+		shift = max_t(u32, shift, STE_SHIFT);
+	} else {
+		strtab->split = 0;
+		shift = STE_SHIFT + strtab->log2size;
+	}
+	strtab->base = align_to(strtab_base & STRTAB_BASE_ADDR, shift);
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_strtab_decode);
+
+/* The address of a StreamID's STE, by its level-1 descriptor (5.1). */
+static enum smmuv3_accel_reason strtab_l2(const struct smmuv3_strtab *strtab,
+					  u32 sid, struct smmuv3_reader *reader,
+					  u64 *addr)
+{
+	u64 l1 = strtab->base + ((u64)(sid >> strtab->split) << L1STD_SHIFT);
+	u32 index = sid & ((1U << strtab->split) - 1);
+	unsigned int span;
+	__le64 raw;
+	u64 desc;
+
+	if (reader->read(reader, l1, &raw, sizeof(raw)))
+		return SMMUV3_ACCEL_REASON_STE_UNREADABLE;
+	desc = le64_to_cpu(raw);
+	span = FIELD_GET(L1STD_SPAN, desc);
+	if (!span || span > strtab->split + 1)
+		return SMMUV3_ACCEL_REASON_STE_L1_INVALID;
+	if (index >= 1U << (span - 1))
+		return SMMUV3_ACCEL_REASON_STE_SID_RANGE;
+	*addr = align_to(desc & L1STD_L2PTR, STE_SHIFT + span - 1) +
+		((u64)index << STE_SHIFT);
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+
+/**
+ * smmuv3_strtab_read() - Read the STE of a StreamID
+ * @strtab: the stream table
+ * @sid: the StreamID
+ * @reader: guest memory
+ * @ste: takes the STE, CPU-endian
+ *
+ * Return: %SMMUV3_ACCEL_REASON_NONE, or why there is none: the StreamID is
+ * beyond the table, its level-1 descriptor is not valid, memory is not there.
+ */
+enum smmuv3_accel_reason smmuv3_strtab_read(const struct smmuv3_strtab *strtab,
+					    u32 sid,
+					    struct smmuv3_reader *reader,
+					    u64 ste[8])
+{
+	enum smmuv3_accel_reason reason;
+	u64 addr = strtab->base + ((u64)sid << STE_SHIFT);
+	__le64 raw[8];
+	int i;
+
+	if ((u64)sid >> strtab->log2size)
+		return SMMUV3_ACCEL_REASON_STE_SID_RANGE;
+	if (strtab->split) {
+		reason = strtab_l2(strtab, sid, reader, &addr);
+		if (reason)
+			return reason;
+	}
+	if (reader->read(reader, addr, raw, sizeof(raw)))
+		return SMMUV3_ACCEL_REASON_STE_UNREADABLE;
+	for (i = 0; i < ARRAY_SIZE(raw); i++)
+		ste[i] = le64_to_cpu(raw[i]);
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_strtab_read);

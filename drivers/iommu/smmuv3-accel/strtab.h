@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A guest's stream table, linear or 2-level. Pure over a reader of memory.
+ */
+#ifndef _SMMUV3_ACCEL_STRTAB_H
+#define _SMMUV3_ACCEL_STRTAB_H
+
+#include <linux/types.h>
+#include <uapi/linux/smmuv3_accel.h>
+
+/**
+ * struct smmuv3_reader - A way to read guest memory
+ * @read: read @len bytes at a guest physical address; 0 or a negative errno
+ */
+struct smmuv3_reader {
+	int (*read)(struct smmuv3_reader *reader, u64 gpa, void *buf,
+		    size_t len);
+};
+
+/**
+ * struct smmuv3_strtab - Where a stream table is and what form it has
+ * @base: guest physical address, aligned as the architecture does
+ * @log2size: log2 of the number of StreamIDs
+ * @split: StreamID bits that a level-2 table resolves; 0: the table is linear
+ */
+struct smmuv3_strtab {
+	u64 base;
+	u8 log2size;
+	u8 split;
+};
+
+void smmuv3_strtab_decode(struct smmuv3_strtab *strtab, u64 strtab_base,
+			  u32 strtab_base_cfg);
+enum smmuv3_accel_reason smmuv3_strtab_read(const struct smmuv3_strtab *strtab,
+					    u32 sid,
+					    struct smmuv3_reader *reader,
+					    u64 ste[8]);
+
+#endif
