@@ -377,7 +377,7 @@ TEST_F(dma, unknown_streamid)
 
 TEST_F(dma, cfgi_ste_is_for_the_vmm)
 {
-	const struct cmd cmds[] = { cmd_tlbi_nh_all(), cmd_cfgi_ste(VSID) };
+	const struct cmd cmds[] = { cmd_tlbi_nh_all(), cmd_cfgi_ste(VSID, true) };
 	struct smmuv3_accel_invalidate out;
 
 	EXPECT_EQ(-EINVAL, accel_invalidate(&self->g, cmds, 2, &out));

@@ -230,6 +230,21 @@ void ste_s1(__u64 ste[8], __u64 cd)
 	ste[1] = 1ULL << 2 | 1ULL << 4 | 3ULL << 6;	/* S1CIR, S1COR, S1CSH */
 }
 
+/* All that may be offered of what a host SMMU has */
+void idr_offer(const __u32 host[6], __u32 idr[6])
+{
+	idr[0] = (host[0] & (IDR0_TTF | IDR0_ATS | IDR0_ASID16 | IDR0_CD2L |
+			     IDR0_TTENDIAN)) |
+		 IDR0_S1P | IDR0_COHACC | IDR0_STALL_NOT | IDR0_TERM |
+		 IDR0_TWO_LEVELS;
+	idr[1] = (host[1] & (IDR1_SIDSIZE | IDR1_SSIDSIZE)) |
+		 19U << 16 | 19U << 21;		/* EVTQS, CMDQS */
+	idr[2] = 0;
+	idr[3] = host[3] & (IDR3_RIL | IDR3_BBML);
+	idr[4] = 0;
+	idr[5] = host[5] & (IDR5_OAS | IDR5_GRAN | IDR5_DS | IDR5_VAX);
+}
+
 /* Commands (SMMUv3, chapter 4) */
 
 static struct cmd cmd(__u64 w0, __u64 w1)
@@ -247,9 +262,20 @@ struct cmd cmd_cfgi_cd_all(__u32 sid)
 	return cmd(0x06 | (__u64)sid << 32, 0);
 }
 
-struct cmd cmd_cfgi_ste(__u32 sid)
+struct cmd cmd_cfgi_ste(__u32 sid, bool leaf)
 {
-	return cmd(0x03 | (__u64)sid << 32, 1);
+	return cmd(0x03 | (__u64)sid << 32, leaf);
+}
+
+/* 2 << range StreamIDs, those that differ from @sid in the low bits alone */
+struct cmd cmd_cfgi_ste_range(__u32 sid, unsigned int range)
+{
+	return cmd(0x04 | (__u64)sid << 32, range);
+}
+
+struct cmd cmd_cfgi_all(void)
+{
+	return cmd_cfgi_ste_range(0, 31);
 }
 
 struct cmd cmd_tlbi_nh_all(void)
@@ -295,7 +321,190 @@ struct cmd cmd_sync(void)
 	return cmd(0x46, 0);
 }
 
+/* CS = SIG_IRQ */
+struct cmd cmd_sync_irq(void)
+{
+	return cmd(0x46 | 1 << 12, 0);
+}
+
+/* Command queue */
+
+int ring_init(struct ring *ring, struct guest *g, unsigned int log2size)
+{
+	ring->g = g;
+	ring->log2size = log2size;
+	ring->prod = 0;
+	ring->cons = 0;
+	ring->base = guest_alloc(g, 16ULL << log2size);
+	return ring->base ? 0 : -ENOMEM;
+}
+
+struct cmd *ring_slot(struct ring *ring, __u32 index)
+{
+	__u32 mask = (1U << ring->log2size) - 1;
+
+	return (struct cmd *)guest_ptr(ring->g, ring->base) + (index & mask);
+}
+
+void ring_put(struct ring *ring, struct cmd c)
+{
+	*(volatile struct cmd *)ring_slot(ring, ring->prod) = c;
+	ring->prod = (ring->prod + 1) & ((2U << ring->log2size) - 1);
+}
+
+/* Ring the doorbell once, for at most @max_cmds commands; 0: for all */
+int ring_step(struct ring *ring, __u32 max_cmds,
+	      struct smmuv3_accel_run_cmdq *out)
+{
+	int rc;
+
+	*out = (struct smmuv3_accel_run_cmdq){
+		.size = sizeof(*out),
+		.prod = ring->prod,
+		.cons = ring->cons,
+		.max_cmds = max_cmds,
+	};
+	rc = check(ioctl(ring->g->accel, SMMUV3_ACCEL_RUN_CMDQ, out));
+	ring->cons = out->cons;
+	return rc;
+}
+
+int ring_run(struct ring *ring, struct smmuv3_accel_run_cmdq *out)
+{
+	return ring_step(ring, 0, out);
+}
+
+/* Stream table (SMMUv3, 5.1): level-2 tables are made as they are needed */
+
+#define STE_SIZE	64
+#define L1STD_ADDR	0x000fffffffffffc0ULL
+
+int strtab_init(struct strtab *st, struct guest *g, unsigned int log2size,
+		unsigned int split)
+{
+	st->g = g;
+	st->split = split;
+	st->base_cfg = log2size;
+	if (split) {
+		st->base_cfg |= split << 6 | 1 << 16;
+		st->base = guest_alloc(g, log2size > split + 3 ?
+					  8ULL << (log2size - split) : STE_SIZE);
+	} else {
+		st->base = guest_alloc(g, (__u64)STE_SIZE << log2size);
+	}
+	return st->base ? 0 : -ENOMEM;
+}
+
+__u64 *strtab_l1(struct strtab *st, __u32 sid)
+{
+	return (__u64 *)guest_ptr(st->g, st->base) + (sid >> st->split);
+}
+
+__u64 *strtab_ste(struct strtab *st, __u32 sid)
+{
+	__u64 table = st->base, *l1;
+
+	if (st->split) {
+		l1 = strtab_l1(st, sid);
+		if (!*l1)
+			*l1 = guest_alloc(st->g, (__u64)STE_SIZE << st->split) |
+			      (st->split + 1);
+		table = *l1 & L1STD_ADDR;
+		sid &= (1U << st->split) - 1;
+	}
+	return guest_ptr(st->g, table + (__u64)sid * STE_SIZE);
+}
+
+void strtab_write(struct strtab *st, __u32 sid, const __u64 ste[8])
+{
+	volatile __u64 *words = strtab_ste(st, sid);
+	int i;
+
+	for (i = 7; i >= 0; i--)
+		words[i] = htole64(ste[i]);
+}
+
 /* /dev/smmuv3-accel */
+
+int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags)
+{
+	struct smmuv3_accel_create arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.iommufd = iommufd,
+		.ioas_id = ioas_id,
+	};
+
+	return check(ioctl(accel, SMMUV3_ACCEL_CREATE, &arg));
+}
+
+int accel_set_idr(struct guest *g, const __u32 idr[6],
+		  struct smmuv3_accel_set_idr *out)
+{
+	*out = (struct smmuv3_accel_set_idr){ .size = sizeof(*out) };
+	memcpy(out->idr, idr, sizeof(out->idr));
+	return check(ioctl(g->accel, SMMUV3_ACCEL_SET_IDR, out));
+}
+
+int accel_mem_regions(struct guest *g,
+		      const struct smmuv3_accel_mem_region *regions, __u32 num)
+{
+	struct smmuv3_accel_mem_table arg = {
+		.size = sizeof(arg),
+		.region_num = num,
+		.regions_uptr = (__u64)(unsigned long)regions,
+	};
+
+	return check(ioctl(g->accel, SMMUV3_ACCEL_SET_MEM_TABLE, &arg));
+}
+
+/* All of RAM, in one region */
+int accel_mem_table(struct guest *g)
+{
+	const struct smmuv3_accel_mem_region region = {
+		.gpa = GUEST_BASE,
+		.size = GUEST_SIZE,
+		.uaddr = (__u64)(unsigned long)g->ram,
+	};
+
+	return accel_mem_regions(g, &region, 1);
+}
+
+int accel_set_regs(struct guest *g, __u32 cr0, __u64 strtab_base,
+		   __u32 strtab_base_cfg, const struct ring *ring)
+{
+	struct smmuv3_accel_set_regs arg = {
+		.size = sizeof(arg),
+		.cr0 = cr0,
+		.strtab_base = strtab_base,
+		.strtab_base_cfg = strtab_base_cfg,
+		.cmdq_base = ring->base | ring->log2size,
+	};
+
+	return check(ioctl(g->accel, SMMUV3_ACCEL_SET_REGS, &arg));
+}
+
+int accel_reset(struct guest *g)
+{
+	struct smmuv3_accel_reset arg = { .size = sizeof(arg) };
+
+	return check(ioctl(g->accel, SMMUV3_ACCEL_RESET, &arg));
+}
+
+int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out)
+{
+	*out = (struct smmuv3_accel_phys){
+		.size = sizeof(*out),
+		.index = index,
+	};
+	return check(ioctl(g->accel, SMMUV3_ACCEL_GET_PHYS, out));
+}
+
+int accel_stats(struct guest *g, struct smmuv3_accel_stats *out)
+{
+	*out = (struct smmuv3_accel_stats){ .size = sizeof(*out) };
+	return check(ioctl(g->accel, SMMUV3_ACCEL_GET_STATS, out));
+}
 
 int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
 		 __u32 *reason)

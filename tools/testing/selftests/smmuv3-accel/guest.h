@@ -85,6 +85,36 @@ void cd_write(struct guest *g, __u64 cd, const struct pgtable *pt,
 void ste_s1(__u64 ste[8], __u64 cd);
 void ste_config(__u64 ste[8], unsigned int cfg);
 
+/* ID registers: the fields that may be offered to a guest */
+
+#define IDR0_S1P	(1U << 1)
+#define IDR0_TTF	(3U << 2)
+#define IDR0_TTF64	(2U << 2)
+#define IDR0_COHACC	(1U << 4)
+#define IDR0_ATS	(1U << 10)
+#define IDR0_ASID16	(1U << 12)
+#define IDR0_CD2L	(1U << 19)
+#define IDR0_TTENDIAN	(3U << 21)
+#define IDR0_LITTLE	(2U << 21)
+#define IDR0_STALL	(3U << 24)
+#define IDR0_STALL_NOT	(1U << 24)
+#define IDR0_TERM	(1U << 26)
+#define IDR0_TWO_LEVELS	(1U << 27)
+#define IDR0_ST_LEVEL	(3U << 27)
+#define IDR1_SIDSIZE	(0x3fU)
+#define IDR1_SSIDSIZE	(0x1fU << 6)
+#define IDR1_EVTQS	(0x1fU << 16)
+#define IDR1_CMDQS	(0x1fU << 21)
+#define IDR3_RIL	(1U << 10)
+#define IDR3_BBML	(3U << 11)
+#define IDR5_OAS	(7U)
+#define IDR5_GRAN	(7U << 4)
+#define IDR5_GRAN4K	(1U << 4)
+#define IDR5_DS		(1U << 7)
+#define IDR5_VAX	(3U << 10)
+
+void idr_offer(const __u32 host[6], __u32 idr[6]);
+
 /* Commands */
 
 struct cmd {
@@ -93,7 +123,9 @@ struct cmd {
 
 struct cmd cmd_cfgi_cd(__u32 sid, __u32 ssid, bool leaf);
 struct cmd cmd_cfgi_cd_all(__u32 sid);
-struct cmd cmd_cfgi_ste(__u32 sid);
+struct cmd cmd_cfgi_ste(__u32 sid, bool leaf);
+struct cmd cmd_cfgi_ste_range(__u32 sid, unsigned int range);
+struct cmd cmd_cfgi_all(void);
 struct cmd cmd_tlbi_nh_all(void);
 struct cmd cmd_tlbi_nsnh_all(void);
 struct cmd cmd_tlbi_asid(unsigned int asid);
@@ -103,11 +135,72 @@ struct cmd cmd_range(struct cmd cmd, unsigned int num, unsigned int scale,
 		     unsigned int tg, unsigned int ttl);
 struct cmd cmd_atc_inv(__u32 sid, __u64 iova, unsigned int size);
 struct cmd cmd_sync(void);
+struct cmd cmd_sync_irq(void);
+
+/* The guest's side of table mode */
+
+#define CR0_SMMUEN	(1U << 0)
+#define CR0_CMDQEN	(1U << 3)
+#define GBPA_ABORT	(1U << 20)
+
+/**
+ * struct ring - A guest's command queue
+ * @g: whose memory it is in
+ * @base: where
+ * @log2size: log2 of its length
+ * @prod: SMMU_CMDQ_PROD, with its wrap bit
+ * @cons: SMMU_CMDQ_CONS, with its wrap bit
+ */
+struct ring {
+	struct guest *g;
+	__u64 base;
+	unsigned int log2size;
+	__u32 prod;
+	__u32 cons;
+};
+
+int ring_init(struct ring *ring, struct guest *g, unsigned int log2size);
+struct cmd *ring_slot(struct ring *ring, __u32 index);
+void ring_put(struct ring *ring, struct cmd cmd);
+int ring_step(struct ring *ring, __u32 max_cmds,
+	      struct smmuv3_accel_run_cmdq *out);
+int ring_run(struct ring *ring, struct smmuv3_accel_run_cmdq *out);
+
+/**
+ * struct strtab - A guest's stream table
+ * @g: whose memory it is in
+ * @base: SMMU_STRTAB_BASE
+ * @base_cfg: SMMU_STRTAB_BASE_CFG
+ * @split: 0: linear, else 6, 8 or 10
+ */
+struct strtab {
+	struct guest *g;
+	__u64 base;
+	__u32 base_cfg;
+	unsigned int split;
+};
+
+int strtab_init(struct strtab *st, struct guest *g, unsigned int log2size,
+		unsigned int split);
+__u64 *strtab_l1(struct strtab *st, __u32 sid);
+__u64 *strtab_ste(struct strtab *st, __u32 sid);
+void strtab_write(struct strtab *st, __u32 sid, const __u64 ste[8]);
 
 /* /dev/smmuv3-accel: each returns the ioctl's errno and, by pointers, the rest */
 
 int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
 		 __u32 *reason);
+int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags);
+int accel_set_idr(struct guest *g, const __u32 idr[6],
+		  struct smmuv3_accel_set_idr *out);
+int accel_mem_regions(struct guest *g,
+		      const struct smmuv3_accel_mem_region *regions, __u32 num);
+int accel_mem_table(struct guest *g);
+int accel_set_regs(struct guest *g, __u32 cr0, __u64 strtab_base,
+		   __u32 strtab_base_cfg, const struct ring *ring);
+int accel_reset(struct guest *g);
+int accel_stats(struct guest *g, struct smmuv3_accel_stats *out);
+int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out);
 int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 		 struct smmuv3_accel_attach *out);
 int accel_detach(struct guest *g, __u32 vsid, __u32 *reason);
