@@ -4,6 +4,7 @@
 #   make modules_install   install it below INSTALL_MOD_PATH
 #   make demo              boot the emulated host and run the first lesson there
 #   make check             every check and test; all is fetched and built as needed
+#   make bench             measure what a doorbell costs, on the emulated host
 #   make clean
 #
 # KDIR=, ARCH=, CROSS_COMPILE=, V=1 as for the kernel.
@@ -14,7 +15,7 @@ Q := $(if $(filter 1,$(V)),,@)
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
-.PHONY: all modules modules_install clean demo check
+.PHONY: all modules modules_install clean demo check bench
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -31,6 +32,9 @@ demo:
 
 check:
 	$(Q)tools/testing/check.sh
+
+bench:
+	$(Q)tools/bench/bench.sh
 
 clean:
 	$(Q)rm -rf build

@@ -3,7 +3,7 @@
 #
 # Fetch and build what the emulated host consists of, once, into the cache:
 #
-#   setup.sh [toolchain] [checkers] [qemu] [busybox] [kernel] [kernel-debug]
+#   setup.sh [toolchain] [checkers] [bench] [qemu] [busybox] [kernel] [kernel-debug]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -146,6 +146,7 @@ main() {
 		case $part in
 		toolchain) setup_toolchain ;;
 		checkers) setup_checkers ;;
+		bench) host_packages gnuplot-nox ;;
 		qemu) setup_qemu ;;
 		busybox) setup_busybox ;;
 		kernel) setup_toolchain; setup_kernel base ;;

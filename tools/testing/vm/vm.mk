@@ -13,7 +13,8 @@ VM_UAPI := include/uapi/linux/smmuv3_accel.h
 VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
-VM_EXAMPLE_SRC := tools/examples/first-lesson.c $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
+VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
+VM_PROGRAMS := first-lesson bench
 
 # One build at a time: emulated hosts may be started side by side.
 .PHONY: vm-base vm-debug vm-files-base vm-files-debug
@@ -22,7 +23,8 @@ vm-base vm-debug: vm-%:
 	$(Q)flock build/vm.lock $(MAKE) --no-print-directory \
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
 
-vm-files-base vm-files-debug: vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp build/vm/%/bin/first-lesson
+vm-files-base vm-files-debug: vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
+		$(VM_PROGRAMS:%=build/vm/\%/bin/%)
 	@:
 
 # $(1): folder, $(2): what makes it. What a killed build left there cannot be
@@ -51,11 +53,16 @@ build/vm/%/tests.stamp: $(VM_TEST_SRC) $(VM_CACHE)/kernel-%/key
 		USERCFLAGS="-Werror -static" install)
 	$(Q)touch $@
 
-build/vm/%/bin/first-lesson: $(VM_EXAMPLE_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
-	@mkdir -p $(@D)
-	$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -isystem $(VM_CACHE)/kernel-$*/usr/include \
-		-I$(VM_TEST_DIR) -o $@.tmp $(VM_EXAMPLE_SRC)
-	$(Q)mv $@.tmp $@
+# $(1): a program, $(2): the folder of its source
+define vm_program
+build/vm/%/bin/$(1): $(2)/$(1).c $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
+	@mkdir -p $$(@D)
+	$$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -isystem $(VM_CACHE)/kernel-$$*/usr/include \
+		-I$(VM_TEST_DIR) -o $$@.tmp $(2)/$(1).c $(VM_COMMON_SRC)
+	$$(Q)mv $$@.tmp $$@
+endef
+$(eval $(call vm_program,first-lesson,tools/examples))
+$(eval $(call vm_program,bench,tools/bench))
 
 $(VM_CACHE)/kernel-base/key $(VM_CACHE)/kernel-debug/key:
 	@echo "$@ is missing: run tools/testing/vm/setup.sh $(patsubst %-base,%,$(notdir $(@D)))" >&2; exit 1

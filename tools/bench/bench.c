@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a doorbell costs: /dev/smmuv3-accel against iommufd used directly, on
+ * the same host, device and commands, in turn.
+ *
+ *	bench DIRECTORY
+ *
+ * prints a table, writes DIRECTORY/bench.json and DIRECTORY/bench.dat (for the
+ * chart), and fails where a bar is missed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+
+#include "guest.h"
+
+#define VSID	1
+#define BENCH_ASID	3
+#define REPETITIONS	31
+#define RING_LOG2SIZE	15
+
+static void die(const char *what, int rc)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(-rc));
+	exit(2);
+}
+
+static void must(int rc, const char *what)
+{
+	if (rc)
+		die(what, rc < 0 ? rc : -EPROTO);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+/* A virtual SMMU with a device, a guest and its command queue */
+struct side {
+	struct guest g;
+	struct dma_dev dev;
+	struct ring ring;
+	struct smmuv3_accel_run_cmdq run;
+	struct iommu_hwpt_invalidate inv;
+	__u32 viommu_id;
+	__u64 cd;
+};
+
+static void side_open(struct side *side, __u32 flags, int index)
+{
+	struct smmuv3_accel_attach attach;
+	struct pgtable pt;
+
+	must(guest_open_memory(&side->g), "guest memory");
+	side->g.accel = open("/dev/smmuv3-accel", O_RDWR);
+	if (side->g.accel < 0)
+		die("/dev/smmuv3-accel", -errno);
+	must(accel_create_flags(side->g.accel, side->g.iommufd, side->g.ioas_id,
+				flags), "CREATE");
+	must(dma_open(&side->dev, side->g.iommufd, DMA_TESTDEV, index),
+	     "two iommu-testdevs are needed");
+	must(accel_attach(&side->g, side->dev.fd, VSID, &attach), "ATTACH");
+	side->viommu_id = attach.out_viommu_id;
+	side->run.size = sizeof(side->run);
+	side->inv.size = sizeof(side->inv);
+	side->inv.hwpt_id = side->viommu_id;
+	side->inv.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3;
+	side->inv.entry_len = sizeof(struct cmd);
+	pgtable_init(&pt, &side->g, GRANULE_4K);
+	side->cd = guest_alloc(&side->g, 64);
+	cd_write(&side->g, side->cd, &pt, BENCH_ASID);
+	must(ring_init(&side->ring, &side->g, RING_LOG2SIZE), "ring");
+	must(accel_mem_table(&side->g), "SET_MEM_TABLE");
+}
+
+static void side_table_mode(struct side *side)
+{
+	__u64 strtab = guest_alloc(&side->g, 64 << 4), *ste;
+
+	ste = guest_ptr(&side->g, strtab + 64 * VSID);
+	ste_s1(ste, side->cd);
+	must(accel_set_regs(&side->g, CR0_SMMUEN | CR0_CMDQEN, strtab, 4,
+			    &side->ring), "SET_REGS");
+}
+
+/* @num invalidations of different pages, as a driver makes them for a range */
+static void fill(struct cmd *cmds, __u32 num)
+{
+	__u32 i;
+
+	for (i = 0; i < num; i++)
+		cmds[i] = cmd_tlbi_va(BENCH_ASID, 0x40000000ULL + i * 4096ULL, true);
+}
+
+static void doorbell(struct side *side, __u32 num)
+{
+	struct smmuv3_accel_run_cmdq *run = &side->run;
+
+	/* The same stretch each time, as the direct calls have the same array */
+	run->cons = 0;
+	run->prod = num;
+	if (ioctl(side->g.accel, SMMUV3_ACCEL_RUN_CMDQ, run))
+		die("RUN_CMDQ", -errno);
+	if (run->cons != run->prod)
+		die("RUN_CMDQ did not do all", -EPROTO);
+}
+
+/* A ring that begins with @num TLBIs and a SYNC */
+static void fill_ring(struct side *side, __u32 num)
+{
+	struct cmd *ring = guest_ptr(&side->g, side->ring.base);
+
+	fill(ring, num);
+	ring[num] = cmd_sync();
+}
+
+static void direct(struct side *side, const struct cmd *cmds, __u32 num)
+{
+	side->inv.data_uptr = (__u64)(unsigned long)cmds;
+	side->inv.entry_num = num;
+	if (ioctl(side->g.iommufd, IOMMU_HWPT_INVALIDATE, &side->inv))
+		die("IOMMU_HWPT_INVALIDATE", -errno);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values)
+{
+	qsort(values, REPETITIONS, sizeof(*values), compare);
+	return values[REPETITIONS / 2];
+}
+
+/* Results */
+
+static FILE *json;
+static int missed;
+
+static void result(const char *key, double value, const char *bar, double limit)
+{
+	bool at_least = !strcmp(bar, "at least");
+	bool ok = at_least ? value >= limit : value <= limit;
+
+	fprintf(json, "%s\n  \"%s\": %.4g", ftell(json) > 2 ? "," : "", key, value);
+	printf("%-24s %10.3f   %s %g%s\n", key, value, bar, limit,
+	       ok ? "" : "   MISSED");
+	missed += !ok;
+}
+
+/*
+ * Doorbells of some sizes, and as many commands handed over directly. All sizes
+ * take turns in each repetition, and ratios are of neighbours in time: a machine
+ * that is busy for a while is so for both sides.
+ */
+static const struct {
+	__u32 num;
+	__u32 loops;
+	const char *key;
+} sizes[] = {
+	{ 1, 100, "doorbell1_vs_single" },
+	{ 2, 50, NULL },
+	{ 4, 50, NULL },
+	{ 16, 30, NULL },
+	{ 64, 20, "doorbell64_vs_batch" },
+	{ 256, 10, "doorbell256_vs_batch" },
+	{ 1024, 5, "doorbell1024_vs_batch" },
+	{ 4096, 2, NULL },
+	{ 16384, 1, NULL },
+};
+
+enum { AT_1 = 0, AT_64 = 4, AT_1024 = 6, AT_16384 = 8 };
+
+static void bench_doorbell(struct side *side, struct cmd *cmds, __u32 num,
+			   __u32 loops, double *run, double *dir)
+{
+	double t;
+	__u32 i;
+
+	fill(cmds, num);
+	fill_ring(side, num);
+	*run = 0;
+	*dir = 0;
+	for (i = 0; i < loops; i++) {
+		t = now();
+		direct(side, cmds, num);
+		*dir += now() - t;
+		t = now();
+		doorbell(side, num + 1);
+		*run += now() - t;
+	}
+	*run /= (double)num * loops;
+	*dir /= (double)num * loops;
+}
+
+static void bench_doorbells(struct side *side, struct cmd *cmds, FILE *dat)
+{
+	static double run[ARRAY_LEN(sizes)][REPETITIONS];
+	static double dir[ARRAY_LEN(sizes)][REPETITIONS];
+	static double ratio[ARRAY_LEN(sizes)][REPETITIONS];
+	double singles[REPETITIONS], growth[REPETITIONS], single;
+	unsigned int i;
+	int r;
+
+	for (r = 0; r < REPETITIONS; r++) {
+		for (i = 0; i < ARRAY_LEN(sizes); i++) {
+			bench_doorbell(side, cmds, sizes[i].num, sizes[i].loops,
+				       &run[i][r], &dir[i][r]);
+			ratio[i][r] = run[i][r] / dir[i][r];
+		}
+		singles[r] = dir[AT_1][r] / run[AT_64][r];
+		growth[r] = run[AT_16384][r] / run[AT_1024][r];
+	}
+
+	printf("%10s %16s %16s %8s\n", "commands", "RUN_CMDQ ns/cmd",
+	       "iommufd ns/cmd", "ratio");
+	fprintf(dat, "# commands, RUN_CMDQ ns/command, IOMMU_HWPT_INVALIDATE ns/command, singly\n");
+	single = median(dir[AT_1]);
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		double run_ns = median(run[i]), dir_ns = median(dir[i]);
+		double of_both = median(ratio[i]);
+
+		printf("%10u %16.1f %16.1f %8.3f\n", sizes[i].num, run_ns, dir_ns,
+		       of_both);
+		fprintf(dat, "%u %.1f %.1f %.1f\n", sizes[i].num, run_ns, dir_ns,
+			single);
+		if (sizes[i].key)
+			result(sizes[i].key, of_both, "at most", 1.10);
+	}
+	result("doorbell64_vs_singles", median(singles), "at least", 20);
+	result("ring_growth", median(growth), "at most", 1.2);
+}
+
+static void bench_asid_flood(struct side *side, struct cmd *cmds)
+{
+	const __u32 num = 512, loops = 10;
+	double ratio[REPETITIONS], dir, t;
+	struct smmuv3_accel_stats before, after;
+	__u32 i;
+	int r;
+
+	fill(cmds, num);
+	fill_ring(side, num);
+	must(accel_stats(&side->g, &before), "GET_STATS");
+	doorbell(side, num + 1);
+	must(accel_stats(&side->g, &after), "GET_STATS");
+	for (r = 0; r < REPETITIONS; r++) {
+		t = now();
+		for (i = 0; i < loops; i++)
+			direct(side, cmds, num);
+		dir = now() - t;
+		t = now();
+		for (i = 0; i < loops; i++)
+			doorbell(side, num + 1);
+		ratio[r] = (now() - t) / dir;
+	}
+	result("asid_flood_vs_batch", median(ratio), "at most", 0.3);
+	result("asid_flood_issued", after.out_issued - before.out_issued,
+	       "at most", 2);
+}
+
+static void bench_host_calls(struct side *side)
+{
+	struct smmuv3_accel_stats before, after;
+	int i;
+
+	fill_ring(side, 32);
+	must(accel_stats(&side->g, &before), "GET_STATS");
+	for (i = 0; i < 512; i++)
+		doorbell(side, 33);
+	must(accel_stats(&side->g, &after), "GET_STATS");
+	result("host_calls_32x512", after.out_host_calls - before.out_host_calls,
+	       "at most", 512);
+}
+
+static void by_hand(struct side *side, const __u64 ste[8], __u32 *hwpt_id)
+{
+	struct iommu_hwpt_arm_smmuv3 data = { .ste = { ste[0], ste[1] } };
+	struct iommu_hwpt_alloc alloc = {
+		.size = sizeof(alloc),
+		.dev_id = side->dev.dev_id,
+		.pt_id = side->viommu_id,
+		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+		.data_len = sizeof(data),
+		.data_uptr = (__u64)(unsigned long)&data,
+	};
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+
+	if (ioctl(side->g.iommufd, IOMMU_HWPT_ALLOC, &alloc))
+		die("IOMMU_HWPT_ALLOC", -errno);
+	attach.pt_id = alloc.out_hwpt_id;
+	if (ioctl(side->dev.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+		die("VFIO_DEVICE_ATTACH_IOMMUFD_PT", -errno);
+	if (*hwpt_id)
+		must(iommufd_destroy(side->g.iommufd, *hwpt_id), "IOMMU_DESTROY");
+	*hwpt_id = alloc.out_hwpt_id;
+}
+
+static void bench_ste(struct side *side)
+{
+	const int loops = 60;
+	double new[REPETITIONS], same[REPETITIONS], dir[REPETITIONS], t;
+	double new_ratio[REPETITIONS], same_ratio[REPETITIONS];
+	__u64 ste[2][8], bypass[8], other = guest_alloc(&side->g, 64);
+	__u32 reason, hwpt_id = 0;
+	int r, i;
+
+	ste_config(bypass, STE_CFG_BYPASS);
+	ste_s1(ste[0], side->cd);
+	ste_s1(ste[1], other);
+	for (r = 0; r < REPETITIONS; r++) {
+		t = now();
+		for (i = 0; i < loops; i++)
+			by_hand(side, ste[i & 1], &hwpt_id);
+		dir[r] = now() - t;
+		/* The module does not know, and has to put a domain of its own back */
+		must(accel_install(&side->g, VSID, bypass, &reason), "INSTALL_STE");
+		must(iommufd_destroy(side->g.iommufd, hwpt_id), "IOMMU_DESTROY");
+		hwpt_id = 0;
+		t = now();
+		for (i = 0; i < loops; i++)
+			must(accel_install(&side->g, VSID, ste[i & 1], &reason),
+			     "INSTALL_STE");
+		new[r] = now() - t;
+		t = now();
+		for (i = 0; i < loops; i++)
+			must(accel_install(&side->g, VSID, ste[1], &reason),
+			     "INSTALL_STE");
+		same[r] = now() - t;
+		new_ratio[r] = new[r] / dir[r];
+		same_ratio[r] = same[r] / dir[r];
+	}
+	printf("STE: new %.1f us, same %.1f us, by hand %.1f us\n",
+	       median(new) / loops / 1e3, median(same) / loops / 1e3,
+	       median(dir) / loops / 1e3);
+	result("ste_new_vs_direct", median(new_ratio), "at most", 1.0);
+	result("ste_same_vs_direct", median(same_ratio), "at most", 0.3);
+}
+
+static FILE *create(const char *dir, const char *name)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	if (!f)
+		die(path, -errno);
+	return f;
+}
+
+int main(int argc, char **argv)
+{
+	static struct cmd cmds[1 << 14];
+	static struct side plain, no_global;
+	FILE *dat;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: bench DIRECTORY\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	json = create(argv[1], "bench.json");
+	dat = create(argv[1], "bench.dat");
+	fprintf(json, "{");
+
+	side_open(&plain, 0, 0);
+	bench_ste(&plain);
+	side_table_mode(&plain);
+	bench_doorbells(&plain, cmds, dat);
+	bench_host_calls(&plain);
+	side_open(&no_global, SMMUV3_ACCEL_CREATE_NO_GLOBAL, 1);
+	side_table_mode(&no_global);
+	bench_asid_flood(&no_global, cmds);
+
+	fprintf(json, "\n}\n");
+	if (fclose(json) || fclose(dat))
+		die("writing results", -errno);
+	if (missed)
+		printf("%d bars missed\n", missed);
+	return missed ? 1 : 0;
+}
