@@ -157,6 +157,7 @@ exec 2>&1
 case $1 in kunit:*) insmod /opt/smmuv3-accel-test.ko ;; esac
 for test; do
 	echo "@@ begin $test"
+	case $test in kunit:*) ;; *) rmmod smmuv3_accel_test 2>/dev/null ;; esac
 	case $test in
 	kunit:*) cat "/sys/kernel/debug/kunit/${test#kunit:}/results" ;;
 	*) timeout -s KILL 120 "$test" ;;
