@@ -896,7 +896,7 @@ static void ring_erratum(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_PCI_ATS))
 		return;
 	EXPECT_DONE(test, RUN(test, atc(VSID, 1), va(1), sync(0)), 3);
-	KUNIT_EXPECT_EQ(test, b->mock->log_num, 5);
+	KUNIT_ASSERT_EQ(test, b->mock->log_num, 5);
 	KUNIT_EXPECT_EQ(test, phase_of((const struct cmd *)b->mock->log[4].cmds),
 			SMMUV3_PHASE_ATC);
 }

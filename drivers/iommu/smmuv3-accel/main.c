@@ -10,6 +10,41 @@
 
 #include "smmuv3-accel.h"
 
+/**
+ * struct vsmmu_entry - An ioctl on a vSMMU that is bound, by who bound it
+ * @lock: held, if @rc is 0
+ * @rc: why the ioctl cannot be served
+ */
+struct vsmmu_entry {
+	struct mutex *lock;	/* one of vsmmu's */
+	int rc;
+};
+
+static struct vsmmu_entry vsmmu_enter(struct vsmmu *v, struct mutex *lock,
+				      u32 *reason)
+{
+	struct vsmmu_entry entry = { .lock = lock };
+
+	if (mutex_lock_interruptible(lock)) {
+		entry.rc = -EINTR;
+		return entry;
+	}
+	entry.rc = vsmmu_check(v, reason);
+	if (entry.rc)
+		mutex_unlock(lock);
+	return entry;
+}
+
+static void vsmmu_leave(const struct vsmmu_entry *entry)
+{
+	if (!entry->rc)
+		mutex_unlock(entry->lock);
+}
+
+DEFINE_CLASS(vsmmu_entry, struct vsmmu_entry, vsmmu_leave(&_T),
+	     vsmmu_enter(v, lock, reason),
+	     struct vsmmu *v, struct mutex *lock, u32 *reason)
+
 static int ioctl_get_info(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_info *cmd = arg;
@@ -75,12 +110,9 @@ static int ioctl_set_idr(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	rc = vsmmu_set_idr(v, cmd->idr, &why);
 	cmd->out_bad_idr = why.bad_idr;
 	cmd->out_bad_mask = why.bad_mask;
@@ -98,12 +130,9 @@ static int ioctl_set_mem_table(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &reason);
+	if (entry.rc)
+		return entry.rc;
 	rc = guest_mem_load(&mem, u64_to_user_ptr(cmd->regions_uptr),
 			    cmd->region_num);
 	if (rc)
@@ -119,7 +148,6 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	struct smmuv3_accel_attach *cmd = arg;
 	struct vsmmu_refusal why = {};
 	struct vsmmu_stream *stream;
-	int rc;
 
 	cmd->out_dev_id = 0;
 	cmd->out_viommu_id = 0;
@@ -132,12 +160,9 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, &why);
 	cmd->out_bad_idr = why.bad_idr;
 	cmd->out_bad_mask = why.bad_mask;
@@ -165,18 +190,14 @@ static void undo_attach(struct vsmmu *v, void *arg)
 static int ioctl_detach(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_detach *cmd = arg;
-	int rc;
 
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	return vsmmu_detach(v, cmd->vsid, &cmd->out_reason);
 }
 
@@ -185,7 +206,6 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 	struct smmuv3_accel_phys *cmd = arg;
 	struct vsmmu_phys *phys;
 	u32 reason;
-	int rc;
 
 	memset(&cmd->out_viommu_id, 0,
 	       offsetof(typeof(*cmd), __reserved) -
@@ -193,12 +213,9 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &reason);
+	if (entry.rc)
+		return entry.rc;
 	list_for_each_entry(phys, &v->phys, node) {
 		if (phys->index != cmd->index)
 			continue;
@@ -218,7 +235,7 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_stream *cmd = arg;
 	struct vsmmu_stream *stream;
-	int rc, i;
+	int i;
 
 	memset(&cmd->out_kind, 0,
 	       offsetof(typeof(*cmd), __reserved) -
@@ -227,12 +244,9 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	stream = xa_load(&v->streams, cmd->vsid);
 	if (!stream) {
 		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_STREAM;
@@ -288,10 +302,8 @@ static int ioctl_install_ste(struct vsmmu *v, void *arg)
 	    cmd->entry_len > PAGE_SIZE || num > SMMUV3_MAX_STREAMS)
 		return -EINVAL;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	rc = entry.rc;
 	for (i = 0; !rc && i < num; i++) {
 		if (signal_pending(current))
 			return i ? 0 : -EINTR;
@@ -308,7 +320,6 @@ static int ioctl_invalidate(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_invalidate *cmd = arg;
 	u32 num = cmd->cmd_num;
-	int rc;
 
 	cmd->cmd_num = 0;
 	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
@@ -316,12 +327,9 @@ static int ioctl_invalidate(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	cmd->cmd_num = num;
 	return vsmmu_invalidate(v, u64_to_user_ptr(cmd->cmds_uptr),
 				&cmd->cmd_num, &cmd->out_error,
@@ -338,26 +346,21 @@ static int ioctl_set_regs(struct vsmmu *v, void *arg)
 		.strtab_base = cmd->strtab_base,
 		.cmdq_base = cmd->cmdq_base,
 	};
-	int rc;
 
 	cmd->out_vsid = 0;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	return vsmmu_set_regs(v, &regs, &cmd->out_vsid, &cmd->out_reason);
 }
 
 static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_run_cmdq *cmd = arg;
-	int rc;
 
 	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
@@ -365,30 +368,23 @@ static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved || cmd->soft_num || cmd->soft_uptr)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	return vsmmu_run_cmdq(v, cmd);
 }
 
 static int ioctl_reset(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_reset *cmd = arg;
-	int rc;
 
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &cmd->out_reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	if (entry.rc)
+		return entry.rc;
 	return vsmmu_reset(v, &cmd->out_reason);
 }
 
@@ -396,18 +392,14 @@ static int ioctl_get_stats(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_stats *cmd = arg;
 	u32 size = cmd->size, flags = cmd->flags, reason;
-	int rc;
 
 	*cmd = (struct smmuv3_accel_stats){ .size = size, .flags = flags };
 	if (flags)
 		return -EOPNOTSUPP;
 
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
-	rc = vsmmu_check(v, &reason);
-	if (rc)
-		return rc;
+	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &reason);
+	if (entry.rc)
+		return entry.rc;
 	*cmd = v->stats;
 	cmd->size = size;
 	return 0;

@@ -6,6 +6,7 @@
 #ifndef _SMMUV3_ACCEL_PURE_H
 #define _SMMUV3_ACCEL_PURE_H
 
+#include <linux/nospec.h>
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
@@ -106,6 +107,7 @@ static inline bool smmuv3_cmd_is_simple(const struct smmuv3_cmd_rules *rules,
 	/* 0 has no bit that could be unusual. */
 	if (!op || op >= SMMUV3_CMD_OPCODES)
 		return false;
+	op = array_index_nospec(op, SMMUV3_CMD_OPCODES);
 	*class = rules->op[op].class;
 	return !((cmd[0] & rules->op[op].unusual[0]) |
 		 (cmd[1] & rules->op[op].unusual[1]));

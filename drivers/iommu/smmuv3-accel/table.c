@@ -123,15 +123,26 @@ static bool regs_affect_streams(const struct vsmmu *v,
 }
 
 /**
- * vsmmu_find_cmdq() - Find the command queue, after it or memory has changed
+ * vsmmu_find_cmdq() - Find the command queue, after what says where it is changed
  * @v: the vSMMU, @queue_lock held
  */
 void vsmmu_find_cmdq(struct vsmmu *v)
 {
-	size_t size = 16ULL << v->cmdq_log2size, len = size;
+	u32 log2size = FIELD_GET(CMDQ_BASE_LOG2SIZE, v->regs.cmdq_base);
+	u32 cmdqs = CMDQS_MAX;
+	size_t size, len;
 
 	lockdep_assert_held(&v->queue_lock);
 
+	/* Capped at what was offered (6.3.26) */
+	if (v->idr_set)
+		cmdqs = FIELD_GET(IDR1_CMDQS, v->idr[1]);
+	v->cmdq_log2size = min(log2size, cmdqs);
+	/* Aligned to the queue's size, which is 16 bytes a command */
+	size = 16UL << v->cmdq_log2size;
+	v->cmdq_base = v->regs.cmdq_base & CMDQ_BASE_ADDR & ~(u64)(size - 1);
+
+	len = size;
 	v->cmdq_uaddr = guest_mem_find(&v->mem, v->cmdq_base, &len);
 	if (len < size)
 		v->cmdq_uaddr = NULL;
@@ -152,7 +163,6 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 	struct vsmmu_stream *stream;
 	struct smmuv3_ste ste;
 	unsigned long vsid;
-	u32 log2size, cmdqs = CMDQS_MAX;
 	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
@@ -171,14 +181,6 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 
 	v->table_mode = true;
 	v->regs = *regs;
-	/* Capped at what was offered (6.3.26) */
-	if (v->idr_set)
-		cmdqs = FIELD_GET(IDR1_CMDQS, v->idr[1]);
-	log2size = FIELD_GET(CMDQ_BASE_LOG2SIZE, regs->cmdq_base);
-	v->cmdq_log2size = min(log2size, cmdqs);
-	/* Aligned to the queue's size, which is 16 bytes a command */
-	v->cmdq_base = regs->cmdq_base & CMDQ_BASE_ADDR &
-		       ~((16ULL << v->cmdq_log2size) - 1);
 	vsmmu_find_cmdq(v);
 	return 0;
 }

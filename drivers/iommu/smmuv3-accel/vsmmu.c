@@ -282,6 +282,7 @@ int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why)
 	memcpy(v->idr, idr, sizeof(v->idr));
 	v->idr_set = true;
 	vsmmu_update_caps(v);
+	vsmmu_find_cmdq(v);
 	return 0;
 
 refuse:

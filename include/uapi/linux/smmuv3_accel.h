@@ -115,8 +115,8 @@
  * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV
  * @SMMUV3_ACCEL_REASON_IDR: ID registers that a host SMMU cannot honour, or that
  *	no virtual SMMU may show: out_bad_idr and out_bad_mask say which
- * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change any more: a stream
- *	is attached, or a command ran
+ * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change: a stream is
+ *	attached, or, for good, a command ran
  * @SMMUV3_ACCEL_REASON_TABLE_MODE: The module reads the guest's stream table
  *	itself, since SMMUV3_ACCEL_SET_REGS
  * @SMMUV3_ACCEL_REASON_NO_REGS: SMMUV3_ACCEL_SET_REGS comes first

@@ -492,6 +492,38 @@ TEST(sizes_that_are_offered)
 	machine_close(&m);
 }
 
+/* Registers first: they mean what they would have, had it been the other way */
+TEST(sizes_that_are_offered_later)
+{
+	const __u32 idr[6] = {
+		[0] = IDR0_S1P | IDR0_TTF64 | IDR0_COHACC | IDR0_LITTLE |
+		      IDR0_STALL_NOT | IDR0_TERM,
+		[1] = 10 | 4 << 21,
+		[5] = IDR5_GRAN4K,
+	};
+	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_set_idr set;
+	struct machine m;
+	unsigned int i;
+	int rc;
+
+	ASSERT_EQ(0, machine_open(&m, 0, 5, 0, 0));
+	rc = accel_set_idr(&m.g, idr, &set);
+	/* It may be too late as well */
+	if (rc == -EBUSY) {
+		EXPECT_EQ(SMMUV3_ACCEL_REASON_FROZEN, set.out_reason);
+	} else {
+		ASSERT_EQ(0, rc);
+		m.ring.log2size = 4;
+		start_at(&m.ring, 16 + 12);
+		for (i = 0; i < 16; i++)
+			ring_put(&m.ring, cmd_sync());
+		EXPECT_TRUE(all_done(&m, &out));
+		EXPECT_EQ(12, out.cons);
+	}
+	machine_close(&m);
+}
+
 /* STEs, good and bad, in a linear table */
 
 FIXTURE(ste)
@@ -811,6 +843,48 @@ TEST_F(queue, illegal_command)
 	EXPECT_EQ(before.out_cmd_errors + 2, after.out_cmd_errors);
 	EXPECT_EQ(before.out_cmds + 6, after.out_cmds);
 	EXPECT_EQ(before.out_syncs + 2, after.out_syncs);
+}
+
+/* One that differs in a single bit from those around it, at each place */
+TEST_F(queue, illegal_among_its_like)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_run_cmdq out;
+	__u32 where, bit;
+
+	for (where = 0; where < 16; where++) {
+		/* Opcode 0x92, SSEC, and in word 1 what is reserved */
+		for (bit = 0; bit < 3; bit++) {
+			struct cmd *slot = ring_slot(&m->ring, where);
+			__u32 i;
+
+			start_at(&m->ring, 0);
+			for (i = 0; i < 16; i++)
+				ring_put(&m->ring, filler(i));
+			ring_put(&m->ring, cmd_sync());
+			slot->w[bit / 2] ^= bit == 0 ? 0x80 : bit == 1 ? 1 << 10 : 1 << 1;
+			ASSERT_EQ(0, ring_run(&m->ring, &out));
+			EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, out.out_error);
+			EXPECT_EQ(where, out.cons);
+		}
+	}
+}
+
+/* What lies behind the ring is no part of it, however it looks */
+TEST_F(queue, behind_the_end)
+{
+	struct machine *m = &self->m;
+	struct cmd *behind = ring_slot(&m->ring, 0) + 32;
+	struct smmuv3_accel_run_cmdq out;
+
+	*(volatile struct cmd *)behind = cmd_sync();
+	start_at(&m->ring, 31);
+	ring_put(&m->ring, filler(0));
+	ring_put(&m->ring, tlbi_page(m));
+	remap(m, 2);
+	ASSERT_EQ(1, dma_goes(m, 0));
+	EXPECT_TRUE(all_done(m, &out));
+	EXPECT_EQ(2, dma_goes(m, 0));
 }
 
 TEST_F(queue, sync_irq)

@@ -38,6 +38,18 @@ static unsigned int sysfs_id(const char *bdf, const char *name)
 	return strtoul(text, NULL, 16);
 }
 
+int sysfs_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
 static bool is_function(const struct dirent *entry)
 {
 	return strlen(entry->d_name) == strlen("0000:00:00.0") &&

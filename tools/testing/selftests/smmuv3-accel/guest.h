@@ -237,6 +237,7 @@ struct dma_dev {
 	char bdf[16];
 };
 
+int sysfs_write(const char *path, const char *text);
 int dma_find(enum dma_kind kind, int index, char bdf[16]);
 int dma_open_cdev(const char *bdf);
 int dma_bind(struct dma_dev *dev, int iommufd);

@@ -359,18 +359,6 @@ struct unbind {
 	int rc;
 };
 
-static int sysfs_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
 static void *unbind(void *arg)
 {
 	struct unbind *u = arg;

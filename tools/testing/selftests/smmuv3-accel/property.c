@@ -567,7 +567,7 @@ static void queue_pages(struct run *r, const struct need *first, unsigned int nu
 	const __u64 size = 1ULL << first->shift;
 	__u64 iova = first->iova;
 
-	switch (careful(r) || !r->ril ? 0 : rnd(r, 4)) {
+	switch (careful(r) || !r->ril ? 0 : rnd(r, 5)) {
 	case 0:
 		for (i = 0; i < num; i++)
 			queue(r, tlbi(first->asid, iova + i * size, any, leaf));
@@ -594,6 +594,12 @@ static void queue_pages(struct run *r, const struct need *first, unsigned int nu
 		iova += (part - before) * size;
 		queue_range(r, tlbi(first->asid, iova, any, leaf),
 			    num - (part - before), first->shift, 3);
+		break;
+	case 4:	/* behind one that meets it, but perhaps with another granule */
+		queue(r, cmd_range(tlbi(first->asid, iova - 0x4000, any, leaf),
+				   3, 0, tg(GRANULE_4K), 3));
+		queue_range(r, tlbi(first->asid, iova, any, leaf), num,
+			    first->shift, 3);
 		break;
 	}
 }

@@ -154,19 +154,6 @@ TEST_F(refuse, shared_group)
 #define MTTY	"/sys/devices/virtual/mtty/mtty"
 #define MTTY_UUID	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
 TEST_F(refuse, not_pci)
 {
 	char path[128] = "";
@@ -177,7 +164,7 @@ TEST_F(refuse, not_pci)
 	if (access(MTTY, F_OK) &&
 	    system("insmod /opt/mdev.ko; insmod /opt/mtty.ko"))
 		SKIP(return, "no mtty sample driver");
-	ASSERT_EQ(0, write_file(MTTY "/mdev_supported_types/mtty-1/create", MTTY_UUID));
+	ASSERT_EQ(0, sysfs_write(MTTY "/mdev_supported_types/mtty-1/create", MTTY_UUID));
 	dir = opendir(MTTY "/" MTTY_UUID "/vfio-dev");
 	ASSERT_NE(NULL, dir);
 	while ((entry = readdir(dir)))
@@ -191,7 +178,7 @@ TEST_F(refuse, not_pci)
 	EXPECT_REFUSED(&self->g, mtty.fd, VSID, EINVAL, NOT_PCI);
 	EXPECT_NOTHING_LEFT(&self->g);
 	close(mtty.fd);
-	EXPECT_EQ(0, write_file(MTTY "/" MTTY_UUID "/remove", "1"));
+	EXPECT_EQ(0, sysfs_write(MTTY "/" MTTY_UUID "/remove", "1"));
 }
 
 TEST_F(refuse, vsid_in_use)
