@@ -8,12 +8,76 @@
 #include <linux/ktime.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
 
 #include "arch.h"
 #include "smmuv3-accel.h"
 #include "trace.h"
 
 #define CMD_SIZE	sizeof(__le64[2])
+
+static bool phys_wants_repeat(const struct vsmmu_phys *phys)
+{
+	return phys->info.flags &
+	       IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
+}
+
+static __always_inline int invalidate_once(struct vsmmu *v,
+					   struct vsmmu_phys *phys,
+					   const __le64 (*cmds)[2],
+					   const void __user *ucmds, u32 num)
+{
+	struct smmuv3_host *host = phys->host;
+	int rc;
+
+	v->stats.out_host_calls++;
+	v->stats.out_issued += num;
+	if (ucmds) {
+		v->stats.out_zero_copy++;
+		rc = host->ops->invalidate_user(host, phys->viommu_id, ucmds,
+						num);
+	} else {
+		rc = host->ops->invalidate(host, phys->viommu_id, cmds, num);
+	}
+	if (likely(!rc) || rc == -ETIMEDOUT)
+		return rc;
+
+	v->stats.out_host_calls++;
+	v->stats.out_issued += num;
+	v->stats.out_replays++;
+	return host->ops->invalidate(host, phys->viommu_id, cmds, num);
+}
+
+/**
+ * vsmmu_invalidate_phys() - Have a physical SMMU carry out commands
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU
+ * @cmds: validated commands that need no order among them
+ * @ucmds: the same in the VMM's memory, to be read from there, or NULL
+ * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
+ * @repeat: they are TLBIs or CFGIs, to be issued twice with erratum
+ *	T264-SMMU-3, the second time after the first has returned
+ *
+ * After an error the host counts commands as done that it never issued, so a
+ * batch is never resumed but replayed whole, once, from @cmds: what is at
+ * @ucmds may have changed. Not where the host timed out: it would for as long
+ * again, with interrupts off.
+ *
+ * Return: 0 or the host's errno.
+ */
+int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
+			  const __le64 (*cmds)[2], const void __user *ucmds,
+			  u32 num, bool repeat)
+{
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	rc = invalidate_once(v, phys, cmds, ucmds, num);
+	if (!rc && unlikely(phys_wants_repeat(phys)) && repeat)
+		rc = invalidate_once(v, phys, cmds, ucmds, num);
+	return rc;
+}
 
 /* Few commands are copied faster word by word than by a call. */
 #define FEW_CMDS	8
@@ -29,6 +93,7 @@ static __always_inline u32 copy_cmds(__le64 (*to)[2], const __le64 (__user *from
 					  CMD_SIZE);
 	if (!user_read_access_begin(from, num * CMD_SIZE))
 		return 0;
+#pragma GCC unroll 2
 	for (; i < num; i++) {
 		unsafe_get_user(to[i][0], &from[i][0], fault);
 		unsafe_get_user(to[i][1], &from[i][1], fault);
@@ -326,8 +391,10 @@ static int issue_tlbis(struct vsmmu *v, const void __user *uaddr, u32 num)
 	int rc;
 
 	list_for_each_entry(phys, &v->phys, node) {
-		rc = vsmmu_invalidate_phys(v, phys, v->batch->cmds, uaddr, num,
-					   true);
+		rc = invalidate_once(v, phys, v->batch->cmds, uaddr, num);
+		if (!rc && unlikely(phys_wants_repeat(phys)))
+			rc = invalidate_once(v, phys, v->batch->cmds, uaddr,
+					     num);
 		if (rc)
 			return rc;
 	}
@@ -507,31 +574,27 @@ static bool run_fetch(struct cmdq_run *run, u32 cons, u32 num)
 }
 
 /*
- * As run_plain(), for what is rung most: a TLBI and a CMD_SYNC, the doorbell of
- * a guest that unmaps a page. Nothing of a run is set up for it.
+ * As run_plain(), for what is rung most: a TLBI_NH_VA and a CMD_SYNC, the
+ * doorbell of a guest that unmaps a page. Nothing of a run is set up for it.
  */
 static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		      int *errno)
 {
+	const u64 *unusual = v->rules.op[CMD_TLBI_NH_VA].unusual;
 	u32 index = cmd->cons & ((1U << v->cmdq_log2size) - 1);
 	const __le64 (__user *from)[2] = v->cmdq_uaddr + index * CMD_SIZE;
 	__le64 (*cmds)[2] = v->batch->cmds;
-	enum smmuv3_cmd_class class;
-	u64 sync[2], tlbi[2];
+	u64 tlbi, sync;
 
 	if (!v->cmdq_uaddr || (index + 1) >> v->cmdq_log2size ||
 	    v->atc_failed || trace_smmuv3_accel_run_enabled() ||
 	    copy_cmds(cmds, from, 2) != 2)
 		return false;
-	sync[0] = le64_to_cpu(cmds[1][0]);
-	sync[1] = le64_to_cpu(cmds[1][1]);
-	if (!smmuv3_cmd_is_simple(&v->rules, sync, &class) ||
-	    class != SMMUV3_CMD_SYNC)
-		return false;
-	tlbi[0] = le64_to_cpu(cmds[0][0]);
-	tlbi[1] = le64_to_cpu(cmds[0][1]);
-	if (!smmuv3_cmd_is_simple(&v->rules, tlbi, &class) ||
-	    class != SMMUV3_CMD_TLBI)
+	sync = le64_to_cpu(cmds[1][0]);
+	tlbi = le64_to_cpu(cmds[0][0]);
+	if ((sync & ~FIELD_PREP(SYNC_0_CS, SYNC_CS_IRQ)) != CMD_SYNC ||
+	    cmds[1][1] || FIELD_GET(CMD_0_OP, tlbi) != CMD_TLBI_NH_VA ||
+	    (tlbi & unusual[0]) || (le64_to_cpu(cmds[0][1]) & unusual[1]))
 		return false;
 
 	*errno = issue_tlbis(v, from, 1);
@@ -541,12 +604,14 @@ static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	}
 	v->stats.out_cmds += 2;
 	v->stats.out_syncs++;
-	cmd->out_flags = sync_flag(sync[0]);
+	cmd->out_flags = sync_flag(sync);
 	cmd->cons = (cmd->cons + 2) & ((2U << v->cmdq_log2size) - 1);
 	return true;
 }
 
-static int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd, u32 num)
+/* Any stretch. Not inline, to keep what run_unmap() does small. */
+static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+			     u32 num)
 {
 	u32 cons = cmd->cons, done = 0, part;
 	struct cmdq_run *run = run_begin(v);

@@ -6,6 +6,7 @@
 #ifndef _SMMUV3_ACCEL_HOST_H
 #define _SMMUV3_ACCEL_HOST_H
 
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
@@ -33,11 +34,24 @@ enum smmuv3_lane {
  * struct smmuv3_host - The host as one vSMMU sees it
  * @ops: how to reach it
  * @owner: tells the host contexts apart whose object IDs are different things
+ * @mm: the VMM's address space, in which the host is called; NULL: any
  */
 struct smmuv3_host {
 	const struct smmuv3_host_ops *ops;
 	const void *owner;
+	struct mm_struct *mm;
 };
+
+/**
+ * smmuv3_host_reachable() - Whether the host can be called from here
+ * @host: the host
+ *
+ * Return: true in the VMM's address space.
+ */
+static inline bool smmuv3_host_reachable(const struct smmuv3_host *host)
+{
+	return !host->mm || host->mm == current->mm;
+}
 
 /**
  * struct smmuv3_host_dev - A device handed over by the VMM, held until dev_put
@@ -69,9 +83,9 @@ struct smmuv3_hw_info {
 
 /**
  * struct smmuv3_host_ops - What a host can do
- * @close: forget the host; all devices are put, objects may be left
- * @reachable: whether the calls that take object IDs work from this context.
- *	The dev_* calls and @close work from any
+ * @close: forget the host; all devices are put, objects may be left. This and
+ *	the dev_* calls work in any context, those that take object IDs where
+ *	smmuv3_host_reachable() says so
  * @gone: the VMM's address space is no more, so that they never will again
  * @enter: make them work, in a work item. Fails where the VMM is gone, whose
  *	objects then go with it
@@ -96,7 +110,6 @@ struct smmuv3_hw_info {
  */
 struct smmuv3_host_ops {
 	void (*close)(struct smmuv3_host *host);
-	bool (*reachable)(struct smmuv3_host *host);
 	bool (*gone)(struct smmuv3_host *host);
 	int (*enter)(struct smmuv3_host *host);
 	void (*leave)(struct smmuv3_host *host);

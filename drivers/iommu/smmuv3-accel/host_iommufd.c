@@ -46,10 +46,9 @@ static const size_t scratch_size[SMMUV3_LANE_NUM] = {
 
 /**
  * struct host_iommufd - A VMM's iommufd
- * @host: base
+ * @host: base; its mm is held by mmgrab() and may be empty already
  * @file: the iommufd
  * @ictx: the same to the kernel's own users; kept alive by @file
- * @mm: the VMM's address space, by mmgrab(): it may be empty already
  * @ioas_id: the guest's physical address space
  * @scratch: where each lane's scratch mapping is
  */
@@ -57,7 +56,6 @@ struct host_iommufd {
 	struct smmuv3_host host;
 	struct file *file;
 	struct iommufd_ctx *ictx;
-	struct mm_struct *mm;
 	u32 ioas_id;
 	unsigned long scratch[SMMUV3_LANE_NUM];
 };
@@ -149,7 +147,7 @@ static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
 	void __user *uarg;
 	int rc;
 
-	if (current->mm != h->mm)
+	if (!smmuv3_host_reachable(&h->host))
 		return -EIO;
 
 	rc = scratch_write(h, lane, 0, arg, len);
@@ -162,32 +160,23 @@ static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
 	return copy_from_user(arg, uarg, len) ? -EFAULT : 0;
 }
 
-static bool host_iommufd_reachable(struct smmuv3_host *host)
-{
-	return current->mm == to_iommufd(host)->mm;
-}
-
 static bool host_iommufd_gone(struct smmuv3_host *host)
 {
-	return !atomic_read(&to_iommufd(host)->mm->mm_users);
+	return !atomic_read(&host->mm->mm_users);
 }
 
 static int host_iommufd_enter(struct smmuv3_host *host)
 {
-	struct host_iommufd *h = to_iommufd(host);
-
-	if (!mmget_not_zero(h->mm))
+	if (!mmget_not_zero(host->mm))
 		return -ESRCH;
-	kthread_use_mm(h->mm);
+	kthread_use_mm(host->mm);
 	return 0;
 }
 
 static void host_iommufd_leave(struct smmuv3_host *host)
 {
-	struct host_iommufd *h = to_iommufd(host);
-
-	kthread_unuse_mm(h->mm);
-	mmput(h->mm);
+	kthread_unuse_mm(host->mm);
+	mmput(host->mm);
 }
 
 static void host_iommufd_close(struct smmuv3_host *host)
@@ -195,13 +184,13 @@ static void host_iommufd_close(struct smmuv3_host *host)
 	struct host_iommufd *h = to_iommufd(host);
 	int lane;
 
-	if (host_iommufd_reachable(host)) {
+	if (smmuv3_host_reachable(host)) {
 		for (lane = 0; lane < SMMUV3_LANE_NUM; lane++)
 			if (h->scratch[lane])
 				vm_munmap(h->scratch[lane],
 					  PAGE_ALIGN(scratch_size[lane]));
 	}
-	mmdrop(h->mm);
+	mmdrop(host->mm);
 	fput(h->file);
 	kfree(h);
 }
@@ -491,8 +480,6 @@ static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 	struct host_iommufd *h = to_iommufd(host);
 	struct iommu_hwpt_invalidate __user *inv = scratch_inv(h);
 
-	if (current->mm != h->mm)
-		return -EIO;
 	if (!user_write_access_begin(inv, sizeof(*inv)))
 		return -EFAULT;
 	unsafe_put_user(viommu_id, &inv->hwpt_id, fault);
@@ -519,7 +506,7 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 	};
 	int rc;
 
-	if (current->mm != h->mm)
+	if (!smmuv3_host_reachable(&h->host))
 		return -EIO;
 	rc = scratch_write(h, SMMUV3_LANE_QUEUE, SCRATCH_CMDS, cmds,
 			   num * sizeof(*cmds));
@@ -534,7 +521,6 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 
 static const struct smmuv3_host_ops host_iommufd_ops = {
 	.close = host_iommufd_close,
-	.reachable = host_iommufd_reachable,
 	.gone = host_iommufd_gone,
 	.enter = host_iommufd_enter,
 	.leave = host_iommufd_leave,
@@ -602,8 +588,8 @@ struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 	}
 	iommufd_ctx_put(h->ictx);
 	h->host.owner = h->ictx;
-	h->mm = current->mm;
-	mmgrab(h->mm);
+	h->host.mm = current->mm;
+	mmgrab(h->host.mm);
 
 	for (lane = 0; lane < SMMUV3_LANE_NUM; lane++) {
 		rc = scratch_map(h, lane);

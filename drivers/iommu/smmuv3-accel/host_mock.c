@@ -348,9 +348,18 @@ static void mock_close(struct smmuv3_host *host)
 	complete(&mock->closed);
 }
 
-static bool mock_reachable(struct smmuv3_host *host)
+/**
+ * mock_set_reachable() - Say whether the host can be called from here
+ * @mock: the host
+ * @reachable: whether
+ */
+void mock_set_reachable(struct mock *mock, bool reachable)
 {
-	return to_mock(host)->reachable;
+	int i;
+
+	mock->reachable = reachable;
+	for (i = 0; i < MOCK_HOSTS; i++)
+		mock->hosts[i].host.mm = reachable ? NULL : ERR_PTR(-ESRCH);
 }
 
 static bool mock_gone(struct smmuv3_host *host)
@@ -363,18 +372,17 @@ static int mock_enter(struct smmuv3_host *host)
 	struct mock *mock = to_mock(host);
 	int rc = record(mock, MOCK_ENTER, 0)->rc;
 
-	mock->reachable = !rc;
+	mock_set_reachable(mock, !rc);
 	return rc;
 }
 
 static void mock_leave(struct smmuv3_host *host)
 {
-	to_mock(host)->reachable = false;
+	mock_set_reachable(to_mock(host), false);
 }
 
 static const struct smmuv3_host_ops mock_ops = {
 	.close = mock_close,
-	.reachable = mock_reachable,
 	.gone = mock_gone,
 	.enter = mock_enter,
 	.leave = mock_leave,

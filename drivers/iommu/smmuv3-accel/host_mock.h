@@ -116,6 +116,7 @@ struct mock {
 
 struct mock *mock_init(struct kunit *test);
 struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v);
+void mock_set_reachable(struct mock *mock, bool reachable);
 u32 mock_vmm_parent(struct mock *mock, int smmu);
 void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc);
 struct mock_obj *mock_find(struct mock *mock, u32 id);

@@ -534,21 +534,14 @@ fault:
 #undef WORD
 }
 
-static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
-			       unsigned long arg)
+/* Any ioctl, by the table. Its large frame is none of the doorbell's business. */
+static noinline int ioctl_by_table(struct vsmmu *v, unsigned int cmd,
+				   void __user *uarg)
 {
 	union ioctl_buffer buf __uninitialized;
-	void __user *uarg = (void __user *)arg;
-	struct vsmmu *v = file->private_data;
 	const struct ioctl_op *op;
 	u32 size;
 	int rc;
-
-	if (cmd == SMMUV3_ACCEL_RUN_CMDQ) {
-		rc = doorbell(v, uarg);
-		if (rc != -ENOIOCTLCMD)
-			return rc;
-	}
 
 	if (_IOC_NR(cmd) >= ARRAY_SIZE(ioctl_ops))
 		return -ENOTTY;
@@ -572,6 +565,21 @@ static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
 		return -EFAULT;
 	}
 	return rc;
+}
+
+static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
+			       unsigned long arg)
+{
+	struct vsmmu *v = file->private_data;
+	void __user *uarg = (void __user *)arg;
+	int rc;
+
+	if (cmd == SMMUV3_ACCEL_RUN_CMDQ) {
+		rc = doorbell(v, uarg);
+		if (rc != -ENOIOCTLCMD)
+			return rc;
+	}
+	return ioctl_by_table(v, cmd, uarg);
 }
 
 static int smmuv3_accel_open(struct inode *inode, struct file *file)

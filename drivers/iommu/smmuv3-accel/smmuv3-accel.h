@@ -228,16 +228,30 @@ void vsmmu_close(struct vsmmu *v);
 int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 		 bool no_global);
 void vsmmu_uncreate(struct vsmmu *v);
-int vsmmu_check(struct vsmmu *v, u32 *reason);
 int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why);
 struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
 				  struct vsmmu_refusal *why);
 void vsmmu_phys_put(struct vsmmu_phys *phys);
 void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys);
-int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
-			  const __le64 (*cmds)[2], const void __user *ucmds,
-			  u32 num, bool repeat);
 int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys);
+
+/**
+ * vsmmu_check() - Whether an ioctl can be served
+ * @v: the vSMMU, one of its locks held
+ * @reason: set where it cannot
+ *
+ * Return: 0, -ENXIO before SMMUV3_ACCEL_CREATE, -EIO from a foreign address
+ * space.
+ */
+static inline int vsmmu_check(struct vsmmu *v, u32 *reason)
+{
+	if (!v->host)
+		return -ENXIO;
+	if (likely(smmuv3_host_reachable(v->host)))
+		return 0;
+	*reason = SMMUV3_ACCEL_REASON_FOREIGN_MM;
+	return -EIO;
+}
 
 /* stream.c */
 u32 vsmmu_host_reason(int rc);
@@ -271,6 +285,9 @@ void vsmmu_show_counters(struct vsmmu *v, struct seq_file *seq,
 			 const char *prefix);
 
 /* cmdq.c */
+int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
+			  const __le64 (*cmds)[2], const void __user *ucmds,
+			  u32 num, bool repeat);
 int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
 		     u32 *error, u32 *reason);
 int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd);

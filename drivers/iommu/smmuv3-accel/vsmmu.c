@@ -8,7 +8,6 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
-#include <uapi/linux/iommufd.h>
 
 #include "arch.h"
 #include "smmuv3-accel.h"
@@ -291,69 +290,6 @@ refuse:
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_idr);
 
-static bool phys_wants_repeat(const struct vsmmu_phys *phys)
-{
-	return phys->info.flags &
-	       IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
-}
-
-static __always_inline int invalidate_once(struct vsmmu *v,
-					   struct vsmmu_phys *phys,
-					   const __le64 (*cmds)[2],
-					   const void __user *ucmds, u32 num)
-{
-	struct smmuv3_host *host = phys->host;
-	int rc;
-
-	v->stats.out_host_calls++;
-	v->stats.out_issued += num;
-	if (ucmds) {
-		v->stats.out_zero_copy++;
-		rc = host->ops->invalidate_user(host, phys->viommu_id, ucmds,
-						num);
-	} else {
-		rc = host->ops->invalidate(host, phys->viommu_id, cmds, num);
-	}
-	if (likely(!rc) || rc == -ETIMEDOUT)
-		return rc;
-
-	v->stats.out_host_calls++;
-	v->stats.out_issued += num;
-	v->stats.out_replays++;
-	return host->ops->invalidate(host, phys->viommu_id, cmds, num);
-}
-
-/**
- * vsmmu_invalidate_phys() - Have a physical SMMU carry out commands
- * @v: the vSMMU, @queue_lock held
- * @phys: the physical SMMU
- * @cmds: validated commands that need no order among them
- * @ucmds: the same in the VMM's memory, to be read from there, or NULL
- * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
- * @repeat: they are TLBIs or CFGIs, to be issued twice with erratum
- *	T264-SMMU-3, the second time after the first has returned
- *
- * After an error the host counts commands as done that it never issued, so a
- * batch is never resumed but replayed whole, once, from @cmds: what is at
- * @ucmds may have changed. Not where the host timed out: it would for as long
- * again, with interrupts off.
- *
- * Return: 0 or the host's errno.
- */
-int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
-			  const __le64 (*cmds)[2], const void __user *ucmds,
-			  u32 num, bool repeat)
-{
-	int rc;
-
-	lockdep_assert_held(&v->queue_lock);
-
-	rc = invalidate_once(v, phys, cmds, ucmds, num);
-	if (!rc && unlikely(phys_wants_repeat(phys)) && repeat)
-		rc = invalidate_once(v, phys, cmds, ucmds, num);
-	return rc;
-}
-
 /**
  * vsmmu_flush_phys() - Flush a physical SMMU's TLBs of all that is the guest's
  * @v: the vSMMU, @queue_lock held
@@ -440,25 +376,6 @@ void vsmmu_uncreate(struct vsmmu *v)
 	v->batch = NULL;
 }
 
-/**
- * vsmmu_check() - Whether an ioctl can be served
- * @v: the vSMMU, one of its locks held
- * @reason: set where it cannot
- *
- * Return: 0, -ENXIO before SMMUV3_ACCEL_CREATE, -EIO from a foreign address
- * space.
- */
-int vsmmu_check(struct vsmmu *v, u32 *reason)
-{
-	if (!v->host)
-		return -ENXIO;
-	if (!v->host->ops->reachable(v->host)) {
-		*reason = SMMUV3_ACCEL_REASON_FOREIGN_MM;
-		return -EIO;
-	}
-	return 0;
-}
-
 static void vsmmu_free(struct vsmmu *v)
 {
 	if (v->host)
@@ -514,12 +431,12 @@ void vsmmu_close(struct vsmmu *v)
 
 	if (host) {
 		vsmmu_block_streams(v);
-		if (!host->ops->reachable(host) && !host->ops->gone(host)) {
+		if (!smmuv3_host_reachable(host) && !host->ops->gone(host)) {
 			INIT_WORK(&v->close_work, vsmmu_close_work);
 			queue_work(close_wq, &v->close_work);
 			return;
 		}
-		vsmmu_drop(v, host->ops->reachable(host));
+		vsmmu_drop(v, smmuv3_host_reachable(host));
 	}
 	vsmmu_free(v);
 }

@@ -917,7 +917,7 @@ static void close_unreachable(struct kunit *test)
 	must_install(test, v, VSID, STE_S1, 0);
 
 	mock->log_num = 0;
-	mock->reachable = false;
+	mock_set_reachable(mock, false);
 	mock->gone = c->gone;
 	mock_fail(mock, MOCK_ENTER, 1, c->goes, -ESRCH);
 	close_vsmmu(v);
@@ -935,7 +935,7 @@ static void close_unreachable(struct kunit *test)
 	expect_idle(test);
 
 	/* The parent is free again. */
-	mock->reachable = true;
+	mock_set_reachable(mock, true);
 	must_attach(test, open_vsmmu(test, parent), 0, VSID);
 }
 
