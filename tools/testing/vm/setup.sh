@@ -29,12 +29,12 @@ setup_sparse() {
 	(
 		private_apt sparse amd64 sid
 		rm -rf "$CACHE/sparse.tmp"
-		private_unpack "$CACHE/sparse.tmp/root" sid sparse
+		private_unpack "$CACHE/sparse.tmp/tree" sid sparse
 	)
 	cat >"$CACHE/sparse.tmp/sparse" <<-'WRAPPER'
 		#!/bin/sh
-		lib=${0%/*}/root/usr/lib/x86_64-linux-gnu
-		exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "${0%/*}/root/usr/bin/sparse" "$@"
+		lib=${0%/*}/tree/usr/lib/x86_64-linux-gnu
+		exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "${0%/*}/tree/usr/bin/sparse" "$@"
 	WRAPPER
 	chmod +x "$CACHE/sparse.tmp/sparse"
 	"$CACHE/sparse.tmp/sparse" --version >/dev/null || die "the sparse that was fetched does not run"
