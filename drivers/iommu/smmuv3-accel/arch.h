@@ -19,6 +19,7 @@
 #define IDR0_ASID16		BIT(12)
 #define IDR0_CD2L		BIT(19)
 #define IDR0_TTENDIAN		GENMASK(22, 21)
+#define  TTENDIAN_RESERVED	1
 #define IDR0_STALL_MODEL	GENMASK(25, 24)
 #define  STALL_MODEL_BOTH	0	/* stalling and terminating */
 #define  STALL_MODEL_TERMINATE	1

@@ -77,14 +77,16 @@ enum idr_rule {
 	IDR_SUBSET,	/* no bit that the host's has not */
 	IDR_SUBSET_SOME,	/* the same, but not none */
 	IDR_AT_LEAST,	/* no smaller: what the host demands, the guest must do */
-	IDR_EQUAL_OR_ANY,	/* the host's, or any where that is 0 */
+	IDR_EQUAL_OR_ANY,	/* the host's, or any where that is 0; not the value
+				 * given, which is reserved
+				 */
 };
 
 /**
  * struct idr_field - A field of an ID register that a guest may see set
  * @reg: number of the register
  * @rule: what is accepted
- * @value: for %IDR_FREE and %IDR_FIXED
+ * @value: for %IDR_FREE, %IDR_FIXED and %IDR_EQUAL_OR_ANY
  * @mask: the field
  *
  * What is in no field must be 0: S2P, HYP, BTM, HTTU, PRI, MSI, SEV, ATOS,
@@ -101,7 +103,7 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_FREE, 1, IDR0_ST_LEVEL },
 	{ 0, IDR_AT_LEAST, 0, IDR0_TERM_MODEL },
 	{ 0, IDR_FIXED, STALL_MODEL_TERMINATE, IDR0_STALL_MODEL },
-	{ 0, IDR_EQUAL_OR_ANY, 0, IDR0_TTENDIAN },
+	{ 0, IDR_EQUAL_OR_ANY, TTENDIAN_RESERVED, IDR0_TTENDIAN },
 	{ 0, IDR_SUBSET, 0, IDR0_CD2L },
 	{ 0, IDR_SUBSET, 0, IDR0_ASID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ATS },
@@ -132,6 +134,8 @@ static bool field_is_legal(const struct idr_field *field, u32 guest)
 		return guest <= field->value;
 	case IDR_FIXED:
 		return guest == field->value;
+	case IDR_EQUAL_OR_ANY:
+		return guest != field->value;
 	case IDR_SUBSET_SOME:
 		return guest;
 	default:

@@ -189,7 +189,7 @@ static const struct guest_field {
 	{ "ATS", 0, 10, 10, 0b11, NO_BIT_MORE },
 	{ "ASID16", 0, 12, 12, 0b11, NO_BIT_MORE },
 	{ "CD2L", 0, 19, 19, 0b11, NO_BIT_MORE },
-	{ "TTENDIAN", 0, 22, 21, 0b1111, SAME_UNLESS_MIXED },
+	{ "TTENDIAN", 0, 22, 21, 0b1101, SAME_UNLESS_MIXED },
 	{ "STALL_MODEL", 0, 25, 24, 0b0010, ANY },
 	{ "TERM_MODEL", 0, 26, 26, 0b11, AT_LEAST },
 	{ "ST_LEVEL", 0, 28, 27, 0b0011, ANY },
