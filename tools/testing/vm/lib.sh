@@ -90,15 +90,24 @@ host_packages() {
 	fi
 }
 
-# The Debian mirror in the machine's own configuration, whatever its suite.
+# The Debian mirror in the machine's own configuration, whatever its suite. APT
+# knows what it has fetched the lists of; without a label go by the path.
 debian_mirror() {
 	local uri
-	# The label is known only where the lists were fetched; else go by the path.
-	# shellcheck disable=SC2016 # $() is APT's
-	uri=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
-		awk -F'|' '$1 == "Debian" || ($1 == "" && $2 ~ /\/debian\/?$/) { print $2; exit }')
+	uri=$(known_mirror)
+	if [ -z "$uri" ]; then
+		logged "$CACHE/log/apt-update.log" as_root apt-get update ||
+			die "apt-get update failed: is there a network?"
+		uri=$(known_mirror)
+	fi
 	[ -n "$uri" ] || die "no Debian mirror in this machine's APT configuration"
 	printf '%s\n' "$uri"
+}
+
+known_mirror() {
+	# shellcheck disable=SC2016 # $() is APT's
+	apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+		awk -F'|' '$1 == "Debian" || ($1 == "" && $2 ~ /\/debian\/?$/) { print $2; exit }'
 }
 
 # A package root of our own. $1: its name, $2: architecture, $3...: suites.
