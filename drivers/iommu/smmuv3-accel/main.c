@@ -549,7 +549,7 @@ static noinline int ioctl_by_table(struct vsmmu *v, unsigned int cmd,
 	if (!op->execute || op->cmd != cmd)
 		return -ENOTTY;
 
-	/* Both structs start with their size. */
+	/* Every struct starts with its size. */
 	if (get_user(size, (u32 __user *)uarg))
 		return -EFAULT;
 	if (size < op->min_size)
