@@ -262,8 +262,9 @@ static void run_add_stream(struct cmdq_run *run, u32 index, const u64 cmd[2],
 	 * Without EATS the device has no ATC entries of this stream's, and the
 	 * host would refuse.
 	 */
-	if (!stream || (phase == SMMUV3_PHASE_ATC &&
-			!FIELD_GET(STE_1_EATS, stream->ste.data[1])))
+	if (!stream || !stream->dev ||
+	    (phase == SMMUV3_PHASE_ATC &&
+	     !FIELD_GET(STE_1_EATS, stream->ste.data[1])))
 		smmuv3_batch_add(run->batch, index, cmd, SMMUV3_PHASE_NONE, 0);
 	else
 		smmuv3_batch_add(run->batch, index, cmd, phase,
@@ -459,6 +460,8 @@ static struct cmdq_run *run_begin(struct vsmmu *v)
 	run->reason = SMMUV3_ACCEL_REASON_NONE;
 	run->flags = 0;
 	run->errno = 0;
+	run->feed = false;
+	run->soft_num = 0;
 	run->began = 0;
 	if (trace_smmuv3_accel_run_enabled()) {
 		run->before = v->stats;
@@ -587,7 +590,7 @@ static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	u64 tlbi, sync;
 
 	if (!v->cmdq_uaddr || (index + 1) >> v->cmdq_log2size ||
-	    v->atc_failed || trace_smmuv3_accel_run_enabled() ||
+	    v->atc_failed || v->emulated_num || trace_smmuv3_accel_run_enabled() ||
 	    copy_cmds(cmds, from, 2) != 2)
 		return false;
 	sync = le64_to_cpu(cmds[1][0]);
@@ -609,13 +612,62 @@ static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	return true;
 }
 
+/* Whether an emulated endpoint has to see a command that is done. */
+static bool soft_concerns(struct vsmmu *v, const __le64 cmd[2])
+{
+	u64 cmd0 = le64_to_cpu(cmd[0]);
+	struct vsmmu_stream *stream;
+
+	switch (FIELD_GET(CMD_0_OP, cmd0)) {
+	case CMD_SYNC:
+	case CMD_PREFETCH_CONFIG:
+	case CMD_PREFETCH_ADDR:
+		return false;
+	case CMD_CFGI_STE:
+	case CMD_CFGI_CD:
+	case CMD_CFGI_CD_ALL:
+	case CMD_ATC_INV:
+		stream = xa_load(&v->streams, FIELD_GET(CMD_0_SID, cmd0));
+		return stream && stream->emulated;
+	default:
+		return true;
+	}
+}
+
+/*
+ * Give the VMM, of the first @done commands of the batch as the guest wrote
+ * them, those that emulated endpoints have to see. After an overflow there is no
+ * room any more, so what was given has no gap.
+ */
+static int run_feed(struct cmdq_run *run, u32 done)
+{
+	__le64 (*soft)[2] = run->v->soft;
+	u32 i, num = 0;
+
+	for (i = 0; i < done; i++)
+		if (soft_concerns(run->v, soft[i]))
+			memmove(soft[num++], soft[i], CMD_SIZE);
+	if (num > run->soft_room - run->soft_num) {
+		run->flags |= SMMUV3_ACCEL_RUN_SOFT_OVERFLOW;
+		num = run->soft_room - run->soft_num;
+	}
+	if (copy_to_user(run->soft_uptr + (size_t)run->soft_num * CMD_SIZE,
+			 soft, num * CMD_SIZE))
+		return -EFAULT;
+	run->soft_num += num;
+	return 0;
+}
+
 /* Any stretch. Not inline, to keep what run_unmap() does small. */
 static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-			     u32 num)
+			     u32 num, u32 soft_room)
 {
 	u32 cons = cmd->cons, done = 0, part;
 	struct cmdq_run *run = run_begin(v);
 
+	run->feed = v->emulated_num;
+	run->soft_uptr = u64_to_user_ptr(cmd->soft_uptr);
+	run->soft_room = soft_room;
 	while (done < num) {
 		if (signal_pending(current)) {
 			if (!done)
@@ -628,8 +680,15 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			v->stats.out_cmd_errors++;
 			break;
 		}
+		if (run->feed)
+			memcpy(v->soft, run->batch->cmds, run->num * CMD_SIZE);
 		if (!run_plain(run, &part))
 			part = run_batch(run);
+		/* What the VMM was not told of is not done. */
+		if (run->feed && run_feed(run, part)) {
+			run->errno = -EFAULT;
+			break;
+		}
 		done += part;
 		if (part < run->num || run->error || run->errno)
 			break;
@@ -638,6 +697,7 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	cmd->out_error = run->error;
 	cmd->out_reason = run->reason;
 	cmd->out_flags = run->flags;
+	cmd->soft_num = run->soft_num;
 	run_trace(run, num, done);
 	return run->errno;
 }
@@ -646,10 +706,12 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
  * vsmmu_run_cmdq() - Run the guest's command queue
  * @v: the vSMMU, @queue_lock held
  * @cmd: which stretch, and what came of it; see SMMUV3_ACCEL_RUN_CMDQ
+ * @soft_room: how many commands fit at its @soft_uptr
  *
  * Return: 0 or an errno.
  */
-int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
+int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+		   u32 soft_room)
 {
 	u32 num;
 	int rc;
@@ -673,6 +735,6 @@ int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
 		num = min(num, cmd->max_cmds);
 	if (num == 2 && run_unmap(v, cmd, &rc))
 		return rc;
-	return run_ring(v, cmd, num);
+	return run_ring(v, cmd, num, soft_room);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_run_cmdq);

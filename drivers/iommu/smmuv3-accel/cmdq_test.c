@@ -164,7 +164,7 @@ static int attach(struct bench *b, int at, struct vsmmu_refusal *why)
 {
 	*why = (struct vsmmu_refusal){};
 	guard(mutex)(&b->v->lock);
-	return PTR_ERR_OR_ZERO(vsmmu_attach(b->v, fds[at], vsids[at], why));
+	return PTR_ERR_OR_ZERO(vsmmu_attach(b->v, fds[at], vsids[at], 0, why));
 }
 
 static void detach(struct kunit *test, int at)
@@ -227,7 +227,7 @@ static int cmdq_test_init(struct kunit *test)
 	test->priv = b;
 	host = mock_open(b->mock, b->v);
 	scoped_guard(mutex, &b->v->lock)
-		rc = vsmmu_create(b->v, host, 0, false);
+		rc = vsmmu_create(b->v, host, 0, 0);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	set_whole_mem(test);
 	b->regs = (struct vsmmu_regs){
@@ -312,7 +312,7 @@ static struct result run_ring(struct bench *b, u32 cons, u32 num, u32 max_cmds)
 
 	b->mock->log_num = 0;
 	scoped_guard(mutex, &b->v->queue_lock)
-		r.rc = vsmmu_run_cmdq(b->v, &run);
+		r.rc = vsmmu_run_cmdq(b->v, &run, 0);
 	r.done = (run.cons - cons) & mask;
 	r.error = run.out_error;
 	r.reason = run.out_reason;

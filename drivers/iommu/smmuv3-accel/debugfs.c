@@ -82,15 +82,22 @@ static int vsmmu_show(struct seq_file *seq, void *unused)
 			   v->regs.strtab_base_cfg, v->regs.cmdq_base);
 	list_for_each_entry(phys, &v->phys, node)
 		seq_printf(seq, "phys %u:\tviommu %u s2_hwpt %u streams %u\n",
-			   phys->index, phys->viommu_id, phys->s2_hwpt_id,
+			   phys->index, phys->viommu_id,
+			   vsmmu_parent_id(phys->parent),
 			   phys->stream_num);
-	xa_for_each(&v->streams, vsid, stream)
-		seq_printf(seq, "stream %#lx:\t%s phys %u dev_id %u vdevice %u hwpt %u %s reason %u ste %#llx %#llx\n",
-			   vsid, stream->dev->name, stream->phys->index,
-			   stream->dev->dev_id, stream->vdevice_id,
-			   stream->hwpt_id, kind_name(stream->ste.kind),
-			   stream->ste.reason, stream->ste.data[0],
-			   stream->ste.data[1]);
+	xa_for_each(&v->streams, vsid, stream) {
+		seq_printf(seq, "stream %#lx:\t", vsid);
+		if (stream->dev)
+			seq_printf(seq, "%s phys %u dev_id %u vdevice %u hwpt %u",
+				   stream->dev->name, stream->phys->index,
+				   stream->dev->dev_id, stream->vdevice_id,
+				   stream->hwpt_id);
+		else
+			seq_puts(seq, stream->emulated ? "emulated" : "bridge");
+		seq_printf(seq, " %s reason %u ste %#llx %#llx\n",
+			   kind_name(stream->ste.kind), stream->ste.reason,
+			   stream->ste.data[0], stream->ste.data[1]);
+	}
 	vsmmu_show_counters(v, seq, "");
 	return 0;
 }

@@ -34,11 +34,13 @@ enum smmuv3_lane {
  * struct smmuv3_host - The host as one vSMMU sees it
  * @ops: how to reach it
  * @owner: tells the host contexts apart whose object IDs are different things
+ * @ioas_id: the guest's physical address space there
  * @mm: the VMM's address space, in which the host is called; NULL: any
  */
 struct smmuv3_host {
 	const struct smmuv3_host_ops *ops;
 	const void *owner;
+	u32 ioas_id;
 	struct mm_struct *mm;
 };
 
@@ -90,6 +92,7 @@ struct smmuv3_hw_info {
  * @enter: make them work, in a work item. Fails where the VMM is gone, whose
  *	objects then go with it
  * @leave: undo @enter
+ * @change_process: from now on they are called in the caller's address space
  * @dev_get: identify a VFIO descriptor. Sets the reason where it fails
  * @dev_put: let go of it
  * @dev_attach: attach it to a domain, in place of the one it has. -ENODEV: it
@@ -113,6 +116,7 @@ struct smmuv3_host_ops {
 	bool (*gone)(struct smmuv3_host *host);
 	int (*enter)(struct smmuv3_host *host);
 	void (*leave)(struct smmuv3_host *host);
+	int (*change_process)(struct smmuv3_host *host);
 
 	struct smmuv3_host_dev *(*dev_get)(struct smmuv3_host *host, int fd,
 					   enum smmuv3_accel_reason *reason);

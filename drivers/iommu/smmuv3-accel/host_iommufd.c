@@ -49,14 +49,12 @@ static const size_t scratch_size[SMMUV3_LANE_NUM] = {
  * @host: base; its mm is held by mmgrab() and may be empty already
  * @file: the iommufd
  * @ictx: the same to the kernel's own users; kept alive by @file
- * @ioas_id: the guest's physical address space
  * @scratch: where each lane's scratch mapping is
  */
 struct host_iommufd {
 	struct smmuv3_host host;
 	struct file *file;
 	struct iommufd_ctx *ictx;
-	u32 ioas_id;
 	unsigned long scratch[SMMUV3_LANE_NUM];
 };
 
@@ -102,8 +100,11 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
 	if (IS_ERR_VALUE(addr))
 		return addr;
 	h->scratch[lane] = addr;
-	if (lane == SMMUV3_LANE_QUEUE && copy_to_user(scratch_inv(h), &inv, sizeof(inv)))
+	if (lane == SMMUV3_LANE_QUEUE && copy_to_user(scratch_inv(h), &inv, sizeof(inv))) {
+		vm_munmap(addr, PAGE_ALIGN(scratch_size[lane]));
+		h->scratch[lane] = 0;
 		return -EFAULT;
+	}
 	return 0;
 }
 
@@ -193,6 +194,31 @@ static void host_iommufd_close(struct smmuv3_host *host)
 	mmdrop(host->mm);
 	fput(h->file);
 	kfree(h);
+}
+
+/* What the process before has of the scratch mappings goes with it. */
+static int host_iommufd_change_process(struct smmuv3_host *host)
+{
+	struct host_iommufd *h = to_iommufd(host);
+	unsigned long old[SMMUV3_LANE_NUM];
+	int lane, rc;
+
+	memcpy(old, h->scratch, sizeof(old));
+	for (lane = 0; lane < SMMUV3_LANE_NUM; lane++) {
+		rc = scratch_map(h, lane);
+		if (rc)
+			goto err_unmap;
+	}
+	mmgrab(current->mm);
+	mmdrop(host->mm);
+	host->mm = current->mm;
+	return 0;
+
+err_unmap:
+	while (lane--)
+		vm_munmap(h->scratch[lane], PAGE_ALIGN(scratch_size[lane]));
+	memcpy(h->scratch, old, sizeof(old));
+	return rc;
 }
 
 static int count_device(struct device *dev, void *data)
@@ -382,7 +408,7 @@ static int host_iommufd_alloc_parent(struct smmuv3_host *host, u32 dev_id,
 		.size = sizeof(cmd),
 		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
 		.dev_id = dev_id,
-		.pt_id = h->ioas_id,
+		.pt_id = h->host.ioas_id,
 		.data_type = IOMMU_HWPT_DATA_NONE,
 	};
 	int rc;
@@ -524,6 +550,7 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.gone = host_iommufd_gone,
 	.enter = host_iommufd_enter,
 	.leave = host_iommufd_leave,
+	.change_process = host_iommufd_change_process,
 	.dev_get = host_iommufd_dev_get,
 	.dev_put = host_iommufd_dev_put,
 	.dev_attach = host_iommufd_dev_attach,
@@ -543,7 +570,7 @@ static int ioas_exists(struct host_iommufd *h)
 {
 	struct iommu_ioas_iova_ranges cmd = {
 		.size = sizeof(cmd),
-		.ioas_id = h->ioas_id,
+		.ioas_id = h->host.ioas_id,
 	};
 	int rc;
 
@@ -573,7 +600,7 @@ struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 	if (!h)
 		return ERR_PTR(-ENOMEM);
 	h->host.ops = &host_iommufd_ops;
-	h->ioas_id = ioas_id;
+	h->host.ioas_id = ioas_id;
 
 	h->file = fget(fd);
 	if (!h->file) {

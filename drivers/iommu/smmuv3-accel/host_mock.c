@@ -381,11 +381,23 @@ static void mock_leave(struct smmuv3_host *host)
 	mock_set_reachable(to_mock(host), false);
 }
 
+static int mock_change_process(struct smmuv3_host *host)
+{
+	struct mock *mock = to_mock(host);
+	int rc = record(mock, MOCK_CHANGE_PROCESS, 0)->rc;
+
+	MUST(mock, !mock->reachable, "taken over without need");
+	if (!rc)
+		mock_set_reachable(mock, true);
+	return rc;
+}
+
 static const struct smmuv3_host_ops mock_ops = {
 	.close = mock_close,
 	.gone = mock_gone,
 	.enter = mock_enter,
 	.leave = mock_leave,
+	.change_process = mock_change_process,
 	.dev_get = mock_dev_get,
 	.dev_put = mock_dev_put,
 	.dev_attach = mock_dev_attach,
@@ -416,7 +428,8 @@ struct mock *mock_init(struct kunit *test)
 	for (i = 0; i < MOCK_SMMUS; i++) {
 		mock->smmu[i].idr[0] = IDR0_S2P | IDR0_S1P | IDR0_ATS | IDR0_ASID16 |
 				       FIELD_PREP(IDR0_STALL_MODEL, 1);
-		mock->smmu[i].idr[1] = FIELD_PREP(IDR1_SSIDSIZE, 8);
+		mock->smmu[i].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 16) |
+				       FIELD_PREP(IDR1_SSIDSIZE, 8);
 	}
 	for (i = 0; i < MOCK_DEVS; i++)
 		mock->devs[i] = (struct mock_dev){

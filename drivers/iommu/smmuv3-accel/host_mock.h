@@ -41,6 +41,7 @@ enum mock_op {
 	MOCK_HW_INFO,
 	MOCK_INVALIDATE,	/* from the VMM's memory as well: mock_call.from */
 	MOCK_ENTER,
+	MOCK_CHANGE_PROCESS,
 	MOCK_ANY,
 };
 

@@ -18,6 +18,7 @@
 void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6])
 {
 	*caps = (struct smmuv3_caps){
+		.sid_bits = FIELD_GET(IDR1_SIDSIZE, idr[1]),
 		.ssid_bits = FIELD_GET(IDR1_SSIDSIZE, idr[1]),
 		.asid16 = idr[0] & IDR0_ASID16,
 		.cd2l = idr[0] & IDR0_CD2L,
@@ -40,6 +41,7 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_from_idr);
  */
 void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
 {
+	caps->sid_bits = min(caps->sid_bits, with->sid_bits);
 	caps->ssid_bits = min(caps->ssid_bits, with->ssid_bits);
 	caps->asid16 &= with->asid16;
 	caps->cd2l &= with->cd2l;

@@ -64,7 +64,9 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 	int rc;
 
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
-	if (cmd->flags & ~SMMUV3_ACCEL_CREATE_NO_GLOBAL)
+	if (cmd->flags & ~(SMMUV3_ACCEL_CREATE_SHARED_ASIDS |
+			   SMMUV3_ACCEL_CREATE_ALLOW_EMULATED |
+			   SMMUV3_ACCEL_CREATE_NO_GLOBAL))
 		return -EOPNOTSUPP;
 
 	ACQUIRE(mutex_intr, lock)(&v->lock);
@@ -76,8 +78,7 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 	cmd->out_reason = reason;
 	if (IS_ERR(host))
 		return PTR_ERR(host);
-	rc = vsmmu_create(v, host, cmd->s2_hwpt_id,
-			  cmd->flags & SMMUV3_ACCEL_CREATE_NO_GLOBAL);
+	rc = vsmmu_create(v, host, cmd->s2_hwpt_id, cmd->flags);
 	if (rc)
 		host->ops->close(host);
 	else
@@ -157,22 +158,29 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	cmd->out_bad_idr = 0;
 	cmd->out_bad_mask = 0;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
-	if (cmd->flags)
+	if (cmd->flags & ~(SMMUV3_ACCEL_ATTACH_BRIDGE |
+			   SMMUV3_ACCEL_ATTACH_EMULATED))
 		return -EOPNOTSUPP;
+	if (hweight32(cmd->flags) > 1)
+		return -EINVAL;
 
 	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, &why);
+	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, cmd->flags, &why);
 	cmd->out_bad_idr = why.bad_idr;
 	cmd->out_bad_mask = why.bad_mask;
 	cmd->out_reason = why.reason;
 	if (IS_ERR(stream))
 		return PTR_ERR(stream);
+	if (!stream->dev) {
+		cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
+		return 0;
+	}
 	cmd->out_dev_id = stream->dev->dev_id;
 	cmd->out_viommu_id = stream->phys->viommu_id;
 	cmd->out_vdevice_id = stream->vdevice_id;
-	cmd->out_s2_hwpt_id = stream->phys->s2_hwpt_id;
+	cmd->out_s2_hwpt_id = vsmmu_parent_id(stream->phys->parent);
 	cmd->out_phys = stream->phys->index;
 	return 0;
 }
@@ -220,7 +228,7 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 		if (phys->index != cmd->index)
 			continue;
 		cmd->out_viommu_id = phys->viommu_id;
-		cmd->out_s2_hwpt_id = phys->s2_hwpt_id;
+		cmd->out_s2_hwpt_id = vsmmu_parent_id(phys->parent);
 		cmd->out_dev_num = phys->stream_num;
 		memcpy(cmd->out_idr, phys->info.idr, sizeof(cmd->out_idr));
 		cmd->out_iidr = phys->info.iidr;
@@ -253,8 +261,11 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 		return -ENOENT;
 	}
 	cmd->out_kind = stream->ste.kind;
-	cmd->out_phys = stream->phys->index;
-	cmd->out_dev_id = stream->dev->dev_id;
+	cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
+	if (stream->dev) {
+		cmd->out_phys = stream->phys->index;
+		cmd->out_dev_id = stream->dev->dev_id;
+	}
 	cmd->out_vdevice_id = stream->vdevice_id;
 	cmd->out_hwpt_id = stream->hwpt_id;
 	cmd->out_reason = stream->ste.reason;
@@ -361,17 +372,19 @@ static int ioctl_set_regs(struct vsmmu *v, void *arg)
 static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_run_cmdq *cmd = arg;
+	const u32 soft_room = cmd->soft_num;
 
+	cmd->soft_num = 0;
 	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	cmd->out_flags = 0;
-	if (cmd->flags || cmd->__reserved || cmd->soft_num || cmd->soft_uptr)
+	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
 	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	return vsmmu_run_cmdq(v, cmd);
+	return vsmmu_run_cmdq(v, cmd, soft_room);
 }
 
 static int ioctl_reset(struct vsmmu *v, void *arg)
@@ -405,6 +418,27 @@ static int ioctl_get_stats(struct vsmmu *v, void *arg)
 	return 0;
 }
 
+/* The one ioctl that is for another process than the vSMMU's. */
+static int ioctl_change_process(struct vsmmu *v, void *arg)
+{
+	struct smmuv3_accel_change_process *cmd = arg;
+	int rc;
+
+	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ACQUIRE(mutex_intr, lock)(&v->lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -EINTR;
+	if (!v->host)
+		return -ENXIO;
+	rc = vsmmu_change_process(v);
+	if (rc)
+		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_ROOM;
+	return rc;
+}
+
 union ioctl_buffer {
 	struct smmuv3_accel_info info;
 	struct smmuv3_accel_create create;
@@ -420,6 +454,7 @@ union ioctl_buffer {
 	struct smmuv3_accel_run_cmdq run_cmdq;
 	struct smmuv3_accel_reset reset;
 	struct smmuv3_accel_stats stats;
+	struct smmuv3_accel_change_process change_process;
 };
 
 /**
@@ -481,6 +516,8 @@ static const struct ioctl_op ioctl_ops[] = {
 		 smmuv3_accel_reset, __reserved, 16),
 	IOCTL_OP(SMMUV3_ACCEL_GET_STATS, ioctl_get_stats, NULL,
 		 smmuv3_accel_stats, out_replays, 104),
+	IOCTL_OP(SMMUV3_ACCEL_CHANGE_PROCESS, ioctl_change_process, NULL,
+		 smmuv3_accel_change_process, __reserved, 16),
 };
 
 static_assert(sizeof(struct smmuv3_accel_mem_region) == 24);
@@ -523,6 +560,8 @@ static int doorbell(struct vsmmu *v, u64 __user *uarg)
 	unsafe_put_user(arg.words[WORD(out_error)], &uarg[WORD(out_error)],
 			fault);
 	unsafe_put_user(arg.words[WORD(out_reason)], &uarg[WORD(out_reason)],
+			fault);
+	unsafe_put_user(arg.words[WORD(soft_num)], &uarg[WORD(soft_num)],
 			fault);
 	user_write_access_end();
 	return rc;

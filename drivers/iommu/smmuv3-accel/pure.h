@@ -15,6 +15,7 @@
 
 /**
  * struct smmuv3_caps - What an SMMU implements, where a guest can tell
+ * @sid_bits: SMMU_IDR1.SIDSIZE
  * @ssid_bits: SMMU_IDR1.SSIDSIZE
  * @asid16: ASIDs have 16 bits, not 8
  * @cd2l: 2-level CD tables
@@ -24,6 +25,7 @@
  * @stall_both: the stall model is chosen for each STE and CD
  */
 struct smmuv3_caps {
+	u8 sid_bits;
 	u8 ssid_bits;
 	bool asid16 : 1;
 	bool cd2l : 1;

@@ -30,42 +30,43 @@
 /* A command queue's largest size (SMMU_IDR1.CMDQS), so one lap of it. */
 #define SMMUV3_MAX_CMDS		SZ_512K
 
+struct vsmmu_parent;
+
 /**
  * struct vsmmu_phys - A physical SMMU of a vSMMU, from its first device to close
  * @node: in vsmmu.phys, in order of @index
- * @parent_node: in the registry of stage-2 parents
  * @host: whose objects these are
  * @iommu: smmuv3_host_dev.iommu of its devices
  * @info: ID registers
  * @caps: what they mean
  * @index: for SMMUV3_ACCEL_GET_PHYS
  * @stream_num: how many streams are attached behind it
- * @s2_hwpt_id: stage-2 parent
+ * @parent: its stage-2 parent
  * @viommu_id: vIOMMU on it
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
- * @s2_is_ours: the parent was made here and is destroyed at close
  */
 struct vsmmu_phys {
 	struct list_head node;
-	struct list_head parent_node;
 	struct smmuv3_host *host;
 	const void *iommu;
 	struct smmuv3_hw_info info;
 	struct smmuv3_caps caps;
 	u32 index;
 	u32 stream_num;
-	u32 s2_hwpt_id;
+	struct vsmmu_parent *parent;
 	u32 viommu_id;
 	u32 abort_hwpt_id;
 	u32 bypass_hwpt_id;
-	bool s2_is_ours;
 };
 
 /**
  * struct vsmmu_stream - A device behind a vSMMU
- * @phys: its physical SMMU
- * @dev: the device at the host
+ * @phys: its physical SMMU, if it has a @dev
+ * @dev: the device at the host; NULL: a bridge or an emulated endpoint, of which
+ *	the host knows nothing
+ * @stale_node: in vsmmu.stale_cds, or empty
+ * @emulated: it is an emulated endpoint
  * @vsid: the guest's StreamID for it
  * @vdevice_id: its vDEVICE
  * @hwpt_id: the nested domain that is attached; 0: DMA is blocked without one
@@ -74,6 +75,8 @@ struct vsmmu_phys {
 struct vsmmu_stream {
 	struct vsmmu_phys *phys;
 	struct smmuv3_host_dev *dev;
+	struct list_head stale_node;
+	bool emulated;
 	u32 vsid;
 	u32 vdevice_id;
 	u32 hwpt_id;
@@ -137,6 +140,10 @@ struct vsmmu;
  * @reason: why the run stopped
  * @flags: combination of enum smmuv3_accel_run_flags
  * @errno: why the run failed
+ * @feed: emulated endpoints are to learn of the commands
+ * @soft_uptr: where to write those
+ * @soft_room: how many there is room for
+ * @soft_num: how many were written
  * @before: counters when it began, for the trace
  * @began: when that was; 0: nobody traces
  */
@@ -150,6 +157,10 @@ struct cmdq_run {
 	u32 reason;
 	u32 flags;
 	int errno;
+	bool feed;
+	void __user *soft_uptr;
+	u32 soft_room;
+	u32 soft_num;
 	struct smmuv3_accel_stats before;
 	u64 began;
 };
@@ -160,8 +171,9 @@ struct cmdq_run {
  * @queue_lock: inner lock
  * @id: names it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
- * @s2_hwpt_id: the VMM's stage-2 parent, to be used for the first physical
- *	SMMU; 0: none
+ * @s2_hwpt_id: the VMM's stage-2 parent, to be used on the physical SMMU that it
+ *	fits; 0: none
+ * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
  * @policy: what may be done to batches
  * @phys: list of struct vsmmu_phys
  * @phys_num: its length
@@ -173,6 +185,8 @@ struct cmdq_run {
  * @rules: @caps, as commands are checked against them
  * @streams: struct vsmmu_stream by virtual StreamID
  * @stream_num: how many there are
+ * @emulated_num: how many of them are emulated endpoints
+ * @stale_cds: streams whose cached CDs are to be invalidated yet
  * @mem: the guest's memory
  * @table_mode: STEs are read from the guest's stream table
  * @regs: the guest's registers, in table mode
@@ -180,6 +194,8 @@ struct cmdq_run {
  * @cmdq_log2size: log2 of its length
  * @cmdq_uaddr: where the VMM has all of it in one piece; NULL: it has not
  * @batch: commands at work
+ * @soft: with SMMUV3_ACCEL_CREATE_ALLOW_EMULATED, the same as the guest wrote
+ *	them
  * @run: the run that they are in; here, as it would be large for the stack
  * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC is to say
  * @stats: counters, the out_* fields in use
@@ -194,6 +210,7 @@ struct vsmmu {
 	u32 id;
 	struct smmuv3_host *host;
 	u32 s2_hwpt_id;
+	bool shared_asids;
 	struct smmuv3_batch_policy policy;
 	struct list_head phys;
 	u32 phys_num;
@@ -204,6 +221,8 @@ struct vsmmu {
 	struct smmuv3_cmd_rules rules;
 	struct xarray streams;
 	u32 stream_num;
+	u32 emulated_num;
+	struct list_head stale_cds;
 
 	struct guest_mem mem;
 	bool table_mode;
@@ -212,6 +231,7 @@ struct vsmmu {
 	u8 cmdq_log2size;
 	const void __user *cmdq_uaddr;
 	struct smmuv3_batch *batch;
+	__le64 (*soft)[2];
 	struct cmdq_run run;
 	bool atc_failed;
 	struct smmuv3_accel_stats stats;
@@ -226,8 +246,9 @@ void smmuv3_vsmmu_exit(void);
 struct vsmmu *vsmmu_alloc(void);
 void vsmmu_close(struct vsmmu *v);
 int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
-		 bool no_global);
+		 u32 flags);
 void vsmmu_uncreate(struct vsmmu *v);
+int vsmmu_change_process(struct vsmmu *v);
 int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why);
 struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
 				  struct vsmmu_refusal *why);
@@ -253,10 +274,20 @@ static inline int vsmmu_check(struct vsmmu *v, u32 *reason)
 	return -EIO;
 }
 
+/* parent.c */
+struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
+					const struct smmuv3_host_dev *dev,
+					u32 *reason);
+struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
+				       const struct smmuv3_host_dev *dev,
+				       u32 *reason);
+void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host);
+u32 vsmmu_parent_id(const struct vsmmu_parent *parent);
+
 /* stream.c */
 u32 vsmmu_host_reason(int rc);
 struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
-				  struct vsmmu_refusal *why);
+				  u32 flags, struct vsmmu_refusal *why);
 int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason);
 void vsmmu_block_streams(struct vsmmu *v);
 void vsmmu_drop_streams(struct vsmmu *v, bool destroy);
@@ -264,6 +295,7 @@ void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		      const u64 words[8], struct smmuv3_ste *ste);
 int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		  const struct smmuv3_ste *ste);
+int vsmmu_flush_cds(struct vsmmu *v, u32 *failed);
 int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
 
 /* table.c */
@@ -290,6 +322,7 @@ int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
 			  u32 num, bool repeat);
 int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
 		     u32 *error, u32 *reason);
-int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd);
+int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+		   u32 soft_room);
 
 #endif

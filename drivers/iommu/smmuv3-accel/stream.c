@@ -40,6 +40,25 @@ u32 vsmmu_host_reason(int rc)
 	}
 }
 
+/*
+ * What a stream's device and SMMU can do, as far as the guest was offered it. A
+ * bridge or an emulated endpoint has no SMMU, so with neither ID registers nor
+ * another device nothing is known; false then.
+ */
+static bool stream_caps(struct vsmmu *v, struct vsmmu_stream *stream,
+			struct smmuv3_caps *caps)
+{
+	bool offered = v->idr_set || v->phys_num;
+
+	*caps = v->caps;
+	if (!stream->phys)
+		return offered;
+	*caps = stream->phys->caps;
+	if (offered)
+		smmuv3_caps_meet(caps, &v->caps);
+	return true;
+}
+
 /* The nested domain of a stream is its own only where it translates. */
 static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 				struct vsmmu_stream *stream)
@@ -61,9 +80,11 @@ static void stream_free(struct vsmmu *v, struct vsmmu_stream *stream,
 {
 	struct smmuv3_host *host = v->host;
 
-	if (destroy)
-		stream_destroy_objects(host, stream);
-	host->ops->dev_put(host, stream->dev);
+	if (stream->dev) {
+		if (destroy)
+			stream_destroy_objects(host, stream);
+		host->ops->dev_put(host, stream->dev);
+	}
 	kfree(stream);
 }
 
@@ -96,26 +117,99 @@ static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
 		return rc;
 	}
 	stream->hwpt_id = phys->abort_hwpt_id;
-	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
-	stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
 	return 0;
+}
+
+/* The guest can say no more than so many StreamIDs. */
+static int check_vsid(u32 vsid, const struct smmuv3_caps *caps, u32 *reason)
+{
+	if (!((u64)vsid >> caps->sid_bits))
+		return 0;
+	*reason = SMMUV3_ACCEL_REASON_VSID_RANGE;
+	return -EINVAL;
+}
+
+/* Put the device of a stream behind its physical SMMU. */
+static int stream_start_dev(struct vsmmu *v, struct vsmmu_stream *stream,
+			    int vfio_fd, struct vsmmu_refusal *why)
+{
+	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
+	struct smmuv3_host *host = v->host;
+	struct smmuv3_host_dev *dev;
+	struct smmuv3_caps caps;
+	int rc;
+
+	dev = host->ops->dev_get(host, vfio_fd, &reason);
+	if (IS_ERR(dev)) {
+		why->reason = reason;
+		return PTR_ERR(dev);
+	}
+	stream->phys = vsmmu_phys_get(v, dev, why);
+	if (IS_ERR(stream->phys)) {
+		rc = PTR_ERR(stream->phys);
+		goto err_put_dev;
+	}
+	stream_caps(v, stream, &caps);
+	rc = check_vsid(stream->vsid, &caps, &why->reason);
+	if (rc)
+		goto err_put_phys;
+	stream->dev = dev;
+	rc = stream_start(v, stream, &why->reason);
+	if (!rc)
+		return 0;
+	stream->dev = NULL;
+err_put_phys:
+	vsmmu_phys_put(stream->phys);
+err_put_dev:
+	host->ops->dev_put(host, dev);
+	return rc;
+}
+
+/* A stream of which the host knows nothing */
+static int stream_start_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
+				int vfio_fd, u32 *reason)
+{
+	struct smmuv3_caps caps;
+
+	if (vfio_fd != -1) {
+		*reason = SMMUV3_ACCEL_REASON_HAS_DEVICE;
+		return -EINVAL;
+	}
+	if (stream->emulated && !v->soft) {
+		*reason = SMMUV3_ACCEL_REASON_EMULATED;
+		return -EOPNOTSUPP;
+	}
+	if (!stream_caps(v, stream, &caps))
+		return 0;
+	return check_vsid(stream->vsid, &caps, reason);
+}
+
+/* The device is to abort what it does, and to forget where it was. */
+static void stream_stop(struct vsmmu *v, struct vsmmu_stream *stream)
+{
+	list_del_init(&stream->stale_node);
+	if (!stream->dev)
+		return;
+	v->host->ops->dev_detach(v->host, stream->dev);
+	stream_destroy_objects(v->host, stream);
+	vsmmu_phys_put(stream->phys);
+	v->host->ops->dev_put(v->host, stream->dev);
 }
 
 /**
  * vsmmu_attach() - Put a device behind a virtual SMMU
  * @v: the vSMMU, @lock held
- * @vfio_fd: the device
+ * @vfio_fd: the device, or -1
  * @vsid: the guest's StreamID for it
+ * @flags: one of enum smmuv3_accel_attach_flags, or 0
  * @why: set where it fails
  *
  * Return: the stream, its DMA aborted but in table mode as the guest has it, or
  * an ERR_PTR with nothing changed.
  */
 struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
-				  struct vsmmu_refusal *why)
+				  u32 flags, struct vsmmu_refusal *why)
 {
-	enum smmuv3_accel_reason dev_reason = SMMUV3_ACCEL_REASON_NONE;
-	struct smmuv3_host *host = v->host;
 	struct vsmmu_stream *stream;
 	int rc;
 
@@ -139,21 +233,17 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 		rc = -ENOMEM;
 		goto err_release;
 	}
+	INIT_LIST_HEAD(&stream->stale_node);
 	stream->vsid = vsid;
-	stream->dev = host->ops->dev_get(host, vfio_fd, &dev_reason);
-	if (IS_ERR(stream->dev)) {
-		why->reason = dev_reason;
-		rc = PTR_ERR(stream->dev);
-		goto err_free;
-	}
-	stream->phys = vsmmu_phys_get(v, stream->dev, why);
-	if (IS_ERR(stream->phys)) {
-		rc = PTR_ERR(stream->phys);
-		goto err_put_dev;
-	}
-	rc = stream_start(v, stream, &why->reason);
+	stream->emulated = flags & SMMUV3_ACCEL_ATTACH_EMULATED;
+	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
+	stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
+	if (flags)
+		rc = stream_start_virtual(v, stream, vfio_fd, &why->reason);
+	else
+		rc = stream_start_dev(v, stream, vfio_fd, why);
 	if (rc)
-		goto err_put_phys;
+		goto err_free;
 
 	scoped_guard(mutex, &v->queue_lock) {
 		rc = vsmmu_attach_ste(v, stream);
@@ -161,22 +251,21 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 			why->reason = vsmmu_host_reason(rc);
 			goto err_stop;
 		}
-		vsmmu_phys_publish(v, stream->phys);
-		stream->phys->stream_num++;
+		if (stream->phys) {
+			vsmmu_phys_publish(v, stream->phys);
+			stream->phys->stream_num++;
+		}
 		v->stream_num++;
+		v->emulated_num += stream->emulated;
 		/* Cannot fail: the slot is reserved. */
 		xa_store(&v->streams, vsid, stream, GFP_KERNEL_ACCOUNT);
 	}
-	trace_smmuv3_accel_attach(v, vsid, stream->dev->dev_id, 0, 0);
+	trace_smmuv3_accel_attach(v, vsid, stream->dev ? stream->dev->dev_id : 0,
+				  0, 0);
 	return stream;
 
 err_stop:
-	host->ops->dev_detach(host, stream->dev);
-	stream_destroy_objects(host, stream);
-err_put_phys:
-	vsmmu_phys_put(stream->phys);
-err_put_dev:
-	host->ops->dev_put(host, stream->dev);
+	stream_stop(v, stream);
 err_free:
 	kfree(stream);
 err_release:
@@ -208,11 +297,15 @@ int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
 			*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 			return -ENOENT;
 		}
-		v->host->ops->dev_detach(v->host, stream->dev);
+		list_del(&stream->stale_node);
 		v->stream_num--;
-		/* Its last entries must not serve the next user of its ASIDs. */
-		if (!--stream->phys->stream_num)
-			vsmmu_flush_phys(v, stream->phys);
+		v->emulated_num -= stream->emulated;
+		if (stream->dev) {
+			v->host->ops->dev_detach(v->host, stream->dev);
+			/* Its last entries must not serve the next user of its ASIDs. */
+			if (!--stream->phys->stream_num)
+				vsmmu_flush_phys(v, stream->phys);
+		}
 	}
 	trace_smmuv3_accel_detach(v, vsid);
 	stream_free(v, stream, true);
@@ -230,7 +323,8 @@ void vsmmu_block_streams(struct vsmmu *v)
 	unsigned long vsid;
 
 	xa_for_each(&v->streams, vsid, stream)
-		v->host->ops->dev_detach(v->host, stream->dev);
+		if (stream->dev)
+			v->host->ops->dev_detach(v->host, stream->dev);
 }
 
 /**
@@ -249,16 +343,54 @@ void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
 	}
 }
 
-/* Cached CDs are part of what CFGI_STE invalidates (4.3.1). */
-static int stream_invalidate_cds(struct vsmmu *v, struct vsmmu_stream *stream)
+/**
+ * vsmmu_flush_cds() - Invalidate the cached CDs of streams given an STE
+ * @v: the vSMMU, @queue_lock held
+ * @failed: set to the StreamID where it fails
+ *
+ * Cached CDs are part of what CFGI_STE invalidates (4.3.1). Each physical SMMU
+ * takes those of all its streams in one call.
+ *
+ * Return: 0, or an errno with what is left to do still noted.
+ */
+int vsmmu_flush_cds(struct vsmmu *v, u32 *failed)
 {
-	const __le64 cfgi[][2] = {
-		{ cpu_to_le64(CMD_CFGI_CD_ALL |
-			      FIELD_PREP(CMD_0_SID, stream->vsid)), 0 },
-	};
+	struct vsmmu_stream *stream, *tmp;
+	struct vsmmu_phys *phys;
+	u32 num;
+	int rc;
 
-	return vsmmu_invalidate_phys(v, stream->phys, cfgi, NULL,
-				     ARRAY_SIZE(cfgi), true);
+	lockdep_assert_held(&v->queue_lock);
+
+	while (!list_empty(&v->stale_cds)) {
+		LIST_HEAD(taken);
+
+		stream = list_first_entry(&v->stale_cds, typeof(*stream),
+					  stale_node);
+		phys = stream->phys;
+		*failed = stream->vsid;
+		num = 0;
+		list_for_each_entry_safe(stream, tmp, &v->stale_cds, stale_node) {
+			if (stream->phys != phys)
+				continue;
+			v->batch->stage[num][0] =
+				cpu_to_le64(CMD_CFGI_CD_ALL |
+					    FIELD_PREP(CMD_0_SID, stream->vsid));
+			v->batch->stage[num][1] = 0;
+			list_move_tail(&stream->stale_node, &taken);
+			if (++num == SMMUV3_HOST_MAX_BATCH)
+				break;
+		}
+		rc = vsmmu_invalidate_phys(v, phys, v->batch->stage, NULL, num,
+					   true);
+		if (rc) {
+			list_splice(&taken, &v->stale_cds);
+			return rc;
+		}
+		list_for_each_entry_safe(stream, tmp, &taken, stale_node)
+			list_del_init(&stream->stale_node);
+	}
+	return 0;
 }
 
 /*
@@ -274,6 +406,10 @@ static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
 	u32 hwpt_id = 0;
 	int rc;
 
+	if (!stream->dev) {
+		stream->ste = *ste;
+		return 0;
+	}
 	switch (ste->kind) {
 	case SMMUV3_ACCEL_KIND_ABORT:
 		hwpt_id = phys->abort_hwpt_id;
@@ -319,11 +455,9 @@ static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
 void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		      const u64 words[8], struct smmuv3_ste *ste)
 {
-	struct smmuv3_caps caps = stream->phys->caps;
+	struct smmuv3_caps caps;
 
-	/* While the first stream is being attached nothing is offered yet. */
-	if (v->idr_set || v->phys_num)
-		smmuv3_caps_meet(&caps, &v->caps);
+	stream_caps(v, stream, &caps);
 	smmuv3_ste_decode(ste, words, &caps);
 }
 
@@ -346,10 +480,10 @@ static bool host_sends_cfgi(const struct smmuv3_ste *old,
  * @ste: what it has to do
  *
  * An STE that asks for what is there costs no domain, but what the guest
- * changed in the CDs behind it must be seen all the same.
+ * changed in the CDs behind it must be seen all the same: that is noted for
+ * vsmmu_flush_cds().
  *
- * Return: 0, or an errno with the stream left as it was; with the new STE if
- * it is the invalidation of its CDs that failed.
+ * Return: 0, or an errno with the stream left as it was.
  */
 int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		  const struct smmuv3_ste *ste)
@@ -359,16 +493,18 @@ int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if (stream->hwpt_id && smmuv3_ste_same(ste, &stream->ste)) {
+	if ((stream->hwpt_id || !stream->dev) && smmuv3_ste_same(ste, &old)) {
 		stream->ste.reason = ste->reason;
 		v->stats.out_ste_unchanged++;
 	} else {
 		rc = stream_replace(v, stream, ste);
 		v->stats.out_ste_installed += !rc;
 	}
-	if (!rc && ste->kind == SMMUV3_ACCEL_KIND_S1 &&
+	if (!rc && stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1 &&
 	    !host_sends_cfgi(&old, ste))
-		rc = stream_invalidate_cds(v, stream);
+		list_move_tail(&stream->stale_node, &v->stale_cds);
+	else if (!rc)
+		list_del_init(&stream->stale_node);
 	if (!rc && smmuv3_ste_is_bad(ste->reason)) {
 		v->stats.out_ste_bad++;
 		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts, reason %u\n",
@@ -385,7 +521,7 @@ int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
  * @words: the guest's STE, CPU-endian
  * @reason: set where it fails, and to why the stream aborts
  *
- * Return: 0, -EBUSY in table mode, or as vsmmu_set_ste().
+ * Return: 0, -EBUSY in table mode, or as vsmmu_set_ste() and vsmmu_flush_cds().
  */
 int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 words[8],
 		      u32 *reason)
@@ -407,6 +543,8 @@ int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 words[8],
 	}
 	vsmmu_decode_ste(v, stream, words, &ste);
 	rc = vsmmu_set_ste(v, stream, &ste);
+	if (!rc)
+		rc = vsmmu_flush_cds(v, &vsid);
 	*reason = rc ? vsmmu_host_reason(rc) : ste.reason;
 	return rc;
 }

@@ -84,7 +84,7 @@ static void table_evaluate(struct vsmmu *v, const struct vsmmu_regs *regs,
  *
  * With SMMUEN clear STEs have no effect.
  *
- * Return: 0, or an errno with that stream and all behind it left as they were.
+ * Return: 0, or an errno; done again it does what is left to do.
  */
 int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
 		       u32 *failed, u32 *reason)
@@ -108,7 +108,10 @@ int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
 		}
 		*bad |= smmuv3_ste_is_bad(ste.reason);
 	}
-	return 0;
+	rc = vsmmu_flush_cds(v, failed);
+	if (rc)
+		*reason = vsmmu_host_reason(rc);
+	return rc;
 }
 
 static bool regs_affect_streams(const struct vsmmu *v,
@@ -176,6 +179,11 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 				*reason = vsmmu_host_reason(rc);
 				return rc;
 			}
+		}
+		rc = vsmmu_flush_cds(v, failed);
+		if (rc) {
+			*reason = vsmmu_host_reason(rc);
+			return rc;
 		}
 	}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A virtual SMMU: its lifetime, its physical SMMUs and their stage-2 parents.
+ * A virtual SMMU: its lifetime and its physical SMMUs.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -24,83 +24,71 @@ static uint escalate = 64;
 module_param(escalate, uint, 0444);
 MODULE_PARM_DESC(escalate, "With NO_GLOBAL, more invalidations by address than this become one by ASID (0: never; raise it where refilling TLBs costs more)");
 
-/*
- * The host tags TLB entries with the stage-2 parent's VMID and the guest's
- * ASID. Two vSMMUs whose guests number their ASIDs each for themselves must
- * therefore never share a parent, or each would hit the other's entries. Lists
- * every parent in use, the VMMs' and our own.
- */
-static LIST_HEAD(parents);
-static DEFINE_MUTEX(parents_lock);
-
 static struct workqueue_struct *close_wq;
 
-static int parent_claim(struct vsmmu_phys *phys)
+/*
+ * Whatever of a physical SMMU exists: the abort path is the destroy path. @host:
+ * NULL where it cannot be reached.
+ */
+static void phys_destroy(struct vsmmu_phys *phys, struct smmuv3_host *host)
 {
-	struct vsmmu_phys *other;
+	u32 ids[] = { phys->bypass_hwpt_id, phys->abort_hwpt_id,
+		      phys->viommu_id };
+	int i;
 
-	guard(mutex)(&parents_lock);
-	list_for_each_entry(other, &parents, parent_node)
-		if (other->host->owner == phys->host->owner &&
-		    other->s2_hwpt_id == phys->s2_hwpt_id)
-			return -EBUSY;
-	list_add(&phys->parent_node, &parents);
-	return 0;
-}
-
-static void parent_release(struct vsmmu_phys *phys)
-{
-	guard(mutex)(&parents_lock);
-	list_del_init(&phys->parent_node);
-}
-
-/* The stage-2 parent: the VMM's own for the first physical SMMU, else a new one. */
-static int phys_take_parent(struct vsmmu *v, struct vsmmu_phys *phys, u32 dev_id,
-			    u32 *reason)
-{
-	int rc;
-
-	if (v->s2_hwpt_id && !v->phys_num) {
-		phys->s2_hwpt_id = v->s2_hwpt_id;
-	} else {
-		rc = v->host->ops->alloc_parent(v->host, dev_id,
-						&phys->s2_hwpt_id);
-		if (rc) {
-			*reason = rc == -ENOMEM ?
-					  SMMUV3_ACCEL_REASON_RETRY :
-					  SMMUV3_ACCEL_REASON_PARENT_REJECTED;
-			return rc;
-		}
-		phys->s2_is_ours = true;
-	}
-
-	rc = parent_claim(phys);
-	if (rc)
-		*reason = SMMUV3_ACCEL_REASON_PARENT_IN_USE;
-	return rc;
-}
-
-static void phys_free(struct vsmmu_phys *phys)
-{
-	parent_release(phys);
+	for (i = 0; host && i < ARRAY_SIZE(ids); i++)
+		if (ids[i])
+			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
+	if (phys->parent)
+		vsmmu_parent_put(phys->parent, host);
 	kfree(phys);
 }
 
-/* Whatever of a physical SMMU exists: the abort path is the destroy path. */
-static void phys_destroy(struct vsmmu_phys *phys)
+/* On a parent, which is the physical SMMU's where it succeeds */
+static int phys_alloc_viommu(struct vsmmu_phys *phys, u32 dev_id,
+			     struct vsmmu_parent *parent)
 {
 	struct smmuv3_host *host = phys->host;
-	u32 ids[] = { phys->bypass_hwpt_id, phys->abort_hwpt_id,
-		      phys->viommu_id, phys->s2_is_ours ? phys->s2_hwpt_id : 0 };
-	int i;
+	int rc;
 
-	for (i = 0; i < ARRAY_SIZE(ids); i++)
-		if (ids[i])
-			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
-	phys_free(phys);
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	rc = host->ops->alloc_viommu(host, dev_id, vsmmu_parent_id(parent),
+				     &phys->viommu_id);
+	if (rc)
+		vsmmu_parent_put(parent, host);
+	else
+		phys->parent = parent;
+	return rc;
 }
 
-static int phys_alloc_objects(struct vsmmu_phys *phys, u32 dev_id, u32 *reason)
+/*
+ * The VMM's own parent is taken where it fits; the host refuses it with EINVAL
+ * on a physical SMMU for which it was not made.
+ */
+static int phys_take_parent(struct vsmmu *v, struct vsmmu_phys *phys,
+			    const struct smmuv3_host_dev *dev, u32 *reason)
+{
+	struct vsmmu_parent *parent = NULL;
+	int rc = -EINVAL;
+
+	if (v->s2_hwpt_id)
+		parent = vsmmu_parent_named(v, dev, reason);
+	if (parent)
+		rc = phys_alloc_viommu(phys, dev->dev_id, parent);
+	if (rc == -EINVAL)
+		rc = phys_alloc_viommu(phys, dev->dev_id,
+				       vsmmu_parent_make(v, dev, reason));
+	if (*reason)
+		return rc;
+	if (rc == -EOPNOTSUPP)
+		*reason = SMMUV3_ACCEL_REASON_NO_NESTING;
+	else if (rc == -EINVAL || rc == -ENOENT)
+		*reason = SMMUV3_ACCEL_REASON_PARENT_REJECTED;
+	return rc;
+}
+
+static int phys_alloc_nested(struct vsmmu_phys *phys, u32 dev_id)
 {
 	static const u64 abort_ste[2] = { STE_0_V };
 	static const u64 bypass_ste[2] = {
@@ -109,14 +97,6 @@ static int phys_alloc_objects(struct vsmmu_phys *phys, u32 dev_id, u32 *reason)
 	struct smmuv3_host *host = phys->host;
 	int rc;
 
-	rc = host->ops->alloc_viommu(host, dev_id, phys->s2_hwpt_id,
-				     &phys->viommu_id);
-	if (rc == -EOPNOTSUPP)
-		*reason = SMMUV3_ACCEL_REASON_NO_NESTING;
-	else if (rc == -EINVAL || rc == -ENOENT)
-		*reason = SMMUV3_ACCEL_REASON_PARENT_REJECTED;
-	if (rc)
-		return rc;
 	/* Made now, so that a stream can be aborted whatever comes. */
 	rc = host->ops->alloc_nested(host, SMMUV3_LANE_CONFIG, dev_id,
 				     phys->viommu_id, abort_ste,
@@ -144,7 +124,6 @@ static struct vsmmu_phys *phys_create(struct vsmmu *v,
 	if (!phys)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&phys->node);
-	INIT_LIST_HEAD(&phys->parent_node);
 	phys->host = host;
 	phys->iommu = dev->iommu;
 	phys->index = v->phys_num;
@@ -171,15 +150,15 @@ static struct vsmmu_phys *phys_create(struct vsmmu *v,
 		goto err_destroy;
 	}
 
-	rc = phys_take_parent(v, phys, dev->dev_id, &why->reason);
+	rc = phys_take_parent(v, phys, dev, &why->reason);
 	if (!rc)
-		rc = phys_alloc_objects(phys, dev->dev_id, &why->reason);
+		rc = phys_alloc_nested(phys, dev->dev_id);
 	if (rc)
 		goto err_destroy;
 	return phys;
 
 err_destroy:
-	phys_destroy(phys);
+	phys_destroy(phys, host);
 	return ERR_PTR(rc);
 }
 
@@ -212,7 +191,7 @@ struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
 void vsmmu_phys_put(struct vsmmu_phys *phys)
 {
 	if (list_empty(&phys->node))
-		phys_destroy(phys);
+		phys_destroy(phys, phys->host);
 }
 
 static void vsmmu_update_caps(struct vsmmu *v)
@@ -322,6 +301,7 @@ struct vsmmu *vsmmu_alloc(void)
 	mutex_init(&v->lock);
 	mutex_init(&v->queue_lock);
 	INIT_LIST_HEAD(&v->phys);
+	INIT_LIST_HEAD(&v->stale_cds);
 	xa_init_flags(&v->streams, XA_FLAGS_ACCOUNT);
 	vsmmu_update_caps(v);
 	return v;
@@ -332,13 +312,13 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_alloc);
  * vsmmu_create() - Bind a virtual SMMU to a host
  * @v: the vSMMU, @lock held
  * @host: the host; the vSMMU's where it succeeds
- * @s2_hwpt_id: stage-2 parent for the first physical SMMU, or 0
- * @no_global: the VMM's assertion SMMUV3_ACCEL_CREATE_NO_GLOBAL
+ * @s2_hwpt_id: the VMM's own stage-2 parent, or 0
+ * @flags: combination of enum smmuv3_accel_create_flags
  *
  * Return: 0, -EBUSY where it is bound already, -ENOMEM.
  */
 int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
-		 bool no_global)
+		 u32 flags)
 {
 	lockdep_assert_held(&v->lock);
 
@@ -348,13 +328,23 @@ int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 	v->batch = kvzalloc_obj(*v->batch, GFP_KERNEL_ACCOUNT);
 	if (!v->batch)
 		return -ENOMEM;
+	if (flags & SMMUV3_ACCEL_CREATE_ALLOW_EMULATED) {
+		v->soft = kvmalloc_objs(*v->soft, SMMUV3_HOST_MAX_BATCH,
+					GFP_KERNEL_ACCOUNT);
+		if (!v->soft) {
+			kvfree(v->batch);
+			v->batch = NULL;
+			return -ENOMEM;
+		}
+	}
 	guard(mutex)(&v->queue_lock);
 	v->host = host;
 	v->s2_hwpt_id = s2_hwpt_id;
+	v->shared_asids = flags & SMMUV3_ACCEL_CREATE_SHARED_ASIDS;
 	v->policy = (struct smmuv3_batch_policy){
 		.subsume = subsume,
 		.merge = merge,
-		.no_global = no_global,
+		.no_global = flags & SMMUV3_ACCEL_CREATE_NO_GLOBAL,
 		.escalate = escalate,
 	};
 	return 0;
@@ -374,7 +364,38 @@ void vsmmu_uncreate(struct vsmmu *v)
 	v->host = NULL;
 	kvfree(v->batch);
 	v->batch = NULL;
+	kvfree(v->soft);
+	v->soft = NULL;
 }
+
+/**
+ * vsmmu_change_process() - Hand a virtual SMMU over to the calling process
+ * @v: the vSMMU, @lock held
+ *
+ * The guest's memory is elsewhere in the new address space, so the memory table
+ * is forgotten. All else stays, and DMA goes on.
+ *
+ * Return: 0, where it is the caller's already too, or -ENOMEM with nothing
+ * changed.
+ */
+int vsmmu_change_process(struct vsmmu *v)
+{
+	int rc;
+
+	lockdep_assert_held(&v->lock);
+
+	guard(mutex)(&v->queue_lock);
+	if (smmuv3_host_reachable(v->host))
+		return 0;
+	rc = v->host->ops->change_process(v->host);
+	if (rc)
+		return rc;
+	guest_mem_free(&v->mem);
+	v->mem = (struct guest_mem){};
+	vsmmu_find_cmdq(v);
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsmmu_change_process);
 
 static void vsmmu_free(struct vsmmu *v)
 {
@@ -382,6 +403,7 @@ static void vsmmu_free(struct vsmmu *v)
 		v->host->ops->close(v->host);
 	guest_mem_free(&v->mem);
 	kvfree(v->batch);
+	kvfree(v->soft);
 	xa_destroy(&v->streams);
 	mutex_destroy(&v->lock);
 	mutex_destroy(&v->queue_lock);
@@ -396,10 +418,7 @@ static void vsmmu_drop(struct vsmmu *v, bool destroy)
 	vsmmu_drop_streams(v, destroy);
 	list_for_each_entry_safe(phys, tmp, &v->phys, node) {
 		list_del(&phys->node);
-		if (destroy)
-			phys_destroy(phys);
-		else
-			phys_free(phys);
+		phys_destroy(phys, destroy ? phys->host : NULL);
 	}
 }
 

@@ -59,7 +59,7 @@ static struct vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
 	KUNIT_ASSERT_NOT_NULL(test, v);
 	host = mock_open(test->priv, v);
 	scoped_guard(mutex, &v->lock)
-		rc = vsmmu_create(v, host, s2_hwpt_id, false);
+		rc = vsmmu_create(v, host, s2_hwpt_id, 0);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	return v;
 }
@@ -105,7 +105,7 @@ static int attach(struct vsmmu *v, int fd, u32 vsid, u32 *reason)
 	int rc;
 
 	guard(mutex)(&v->lock);
-	rc = PTR_ERR_OR_ZERO(vsmmu_attach(v, fd, vsid, &why));
+	rc = PTR_ERR_OR_ZERO(vsmmu_attach(v, fd, vsid, 0, &why));
 	*reason = why.reason;
 	return rc;
 }
@@ -117,6 +117,17 @@ static struct vsmmu_stream *must_attach(struct kunit *test, struct vsmmu *v,
 
 	KUNIT_ASSERT_EQ(test, attach(v, fd, vsid, &reason), 0);
 	return xa_load(&v->streams, vsid);
+}
+
+/* The parent that a stream is on, as the host knows it */
+static u32 parent_of(struct kunit *test, const struct vsmmu_stream *stream)
+{
+	return mock_find(test->priv, stream->phys->viommu_id)->on->id;
+}
+
+static u32 must_attach_parent(struct kunit *test, struct vsmmu *v, int fd, u32 vsid)
+{
+	return parent_of(test, must_attach(test, v, fd, vsid));
 }
 
 /* A vSMMU of both physical SMMUs, with a stream behind each */
@@ -385,8 +396,7 @@ static void attach_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rc, 0);
 	KUNIT_EXPECT_EQ(test, n, c->calls + 1);
 	if (parent)
-		KUNIT_EXPECT_EQ(test, list_first_entry(&v->phys, struct vsmmu_phys,
-						       node)->s2_hwpt_id, parent);
+		KUNIT_EXPECT_EQ(test, parent_of(test, xa_load(&v->streams, VSID)), parent);
 }
 
 static void expect_refused(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
@@ -857,8 +867,8 @@ static void parents_in_use(struct kunit *test)
 
 	/* The VMM's is for the first SMMU alone. */
 	v = open_vsmmu(test, parent);
-	KUNIT_EXPECT_EQ(test, must_attach(test, v, 0, VSID)->phys->s2_hwpt_id, parent);
-	own = must_attach(test, v, 4, VSID_OTHER)->phys->s2_hwpt_id;
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
+	own = must_attach_parent(test, v, 4, VSID_OTHER);
 	KUNIT_EXPECT_NE(test, own, parent);
 	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 1);
 
@@ -875,19 +885,21 @@ static void parents_in_use(struct kunit *test)
 
 	/* One that is not named is new, and the same ID elsewhere is another. */
 	v = open_vsmmu(test, 0);
-	KUNIT_EXPECT_NE(test, must_attach(test, v, 0, VSID)->phys->s2_hwpt_id, parent);
+	KUNIT_EXPECT_NE(test, must_attach_parent(test, v, 0, VSID), parent);
 	v = open_vsmmu(test, parent);
 	v->host->owner = test;
-	KUNIT_EXPECT_EQ(test, must_attach(test, v, 2, VSID)->phys->s2_hwpt_id, parent);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, v, 2, VSID), parent);
 }
 
 static void parents_rejected(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, mock_vmm_parent(mock, 0));
+	u32 parent = mock_vmm_parent(mock, 0);
+	struct vsmmu *v = open_vsmmu(test, parent);
 
-	expect_refused(test, v, 4, VSID, -EINVAL, REASON(PARENT_REJECTED));
-	must_attach(test, v, 0, VSID);
+	/* Not this SMMU's, which gets one of its own */
+	must_attach(test, v, 4, VSID_OTHER);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
 	v = open_vsmmu(test, ~0U);
 	expect_refused(test, v, 1, VSID, -ENOENT, REASON(PARENT_REJECTED));
 }

@@ -75,6 +75,12 @@
  *	attached under another virtual StreamID or to another vSMMU
  * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: out_max_streams of
  *	SMMUV3_ACCEL_GET_INFO are attached
+ * @SMMUV3_ACCEL_REASON_EMULATED: An emulated endpoint, and SMMUV3_ACCEL_CREATE
+ *	did not say that the VMM takes the feed that those need
+ * @SMMUV3_ACCEL_REASON_HAS_DEVICE: A bridge or an emulated endpoint comes
+ *	without a VFIO device: vfio_fd has to be -1
+ * @SMMUV3_ACCEL_REASON_VSID_RANGE: The virtual StreamID has more bits than
+ *	SMMU_IDR1.SIDSIZE, so no stream table can hold it
  * @SMMUV3_ACCEL_REASON_NO_STREAM: The virtual StreamID is not attached
  * @SMMUV3_ACCEL_REASON_NO_STE: Nothing was installed yet, the stream aborts
  * @SMMUV3_ACCEL_REASON_STE_INVALID: STE.V is 0, the stream aborts
@@ -144,6 +150,9 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_VSID_IN_USE = 27,
 	SMMUV3_ACCEL_REASON_DEVICE_IN_USE = 28,
 	SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS = 29,
+	SMMUV3_ACCEL_REASON_EMULATED = 30,
+	SMMUV3_ACCEL_REASON_HAS_DEVICE = 31,
+	SMMUV3_ACCEL_REASON_VSID_RANGE = 32,
 
 	SMMUV3_ACCEL_REASON_NO_STREAM = 48,
 	SMMUV3_ACCEL_REASON_NO_STE = 49,
@@ -234,12 +243,21 @@ struct smmuv3_accel_info {
 
 /**
  * enum smmuv3_accel_create_flags - Flags of SMMUV3_ACCEL_CREATE
+ * @SMMUV3_ACCEL_CREATE_SHARED_ASIDS: The VMM asserts that the guest draws the
+ *	ASIDs of all vSMMUs that have this flag from one pool, as Linux does. Then
+ *	those of one iommufd and IOAS share a stage-2 parent on each physical
+ *	SMMU. Where it is not so, a device reaches what another one's tables map
+ * @SMMUV3_ACCEL_CREATE_ALLOW_EMULATED: The VMM may attach emulated endpoints, and
+ *	feeds what SMMUV3_ACCEL_RUN_CMDQ writes to soft_uptr to their software
+ *	IOTLB
  * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
  *	global in stage 1 (nG = 0), as Linux does for DMA. Then an invalidation
  *	by ASID reaches all that one by address would have, and many of the
  *	latter can be replaced by one of the former
  */
 enum smmuv3_accel_create_flags {
+	SMMUV3_ACCEL_CREATE_SHARED_ASIDS = 1 << 0,
+	SMMUV3_ACCEL_CREATE_ALLOW_EMULATED = 1 << 1,
 	SMMUV3_ACCEL_CREATE_NO_GLOBAL = 1 << 2,
 };
 
@@ -250,7 +268,8 @@ enum smmuv3_accel_create_flags {
  * @iommufd: File descriptor of the VMM's iommufd
  * @ioas_id: The IOAS that holds the guest's physical address space
  * @s2_hwpt_id: ID of a stage-2 HWPT, allocated with IOMMU_HWPT_ALLOC_NEST_PARENT,
- *	to be used for the first device's SMMU; 0: allocate one from @ioas_id
+ *	to be used on the physical SMMU for which it was made; 0, and on all other
+ *	physical SMMUs: one is allocated from @ioas_id
  * @out_reason: Why it failed
  *
  * Make the file a virtual SMMU of that iommufd. The file keeps a reference to
@@ -339,32 +358,53 @@ struct smmuv3_accel_mem_table {
 #define SMMUV3_ACCEL_SET_MEM_TABLE _IO(SMMUV3_ACCEL_TYPE, 0x03)
 
 /**
+ * enum smmuv3_accel_attach_flags - What is attached, if not a VFIO device
+ * @SMMUV3_ACCEL_ATTACH_BRIDGE: A bridge or root port of the VMM's, which does no
+ *	DMA of its own
+ * @SMMUV3_ACCEL_ATTACH_EMULATED: A device that the VMM emulates. The VMM walks
+ *	the guest's tables for it; see SMMUV3_ACCEL_CREATE_ALLOW_EMULATED
+ */
+enum smmuv3_accel_attach_flags {
+	SMMUV3_ACCEL_ATTACH_BRIDGE = 1 << 0,
+	SMMUV3_ACCEL_ATTACH_EMULATED = 1 << 1,
+};
+
+/* No physical SMMU: what a bridge or an emulated endpoint is behind */
+#define SMMUV3_ACCEL_NO_PHYS	(~(__u32)0)
+
+/**
  * struct smmuv3_accel_attach - ioctl(SMMUV3_ACCEL_ATTACH)
  * @size: sizeof(struct smmuv3_accel_attach)
- * @flags: Must be 0
- * @vfio_fd: File descriptor of a VFIO device cdev, bound to the vSMMU's iommufd
+ * @flags: 0, or one of enum smmuv3_accel_attach_flags
+ * @vfio_fd: File descriptor of a VFIO device cdev, bound to the vSMMU's iommufd;
+ *	-1 with a flag
  * @vsid: The StreamID under which the guest knows the device
  * @out_dev_id: The device's ID in the iommufd
  * @out_viommu_id: The vIOMMU that stands for the device's SMMU: allocate a
  *	vEVENTQ on it to receive the guest's events
  * @out_vdevice_id: The vDEVICE made for the device
  * @out_s2_hwpt_id: The stage-2 parent in use on the device's SMMU
- * @out_phys: Index of that SMMU for SMMUV3_ACCEL_GET_PHYS
- * @out_bad_idr: 0
- * @out_bad_mask: 0
+ * @out_phys: Index of that SMMU for SMMUV3_ACCEL_GET_PHYS, or
+ *	SMMUV3_ACCEL_NO_PHYS
+ * @out_bad_idr: With IDR, the number of the register that the SMMU cannot honour
+ * @out_bad_mask: The field of it
  * @out_reason: Why it failed
  *
  * Put a device behind the virtual SMMU. From here on its DMA is aborted, MSIs
  * included, until an STE says otherwise: attach it before its interrupts are
  * enabled. The VFIO file is held until SMMUV3_ACCEL_DETACH or close.
  *
+ * A bridge or an emulated endpoint owns no host object: it has a virtual
+ * StreamID and an STE, which SMMUV3_ACCEL_GET_STREAM shows.
+ *
  * The vIOMMU and the stage-2 parent are made with the first device of an SMMU
  * and live until the file is closed. The IDs are reported for use, not for
  * IOMMU_DESTROY or VFIO_DEVICE_ATTACH_IOMMUFD_PT.
  *
  * Errors besides the general ones: EBADF, EINVAL (NOT_VFIO, VFIO_GROUP,
- * NOT_PCI, NOT_BOUND, OTHER_IOMMUFD, GROUP_SHARED, PARENT_REJECTED),
- * EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM), ENOENT (PARENT_REJECTED),
+ * NOT_PCI, NOT_BOUND, OTHER_IOMMUFD, GROUP_SHARED, PARENT_REJECTED, HAS_DEVICE,
+ * VSID_RANGE), EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR, EMULATED),
+ * ENOENT (PARENT_REJECTED),
  * EEXIST (VSID_IN_USE), EBUSY (DEVICE_IN_USE, PARENT_IN_USE, RETRY), ENOSPC
  * (TOO_MANY_STREAMS). Whatever fails, nothing is left of the attempt.
  */
@@ -440,7 +480,7 @@ struct smmuv3_accel_phys {
  * @flags: Must be 0
  * @vsid: The stream to describe
  * @out_kind: One of enum smmuv3_accel_kind
- * @out_phys: Index of its physical SMMU
+ * @out_phys: Index of its physical SMMU, or SMMUV3_ACCEL_NO_PHYS
  * @out_dev_id: The device's ID in the iommufd
  * @out_vdevice_id: Its vDEVICE
  * @out_hwpt_id: The nested HWPT that is attached; 0: DMA is blocked without one
@@ -600,10 +640,13 @@ struct smmuv3_accel_set_regs {
  *	CMD_SYNC interrupt
  * @SMMUV3_ACCEL_RUN_BAD_STE: A stream got an STE that is not legal, or has none;
  *	it aborts. SMMUV3_ACCEL_GET_STREAM has its reason
+ * @SMMUV3_ACCEL_RUN_SOFT_OVERFLOW: There was no room at soft_uptr for all
+ *	commands: software IOTLBs have to forget everything
  */
 enum smmuv3_accel_run_flags {
 	SMMUV3_ACCEL_RUN_SYNC_IRQ = 1 << 0,
 	SMMUV3_ACCEL_RUN_BAD_STE = 1 << 1,
+	SMMUV3_ACCEL_RUN_SOFT_OVERFLOW = 1 << 2,
 };
 
 /**
@@ -617,9 +660,10 @@ enum smmuv3_accel_run_flags {
  * @out_error: One of enum smmuv3_accel_cerror, for SMMU_CMDQ_CONS.ERR
  * @out_reason: What is wrong with the command at @cons
  * @out_flags: Combination of enum smmuv3_accel_run_flags
- * @soft_num: Must be 0
+ * @soft_num: In: how many commands there is room for at @soft_uptr; out: how many
+ *	were written
  * @__reserved: Must be 0
- * @soft_uptr: Must be 0
+ * @soft_uptr: Pointer to an array of 16-byte commands
  *
  * Run the guest's command queue from @cons to @prod. CONS belongs to the VMM:
  * running a stretch again is harmless. Errors are told apart as for
@@ -628,6 +672,13 @@ enum smmuv3_accel_run_flags {
  *
  * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table anew for
  * the attached streams that they name, in order with the commands around them.
+ *
+ * While an emulated endpoint is attached, what its software IOTLB must see is
+ * written to @soft_uptr: of the commands that are done, in order and as the guest
+ * wrote them, the TLBIs, CFGI_STE_RANGEs and CFGI_ALLs, and those with the
+ * StreamID of an emulated endpoint, but for CMD_SYNC and PREFETCH_*. The VMM acts
+ * on them before it shows @cons to the guest. Where they cannot be written
+ * (EFAULT), nothing of theirs is counted as done.
  *
  * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO
  * (NO_REGS), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
@@ -703,5 +754,29 @@ struct smmuv3_accel_stats {
 	__aligned_u64 out_replays;
 };
 #define SMMUV3_ACCEL_GET_STATS _IO(SMMUV3_ACCEL_TYPE, 0x0d)
+
+/**
+ * struct smmuv3_accel_change_process - ioctl(SMMUV3_ACCEL_CHANGE_PROCESS)
+ * @size: sizeof(struct smmuv3_accel_change_process)
+ * @flags: Must be 0
+ * @out_reason: Why it failed
+ * @__reserved: Must be 0
+ *
+ * Called by the process that took the descriptors over, for a live update of the
+ * VMM: the file belongs to its address space from now on. Streams and registers
+ * stay as they are and DMA goes on. The memory table is forgotten, as its
+ * addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before the
+ * next SMMUV3_ACCEL_RUN_CMDQ. To a file that is the caller's already nothing
+ * happens. The old process's scratch mapping goes with it.
+ *
+ * Errors besides the general ones, without EIO: ENOMEM (NO_ROOM).
+ */
+struct smmuv3_accel_change_process {
+	__u32 size;
+	__u32 flags;
+	__u32 out_reason;
+	__u32 __reserved;
+};
+#define SMMUV3_ACCEL_CHANGE_PROCESS _IO(SMMUV3_ACCEL_TYPE, 0x0e)
 
 #endif /* _UAPI_LINUX_SMMUV3_ACCEL_H */

@@ -80,14 +80,17 @@ err_unmap:
 	return rc;
 }
 
-int guest_create(struct guest *g)
+int guest_create_flags(struct guest *g, __u32 flags)
 {
-	__u32 reason;
-
 	g->accel = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
 	if (g->accel < 0)
 		return -errno;
-	return accel_create(g->accel, g->iommufd, g->ioas_id, 0, &reason);
+	return accel_create_flags(g->accel, g->iommufd, g->ioas_id, flags);
+}
+
+int guest_create(struct guest *g)
+{
+	return guest_create_flags(g, 0);
 }
 
 int guest_open(struct guest *g)
@@ -491,6 +494,13 @@ int accel_reset(struct guest *g)
 	return check(ioctl(g->accel, SMMUV3_ACCEL_RESET, &arg));
 }
 
+int accel_change_process(struct guest *g)
+{
+	struct smmuv3_accel_change_process arg = { .size = sizeof(arg) };
+
+	return check(ioctl(g->accel, SMMUV3_ACCEL_CHANGE_PROCESS, &arg));
+}
+
 int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out)
 {
 	*out = (struct smmuv3_accel_phys){
@@ -527,6 +537,19 @@ int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 	*out = (struct smmuv3_accel_attach){
 		.size = sizeof(*out),
 		.vfio_fd = vfio_fd,
+		.vsid = vsid,
+	};
+	return check(ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out));
+}
+
+/* A bridge or an emulated endpoint */
+int accel_attach_virtual(struct guest *g, __u32 vsid, __u32 flags,
+			 struct smmuv3_accel_attach *out)
+{
+	*out = (struct smmuv3_accel_attach){
+		.size = sizeof(*out),
+		.flags = flags,
+		.vfio_fd = -1,
 		.vsid = vsid,
 	};
 	return check(ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out));

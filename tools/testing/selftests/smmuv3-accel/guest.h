@@ -37,6 +37,7 @@ struct guest {
 };
 
 int guest_open_memory(struct guest *g);
+int guest_create_flags(struct guest *g, __u32 flags);
 int guest_create(struct guest *g);
 int guest_open(struct guest *g);
 void guest_close(struct guest *g);
@@ -199,10 +200,13 @@ int accel_mem_table(struct guest *g);
 int accel_set_regs(struct guest *g, __u32 cr0, __u64 strtab_base,
 		   __u32 strtab_base_cfg, const struct ring *ring);
 int accel_reset(struct guest *g);
+int accel_change_process(struct guest *g);
 int accel_stats(struct guest *g, struct smmuv3_accel_stats *out);
 int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out);
 int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 		 struct smmuv3_accel_attach *out);
+int accel_attach_virtual(struct guest *g, __u32 vsid, __u32 flags,
+			 struct smmuv3_accel_attach *out);
 int accel_detach(struct guest *g, __u32 vsid, __u32 *reason);
 int accel_install(struct guest *g, __u32 vsid, const __u64 ste[8],
 		  __u32 *reason);

@@ -38,10 +38,13 @@ struct op {
 static const struct op ops[] = {
 	OP(GET_INFO, info, .before_create = true),
 	OP(CREATE, create, REASON(create), .before_create = true,
-	   .flags = SMMUV3_ACCEL_CREATE_NO_GLOBAL),
+	   .flags = SMMUV3_ACCEL_CREATE_SHARED_ASIDS |
+		    SMMUV3_ACCEL_CREATE_ALLOW_EMULATED |
+		    SMMUV3_ACCEL_CREATE_NO_GLOBAL),
 	OP(SET_IDR, set_idr, REASON(set_idr), RESERVED(set_idr)),
 	OP(SET_MEM_TABLE, mem_table, RESERVED(mem_table)),
-	OP(ATTACH, attach, REASON(attach)),
+	OP(ATTACH, attach, REASON(attach),
+	   .flags = SMMUV3_ACCEL_ATTACH_BRIDGE | SMMUV3_ACCEL_ATTACH_EMULATED),
 	OP(DETACH, detach, REASON(detach)),
 	OP(GET_PHYS, phys, RESERVED(phys)),
 	OP(GET_STREAM, stream, REASON(stream), RESERVED(stream)),
@@ -52,6 +55,8 @@ static const struct op ops[] = {
 	OP(RUN_CMDQ, run_cmdq, REASON(run_cmdq), RESERVED(run_cmdq)),
 	OP(RESET, reset, REASON(reset), RESERVED(reset)),
 	OP(GET_STATS, stats),
+	OP(CHANGE_PROCESS, change_process, REASON(change_process),
+	   RESERVED(change_process)),
 };
 
 #define for_each_op(op)	\
@@ -90,6 +95,7 @@ FIXTURE_TEARDOWN(args)
 static const __u32 idr_least[6] = {
 	[0] = IDR0_S1P | IDR0_TTF64 | IDR0_COHACC | IDR0_LITTLE |
 	      IDR0_STALL_NOT | IDR0_TERM,
+	[1] = 8,		/* SIDSIZE */
 	[5] = IDR5_GRAN4K,
 };
 
@@ -147,6 +153,12 @@ static int expected(const struct op *op)
 	}
 }
 
+/* And to the same with a flag: without a device there is none to hand over */
+static int flagged(const struct op *op)
+{
+	return op->cmd == SMMUV3_ACCEL_ATTACH ? -EINVAL : expected(op);
+}
+
 static void detach(struct guest *g, const struct op *op)
 {
 	__u32 reason;
@@ -195,7 +207,7 @@ TEST_F(args, flags)
 		for (bit = 0; bit < 32; bit++) {
 			fill(&self->g, &self->dev, op, self->buf, op->size);
 			((__u32 *)self->buf)[1] = 1U << bit;
-			EXPECT_EQ(op->flags & 1U << bit ? expected(op) : -EOPNOTSUPP,
+			EXPECT_EQ(op->flags & 1U << bit ? flagged(op) : -EOPNOTSUPP,
 				  call(self->g.accel, op->cmd, self->buf))
 				TH_LOG("%s flag %d", op->name, bit);
 		}
@@ -238,7 +250,7 @@ TEST_F(args, outputs)
 		if (!op->reason)
 			continue;
 		fill(&self->g, &self->dev, op, self->buf, op->size);
-		((__u32 *)self->buf)[1] = 1;	/* flags */
+		((__u32 *)self->buf)[1] = 1U << 31;	/* flags */
 		*(__u32 *)(self->buf + op->reason) = 0xffffffff;
 		EXPECT_EQ(-EOPNOTSUPP, call(self->g.accel, op->cmd, self->buf));
 		EXPECT_EQ(0, *(__u32 *)(self->buf + op->reason)) TH_LOG("%s", op->name);
@@ -292,7 +304,9 @@ TEST_F(args, foreign_address_space)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		for_each_op(op) {
-			if (op->before_create)
+			/* CHANGE_PROCESS is what it is for */
+			if (op->before_create ||
+			    op->cmd == SMMUV3_ACCEL_CHANGE_PROCESS)
 				continue;
 			fill(&self->g, &self->dev, op, self->buf, op->size);
 			if (call(self->g.accel, op->cmd, self->buf) != -EIO)
@@ -670,17 +684,23 @@ TEST_F(mem, run_cmdq)
 	EXPECT_EQ(-ENXIO, ring_run(ring, &out));
 }
 
-TEST_F(mem, run_cmdq_soft_is_reserved)
+/* Without an emulated endpoint there is nothing to feed it */
+TEST_F(mem, run_cmdq_without_feed)
 {
-	struct smmuv3_accel_run_cmdq arg = { .size = sizeof(arg), .soft_num = 1 };
+	struct smmuv3_accel_run_cmdq arg = {
+		.size = sizeof(arg),
+		.soft_num = 5,
+		.soft_uptr = 1,
+	};
 
+	ASSERT_EQ(0, accel_mem_table(&self->g));
 	ASSERT_EQ(0, accel_set_regs(&self->g, CR0_CMDQEN, 0, 0, &self->ring));
-	EXPECT_EQ(-EOPNOTSUPP, call(self->g.accel, SMMUV3_ACCEL_RUN_CMDQ, &arg));
-	arg.soft_num = 0;
-	arg.soft_uptr = 1;
-	EXPECT_EQ(-EOPNOTSUPP, call(self->g.accel, SMMUV3_ACCEL_RUN_CMDQ, &arg));
-	arg.soft_uptr = 0;
+	ring_put(&self->ring, cmd_tlbi_nh_all());
+	arg.prod = self->ring.prod;
 	EXPECT_EQ(0, call(self->g.accel, SMMUV3_ACCEL_RUN_CMDQ, &arg));
+	EXPECT_EQ(arg.prod, arg.cons);
+	EXPECT_EQ(0, arg.soft_num);
+	EXPECT_EQ(0, arg.out_flags);
 }
 
 /* ID registers */

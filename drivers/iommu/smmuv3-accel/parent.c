@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stage-2 parents: which vSMMU may use which.
+ *
+ * The host tags TLB entries with the stage-2 parent's VMID and the guest's
+ * ASID. Two vSMMUs whose guests number their ASIDs each for themselves must
+ * therefore never share a parent, or each would hit the other's entries. Those
+ * that were created with SMMUV3_ACCEL_CREATE_SHARED_ASIDS may, and those of one
+ * iommufd and IOAS do.
+ */
+#include <linux/slab.h>
+
+#include "smmuv3-accel.h"
+
+/**
+ * struct vsmmu_parent - A stage-2 parent in use, the VMM's own or one made here
+ * @node: in @parents
+ * @owner: smmuv3_host.owner, which gives @hwpt_id its meaning
+ * @iommu: the physical SMMU that it is used on
+ * @ioas_id: what it was made from, if @ours
+ * @hwpt_id: its ID
+ * @users: how many vSMMUs use it
+ * @shared: all of them have SHARED_ASIDS
+ * @ours: it was made here and goes with its last user
+ */
+struct vsmmu_parent {
+	struct list_head node;
+	const void *owner;
+	const void *iommu;
+	u32 ioas_id;
+	u32 hwpt_id;
+	u32 users;
+	bool shared;
+	bool ours;
+};
+
+static LIST_HEAD(parents);
+static DEFINE_MUTEX(parents_lock);
+
+static struct vsmmu_parent *parent_new(struct vsmmu *v,
+				       const struct smmuv3_host_dev *dev,
+				       u32 hwpt_id, bool ours)
+{
+	struct vsmmu_parent *parent = kzalloc_obj(*parent, GFP_KERNEL_ACCOUNT);
+
+	if (!parent)
+		return NULL;
+	parent->owner = v->host->owner;
+	parent->iommu = dev->iommu;
+	parent->ioas_id = v->host->ioas_id;
+	parent->hwpt_id = hwpt_id;
+	parent->users = 1;
+	parent->shared = v->shared_asids;
+	parent->ours = ours;
+	return parent;
+}
+
+static struct vsmmu_parent *parent_find_id(const struct vsmmu *v, u32 hwpt_id)
+{
+	struct vsmmu_parent *parent;
+
+	lockdep_assert_held(&parents_lock);
+
+	list_for_each_entry(parent, &parents, node)
+		if (parent->owner == v->host->owner &&
+		    parent->hwpt_id == hwpt_id)
+			return parent;
+	return NULL;
+}
+
+/* One that was made for a vSMMU like this one, taken */
+static struct vsmmu_parent *parent_share(const struct vsmmu *v,
+					 const struct smmuv3_host_dev *dev)
+{
+	struct vsmmu_parent *parent;
+
+	lockdep_assert_held(&parents_lock);
+
+	if (!v->shared_asids)
+		return NULL;
+	list_for_each_entry(parent, &parents, node) {
+		if (parent->ours && parent->shared &&
+		    parent->owner == v->host->owner &&
+		    parent->ioas_id == v->host->ioas_id &&
+		    parent->iommu == dev->iommu) {
+			parent->users++;
+			return parent;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * vsmmu_parent_named() - Take the parent that the VMM named
+ * @v: the vSMMU, @lock held, with an @s2_hwpt_id
+ * @dev: a device behind the physical SMMU
+ * @reason: set where it fails
+ *
+ * Return: the parent, NULL where it is known to be another physical SMMU's, or
+ * an ERR_PTR: -EBUSY where another vSMMU has it, -ENOMEM.
+ */
+struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
+					const struct smmuv3_host_dev *dev,
+					u32 *reason)
+{
+	struct vsmmu_parent *parent, *new;
+
+	new = parent_new(v, dev, v->s2_hwpt_id, false);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	scoped_guard(mutex, &parents_lock) {
+		parent = parent_find_id(v, v->s2_hwpt_id);
+		if (!parent) {
+			list_add(&new->node, &parents);
+			return new;
+		}
+		kfree(new);
+		if (parent->iommu != dev->iommu)
+			return NULL;
+		if (parent->shared && v->shared_asids) {
+			parent->users++;
+			return parent;
+		}
+	}
+	*reason = SMMUV3_ACCEL_REASON_PARENT_IN_USE;
+	return ERR_PTR(-EBUSY);
+}
+
+/**
+ * vsmmu_parent_make() - Make a parent, or share one that was made
+ * @v: the vSMMU, @lock held
+ * @dev: a device behind the physical SMMU
+ * @reason: set where it fails
+ *
+ * Return: the parent, or an ERR_PTR with the host's errno.
+ */
+struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
+				       const struct smmuv3_host_dev *dev,
+				       u32 *reason)
+{
+	struct vsmmu_parent *parent, *new;
+	struct smmuv3_host *host = v->host;
+	u32 hwpt_id;
+	int rc;
+
+	scoped_guard(mutex, &parents_lock) {
+		parent = parent_share(v, dev);
+		if (parent)
+			return parent;
+	}
+
+	rc = host->ops->alloc_parent(host, dev->dev_id, &hwpt_id);
+	if (rc) {
+		*reason = rc == -ENOMEM ? SMMUV3_ACCEL_REASON_RETRY :
+					  SMMUV3_ACCEL_REASON_PARENT_REJECTED;
+		return ERR_PTR(rc);
+	}
+	new = parent_new(v, dev, hwpt_id, true);
+	if (!new) {
+		host->ops->destroy(host, SMMUV3_LANE_CONFIG, hwpt_id);
+		return ERR_PTR(-ENOMEM);
+	}
+	/* The host was called without the lock: somebody may have been faster. */
+	scoped_guard(mutex, &parents_lock) {
+		parent = parent_share(v, dev);
+		if (!parent) {
+			list_add(&new->node, &parents);
+			return new;
+		}
+	}
+	host->ops->destroy(host, SMMUV3_LANE_CONFIG, hwpt_id);
+	kfree(new);
+	return parent;
+}
+
+/**
+ * vsmmu_parent_put() - Let go of a parent
+ * @parent: the parent
+ * @host: where to destroy it if nobody else uses it; NULL: the host destroys it
+ *	with the VMM's iommufd
+ */
+void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host)
+{
+	scoped_guard(mutex, &parents_lock) {
+		if (--parent->users)
+			return;
+		list_del(&parent->node);
+	}
+	if (parent->ours && host)
+		host->ops->destroy(host, SMMUV3_LANE_CONFIG, parent->hwpt_id);
+	kfree(parent);
+}
+
+/**
+ * vsmmu_parent_id() - A parent's ID at the host
+ * @parent: the parent
+ *
+ * Return: the HWPT ID.
+ */
+u32 vsmmu_parent_id(const struct vsmmu_parent *parent)
+{
+	return parent->hwpt_id;
+}
