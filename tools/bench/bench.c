@@ -153,12 +153,24 @@ static double median(double *values)
 static FILE *json;
 static int missed;
 
+static void put_json(const char *key, double value)
+{
+	fprintf(json, "%s\n  \"%s\": %.4g", ftell(json) > 2 ? "," : "", key, value);
+}
+
+/* A time of this emulator's, for the record */
+static void figure(const char *key, double value)
+{
+	put_json(key, value);
+	printf("%-24s %10.3f\n", key, value);
+}
+
 static void result(const char *key, double value, const char *bar, double limit)
 {
 	bool at_least = !strcmp(bar, "at least");
 	bool ok = at_least ? value >= limit : value <= limit;
 
-	fprintf(json, "%s\n  \"%s\": %.4g", ftell(json) > 2 ? "," : "", key, value);
+	put_json(key, value);
 	printf("%-24s %10.3f   %s %g%s\n", key, value, bar, limit,
 	       ok ? "" : "   MISSED");
 	missed += !ok;
@@ -289,26 +301,28 @@ static void bench_host_calls(struct side *side)
 	       "at most", 512);
 }
 
-static void by_hand(struct side *side, const __u64 ste[8], __u32 *hwpt_id)
+/* A domain for an STE, attached; *@hwpt_id: the one that it replaces, or 0 */
+static void by_hand(struct guest *g, struct dma_dev *dev, __u32 viommu_id,
+		    const __u64 ste[8], __u32 *hwpt_id)
 {
 	struct iommu_hwpt_arm_smmuv3 data = { .ste = { ste[0], ste[1] } };
 	struct iommu_hwpt_alloc alloc = {
 		.size = sizeof(alloc),
-		.dev_id = side->dev.dev_id,
-		.pt_id = side->viommu_id,
+		.dev_id = dev->dev_id,
+		.pt_id = viommu_id,
 		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
 		.data_len = sizeof(data),
 		.data_uptr = (__u64)(unsigned long)&data,
 	};
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
 
-	if (ioctl(side->g.iommufd, IOMMU_HWPT_ALLOC, &alloc))
+	if (ioctl(g->iommufd, IOMMU_HWPT_ALLOC, &alloc))
 		die("IOMMU_HWPT_ALLOC", -errno);
 	attach.pt_id = alloc.out_hwpt_id;
-	if (ioctl(side->dev.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
 		die("VFIO_DEVICE_ATTACH_IOMMUFD_PT", -errno);
 	if (*hwpt_id)
-		must(iommufd_destroy(side->g.iommufd, *hwpt_id), "IOMMU_DESTROY");
+		must(iommufd_destroy(g->iommufd, *hwpt_id), "IOMMU_DESTROY");
 	*hwpt_id = alloc.out_hwpt_id;
 }
 
@@ -327,7 +341,8 @@ static void bench_ste(struct side *side)
 	for (r = 0; r < REPETITIONS; r++) {
 		t = now();
 		for (i = 0; i < loops; i++)
-			by_hand(side, ste[i & 1], &hwpt_id);
+			by_hand(&side->g, &side->dev, side->viommu_id,
+				ste[i & 1], &hwpt_id);
 		dir[r] = now() - t;
 		/* The module does not know, and has to put a domain of its own back */
 		must(accel_install(&side->g, VSID, bypass, &reason), "INSTALL_STE");
@@ -353,6 +368,204 @@ static void bench_ste(struct side *side)
 	result("ste_same_vs_direct", median(same_ratio), "at most", 0.3);
 }
 
+/*
+ * A large machine: streams spread over a 2-level table of 64K entries, as many
+ * of them devices as there are, the rest bridges and emulated endpoints.
+ */
+
+#define MANY		64
+#define FEW		16
+
+struct many {
+	struct guest g;
+	struct ring ring;
+	struct strtab st;
+	struct dma_dev devs[MANY];
+	__u64 ste[8];
+	__u32 viommu_id;
+	__u32 devices;
+	__u32 streams;
+};
+
+static __u32 many_vsid(__u32 i)
+{
+	return i * 1021 & 0xffff;
+}
+
+/* Devices are dealt out evenly: the device that stream @i is, if it is one */
+static struct dma_dev *many_device(struct many *m, __u32 i)
+{
+	__u32 device = i * m->devices / MANY;
+
+	return (i + 1) * m->devices / MANY > device ? &m->devs[device] : NULL;
+}
+
+static void many_attach(struct many *m, __u32 i)
+{
+	struct dma_dev *dev = many_device(m, i);
+	struct smmuv3_accel_attach attach;
+
+	if (dev) {
+		must(accel_attach(&m->g, dev->fd, many_vsid(i), &attach), "ATTACH");
+		m->viommu_id = attach.out_viommu_id;
+		return;
+	}
+	must(accel_attach_virtual(&m->g, many_vsid(i),
+				  i & 1 ? SMMUV3_ACCEL_ATTACH_BRIDGE :
+				  SMMUV3_ACCEL_ATTACH_EMULATED, &attach),
+	     "ATTACH of a bridge or an emulated endpoint");
+}
+
+static void many_detach(struct many *m, __u32 i)
+{
+	__u32 reason;
+
+	must(accel_detach(&m->g, many_vsid(i), &reason), "DETACH");
+}
+
+static void many_grow(struct many *m, __u32 streams)
+{
+	for (; m->streams < streams; m->streams++)
+		many_attach(m, m->streams);
+}
+
+static void many_open(struct many *m, int first)
+{
+	struct pgtable pt;
+	__u64 cd;
+	__u32 i;
+
+	must(guest_open_memory(&m->g), "guest memory");
+	must(guest_create_flags(&m->g, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED), "CREATE");
+	must(accel_mem_table(&m->g), "SET_MEM_TABLE");
+	must(ring_init(&m->ring, &m->g, 4), "ring");
+	must(strtab_init(&m->st, &m->g, 16, 8), "stream table");
+	while (m->devices < MANY &&
+	       !dma_open(&m->devs[m->devices], m->g.iommufd, DMA_TESTDEV,
+			 first + m->devices))
+		m->devices++;
+	if (m->devices < FEW)
+		die("more iommu-testdevs are needed", -ENODEV);
+	pgtable_init(&pt, &m->g, GRANULE_4K);
+	cd = guest_alloc(&m->g, 64);
+	cd_write(&m->g, cd, &pt, BENCH_ASID);
+	ste_s1(m->ste, cd);
+	for (i = 0; i < MANY; i++)
+		strtab_write(&m->st, many_vsid(i), m->ste);
+	must(accel_set_regs(&m->g, CR0_SMMUEN | CR0_CMDQEN, m->st.base,
+			    m->st.base_cfg, &m->ring), "SET_REGS");
+}
+
+static void cfgi_all(struct many *m)
+{
+	struct smmuv3_accel_run_cmdq run;
+
+	ring_put(&m->ring, cmd_cfgi_all());
+	ring_put(&m->ring, cmd_sync());
+	must(ring_run(&m->ring, &run), "RUN_CMDQ");
+	if (m->ring.cons != m->ring.prod)
+		die("CFGI_ALL was not done", -EPROTO);
+}
+
+static double timed_cfgi_all(struct many *m, const __u64 ste[8])
+{
+	double t;
+	__u32 i;
+
+	for (i = 0; i < m->streams; i++)
+		strtab_write(&m->st, many_vsid(i), ste);
+	t = now();
+	cfgi_all(m);
+	return now() - t;
+}
+
+/* ns a stream, by CFGI_ALL where each STE is new to its stream */
+static double bench_cfgi_all(struct many *m)
+{
+	__u64 bypass[8];
+
+	ste_config(bypass, STE_CFG_BYPASS);
+	return (timed_cfgi_all(m, bypass) + timed_cfgi_all(m, m->ste)) / 2 / m->streams;
+}
+
+/* What the host takes for the domains alone */
+static double bench_direct(struct many *m)
+{
+	__u32 hwpt_ids[MANY] = {}, i;
+	struct dma_dev *dev;
+	double t;
+
+	t = now();
+	for (i = 0; i < m->streams; i++) {
+		dev = many_device(m, i);
+		if (dev)
+			by_hand(&m->g, dev, m->viommu_id, m->ste, &hwpt_ids[i]);
+	}
+	t = now() - t;
+	/* The module does not know, and has to put domains of its own back */
+	bench_cfgi_all(m);
+	for (i = 0; i < m->streams; i++)
+		if (hwpt_ids[i])
+			must(iommufd_destroy(m->g.iommufd, hwpt_ids[i]), "IOMMU_DESTROY");
+	return t / m->streams;
+}
+
+/* The same where none is, and the CDs are all there is to be invalidated */
+static double bench_cfgi_all_same(struct many *m)
+{
+	double t0 = now();
+
+	cfgi_all(m);
+	return (now() - t0) / m->streams;
+}
+
+/* A device attached beside all the others, its STE installed */
+static double bench_attach(struct many *m)
+{
+	__u32 i = 0;
+	double t0;
+
+	while (!many_device(m, i))
+		i++;
+	many_detach(m, i);
+	t0 = now();
+	many_attach(m, i);
+	return now() - t0;
+}
+
+/*
+ * The host's own part grows with the devices behind an SMMU; ours is not to add
+ * to that.
+ */
+static void bench_many(struct many *m)
+{
+	static double (*const figures[])(struct many *) = {
+		bench_direct, bench_cfgi_all, bench_cfgi_all_same, bench_attach,
+	};
+	enum { DIRECT, ALL, SAME, ATTACH, FIGURES };
+	static const __u32 streams[] = { FEW, MANY };
+	double us[ARRAY_LEN(streams)][FIGURES][REPETITIONS], growth[FIGURES];
+	unsigned int n;
+	int r, i;
+
+	for (n = 0; n < ARRAY_LEN(streams); n++) {
+		many_grow(m, streams[n]);
+		for (r = 0; r < REPETITIONS; r++)
+			for (i = 0; i < FIGURES; i++)
+				us[n][i][r] = figures[i](m) / 1e3;
+	}
+	for (i = 0; i < FIGURES; i++)
+		growth[i] = median(us[1][i]) / median(us[0][i]);
+	printf("%u streams (%u devices) against %u: the host's part grows by %.2f a stream\n",
+	       MANY, m->devices, FEW, growth[DIRECT]);
+	figure("cfgi_all_per_stream", median(us[1][ALL]));
+	figure("cfgi_all_same_per_stream", median(us[1][SAME]));
+	figure("attach_us", median(us[1][ATTACH]));
+	result("cfgi_all_growth", growth[ALL] / growth[DIRECT], "at most", 1.2);
+	result("cfgi_all_same_growth", growth[SAME], "at most", 1.2);
+	result("attach_growth", growth[ATTACH] / growth[DIRECT], "at most", 1.2);
+}
+
 static FILE *create(const char *dir, const char *name)
 {
 	char path[256];
@@ -369,6 +582,7 @@ int main(int argc, char **argv)
 {
 	static struct cmd cmds[1 << 14];
 	static struct side plain, no_global;
+	static struct many many;
 	FILE *dat;
 
 	if (argc != 2) {
@@ -388,6 +602,8 @@ int main(int argc, char **argv)
 	side_open(&no_global, SMMUV3_ACCEL_CREATE_NO_GLOBAL, 1);
 	side_table_mode(&no_global);
 	bench_asid_flood(&no_global, cmds);
+	many_open(&many, 2);
+	bench_many(&many);
 
 	fprintf(json, "\n}\n");
 	if (fclose(json) || fclose(dat))

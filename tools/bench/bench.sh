@@ -10,7 +10,7 @@
 out=$TOP_DIR/build/bench
 mkdir -p "$out"
 rc=0
-"$VM_DIR/run.sh" --testdev 2 --share "$out" -- bench . || rc=$?
+"$VM_DIR/run.sh" --testdev 26 --share "$out" -- bench . || rc=$?
 [ ! -s "$out/bench.dat" ] ||
 	gnuplot -e "dat='$out/bench.dat'; svg='$TOP_DIR/build/bench.svg'" "$TOP_DIR/tools/bench/chart.gp"
 [ ! -s "$out/bench.json" ] || mv "$out/bench.json" "$TOP_DIR/build/bench.json"

@@ -14,6 +14,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL V
 hosts=(
 	'--testdev 4 --edu 2 --grouped --smmus 2: rest'
 	'--testdev 1 --no-canwbs: refuse_nesting'
+	'--testdev 40 --smmus 2: scale'
 )
 
 driver=drivers/iommu/smmuv3-accel
