@@ -66,10 +66,10 @@
  *	nest: it takes both stages, a root complex that is declared CANWBS or an
  *	SMMU with S2FWB, and faults that need not stall
  * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID
- * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: The host refuses the stage-2 parent
- *	named at SMMUV3_ACCEL_CREATE for this device's SMMU, or cannot make one
+ * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: What SMMUV3_ACCEL_CREATE named as the
+ *	stage-2 parent is no HWPT, or the host cannot make a parent
  * @SMMUV3_ACCEL_REASON_PARENT_IN_USE: Another vSMMU uses that stage-2 parent;
- *	sharing it would mix their ASIDs
+ *	without SMMUV3_ACCEL_CREATE_SHARED_ASIDS their ASIDs would mix
  * @SMMUV3_ACCEL_REASON_VSID_IN_USE: The virtual StreamID is attached already
  * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device has a vDEVICE already: it is
  *	attached under another virtual StreamID or to another vSMMU
