@@ -684,8 +684,12 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			memcpy(v->soft, run->batch->cmds, run->num * CMD_SIZE);
 		if (!run_plain(run, &part))
 			part = run_batch(run);
-		/* What the VMM was not told of is not done. */
 		if (run->feed && run_feed(run, part)) {
+			/* What the VMM was not told of is not done. */
+			v->atc_failed |= run->error ==
+					 SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
+			run->error = SMMUV3_ACCEL_CERROR_NONE;
+			run->reason = SMMUV3_ACCEL_REASON_NONE;
 			run->errno = -EFAULT;
 			break;
 		}

@@ -184,7 +184,7 @@ static int stream_start_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
 	return check_vsid(stream->vsid, &caps, reason);
 }
 
-/* The device is to abort what it does, and to forget where it was. */
+/* Undo what stream_start_dev() did. */
 static void stream_stop(struct vsmmu *v, struct vsmmu_stream *stream)
 {
 	list_del_init(&stream->stale_node);
