@@ -4,6 +4,7 @@
 #   make modules_install   install it below INSTALL_MOD_PATH
 #   make demo              boot the emulated host and run the first lesson there
 #   make check             every check and test; all is fetched and built as needed
+#   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
 #   make bench             measure what a doorbell costs, on the emulated host
 #   make clean
 #
@@ -15,7 +16,7 @@ Q := $(if $(filter 1,$(V)),,@)
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
-.PHONY: all modules modules_install clean demo check bench
+.PHONY: all modules modules_install clean demo check check-debug bench
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -32,6 +33,9 @@ demo:
 
 check:
 	$(Q)tools/testing/check.sh
+
+check-debug:
+	$(Q)tools/testing/check.sh --debug
 
 bench:
 	$(Q)tools/bench/bench.sh

@@ -4,6 +4,10 @@
 # make check: all static checks, then KUnit and the kselftests on the emulated
 # host. What this takes is fetched and built first.
 #
+# make check-debug (check.sh --debug): KUnit and the kselftests on the debug
+# kernel, which is some fifty times slower: the property test does
+# SMMUV3_ACCEL_ROUNDS rounds, 500 if not said otherwise.
+#
 # A line for each result, below a failure what it printed, the counts at last.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
@@ -16,12 +20,23 @@ hosts=(
 	'--testdev 1 --no-canwbs: refuse_nesting'
 	'--testdev 40 --smmus 2: scale'
 )
+# What needs the debug kernel's fault injection
+debug_hosts=(
+	'--testdev 1: fail_nth'
+)
+
+flavour=base
+case ${1:-} in
+'') ;;
+--debug) flavour=debug ;;
+*) die "usage: check.sh [--debug]" ;;
+esac
 
 driver=drivers/iommu/smmuv3-accel
 selftests=tools/testing/selftests/smmuv3-accel
 uapi=include/uapi/linux/smmuv3_accel.h
 linux=$CACHE/linux
-kernel=$CACHE/kernel-base
+kernel=$CACHE/kernel-$flavour
 
 cd "$TOP_DIR"
 work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-check.XXXXXX")
@@ -155,16 +170,30 @@ check_programs() { make -s vm-base | sed '/^  CC /d'; }
 # shellcheck disable=SC2016 # expanded there
 guest='
 exec 2>&1
+leaks=/sys/kernel/debug/kmemleak
+scan() { [ ! -e $leaks ] || echo "$1" >$leaks; }
+# What is lost already is not ours.
+scan scan
+scan clear
 case $1 in kunit:*) insmod /opt/smmuv3-accel-test.ko ;; esac
 for test; do
 	echo "@@ begin $test"
 	case $test in kunit:*) ;; *) rmmod smmuv3_accel_test 2>/dev/null ;; esac
 	case $test in
 	kunit:*) cat "/sys/kernel/debug/kunit/${test#kunit:}/results" ;;
-	*) timeout -s KILL 120 "$test" ;;
+	*) timeout -s KILL "$TEST_TIMEOUT" "$test" ;;
 	esac
 	echo "@@ end $?"
-done'
+done
+[ -e $leaks ] || exit 0
+# What is young is not looked at, and what moves is found by a second scan.
+sleep 6
+scan scan
+scan scan
+echo "@@ begin kmemleak"
+echo 1..1
+if [ "$(wc -c <$leaks)" = 0 ]; then echo ok 1; else cat $leaks; echo not ok 1; fi
+echo "@@ end 0"'
 
 # Count the results of one boot. $1: options of run.sh, rest: tests. The lines
 # before a result are its own; KUnit indents the results of a suite's cases.
@@ -174,8 +203,8 @@ boot() {
 	read -ra options <<<"$1"
 	shift
 	: >"$out"
-	exec {results}< <(exec "$VM_DIR/run.sh" "${options[@]}" --timeout 240 -- \
-		sh -c "$guest" sh "$@" 2>"$work/host.err")
+	exec {results}< <(exec "$VM_DIR/run.sh" "${options[@]}" --timeout $((patience * 240)) -- \
+		env "TEST_TIMEOUT=$((patience * 120))" "${run_env[@]}" sh -c "$guest" sh "$@" 2>"$work/host.err")
 	job[host]=$!
 	while IFS= read -r line <&"$results"; do
 		if [[ $line == '@@ begin '* ]]; then
@@ -214,34 +243,45 @@ boot() {
 	exec {results}<&-
 	wait "${job[host]}" || rc=$?
 	unset "job[host]"
+	[ "$flavour" = base ] || set -- "$@" kmemleak
 	for test; do
 		[[ $ended == *" $test "* ]] || fail "$test: did not end" "$out"
 	done
 	((rc == 0)) || fail "emulated host: status $rc" "$work/host.err"
 }
 
-"$VM_DIR/setup.sh" default checkers || { fail "set-up" /dev/null; finish; }
-git --git-dir="$work/git" init -q
+static_checks() {
+	start coccinelle check_coccinelle
+	check build check_build
+	check sparse check_sparse
+	check checkpatch check_checkpatch
+	check kernel-doc check_kernel_doc
+	check uapi-header check_uapi
+	check spelling check_spelling
+	check shellcheck check_shell
+	check python check_python
+	check licences check_licences
+	check check-kernel check_refusals
+	check vm-programs check_programs
+}
 
-start coccinelle check_coccinelle
-check build check_build
-check sparse check_sparse
-check checkpatch check_checkpatch
-check kernel-doc check_kernel_doc
-check uapi-header check_uapi
-check spelling check_spelling
-check shellcheck check_shell
-check python check_python
-check licences check_licences
-check check-kernel check_refusals
-check vm-programs check_programs
+if [ "$flavour" = debug ]; then
+	"$VM_DIR/setup.sh" toolchain qemu busybox kernel-debug || { fail "set-up" /dev/null; finish; }
+	patience=20 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}")
+	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }")
+else
+	"$VM_DIR/setup.sh" default checkers || { fail "set-up" /dev/null; finish; }
+	patience=1 run_env=()
+	git --git-dir="$work/git" init -q
+	static_checks
+fi
 
 mapfile -t rest < <(
 	sed -n '/struct kunit_suite .*= {/,/};/s/.*\.name = "\(.*\)".*/kunit:\1/p' "$driver"/*_test.c
 	make -s -C "$selftests" OUTPUT=. KSFT_DIR="$linux/tools/testing/selftests" emit_tests | sed 's/.*://'
 )
 [[ ${rest[*]} == *kunit:*' '[^k]* ]] || fail "no KUnit suite or no kselftest was found" /dev/null
-if ! make -s vm-base >/dev/null 2>&1; then
+if ! make -s "vm-$flavour" >/dev/null 2>&1; then
 	skip "KUnit and kselftests" "what the emulated host runs was not built"
 	hosts=()
 fi
@@ -250,11 +290,11 @@ for host in "${hosts[@]}"; do
 	if [ "${tests[*]}" = rest ]; then
 		tests=()
 		for test in "${rest[@]}"; do
-			[[ " ${hosts[*]##*: } " == *" $test "* ]] || tests+=("$test")
+			[[ " ${hosts[*]##*: } ${debug_hosts[*]##*: } " == *" $test "* ]] || tests+=("$test")
 		done
 	fi
 	boot "${host%: *}" "${tests[@]}"
 done
 
-result coccinelle
+[ "$flavour" = debug ] || result coccinelle
 finish

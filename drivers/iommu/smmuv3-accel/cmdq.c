@@ -662,7 +662,7 @@ static int run_feed(struct cmdq_run *run, u32 done)
 static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			     u32 num, u32 soft_room)
 {
-	u32 cons = cmd->cons, done = 0, part;
+	u32 cons = cmd->cons, done = 0, part, flags;
 	struct cmdq_run *run = run_begin(v);
 
 	run->feed = v->emulated_num;
@@ -674,12 +674,15 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 				return -EINTR;
 			break;
 		}
-		if (!run_fetch(run, cons + done, num - done)) {
+		/* Twice, as memory may have been short for a moment. */
+		if (!run_fetch(run, cons + done, num - done) &&
+		    !run_fetch(run, cons + done, num - done)) {
 			run->error = SMMUV3_ACCEL_CERROR_ABT;
 			run->reason = SMMUV3_ACCEL_REASON_CMD_UNREADABLE;
 			v->stats.out_cmd_errors++;
 			break;
 		}
+		flags = run->flags;
 		if (run->feed)
 			memcpy(v->soft, run->batch->cmds, run->num * CMD_SIZE);
 		if (!run_plain(run, &part))
@@ -690,6 +693,7 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 					 SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
 			run->error = SMMUV3_ACCEL_CERROR_NONE;
 			run->reason = SMMUV3_ACCEL_REASON_NONE;
+			run->flags = flags;
 			run->errno = -EFAULT;
 			break;
 		}

@@ -124,7 +124,12 @@ int guest_mem_read(const struct guest_mem *mem, u64 gpa, void *buf, size_t len)
 		size_t part = len;
 		const void __user *from = guest_mem_find(mem, gpa, &part);
 
-		if (!from || copy_from_user(buf, from, part))
+		/*
+		 * Twice: what is not there is the guest's mistake, but not where
+		 * memory was short for a moment.
+		 */
+		if (!from || (copy_from_user(buf, from, part) &&
+			      copy_from_user(buf, from, part)))
 			return -EFAULT;
 		gpa += part;
 		buf += part;

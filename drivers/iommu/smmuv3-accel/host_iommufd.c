@@ -109,6 +109,24 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
 }
 
 /*
+ * A user access also fails where memory is short for a moment. What has to be
+ * done whatever comes is therefore tried twice.
+ */
+#define TRIES	2
+
+static bool scratch_copy(struct host_iommufd *h, enum smmuv3_lane lane,
+			 unsigned long offset, const void *data, size_t len)
+{
+	int i;
+
+	for (i = 0; i < TRIES; i++)
+		if (!copy_to_user((void __user *)(h->scratch[lane] + offset),
+				  data, len))
+			return true;
+	return false;
+}
+
+/*
  * Write to the scratch mapping; where the VMM unmapped it, make it anew once.
  * The offset is applied to the address that is in force afterwards.
  */
@@ -117,14 +135,12 @@ static int scratch_write(struct host_iommufd *h, enum smmuv3_lane lane,
 {
 	int rc;
 
-	if (!copy_to_user((void __user *)(h->scratch[lane] + offset), data, len))
+	if (scratch_copy(h, lane, offset, data, len))
 		return 0;
 	rc = scratch_map(h, lane);
 	if (rc)
 		return rc;
-	if (copy_to_user((void __user *)(h->scratch[lane] + offset), data, len))
-		return -EFAULT;
-	return 0;
+	return scratch_copy(h, lane, offset, data, len) ? 0 : -EFAULT;
 }
 
 static int iommufd_ioctl(struct host_iommufd *h, unsigned int cmd,
@@ -146,7 +162,7 @@ static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
 			unsigned int cmd, void *arg, size_t len)
 {
 	void __user *uarg;
-	int rc;
+	int rc, i;
 
 	if (!smmuv3_host_reachable(&h->host))
 		return -EIO;
@@ -158,7 +174,11 @@ static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
 	rc = iommufd_ioctl(h, cmd, uarg);
 	if (rc)
 		return rc;
-	return copy_from_user(arg, uarg, len) ? -EFAULT : 0;
+	/* An object whose ID cannot be read back would be lost. */
+	for (i = 0; i < TRIES; i++)
+		if (!copy_from_user(arg, uarg, len))
+			return 0;
+	return -EFAULT;
 }
 
 static bool host_iommufd_gone(struct smmuv3_host *host)
@@ -488,11 +508,16 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 		.id = id,
 	};
 
+	int i;
+
 	/*
-	 * Can only fail where the VMM uses, or has destroyed, what is not its
-	 * own. What is left goes with the iommufd.
+	 * Can else only fail where the VMM uses, or has destroyed, what is not
+	 * its own. What is left goes with the iommufd.
 	 */
-	iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd, sizeof(cmd));
+	for (i = 0; i < TRIES; i++)
+		if (iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd,
+				 sizeof(cmd)) != -EFAULT)
+			break;
 }
 
 /*

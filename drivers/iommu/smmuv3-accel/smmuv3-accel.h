@@ -45,6 +45,7 @@ struct vsmmu_parent;
  * @viommu_id: vIOMMU on it
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
+ * @unflushed: its TLBs could not be flushed when the last stream left
  */
 struct vsmmu_phys {
 	struct list_head node;
@@ -58,6 +59,7 @@ struct vsmmu_phys {
 	u32 viommu_id;
 	u32 abort_hwpt_id;
 	u32 bypass_hwpt_id;
+	bool unflushed;
 };
 
 /**

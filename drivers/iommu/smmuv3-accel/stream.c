@@ -246,13 +246,17 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 		goto err_free;
 
 	scoped_guard(mutex, &v->queue_lock) {
-		rc = vsmmu_attach_ste(v, stream);
+		if (stream->phys && stream->phys->unflushed)
+			rc = vsmmu_flush_phys(v, stream->phys);
+		if (!rc)
+			rc = vsmmu_attach_ste(v, stream);
 		if (rc) {
 			why->reason = vsmmu_host_reason(rc);
 			goto err_stop;
 		}
 		if (stream->phys) {
 			vsmmu_phys_publish(v, stream->phys);
+			stream->phys->unflushed = false;
 			stream->phys->stream_num++;
 		}
 		v->stream_num++;
@@ -304,7 +308,8 @@ int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
 			v->host->ops->dev_detach(v->host, stream->dev);
 			/* Its last entries must not serve the next user of its ASIDs. */
 			if (!--stream->phys->stream_num)
-				vsmmu_flush_phys(v, stream->phys);
+				stream->phys->unflushed =
+					vsmmu_flush_phys(v, stream->phys);
 		}
 	}
 	trace_smmuv3_accel_detach(v, vsid);

@@ -410,11 +410,24 @@ static void vsmmu_free(struct vsmmu *v)
 	kfree(v);
 }
 
+/* A parent that lives on takes the VMID along, to the next user of its ASIDs. */
+static void vsmmu_flush(struct vsmmu *v)
+{
+	struct vsmmu_phys *phys;
+
+	guard(mutex)(&v->queue_lock);
+	list_for_each_entry(phys, &v->phys, node)
+		if (phys->stream_num || phys->unflushed)
+			vsmmu_flush_phys(v, phys);
+}
+
 /* Forget all objects, having destroyed them where the host can be reached. */
 static void vsmmu_drop(struct vsmmu *v, bool destroy)
 {
 	struct vsmmu_phys *phys, *tmp;
 
+	if (destroy)
+		vsmmu_flush(v);
 	vsmmu_drop_streams(v, destroy);
 	list_for_each_entry_safe(phys, tmp, &v->phys, node) {
 		list_del(&phys->node);
