@@ -203,8 +203,8 @@ boot() {
 	read -ra options <<<"$1"
 	shift
 	: >"$out"
-	exec {results}< <(exec "$VM_DIR/run.sh" "${options[@]}" --timeout $((patience * 240)) -- \
-		env "TEST_TIMEOUT=$((patience * 120))" "${run_env[@]}" sh -c "$guest" sh "$@" 2>"$work/host.err")
+	exec {results}< <(exec "$VM_DIR/run.sh" "${options[@]}" --timeout $((patience * 900)) -- \
+		env "TEST_TIMEOUT=$((patience * 300))" "${run_env[@]}" sh -c "$guest" sh "$@" 2>"$work/host.err")
 	job[host]=$!
 	while IFS= read -r line <&"$results"; do
 		if [[ $line == '@@ begin '* ]]; then
@@ -267,7 +267,7 @@ static_checks() {
 
 if [ "$flavour" = debug ]; then
 	"$VM_DIR/setup.sh" toolchain qemu busybox kernel-debug || { fail "set-up" /dev/null; finish; }
-	patience=20 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}")
+	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}")
 	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }")
 else
 	"$VM_DIR/setup.sh" default checkers || { fail "set-up" /dev/null; finish; }

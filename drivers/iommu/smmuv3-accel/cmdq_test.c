@@ -27,8 +27,9 @@
 #define TABLE_GPA	0x10000000ULL
 #define TABLE_LOG2	8
 #define TABLE_LEN	(64UL << TABLE_LOG2)
-#define UMEM_LEN	(RING_MAX + TABLE_LEN)
 #define MAX_RUN		5000
+#define SOFT_LEN	PAGE_ALIGN(MAX_RUN * CMD_LEN)
+#define UMEM_LEN	(RING_MAX + TABLE_LEN + SOFT_LEN)
 
 #define KIND(name)	SMMUV3_ACCEL_KIND_##name
 #define REASON(name)	SMMUV3_ACCEL_REASON_##name
@@ -46,12 +47,14 @@ struct cmd {
 struct bench {
 	struct mock *mock;
 	struct vsmmu *v;
-	void __user *umem;		/* the ring, then the table */
+	void __user *umem;		/* the ring, the table, and room for a feed */
 	struct vsmmu_regs regs;
 	u32 log2size;
 	struct cmd cmds[MAX_RUN];
 	struct cmd seen[MAX_RUN];	/* by an SMMU, in this order */
 	u32 seen_num;
+	struct cmd fed[MAX_RUN];
+	struct cmd want[MAX_RUN];	/* in it */
 	struct rnd_state rnd;
 };
 
@@ -227,7 +230,7 @@ static int cmdq_test_init(struct kunit *test)
 	test->priv = b;
 	host = mock_open(b->mock, b->v);
 	scoped_guard(mutex, &b->v->lock)
-		rc = vsmmu_create(b->v, host, 0, 0);
+		rc = vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	set_whole_mem(test);
 	b->regs = (struct vsmmu_regs){
@@ -297,27 +300,36 @@ struct result {
 	u32 error;
 	u32 reason;
 	u32 flags;
+	u32 soft_num;
 };
 
-/* Run what is in the ring. */
-static struct result run_ring(struct bench *b, u32 cons, u32 num, u32 max_cmds)
+/* Run what is in the ring, with room for a feed. */
+static struct result run_ring_feed(struct bench *b, u32 cons, u32 num, u32 max_cmds,
+				   void __user *soft, u32 room)
 {
 	u32 mask = (2U << b->log2size) - 1;
 	struct smmuv3_accel_run_cmdq run = {
 		.prod = (cons + num) & mask,
 		.cons = cons,
 		.max_cmds = max_cmds,
+		.soft_uptr = (uintptr_t)soft,
 	};
 	struct result r;
 
 	b->mock->log_num = 0;
 	scoped_guard(mutex, &b->v->queue_lock)
-		r.rc = vsmmu_run_cmdq(b->v, &run, 0);
+		r.rc = vsmmu_run_cmdq(b->v, &run, room);
 	r.done = (run.cons - cons) & mask;
 	r.error = run.out_error;
 	r.reason = run.out_reason;
 	r.flags = run.out_flags;
+	r.soft_num = run.soft_num;
 	return r;
+}
+
+static struct result run_ring(struct bench *b, u32 cons, u32 num, u32 max_cmds)
+{
+	return run_ring_feed(b, cons, num, max_cmds, NULL, 0);
 }
 
 static struct result run(struct kunit *test, u32 cons, const struct cmd *cmds, u32 num)
@@ -939,7 +951,8 @@ static void regs_evaluate(struct kunit *test)
 	b->mock->log_num = 0;
 	b->regs.strtab_base_cfg++;
 	must_set_regs(test);
-	KUNIT_EXPECT_EQ(test, b->mock->log_num, STREAMS);
+	/* It says the same, and CDs are flushed for all streams of an SMMU together. */
+	KUNIT_EXPECT_EQ(test, b->mock->log_num, MOCK_SMMUS);
 	put_all_stes(test, STE_S1_AT(2), 0);
 	b->regs.strtab_base += 0x8000;
 	KUNIT_EXPECT_EQ(test, set_regs(b, &failed, &reason), 0);
@@ -1111,6 +1124,365 @@ static void idr_set(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, why.reason, REASON(FROZEN));
 }
 
+#define VSID_SOFT	0x40	/* of no device of the host's */
+
+static void attach_soft(struct kunit *test, u32 kind)
+{
+	struct vsmmu_refusal why = {};
+	struct bench *b = test->priv;
+	struct vsmmu_stream *stream;
+
+	scoped_guard(mutex, &b->v->lock)
+		stream = vsmmu_attach(b->v, -1, VSID_SOFT, kind, &why);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(stream));
+}
+
+static void detach_soft(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	u32 reason;
+
+	guard(mutex)(&b->v->lock);
+	KUNIT_EXPECT_EQ(test, vsmmu_detach(b->v, VSID_SOFT, &reason), 0);
+}
+
+static bool concerns_soft(const struct cmd *c)
+{
+	u64 cmd0 = le64_to_cpu(c->w[0]);
+
+	switch (FIELD_GET(CMD_0_OP, cmd0)) {
+	case CMD_TLBI_NH_ALL:
+	case CMD_TLBI_NH_ASID:
+	case CMD_TLBI_NH_VA:
+	case CMD_TLBI_NH_VAA:
+	case CMD_TLBI_NSNH_ALL:
+	case CMD_CFGI_STE_RANGE:
+		return true;
+	case CMD_CFGI_STE:
+	case CMD_CFGI_CD:
+	case CMD_CFGI_CD_ALL:
+	case CMD_ATC_INV:
+		return FIELD_GET(CMD_0_SID, cmd0) == VSID_SOFT;
+	default:
+		return false;
+	}
+}
+
+/* The feed is what it must be of those commands that are done. */
+static void expect_fed(struct kunit *test, struct result r, u32 room)
+{
+	struct bench *b = test->priv;
+	u32 i, num = 0;
+
+	for (i = 0; i < r.done; i++)
+		if (concerns_soft(&b->cmds[i]))
+			b->want[num++] = b->cmds[i];
+	KUNIT_EXPECT_EQ(test, !!(r.flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW), num > room);
+	KUNIT_ASSERT_EQ(test, r.soft_num, min(num, room));
+	KUNIT_ASSERT_EQ(test, copy_from_user(b->fed, b->umem + RING_MAX + TABLE_LEN,
+					     sizeof(b->fed)), 0);
+	KUNIT_EXPECT_MEMEQ(test, b->fed, b->want, r.soft_num * CMD_LEN);
+	/* Nothing is written behind it. */
+	for (i = r.soft_num; i < MAX_RUN; i++)
+		KUNIT_ASSERT_TRUE(test, !b->fed[i].w[0] && !b->fed[i].w[1]);
+}
+
+static struct result run_fed(struct kunit *test, u32 cons, u32 num, u32 room)
+{
+	struct bench *b = test->priv;
+	void __user *soft = b->umem + RING_MAX + TABLE_LEN;
+
+	KUNIT_ASSERT_EQ(test, clear_user(soft, SOFT_LEN), 0);
+	put_ring(test, cons, b->cmds, num);
+	return run_ring_feed(b, cons, num, 0, soft, room);
+}
+
+static struct cmd random_cmd(struct bench *b)
+{
+	static const u32 sids[] = { VSID, VSID_OTHER, VSID_SOFT, VSID_SOFT, 0x77 };
+	u32 sid = sids[dice(b, ARRAY_SIZE(sids))];
+
+	switch (dice(b, IS_ENABLED(CONFIG_PCI_ATS) ? 16 : 14)) {
+	case 0:
+		return cmd(CMD_TLBI_NH_ALL, 0);
+	case 1:
+		return cmd(CMD_TLBI_NSNH_ALL, 0);
+	case 2:
+		return cmd(CMD_TLBI_NH_ASID | FIELD_PREP(TLBI_0_ASID, 7), 0);
+	case 3:
+		return cmd(CMD_TLBI_NH_VAA, dice(b, 8) << 12);
+	case 4:
+		return cfgi_ste(sid);
+	case 5:
+		return cfgi_range(sid, dice(b, 2) ? CFGI_RANGE_ALL : dice(b, 8));
+	case 6:
+		return cd(sid, dice(b, 4));
+	case 7:
+		return cd_all(sid);
+	case 8:
+		return sync(0);
+	case 9:
+		return cmd(CMD_PREFETCH_ADDR | FIELD_PREP(CMD_0_SID, sid), 0);
+	case 14 ... 15:
+		return atc(sid, dice(b, 4));
+	default:
+		return va(dice(b, 8));
+	}
+}
+
+/* The mock's log is short, so a CFGI that reads many STEs comes seldom. */
+static void feed(struct kunit *test)
+{
+	u32 round, num, i, need, room, errors = 0;
+	struct bench *b = test->priv;
+	struct result r;
+
+	put_all_stes(test, STE_BYPASS, 0);
+	put_ste(test, VSID_SOFT, STE_S1_AT(1), 0);
+	attach_all(test);
+	set_cmdq(test, 13);
+	/* Nobody to be fed yet */
+	b->cmds[0] = va(1);
+	r = run_fed(test, 0, 1, MAX_RUN);
+	KUNIT_EXPECT_EQ(test, r.soft_num, 0);
+	KUNIT_EXPECT_EQ(test, r.flags, 0);
+
+	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	for (round = 0; round < 200; round++) {
+		bool plain = round % 50 == 0;
+
+		num = plain ? MAX_RUN : 1 + dice(b, 40);
+		for (i = 0; i < num; i++)
+			b->cmds[i] = plain ? va(dice(b, 4)) : random_cmd(b);
+		if (!(round % 5))
+			b->cmds[dice(b, num)] = bad(round);
+		r = run_fed(test, dice(b, 1 << 14), num, MAX_RUN);
+		KUNIT_EXPECT_EQ(test, r.rc, 0);
+		KUNIT_EXPECT_EQ(test, r.error == SMMUV3_ACCEL_CERROR_ILL, r.done < num);
+		errors += r.done < num;
+		expect_fed(test, r, MAX_RUN);
+
+		need = r.soft_num;
+		for (i = 0; i < 4; i++) {
+			room = i ? need + i - 2 : 0;
+			if (room > MAX_RUN)
+				continue;
+			expect_fed(test, run_fed(test, 3, num, room), room);
+		}
+	}
+	KUNIT_EXPECT_GT(test, errors, 10);
+
+	/* As soon as nobody is left */
+	detach_soft(test);
+	b->cmds[0] = va(1);
+	r = run_fed(test, 0, 1, MAX_RUN);
+	KUNIT_EXPECT_EQ(test, r.soft_num, 0);
+}
+
+/* Where the host or a device fails: what is done, and that only */
+static void feed_fails(struct kunit *test)
+{
+	const struct cmd cmds[] = {
+		va(1), cfgi_ste(VSID), va(2), cd(VSID_SOFT, 0), sync(0), va(3), sync(1),
+	};
+	struct bench *b = test->priv;
+	struct result r;
+	u32 at;
+
+	put_all_stes(test, STE_S1_AT(1), STE_ATS);
+	put_ste(test, VSID_SOFT, STE_S1_AT(1), 0);
+	attach_all(test);
+	set_cmdq(test, 4);
+	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	memcpy(b->cmds, cmds, sizeof(cmds));
+	for (at = 1;; at++) {
+		mock_fail(b->mock, MOCK_INVALIDATE, at, 2, -ENOMEM);
+		r = run_fed(test, 12, ARRAY_SIZE(cmds), MAX_RUN);
+		b->mock->fail_num = 0;
+		expect_fed(test, r, MAX_RUN);
+		if (!b->mock->failed)
+			break;
+		KUNIT_EXPECT_EQ(test, r.rc, -ENOMEM);
+		KUNIT_EXPECT_LT(test, r.done, 3);
+	}
+	KUNIT_EXPECT_EQ(test, r.rc, 0);
+	KUNIT_EXPECT_EQ(test, r.done, ARRAY_SIZE(cmds));
+	/* The first segment and the second on two SMMUs, and the CDs between them */
+	KUNIT_EXPECT_EQ(test, at, 6);
+
+	if (!IS_ENABLED(CONFIG_PCI_ATS))
+		return;
+	b->cmds[3] = atc(VSID, 1);
+	mock_fail(b->mock, MOCK_INVALIDATE, 6, 1, -ETIMEDOUT);
+	r = run_fed(test, 12, ARRAY_SIZE(cmds), MAX_RUN);
+	EXPECT_RESULT(test, r, 0, 4, ATC_INV_SYNC, ATC_TIMEOUT, 0);
+	expect_fed(test, r, MAX_RUN);
+}
+
+/* What the VMM cannot be told of is not done, and nothing is said about it. */
+static void feed_unwritable(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	void __user *bad_soft = (void __user *)16;
+	u32 i;
+
+	attach_all(test);
+	set_cmdq(test, 13);
+	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	EXPECT_DONE(test, RUN(test, sync(0), cd_all(VSID)), 2);
+	put_ring(test, 0, (const struct cmd[]){ va(1), sync(1), bad(1) }, 3);
+	/* Where nothing is to be written the address does not matter. */
+	EXPECT_RESULT(test, run_ring_feed(b, 1, 1, 0, bad_soft, 9), 0, 1, NONE, NONE,
+		      SMMUV3_ACCEL_RUN_SYNC_IRQ);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_soft, 0), 0, 2, ILL, CMD_OPCODE,
+		      SMMUV3_ACCEL_RUN_SYNC_IRQ | SMMUV3_ACCEL_RUN_SOFT_OVERFLOW);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 2, 0, bad_soft, 9), -EFAULT, 0, NONE, NONE, 0);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_soft, 9), -EFAULT, 0, NONE, NONE, 0);
+
+	/* The first batch could be told, the second not. */
+	for (i = 0; i < SMMUV3_HOST_MAX_BATCH + 9; i++)
+		b->cmds[i] = i == 5 ? sync(1) : va(i);
+	put_ring(test, 0, b->cmds, i);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, i, 0, b->umem + UMEM_LEN -
+					  (SMMUV3_HOST_MAX_BATCH - 1) * CMD_LEN, MAX_RUN),
+		      -EFAULT, SMMUV3_HOST_MAX_BATCH, NONE, NONE, SMMUV3_ACCEL_RUN_SYNC_IRQ);
+}
+
+/* Each SMMU's unchanged streams in one call of the host, those and no others */
+static void stale_cds(struct kunit *test)
+{
+	const struct cmd all[] = {
+		cd_all(VSID), cd_all(VSID_NEXT), cd_all(VSID_OTHER), cd_all(VSID_LAST),
+	};
+	struct bench *b = test->priv;
+	struct mock_call *call = b->mock->log;
+	u32 i;
+
+	attach_soft(test, SMMUV3_ACCEL_ATTACH_BRIDGE);
+	put_ste(test, VSID_SOFT, STE_S1_AT(1), 0);
+	start(test);
+	for (i = 0; i < 2; i++) {
+		EXPECT_DONE(test, RUN(test, cfgi_range(0, i ? CFGI_RANGE_ALL : 7)), 1);
+		KUNIT_ASSERT_EQ(test, b->mock->log_num, 2);
+		collect(test, 0);
+		KUNIT_ASSERT_EQ(test, b->seen_num, 2);
+		KUNIT_EXPECT_MEMEQ(test, b->seen, all, 2 * CMD_LEN);
+		collect(test, 1);
+		KUNIT_ASSERT_EQ(test, b->seen_num, 2);
+		KUNIT_EXPECT_MEMEQ(test, b->seen, all + 2, 2 * CMD_LEN);
+	}
+
+	/* Those that changed are not among them, nor those that do not translate. */
+	put_ste(test, VSID, STE_S1_AT(2), STE_ATS);
+	put_ste(test, VSID_LAST, STE_BYPASS, 0);
+	EXPECT_DONE(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 1);
+	collect(test, 0);
+	KUNIT_ASSERT_EQ(test, b->seen_num, 1);
+	KUNIT_EXPECT_MEMEQ(test, b->seen, &all[1], CMD_LEN);
+	collect(test, 1);
+	KUNIT_ASSERT_EQ(test, b->seen_num, 1);
+	KUNIT_EXPECT_MEMEQ(test, b->seen, &all[2], CMD_LEN);
+	put_ste(test, VSID_LAST, STE_S1_AT(1), 0);
+	EXPECT_DONE(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 1);
+
+	/* The second SMMU's fail, twice, and come with whatever CFGI is next. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 2, 2, -ENOMEM);
+	EXPECT_RESULT(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), -ENOMEM, 0, NONE, RETRY, 0);
+	KUNIT_EXPECT_EQ(test, b->mock->failed, 2);
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID)), 1);
+	KUNIT_ASSERT_EQ(test, b->mock->log_num, 2);
+	collect(test, 0);
+	KUNIT_ASSERT_EQ(test, b->seen_num, 1);
+	KUNIT_EXPECT_MEMEQ(test, b->seen, &all[0], CMD_LEN);
+	collect(test, 1);
+	KUNIT_ASSERT_EQ(test, b->seen_num, 2);
+	KUNIT_EXPECT_MEMEQ(test, b->seen, all + 2, 2 * CMD_LEN);
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID)), 1);
+	KUNIT_EXPECT_EQ(test, b->mock->log_num, 1);
+
+	/* The same again does it all; a stream that is gone meanwhile is left out. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	EXPECT_RESULT(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), -EIO, 0, NONE,
+		      HOST_REJECT, 0);
+	detach(test, 3);
+	put_ste(test, VSID, 0, 0);
+	EXPECT_DONE(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 1);
+	collect(test, 0);
+	KUNIT_ASSERT_EQ(test, b->seen_num, 1);
+	KUNIT_EXPECT_MEMEQ(test, b->seen, &all[1], CMD_LEN);
+	collect(test, 1);
+	KUNIT_ASSERT_EQ(test, b->seen_num, 1);
+	KUNIT_EXPECT_MEMEQ(test, b->seen, &all[2], CMD_LEN);
+
+	/* With the erratum each call is made twice. */
+	for (i = 0; i < STREAMS - 1; i++)
+		stream_at(b, i)->phys->info.flags = ERRATUM;
+	EXPECT_DONE(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 1);
+	KUNIT_ASSERT_EQ(test, b->mock->log_num, 4);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, call[i].smmu, i / 2);
+}
+
+/* Live update: the process that took the descriptors over has its own memory. */
+static void change_process(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	struct vsmmu *v = b->v;
+	u32 hwpt_id[STREAMS], i, num, reason;
+	int rc;
+
+	start(test);
+	b->cmds[0] = va(1);
+	b->cmds[1] = sync(1);
+	put_ring(test, 0, b->cmds, 2);
+	for (i = 0; i < STREAMS; i++)
+		hwpt_id[i] = stream_at(b, i)->hwpt_id;
+
+	/* To the process that has it nothing happens; then memory is short. */
+	num = v->mem.num;
+	for (i = 0; i < 2; i++) {
+		mock_set_reachable(b->mock, !i);
+		b->mock->log_num = 0;
+		mock_fail(b->mock, MOCK_CHANGE_PROCESS, 1, 1, -ENOMEM);
+		scoped_guard(mutex, &v->lock)
+			rc = vsmmu_change_process(v);
+		b->mock->fail_num = 0;
+		KUNIT_EXPECT_EQ(test, rc, i ? -ENOMEM : 0);
+		KUNIT_EXPECT_EQ(test, b->mock->log_num, i);
+		KUNIT_EXPECT_EQ(test, v->mem.num, num);
+		KUNIT_EXPECT_NOT_NULL(test, (__force void *)v->cmdq_uaddr);
+		scoped_guard(mutex, &v->lock)
+			KUNIT_EXPECT_EQ(test, vsmmu_check(v, &reason), i ? -EIO : 0);
+	}
+	/* Whose it was has all as it was. */
+	mock_set_reachable(b->mock, true);
+	EXPECT_RESULT(test, run_ring(b, 0, 2, 0), 0, 2, NONE, NONE, SMMUV3_ACCEL_RUN_SYNC_IRQ);
+
+	mock_set_reachable(b->mock, false);
+	b->mock->log_num = 0;
+	scoped_guard(mutex, &v->lock)
+		KUNIT_EXPECT_EQ(test, vsmmu_change_process(v), 0);
+	KUNIT_EXPECT_EQ(test, b->mock->log_num, 1);
+	KUNIT_EXPECT_EQ(test, mock_count(b->mock, MOCK_CHANGE_PROCESS), 1);
+	for (i = 0; i < STREAMS; i++) {
+		KUNIT_EXPECT_EQ(test, stream_at(b, i)->hwpt_id, hwpt_id[i]);
+		KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind, KIND(S1));
+		KUNIT_EXPECT_EQ(test, b->mock->devs[fds[i]].hwpt_id, hwpt_id[i]);
+	}
+
+	/* Addresses of the old process mean nothing here, the queue's included. */
+	KUNIT_EXPECT_EQ(test, v->mem.num, 0);
+	for (i = 1; i <= 2; i++) {
+		EXPECT_RESULT(test, run_ring(b, 0, i, 0), 0, 0, ABT, CMD_UNREADABLE, 0);
+		KUNIT_EXPECT_EQ(test, b->mock->log_num, 0);
+	}
+	set_whole_mem(test);
+	EXPECT_RESULT(test, run_ring(b, 0, 2, 0), 0, 2, NONE, NONE, SMMUV3_ACCEL_RUN_SYNC_IRQ);
+	expect_seen(test, b->cmds, 1);
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID)), 1);
+	KUNIT_EXPECT_EQ(test, stream_at(b, 0)->hwpt_id, hwpt_id[0]);
+}
+
 static struct kunit_case cmdq_cases[] = {
 	KUNIT_CASE(ring_sizes),
 	KUNIT_CASE(ring_max_cmds),
@@ -1129,6 +1501,11 @@ static struct kunit_case cmdq_cases[] = {
 	KUNIT_CASE(regs_fail),
 	KUNIT_CASE(modes),
 	KUNIT_CASE(idr_set),
+	KUNIT_CASE(feed),
+	KUNIT_CASE(feed_fails),
+	KUNIT_CASE(feed_unwritable),
+	KUNIT_CASE(stale_cds),
+	KUNIT_CASE(change_process),
 	{}
 };
 

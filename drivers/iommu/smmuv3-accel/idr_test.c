@@ -12,7 +12,8 @@
 
 static bool caps_equal(const struct smmuv3_caps *a, const struct smmuv3_caps *b)
 {
-	return a->ssid_bits == b->ssid_bits && a->asid16 == b->asid16 &&
+	return a->sid_bits == b->sid_bits && a->ssid_bits == b->ssid_bits &&
+	       a->asid16 == b->asid16 &&
 	       a->cd2l == b->cd2l && a->ats == b->ats && a->ril == b->ril &&
 	       a->ds == b->ds && a->stall_both == b->stall_both;
 }
@@ -26,6 +27,7 @@ static void caps_from_idr(struct kunit *test)
 		for (bit = 0; bit < 32; bit++) {
 			struct smmuv3_caps some = { .stall_both = true }, got;
 			struct smmuv3_caps most = {
+				.sid_bits = 63,
 				.ssid_bits = 31,
 				.asid16 = true,
 				.cd2l = true,
@@ -51,6 +53,15 @@ static void caps_from_idr(struct kunit *test)
 			case 0x018:	/* IDR0.STALL_MODEL */
 			case 0x019:
 				some.stall_both = false;
+				break;
+			case 0x100:	/* IDR1.SIDSIZE */
+			case 0x101:
+			case 0x102:
+			case 0x103:
+			case 0x104:
+			case 0x105:
+				some.sid_bits = 1 << bit;
+				most.sid_bits = 63 - some.sid_bits;
 				break;
 			case 0x106:	/* IDR1.SSIDSIZE */
 			case 0x107:
@@ -112,10 +123,13 @@ static void caps_meet(struct kunit *test)
 		/* Each pair of sizes comes up four times */
 		one.ssid_bits = a % 32;
 		two.ssid_bits = b % 32;
+		one.sid_bits = b % 33;
+		two.sid_bits = a % 33;
 		kept = two;
 		/* The flags that both have, but for the stall model */
 		all_caps_of_number(&want, (a & b & ~BIT(5)) | (a & BIT(5)));
 		want.ssid_bits = min(a % 32, b % 32);
+		want.sid_bits = min(a % 33, b % 33);
 
 		there = one;
 		smmuv3_caps_meet(&there, &two);

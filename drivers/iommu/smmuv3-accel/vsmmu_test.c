@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of vsmmu.c, stream.c and cmdq.c against the mock host: lifetimes,
- * the order of host calls, and each way in which a host call can fail. Each of
- * them ends with all vSMMUs closed and nothing left at the host.
+ * KUnit tests of vsmmu.c, parent.c, stream.c and cmdq.c against the mock host:
+ * lifetimes, the order of host calls, and each way in which a host call can
+ * fail. Each of them ends with all vSMMUs closed and nothing left at the host.
  */
 #include <kunit/test.h>
 #include <linux/mman.h>
@@ -50,7 +50,7 @@ static int vsmmu_test_init(struct kunit *test)
 	return 0;
 }
 
-static struct vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
+static struct vsmmu *open_flags(struct kunit *test, u32 s2_hwpt_id, u32 flags)
 {
 	struct vsmmu *v = vsmmu_alloc();
 	struct smmuv3_host *host;
@@ -59,9 +59,19 @@ static struct vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
 	KUNIT_ASSERT_NOT_NULL(test, v);
 	host = mock_open(test->priv, v);
 	scoped_guard(mutex, &v->lock)
-		rc = vsmmu_create(v, host, s2_hwpt_id, 0);
+		rc = vsmmu_create(v, host, s2_hwpt_id, flags);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	return v;
+}
+
+static struct vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
+{
+	return open_flags(test, s2_hwpt_id, 0);
+}
+
+static struct vsmmu *open_sharing(struct kunit *test, u32 s2_hwpt_id)
+{
+	return open_flags(test, s2_hwpt_id, SMMUV3_ACCEL_CREATE_SHARED_ASIDS);
 }
 
 static void close_vsmmu(struct vsmmu *v)
@@ -99,15 +109,20 @@ static void vsmmu_test_exit(struct kunit *test)
 	expect_idle(test);
 }
 
-static int attach(struct vsmmu *v, int fd, u32 vsid, u32 *reason)
+static int attach_flags(struct vsmmu *v, int fd, u32 vsid, u32 flags, u32 *reason)
 {
 	struct vsmmu_refusal why = {};
 	int rc;
 
 	guard(mutex)(&v->lock);
-	rc = PTR_ERR_OR_ZERO(vsmmu_attach(v, fd, vsid, 0, &why));
+	rc = PTR_ERR_OR_ZERO(vsmmu_attach(v, fd, vsid, flags, &why));
 	*reason = why.reason;
 	return rc;
+}
+
+static int attach(struct vsmmu *v, int fd, u32 vsid, u32 *reason)
+{
+	return attach_flags(v, fd, vsid, 0, reason);
 }
 
 static struct vsmmu_stream *must_attach(struct kunit *test, struct vsmmu *v,
@@ -399,16 +414,22 @@ static void attach_fails(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, parent_of(test, xa_load(&v->streams, VSID)), parent);
 }
 
-static void expect_refused(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
-			   int rc, u32 reason)
+static void expect_refused_flags(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
+				 u32 flags, int rc, u32 reason)
 {
 	struct mock_state before = mock_state(test->priv), after;
 	u32 why;
 
-	KUNIT_EXPECT_EQ(test, attach(v, fd, vsid, &why), rc);
+	KUNIT_EXPECT_EQ(test, attach_flags(v, fd, vsid, flags, &why), rc);
 	KUNIT_EXPECT_EQ(test, why, reason);
 	after = mock_state(test->priv);
 	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
+}
+
+static void expect_refused(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
+			   int rc, u32 reason)
+{
+	expect_refused_flags(test, v, fd, vsid, 0, rc, reason);
 }
 
 static void attach_refused(struct kunit *test)
@@ -904,6 +925,391 @@ static void parents_rejected(struct kunit *test)
 	expect_refused(test, v, 1, VSID, -ENOENT, REASON(PARENT_REJECTED));
 }
 
+/* What was made for one iommufd, IOAS and SMMU is for all with the flag. */
+static void parents_shared(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_sharing(test, 0), *w = open_sharing(test, 0), *x;
+	u32 first = must_attach_parent(test, v, 0, VSID);
+	u32 second = must_attach_parent(test, v, 4, VSID_OTHER), own;
+	int i;
+
+	KUNIT_EXPECT_NE(test, first, second);
+	mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, w, 5, VSID_OTHER), second);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, w, 1, VSID), first);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 0);
+
+	/* Not without the flag, nor from elsewhere, whichever comes later */
+	for (i = 0; i < 4; i++) {
+		own = i == 3 ? mock_vmm_parent(mock, 0) : 0;
+		x = open_flags(test, own, i ? SMMUV3_ACCEL_CREATE_SHARED_ASIDS : 0);
+		if (i == 1)
+			x->host->owner = test;
+		if (i == 2)
+			x->host->ioas_id++;
+		KUNIT_EXPECT_NE(test, must_attach_parent(test, x, 2, VSID), first);
+		must_detach(test, w, VSID);
+		close_vsmmu(w);
+		/*
+		 * Nobody knows which IOAS the VMM's own is made from, so it is
+		 * for those that name it.
+		 */
+		w = open_sharing(test, 0);
+		KUNIT_EXPECT_EQ(test, must_attach_parent(test, w, 1, VSID), first);
+		close_vsmmu(x);
+	}
+	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 2);
+}
+
+static void parents_named_shared(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	u32 parent = mock_vmm_parent(mock, 0), made;
+	struct vsmmu *v = open_sharing(test, parent), *w = open_sharing(test, parent), *x;
+
+	/* It was tried where it does not fit, and is as free as before. */
+	made = must_attach_parent(test, v, 4, VSID_OTHER);
+	x = open_vsmmu(test, parent);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, x, 0, VSID), parent);
+	expect_refused(test, v, 1, VSID, -EBUSY, REASON(PARENT_IN_USE));
+	close_vsmmu(x);
+
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, w, 1, VSID), parent);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, w, 5, VSID_OTHER), made);
+	x = open_vsmmu(test, parent);
+	expect_refused(test, x, 2, VSID, -EBUSY, REASON(PARENT_IN_USE));
+	close_vsmmu(v);
+	expect_refused(test, x, 2, VSID, -EBUSY, REASON(PARENT_IN_USE));
+	close_vsmmu(w);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, x, 2, VSID), parent);
+
+	/* One that was made is to be had by its name as well. */
+	v = open_sharing(test, 0);
+	made = must_attach_parent(test, v, 0, VSID);
+	w = open_sharing(test, made);
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, w, 1, VSID), made);
+	close_vsmmu(v);
+	KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, made));
+	close_vsmmu(w);
+	KUNIT_EXPECT_NULL(test, mock_find(mock, made));
+}
+
+/* Other errors are no answer to whether it fits. */
+static void parents_named_fails(struct kunit *test)
+{
+	static const struct { int rc; u32 reason; } errors[] = {
+		{ -ENOMEM, REASON(RETRY) },
+		{ -ENOENT, REASON(PARENT_REJECTED) },
+		{ -EOPNOTSUPP, REASON(NO_NESTING) },
+	};
+	struct mock *mock = test->priv;
+	u32 parent = mock_vmm_parent(mock, 0);
+	struct vsmmu *v = open_sharing(test, parent);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		mock->log_num = 0;
+		mock_fail(mock, MOCK_ALLOC + MOCK_VIOMMU, 1, 1, errors[i].rc);
+		expect_refused(test, v, 0, VSID, errors[i].rc, errors[i].reason);
+		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 0);
+	}
+	KUNIT_EXPECT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
+}
+
+/* Whatever fails, a parent has those users that have it. */
+static void parents_share_fails(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct mock_state before, after;
+	struct vsmmu *v, *w;
+	u32 n, reason;
+	int rc;
+
+	for (n = 1;; n++) {
+		mock->devs[0].hwpt_id = MOCK_VMM_HWPT;
+		v = open_sharing(test, 0);
+		w = open_sharing(test, 0);
+		must_attach(test, v, 1, VSID);
+		before = mock_state(mock);
+		mock->log_num = 0;
+		mock_fail(mock, MOCK_ANY, n, 1, -ENOMEM);
+		rc = attach(w, 0, VSID, &reason);
+		mock->fail_num = 0;
+		if (!mock->failed)
+			break;
+		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 0);
+		after = mock_state(mock);
+		KUNIT_EXPECT_MEMEQ_MSG(test, &before, &after, sizeof(after), "call %u", n);
+		close_vsmmu(v);
+		KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 0);
+		close_vsmmu(w);
+		expect_idle(test);
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	/* All but the parent */
+	KUNIT_EXPECT_EQ(test, n, 8);
+}
+
+static u32 times_destroyed(const struct mock *mock, u32 id)
+{
+	u32 i, num = 0;
+
+	for (i = 0; i < mock->log_num; i++)
+		num += mock->log[i].op == MOCK_DESTROY && mock->log[i].id == id;
+	return num;
+}
+
+static const struct last_user_case {
+	const char *name;
+	u8 order[3];
+	bool unreachable;
+	bool gone;
+} last_user_cases[] = {
+	{ "first to last", { 0, 1, 2 } },
+	{ "last to first", { 2, 1, 0 } },
+	{ "middle first", { 1, 0, 2 } },
+	{ "elsewhere", { 2, 0, 1 }, .unreachable = true },
+	{ "gone", { 0, 2, 1 }, .unreachable = true, .gone = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(last_user, last_user_cases, name);
+
+/* A parent is destroyed once, by whoever is the last. */
+static void parents_last_user(struct kunit *test)
+{
+	const struct last_user_case *c = test->param_value;
+	struct mock *mock = test->priv;
+	struct vsmmu *v[3];
+	u32 parent = 0;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		v[i] = open_sharing(test, 0);
+		parent = must_attach_parent(test, v[i], i, VSID);
+	}
+	mock->log_num = 0;
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, parent));
+		KUNIT_EXPECT_EQ(test, times_destroyed(mock, parent), 0);
+		mock_set_reachable(mock, !c->unreachable);
+		mock->gone = c->gone;
+		close_vsmmu(v[c->order[i]]);
+		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&mock->closed, 10 * HZ), 0);
+	}
+	KUNIT_EXPECT_EQ(test, times_destroyed(mock, parent), !c->gone);
+	if (c->gone) {
+		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DESTROY), 0);
+		INIT_LIST_HEAD(&mock->objs);	/* the iommufd goes as well */
+	}
+	expect_idle(test);
+
+	/* It is no more to be had, also not from who did not destroy it. */
+	mock_set_reachable(mock, true);
+	mock->gone = false;
+	mock->log_num = 0;
+	must_attach(test, open_sharing(test, 0), 3, VSID);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 1);
+}
+
+/*
+ * Where the parent lives on, what the TLBs hold of a vSMMU goes when it is closed:
+ * the guest may give its ASIDs to another one's devices.
+ */
+static void parents_close_flushes(struct kunit *test)
+{
+	const struct cmd flush = cmd(CMD_TLBI_NH_ALL, 0);
+	struct mock *mock = test->priv;
+	struct vsmmu *v, *w = open_sharing(test, 0);
+	struct mock_call *call;
+	u32 i, at, parent;
+	int elsewhere;
+
+	parent = must_attach_parent(test, w, 1, VSID);
+	for (elsewhere = 0; elsewhere < 2; elsewhere++) {
+		v = open_sharing(test, 0);
+		KUNIT_ASSERT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
+		must_install(test, v, VSID, STE_S1, 0);
+		mock->log_num = 0;
+		mock_set_reachable(mock, !elsewhere);
+		close_vsmmu(v);
+		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&mock->closed, 10 * HZ), 0);
+		mock_set_reachable(mock, true);
+
+		/* After DMA was blocked */
+		for (i = 0, at = mock->log_num; i < mock->log_num; i++) {
+			call = &mock->log[i];
+			if (call->op == MOCK_DETACH)
+				at = i;
+			if (call->op == MOCK_INVALIDATE && at < i &&
+			    !memcmp(call->cmds, &flush, sizeof(flush)))
+				break;
+		}
+		KUNIT_EXPECT_LT_MSG(test, i, mock->log_num, "%d", elsewhere);
+	}
+}
+
+#define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
+#define EMULATED	SMMUV3_ACCEL_ATTACH_EMULATED
+
+/* Of a stream without a device the host never hears. */
+static void hostless(struct kunit *test)
+{
+	static const u64 stes[] = { STE_S1, STE_S1_AT(1), STE_S1_AT(1), STE_BYPASS, 0, STE_S1 };
+	const struct cmd cmds[] = { cd(VSID), cd_of(VSID, 0), cd(VSID_OTHER), sync() };
+	const struct cmd ats[] = { atc(VSID), sync() };
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	u32 kind, i, reason, own = 0x30;
+	struct vsmmu_stream *stream;
+	int beside;
+
+	/* Alone, then beside a device */
+	for (beside = 0; beside < 2; beside++) {
+		for (kind = BRIDGE; kind <= EMULATED; kind++) {
+			mock->log_num = 0;
+			KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, kind, &reason), 0);
+			stream = xa_load(&v->streams, VSID);
+			KUNIT_EXPECT_EQ(test, v->stream_num, beside + 1);
+			KUNIT_EXPECT_EQ(test, v->emulated_num, kind == EMULATED);
+			KUNIT_EXPECT_NULL(test, stream->phys);
+			KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
+			KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(NO_STE));
+			for (i = 0; i < ARRAY_SIZE(stes); i++) {
+				must_install(test, v, VSID, stes[i], 0);
+				KUNIT_EXPECT_EQ(test, stream->ste.data[0],
+						(stes[i] & STE_S1) == STE_S1 ? stes[i] : 0);
+				/* Not even noted */
+				KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
+			}
+			KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+			EXPECT_RESULT(test, invalidate(test, v, cmds, 4), 0, 4, NONE, NONE);
+			KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+			if (beside && IS_ENABLED(CONFIG_PCI_ATS)) {
+				EXPECT_RESULT(test, invalidate(test, v, ats, 2), 0, 2, NONE,
+					      NONE);
+				KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+			}
+			must_detach(test, v, VSID);
+			KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+			KUNIT_EXPECT_EQ(test, v->stream_num, beside);
+			KUNIT_EXPECT_EQ(test, v->emulated_num, 0);
+		}
+		if (!beside)
+			must_attach(test, v, 0, own);
+	}
+
+	/* At close only the device's is. */
+	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, EMULATED, &reason), 0);
+	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID + 1, BRIDGE, &reason), 0);
+	mock->log_num = 0;
+	close_vsmmu(v);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DETACH), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_PUT), 1);
+}
+
+static void hostless_refused(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	u32 kind, reason;
+
+	for (kind = BRIDGE; kind <= EMULATED; kind++) {
+		expect_refused_flags(test, v, 0, VSID, kind, -EINVAL, REASON(HAS_DEVICE));
+		expect_refused_flags(test, v, -2, VSID, kind, -EINVAL, REASON(HAS_DEVICE));
+		KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, kind, &reason), 0);
+		expect_refused(test, v, 0, VSID, -EEXIST, REASON(VSID_IN_USE));
+		expect_refused_flags(test, v, -1, VSID, kind, -EEXIST, REASON(VSID_IN_USE));
+		v->stream_num += SMMUV3_MAX_STREAMS - 1;
+		expect_refused_flags(test, v, -1, VSID + 1, kind, -ENOSPC,
+				     REASON(TOO_MANY_STREAMS));
+		v->stream_num -= SMMUV3_MAX_STREAMS - 1;
+		must_detach(test, v, VSID);
+	}
+	close_vsmmu(v);
+
+	v = open_vsmmu(test, 0);
+	expect_refused_flags(test, v, -1, VSID, EMULATED, -EOPNOTSUPP, REASON(EMULATED));
+	KUNIT_EXPECT_EQ(test, attach_flags(v, -1, VSID, BRIDGE, &reason), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_GET), 0);
+}
+
+/* The smallest SIDSIZE counts, as soon as it is known. */
+static void vsid_range(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	u32 kind, reason;
+
+	mock->smmu[0].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 32);
+	mock->smmu[1].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 8);
+
+	KUNIT_EXPECT_EQ(test, attach_flags(v, -1, U32_MAX, BRIDGE, &reason), 0);
+	must_detach(test, v, U32_MAX);
+	expect_refused(test, v, 4, 0x100, -EINVAL, REASON(VSID_RANGE));
+	/* An SMMU that was refused leaves no limit behind. */
+	must_attach(test, v, 0, U32_MAX);
+	must_attach(test, v, 4, 0xff);
+	expect_refused(test, v, 1, 0x100, -EINVAL, REASON(VSID_RANGE));
+	expect_refused(test, v, 5, 0x100, -EINVAL, REASON(VSID_RANGE));
+	for (kind = 0; kind <= BRIDGE; kind++) {
+		expect_refused_flags(test, v, kind ? -1 : 1, 0x100, kind, -EINVAL,
+				     REASON(VSID_RANGE));
+		KUNIT_EXPECT_EQ(test, attach_flags(v, kind ? -1 : 1, 0xfe, kind, &reason), 0);
+		must_detach(test, v, 0xfe);
+	}
+}
+
+/*
+ * A flush of CDs that fails stays to be done, by whatever STE is given next, and
+ * is for streams only that still have a stage 1 then.
+ */
+static void stale_cds(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_two(test);
+	u32 reason, n;
+
+	for (n = 0; n < 5; n++) {
+		must_install(test, v, VSID, STE_S1, 0);
+		must_install(test, v, VSID_OTHER, STE_S1, 0);
+		mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, install(v, VSID, STE_S1, 0, &reason), -ENOMEM);
+		KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
+		mock->log_num = 0;
+		switch (n) {
+		case 0:		/* Another stream's STE */
+			must_install(test, v, VSID_OTHER, STE_S1_AT(1), 0);
+			EXPECT_BATCH(test, mock->log_num - 1, 0, cd(VSID));
+			KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 1);
+			break;
+		case 1:		/* The same again, noted once */
+			must_install(test, v, VSID, STE_S1, 0);
+			EXPECT_BATCH(test, 0, 0, cd(VSID));
+			KUNIT_EXPECT_EQ(test, mock->log_num, 1);
+			break;
+		case 2:		/* One that the host sends a CFGI_STE for */
+			must_install(test, v, VSID, STE_S1_AT(2), 0);
+			KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
+			break;
+		case 3:
+			must_install(test, v, VSID, STE_ABORT, 0);
+			KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
+			break;
+		case 4:
+			must_detach(test, v, VSID);
+			break;
+		}
+		/* Nothing is left to do. */
+		KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
+		mock->log_num = 0;
+		must_install(test, v, VSID_OTHER, STE_BYPASS, 0);
+		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
+	}
+}
+
 static const struct close_case {
 	const char *name;
 	bool gone;
@@ -1014,6 +1420,16 @@ static struct kunit_case vsmmu_cases[] = {
 	KUNIT_CASE(invalidate_long),
 	KUNIT_CASE(parents_in_use),
 	KUNIT_CASE(parents_rejected),
+	KUNIT_CASE(parents_shared),
+	KUNIT_CASE(parents_named_shared),
+	KUNIT_CASE(parents_named_fails),
+	KUNIT_CASE(parents_share_fails),
+	KUNIT_CASE_PARAM(parents_last_user, last_user_gen_params),
+	KUNIT_CASE(parents_close_flushes),
+	KUNIT_CASE(hostless),
+	KUNIT_CASE(hostless_refused),
+	KUNIT_CASE(vsid_range),
+	KUNIT_CASE(stale_cds),
 	KUNIT_CASE_PARAM(close_unreachable, close_gen_params),
 	{}
 };

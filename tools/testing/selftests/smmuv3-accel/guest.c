@@ -41,24 +41,42 @@ static char *alloc_ram(void)
 	return (char *)addr;
 }
 
-int guest_open_memory(struct guest *g)
+static int map_ram(struct guest *g, int memfd)
 {
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct iommu_ioas_map map = {
 		.size = sizeof(map),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
 			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = g->ioas_id,
+		.user_va = (__u64)(unsigned long)g->ram,
 		.length = GUEST_SIZE,
 		.iova = GUEST_BASE,
 	};
+	struct iommu_ioas_map_file map_file = {
+		.size = sizeof(map_file),
+		.flags = map.flags,
+		.ioas_id = g->ioas_id,
+		.fd = memfd,
+		.length = GUEST_SIZE,
+		.iova = GUEST_BASE,
+	};
+
+	if (memfd < 0)
+		return check(ioctl(g->iommufd, IOMMU_IOAS_MAP, &map));
+	return check(ioctl(g->iommufd, IOMMU_IOAS_MAP_FILE, &map_file));
+}
+
+static int open_with_ram(struct guest *g, char *ram, int memfd)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	int rc;
 
 	memset(g, 0, sizeof(*g));
 	g->accel = -1;
 	g->next = GUEST_BASE;
-	g->ram = alloc_ram();
-	if (!g->ram)
+	if (!ram)
 		return -errno;
+	g->ram = ram;
 	g->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (g->iommufd < 0) {
 		rc = -errno;
@@ -68,16 +86,20 @@ int guest_open_memory(struct guest *g)
 	if (rc)
 		goto err_close;
 	g->ioas_id = alloc.out_ioas_id;
-	map.ioas_id = g->ioas_id;
-	map.user_va = (__u64)(unsigned long)g->ram;
-	rc = check(ioctl(g->iommufd, IOMMU_IOAS_MAP, &map));
+	rc = map_ram(g, memfd);
 	if (!rc)
 		return 0;
 err_close:
 	close(g->iommufd);
 err_unmap:
 	munmap(g->ram, GUEST_SIZE);
+	g->ram = NULL;
 	return rc;
+}
+
+int guest_open_memory(struct guest *g)
+{
+	return open_with_ram(g, alloc_ram(), -1);
 }
 
 int guest_create_flags(struct guest *g, __u32 flags)
@@ -123,6 +145,20 @@ __u64 guest_alloc(struct guest *g, __u64 size)
 void *guest_ptr(struct guest *g, __u64 gpa)
 {
 	return g->ram + (gpa - GUEST_BASE);
+}
+
+/* GUEST_SIZE bytes of a memfd, or NULL */
+char *guest_map_memfd(int memfd)
+{
+	char *map = mmap(NULL, GUEST_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+/* As guest_open_memory(), with RAM that can be handed to another process */
+int guest_open_memfd(struct guest *g, int memfd)
+{
+	return open_with_ram(g, guest_map_memfd(memfd), memfd);
 }
 
 /*

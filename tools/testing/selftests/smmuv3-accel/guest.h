@@ -43,6 +43,8 @@ int guest_open(struct guest *g);
 void guest_close(struct guest *g);
 __u64 guest_alloc(struct guest *g, __u64 size);
 void *guest_ptr(struct guest *g, __u64 gpa);
+char *guest_map_memfd(int memfd);
+int guest_open_memfd(struct guest *g, int memfd);
 
 /* Stage 1: AArch64 page tables, CDs, STEs */
 
