@@ -130,7 +130,7 @@ check_checkpatch() {
 check_kernel_doc() {
 	local tool=$linux/tools/docs/kernel-doc
 	[ -x "$tool" ] || tool=$linux/scripts/kernel-doc
-	sources "$driver/*.[ch]" "$uapi" | each "$tool" -none -Wall 2>&1 | sort -u
+	sources "$driver/*.[ch]" "$uapi" 'tools/lib/vsmmu/*.[ch]' | each "$tool" -none -Wall 2>&1 | sort -u
 }
 
 check_uapi() {
@@ -162,6 +162,12 @@ check_refusals() {
 		! ARCH=arm64 scripts/check-kernel.sh "$work/kdir" 2>"$work/refusal" &&
 			grep -q " CONFIG_$option\$" "$work/refusal" || echo "CONFIG_$option is not missed"
 	done
+}
+
+# The library's own tests, on this machine
+check_libvsmmu() {
+	make -s -C tools/lib/vsmmu OUTPUT="$work/lib" CFLAGS='-O2 -Werror' all check >"$work/lib.out" 2>&1 ||
+		tail -n 25 "$work/lib.out"
 }
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
@@ -262,6 +268,7 @@ static_checks() {
 	check python check_python
 	check licences check_licences
 	check check-kernel check_refusals
+	check libvsmmu check_libvsmmu
 	check vm-programs check_programs
 }
 
@@ -279,6 +286,7 @@ fi
 mapfile -t rest < <(
 	sed -n '/struct kunit_suite .*= {/,/};/s/.*\.name = "\(.*\)".*/kunit:\1/p' "$driver"/*_test.c
 	make -s -C "$selftests" OUTPUT=. KSFT_DIR="$linux/tools/testing/selftests" emit_tests | sed 's/.*://'
+	echo libvsmmu-dma
 )
 [[ ${rest[*]} == *kunit:*' '[^k]* ]] || fail "no KUnit suite or no kselftest was found" /dev/null
 if ! make -s "vm-$flavour" >/dev/null 2>&1; then

@@ -978,6 +978,13 @@ static void regs_fail(struct kunit *test)
 		for (i = 0; i < STREAMS; i++)
 			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind == KIND(S1),
 					!!((i < at ? b->regs.cr0 : old.cr0) & CR0_SMMUEN));
+		/* The guest takes it back: that is a change for those that had it. */
+		swap(b->regs, old);
+		must_set_regs(test);
+		for (i = 0; i < STREAMS; i++)
+			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind == KIND(S1),
+					!!(b->regs.cr0 & CR0_SMMUEN));
+		swap(b->regs, old);
 		must_set_regs(test);
 		for (i = 0; i < STREAMS; i++)
 			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind == KIND(S1),

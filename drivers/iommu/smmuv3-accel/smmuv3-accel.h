@@ -192,6 +192,7 @@ struct cmdq_run {
  * @mem: the guest's memory
  * @table_mode: STEs are read from the guest's stream table
  * @regs: the guest's registers, in table mode
+ * @regs_mixed: streams have taken others already, when one of them could not
  * @cmdq_base: guest physical address of the command queue
  * @cmdq_log2size: log2 of its length
  * @cmdq_uaddr: where the VMM has all of it in one piece; NULL: it has not
@@ -229,6 +230,7 @@ struct vsmmu {
 	struct guest_mem mem;
 	bool table_mode;
 	struct vsmmu_regs regs;
+	bool regs_mixed;
 	u64 cmdq_base;
 	u8 cmdq_log2size;
 	const void __user *cmdq_uaddr;

@@ -117,7 +117,8 @@ int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
 static bool regs_affect_streams(const struct vsmmu *v,
 				const struct vsmmu_regs *regs)
 {
-	if (!v->table_mode || ((v->regs.cr0 ^ regs->cr0) & CR0_SMMUEN))
+	if (!v->table_mode || v->regs_mixed ||
+	    ((v->regs.cr0 ^ regs->cr0) & CR0_SMMUEN))
 		return true;
 	if (!(regs->cr0 & CR0_SMMUEN))
 		return (v->regs.gbpa ^ regs->gbpa) & GBPA_ABORT;
@@ -171,6 +172,7 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 	lockdep_assert_held(&v->queue_lock);
 
 	if (regs_affect_streams(v, regs)) {
+		v->regs_mixed = true;
 		xa_for_each(&v->streams, vsid, stream) {
 			table_evaluate(v, regs, stream, &ste);
 			rc = vsmmu_set_ste(v, stream, &ste);
@@ -188,6 +190,7 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 	}
 
 	v->table_mode = true;
+	v->regs_mixed = false;
 	v->regs = *regs;
 	vsmmu_find_cmdq(v);
 	return 0;
@@ -239,6 +242,7 @@ int vsmmu_reset(struct vsmmu *v, u32 *reason)
 	xa_for_each(&v->streams, vsid, stream)
 		vsmmu_set_ste(v, stream, &abort);
 	v->table_mode = false;
+	v->regs_mixed = false;
 	v->atc_failed = false;
 	v->regs = (struct vsmmu_regs){};
 	list_for_each_entry(phys, &v->phys, node) {

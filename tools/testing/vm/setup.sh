@@ -17,7 +17,8 @@ setup_toolchain() {
 }
 
 setup_checkers() {
-	host_packages git g++ shellcheck coccinelle ocaml-nox ocaml-findlib codespell
+	host_packages git g++ shellcheck coccinelle ocaml-nox ocaml-findlib codespell \
+		libcmocka-dev
 	setup_sparse
 }
 

@@ -14,7 +14,7 @@ VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
-VM_PROGRAMS := first-lesson bench
+VM_PROGRAMS := first-lesson bench libvsmmu-dma
 
 # One build at a time: emulated hosts may be started side by side.
 .PHONY: vm-base vm-debug vm-files-base vm-files-debug
@@ -63,6 +63,18 @@ build/vm/%/bin/$(1): $(2)/$(1).c $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UA
 endef
 $(eval $(call vm_program,first-lesson,tools/examples))
 $(eval $(call vm_program,bench,tools/bench))
+
+# A user of the library, as the library's makefile builds it
+VM_LIB := tools/lib/vsmmu
+build/vm/%/bin/libvsmmu-dma: $(VM_LIB)/test/libvsmmu-dma.c $(wildcard $(VM_LIB)/*.[ch] $(VM_LIB)/Makefile) \
+		$(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) $(VM_SILENT) -C $(VM_LIB) OUTPUT=$(CURDIR)/build/libvsmmu-$* CROSS_COMPILE=$(VM_CROSS) \
+		CFLAGS="-O2 -Werror" all
+	$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -Wno-sign-compare -isystem $(VM_CACHE)/kernel-$*/usr/include -I$(VM_TEST_DIR) -I$(VM_LIB) \
+		-I$(VM_CACHE)/linux/tools/testing/selftests -o $@.tmp $< $(VM_COMMON_SRC) \
+		build/libvsmmu-$*/libvsmmu.a
+	$(Q)mv $@.tmp $@
 
 $(VM_CACHE)/kernel-base/key $(VM_CACHE)/kernel-debug/key:
 	@echo "$@ is missing: run tools/testing/vm/setup.sh $(patsubst %-base,%,$(notdir $(@D)))" >&2; exit 1

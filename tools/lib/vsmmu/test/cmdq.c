@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The command queue: doorbells, progress, errors of the guest's and the host's.
+ */
+#include <pthread.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+
+#include "rig.h"
+
+#define CERROR(cons)	((cons) >> 24)
+
+/**
+ * struct script - What the kernel answers to RUN_CMDQ, call by call
+ * @steps: the answers; beyond them all is done
+ * @at: the next one
+ */
+struct script {
+	struct {
+		int rc;
+		__u32 done;
+		__u32 error;
+		__u32 reason;
+		__u32 flags;
+	} steps[8];
+	unsigned int at;
+};
+
+static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	struct script *script = fake->data;
+	unsigned int at = script->at++;
+
+	if (at >= ARRAY_LEN(script->steps))
+		at = ARRAY_LEN(script->steps) - 1;
+	run->cons += script->steps[at].done;
+	run->out_error = script->steps[at].error;
+	run->out_reason = script->steps[at].reason;
+	run->out_flags = script->steps[at].flags;
+	return script->steps[at].rc;
+}
+
+static void play(struct rig *rig, struct script *script)
+{
+	rig->fake.data = script;
+	rig->fake.on_run = run_script;
+}
+
+/* As the module does it: at most max_cmds, within the ring */
+static int run_slices(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	__u32 mask = *(__u32 *)fake->data;
+	__u32 num = (run->prod - run->cons) & mask;
+
+	assert_true(num && num <= mask / 2 + 1);
+	if (run->max_cmds && num > run->max_cmds)
+		num = run->max_cmds;
+	run->cons = (run->cons + num) & mask;
+	return 0;
+}
+
+static unsigned int runs(struct rig *rig)
+{
+	return fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ);
+}
+
+static void test_doorbell(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_put(rig, CMDQ_PROD, 0);
+	enable_cmdq(rig, 4);
+	assert_int_equal(runs(rig), 0);
+	assert_put(rig, CMDQ_PROD, 5);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(rig->fake.run.prod, 5);
+	assert_int_equal(rig->fake.run.cons, 0);
+	assert_int_equal(rig->fake.run.max_cmds, 64);
+	assert_int_equal(rig->fake.run.soft_num, 0);
+	assert_int_equal(get(rig, CMDQ_PROD), 5);
+	assert_int_equal(get(rig, CMDQ_CONS), 5);
+	/* The same again: nothing to do */
+	assert_int_equal(vsmmu_doorbell(rig->v, 5), 0);
+	assert_int_equal(runs(rig), 0);
+	/* To a full lap and over the wrap bit */
+	assert_int_equal(vsmmu_doorbell(rig->v, 5 + 16), 0);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 21);
+	assert_int_equal(vsmmu_doorbell(rig->v, 2), 0);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(rig->fake.run.cons, 21);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+}
+
+static void test_disabled(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_put(rig, CMDQ_PROD, 7);
+	assert_int_equal(get(rig, CMDQ_PROD), 7);
+	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	assert_int_equal(runs(rig), 0);
+	/* Enabled with commands in it */
+	enable_cmdq(rig, 4);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 7);
+	/* Off and on elsewhere */
+	assert_put(rig, CR0, 0);
+	assert_put(rig, CMDQ_PROD, 0x1f);
+	assert_put(rig, CMDQ_CONS, 0x1d);
+	assert_int_equal(runs(rig), 0);
+	assert_put(rig, CR0, CMDQEN);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(rig->fake.run.cons, 0x1d);
+	assert_int_equal(get(rig, CMDQ_CONS), 0x1f);
+}
+
+/* Bits of an index above the wrap bit do not matter; LOG2SIZE is capped. */
+static void test_index_bits(void **state)
+{
+	const struct vsmmu_options options = { .cmdq_bits = 3 };
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	enable_cmdq(rig, 9);
+	assert_put(rig, CMDQ_PROD, 0xfff08);
+	assert_int_equal(rig->fake.run.prod, 8);
+	assert_int_equal(get(rig, CMDQ_PROD), 0xfff08);
+	assert_int_equal(get(rig, CMDQ_CONS), 8);
+	assert_int_equal(runs(rig), 1);
+	assert_put(rig, CMDQ_PROD, 0x18);
+	assert_int_equal(runs(rig), 0);
+}
+
+static void test_more_than_a_lap(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 4);
+	assert_put(rig, CMDQ_PROD, 17);
+	assert_int_equal(runs(rig), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	assert_int_equal(get(rig, GERROR), 0);
+	assert_put(rig, CMDQ_PROD, 16);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 16);
+}
+
+static void test_slices(void **state)
+{
+	struct rig *rig = *state;
+	__u32 mask = 0x1ff;
+
+	rig->fake.data = &mask;
+	rig->fake.on_run = run_slices;
+	enable_cmdq(rig, 8);
+	assert_put(rig, CMDQ_PROD, 200);
+	assert_int_equal(runs(rig), 4);		/* 64 each, and 8 */
+	assert_int_equal(get(rig, CMDQ_CONS), 200);
+	assert_put(rig, CMDQ_PROD, 456);
+	assert_int_equal(runs(rig), 4);
+	assert_int_equal(get(rig, CMDQ_CONS), 456);
+}
+
+/* The guest's mistakes: CONS and ERR, GERROR, the line; stopped until acknowledged */
+static void test_cerror(void **state)
+{
+	struct script script = {};
+	struct rig *rig = *state;
+	__u32 error, gerror = 0;
+
+	enable_cmdq(rig, 6);
+	assert_put(rig, IRQ_CTRL, GERROR_IRQEN);
+	play(rig, &script);
+	for (error = 1; error <= 3; error++) {
+		script = (struct script){ .steps = { { 0, 2, error, 80, 0 },
+						     { 0, 3, 0, 0, 0 } } };
+		assert_put(rig, CMDQ_PROD, error * 5);
+		assert_int_equal(runs(rig), 1);
+		assert_int_equal(get(rig, CMDQ_CONS),
+				 error << 24 | ((error - 1) * 5 + 2));
+		gerror ^= CMDQ_ERR;
+		assert_int_equal(get(rig, GERROR), gerror);
+		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
+
+		/* Neither a doorbell nor the wrong acknowledgment goes on. */
+		assert_put(rig, CMDQ_PROD, error * 5);
+		assert_put(rig, GERRORN, (gerror ^ CMDQ_ERR) | EVENTQ_ABT_ERR);
+		assert_int_equal(get(rig, GERRORN), gerror ^ CMDQ_ERR);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_int_equal(runs(rig), 0);
+
+		assert_put(rig, GERRORN, gerror);
+		assert_int_equal(get(rig, GERRORN), gerror);
+		assert_int_equal(runs(rig), 1);
+		assert_int_equal(get(rig, CMDQ_CONS), error * 5);
+		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+	}
+	/* Nothing is active: nothing can be acknowledged. */
+	assert_put(rig, GERRORN, gerror ^ CMDQ_ERR);
+	assert_int_equal(get(rig, GERRORN), gerror);
+}
+
+static void test_cerror_without_irq(void **state)
+{
+	struct script script = { .steps = { { 0, 0, 1, 80, 0 } } };
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 6);
+	play(rig, &script);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(get(rig, GERROR), CMDQ_ERR);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+
+	/* Off: the error and its code stay, only RD can be written; on: stopped. */
+	assert_put(rig, CR0, 0);
+	assert_put(rig, CMDQ_CONS, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 1 << 24 | 1);
+	assert_put(rig, CMDQ_CONS, 0);
+	runs(rig);
+	assert_put(rig, CR0, CMDQEN);
+	assert_int_equal(runs(rig), 0);
+	script = (struct script){ .steps = { { 0, 1, 0, 0, 0 } } };
+	assert_put(rig, GERRORN, CMDQ_ERR);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+
+	/* Acknowledged while off: the code goes, nothing is run. */
+	script = (struct script){ .steps = { { 0, 0, 2, 87, 0 } } };
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(get(rig, CMDQ_CONS), 2 << 24 | 1);
+	assert_put(rig, CR0, 0);
+	runs(rig);
+	assert_put(rig, GERRORN, 0);
+	assert_int_equal(runs(rig), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+}
+
+static void test_sync_irq(void **state)
+{
+	struct script script = {
+		.steps = { { 0, 2, 0, 0, SMMUV3_ACCEL_RUN_SYNC_IRQ },
+			   { -ENOMEM, 1, 0, SMMUV3_ACCEL_REASON_RETRY,
+			     SMMUV3_ACCEL_RUN_SYNC_IRQ },
+			   { 0, 3, 0, 0, 0 } },
+	};
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct rig *rig = *state;
+	__u64 count;
+
+	enable_cmdq(rig, 6);
+	play(rig, &script);
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_CMDQ_SYNC, fd), 0);
+	assert_int_equal(put(rig, CMDQ_PROD, 6), -EAGAIN);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), -1);
+
+	/* A full eventfd has an edge to be seen already. */
+	count = ~0ULL - 1;
+	assert_int_equal(write(fd, &count, sizeof(count)), sizeof(count));
+	script = (struct script){ .steps = { { 0, 1, 0, 0,
+					       SMMUV3_ACCEL_RUN_SYNC_IRQ } } };
+	assert_put(rig, CMDQ_PROD, 7);
+
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_CMDQ_SYNC, -1), 0);
+	script.at = 0;
+	assert_put(rig, CMDQ_PROD, 8);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_NUM, fd), -EINVAL);
+	close(fd);
+}
+
+/* The host's failures: what is done shows in CONS, the rest is tried again. */
+static void test_host_failures(void **state)
+{
+	struct script script = {
+		.steps = { { -ENOMEM, 3, 0, SMMUV3_ACCEL_REASON_RETRY, 0 },
+			   { -EBUSY, 0, 0, SMMUV3_ACCEL_REASON_RETRY, 0 },
+			   { -EIO, 1, 0, SMMUV3_ACCEL_REASON_HOST_REJECT, 0 },
+			   { -ENODEV, 0, 0, SMMUV3_ACCEL_REASON_DETACHED, 0 },
+			   { 0, 6, 0, 0, 0 } },
+	};
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 6);
+	play(rig, &script);
+	assert_int_equal(put(rig, CMDQ_PROD, 8), -EAGAIN);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+	assert_int_equal(put(rig, CMDQ_PROD, 10), -EAGAIN);
+	assert_int_equal(get(rig, CMDQ_PROD), 10);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+	assert_int_equal(vsmmu_kick(rig->v), -EIO);
+	assert_int_equal(get(rig, CMDQ_CONS), 4);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, -EIO);
+	assert_int_equal(error.request, SMMUV3_ACCEL_RUN_CMDQ);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_HOST_REJECT);
+	assert_int_equal(put(rig, IRQ_CTRL, 0), -EIO);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(runs(rig), 5);
+	assert_int_equal(rig->fake.run.cons, 4);
+	assert_int_equal(get(rig, CMDQ_CONS), 10);
+	/* None of it is the guest's fault. */
+	assert_int_equal(get(rig, GERROR), 0);
+}
+
+/* A signal is no failure, unless there is no end of them. */
+static void test_signals(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 6);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -EINTR, 0, 20);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(runs(rig), 21);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -EINTR, 0, ~0U);
+	assert_int_equal(put(rig, CMDQ_PROD, 2), -EAGAIN);
+	assert_int_equal(runs(rig), 100);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, 0, 0, 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+}
+
+/* Answers that cannot be end there, with nothing believed. */
+static void test_senseless_kernel(void **state)
+{
+	static const struct script senseless[] = {
+		{ .steps = { { 0, 0, 0, 0, 0 } } },
+		{ .steps = { { 0, 5, 0, 0, 0 } } },
+		{ .steps = { { -ENOMEM, 5, 0, SMMUV3_ACCEL_REASON_RETRY, 0 } } },
+		{ .steps = { { 0, 1, 4, 0, 0 } } },
+		{ .steps = { { 0, 1, 0x101, 0, 0 } } },
+	};
+	struct script script;
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	size_t i;
+
+	enable_cmdq(rig, 4);
+	play(rig, &script);
+	for (i = 0; i < ARRAY_LEN(senseless); i++) {
+		script = senseless[i];
+		assert_int_equal(put(rig, CMDQ_PROD, 4), -EIO);
+		assert_int_equal(runs(rig), 1);
+		assert_int_equal(get(rig, CMDQ_CONS), 0);
+		assert_int_equal(get(rig, GERROR), 0);
+		vsmmu_last_error(rig->v, &error);
+		assert_int_equal(error.error, -EPROTO);
+	}
+}
+
+/* CMDQEN is taken away while commands could not be run: they stay. */
+static void test_disable_while_stuck(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 6);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(put(rig, CMDQ_PROD, 4), -EAGAIN);
+	runs(rig);
+	assert_put(rig, CR0, 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(runs(rig), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	assert_put(rig, CR0, CMDQEN);
+	assert_int_equal(get(rig, CMDQ_CONS), 4);
+}
+
+/* Not enabled yet as far as the kernel knows: not run, and not without the rest. */
+static void test_enable_pending(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | 4), 0);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 2);
+	assert_int_equal(put(rig, CR0, CMDQEN), -EAGAIN);
+	assert_int_equal(put(rig, CMDQ_PROD, 2), -EAGAIN);
+	assert_int_equal(runs(rig), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(runs(rig), 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+}
+
+/* Where CONS and GERROR are published, in order */
+struct order {
+	struct rig *rig;
+	char log[16];
+	unsigned int at;
+};
+
+static void on_clean(struct fake *fake, const volatile void *line)
+{
+	struct order *order = fake->data;
+	__u32 offset = (const volatile char *)line -
+		       (const volatile char *)vsmmu_page(order->rig->v, 0);
+	char c = offset == CMDQ_CONS ? 'c' : offset == GERROR ? 'g' :
+		 offset == CMDQ_PROD ? 'p' : offset == EVENTQ_PROD ? 'e' : '?';
+
+	if (order->at < sizeof(order->log) - 1)
+		order->log[order->at++] = c;
+}
+
+static int run_logged(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	struct order *order = fake->data;
+
+	on_clean(fake, (char *)vsmmu_page(order->rig->v, 0) + CR0);
+	run->cons++;
+	run->out_error = 1;
+	run->out_flags = SMMUV3_ACCEL_RUN_BAD_STE;
+	return 0;
+}
+
+/* PROD first, then the work, then the events it led to, CONS with ERR, GERROR */
+static void test_order(void **state)
+{
+	struct order order = { .rig = *state };
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), 0);
+	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	enable_cmdq(rig, 4);
+	enable_eventq(rig, RAM_BASE + 0x1000, 4);
+	rig->fake.data = &order;
+	rig->fake.on_clean = on_clean;
+	rig->fake.on_run = run_logged;
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_string_equal(order.log, "p?ecg");
+}
+
+/* Bad STEs become events, by stream and reason. */
+static void test_bad_ste(void **state)
+{
+	static const struct {
+		__u32 reason;
+		__u32 id;
+	} table[] = {
+		{ SMMUV3_ACCEL_REASON_NONE, 0 },
+		{ SMMUV3_ACCEL_REASON_NO_STE, 0 },
+		{ SMMUV3_ACCEL_REASON_STE_INVALID, 0 },
+		{ SMMUV3_ACCEL_REASON_STE_ABORT, 0 },
+		{ SMMUV3_ACCEL_REASON_STE_CONFIG, 0x04 },
+		{ SMMUV3_ACCEL_REASON_STE_S1CDMAX, 0x04 },
+		{ SMMUV3_ACCEL_REASON_STE_S1FMT, 0x04 },
+		{ SMMUV3_ACCEL_REASON_STE_S1DSS, 0x04 },
+		{ SMMUV3_ACCEL_REASON_STE_EATS, 0x04 },
+		{ SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR, 0x04 },
+		{ SMMUV3_ACCEL_REASON_STE_SID_RANGE, 0x02 },
+		{ SMMUV3_ACCEL_REASON_STE_L1_INVALID, 0x02 },
+		{ SMMUV3_ACCEL_REASON_STE_UNREADABLE, 0x03 },
+		{ SMMUV3_ACCEL_REASON_GBPA_ABORT, 0 },
+		{ SMMUV3_ACCEL_REASON_DETACHED, 0 },
+	};
+	struct script script;
+	struct rig *rig = *state;
+	__u64 *event = rig_ptr(rig, RAM_BASE + 0x1000);
+	__u32 prod = 0, cmds = 0, want;
+	int recinvsid;
+	size_t i;
+
+	play(rig, &script);
+	for (recinvsid = 0; recinvsid < 2; recinvsid++) {
+		assert_put(rig, CR0, 0);
+		assert_put(rig, CR2, recinvsid ? 2 : 0);
+		enable_cmdq(rig, 8);
+		enable_eventq(rig, RAM_BASE + 0x1000, 6);
+		for (i = 0; i < ARRAY_LEN(table); i++) {
+			assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, NULL), 0);
+			assert_int_equal(vsmmu_attach(rig->v, 4, 99, 0, NULL), 0);
+			rig->fake.stream_reason[5] = table[i].reason;
+			script = (struct script){
+				.steps = { { 0, 1, 0, 0,
+					     SMMUV3_ACCEL_RUN_BAD_STE } },
+			};
+			assert_put(rig, CMDQ_PROD, ++cmds);
+			want = table[i].id == 2 && !recinvsid ? 0 : table[i].id;
+			if (want) {
+				assert_int_equal(event[prod * 4],
+						 want | 5ULL << 32);
+				assert_int_equal(event[prod * 4 + 1], 0);
+				assert_int_equal(event[prod * 4 + 2], 0);
+				assert_int_equal(event[prod * 4 + 3], 0);
+				prod++;
+			}
+			assert_int_equal(get(rig, EVENTQ_PROD), prod);
+			/* Without the flag nobody looks, nor when it is gone. */
+			script = (struct script){ .steps = { { 0, 1, 0, 0, 0 } } };
+			assert_put(rig, CMDQ_PROD, ++cmds);
+			assert_int_equal(vsmmu_detach(rig->v, 5), 0);
+			assert_int_equal(vsmmu_detach(rig->v, 99), 0);
+			script = (struct script){
+				.steps = { { 0, 1, 0, 0,
+					     SMMUV3_ACCEL_RUN_BAD_STE } },
+			};
+			assert_put(rig, CMDQ_PROD, ++cmds);
+			assert_int_equal(get(rig, EVENTQ_PROD), prod);
+		}
+	}
+}
+
+/* A vCPU, a polling thread and one for events, all at once */
+#define ROUNDS	3000
+
+static void *ring_bells(void *arg)
+{
+	struct rig *rig = arg;
+	__u32 i;
+
+	for (i = 1; i <= ROUNDS; i++)
+		if (vsmmu_doorbell(rig->v, i & 0x1ff))
+			return arg;
+	return NULL;
+}
+
+static void *inject(void *arg)
+{
+	const __le64 event[4] = { 0x10 };
+	struct rig *rig = arg;
+	__u32 i;
+
+	for (i = 0; i < ROUNDS; i++)
+		if (vsmmu_inject_event(rig->v, event) ||
+		    vsmmu_poll_events(rig->v) < 0)
+			return arg;
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct rig *rig = *state;
+	pthread_t bells, events;
+	void *failed;
+	__u64 value;
+	__u32 i;
+
+	enable_cmdq(rig, 8);
+	enable_eventq(rig, RAM_BASE + 0x8000, 8);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	assert_int_equal(pthread_create(&bells, NULL, ring_bells, rig), 0);
+	assert_int_equal(pthread_create(&events, NULL, inject, rig), 0);
+	for (i = 0; i < ROUNDS; i++) {
+		assert_int_equal(vsmmu_read(rig->v, EVENTQ_PROD, &value, 4), 0);
+		assert_put(rig, EVENTQ_CONS, value);
+	}
+	assert_int_equal(pthread_join(bells, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(pthread_join(events, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(get(rig, CMDQ_CONS), ROUNDS & 0x1ff);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_doorbell, rig_setup),
+		TEST(test_disabled, rig_setup),
+		TEST(test_index_bits, rig_setup_off),
+		TEST(test_more_than_a_lap, rig_setup),
+		TEST(test_slices, rig_setup),
+		TEST(test_cerror, rig_setup),
+		TEST(test_cerror_without_irq, rig_setup),
+		TEST(test_sync_irq, rig_setup),
+		TEST(test_host_failures, rig_setup),
+		TEST(test_signals, rig_setup),
+		TEST(test_senseless_kernel, rig_setup),
+		TEST(test_disable_while_stuck, rig_setup),
+		TEST(test_enable_pending, rig_setup),
+		TEST(test_order, rig_setup_clean),
+		TEST(test_bad_ste, rig_setup),
+		TEST(test_threads, rig_setup),
+	};
+
+	return cmocka_run_group_tests_name("cmdq", tests, NULL, NULL);
+}

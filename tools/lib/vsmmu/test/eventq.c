@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The event queue: from vEVENTQs to the guest's memory.
+ */
+#include <unistd.h>
+#include <sys/eventfd.h>
+
+#include "rig.h"
+
+#define LOST	1U
+#define QUEUE	(RAM_BASE + 0x2000)
+
+static const __le64 an_event[4] = { 0x4200000010, 0x11, 0x22, 0x33 };
+
+static void inject(struct rig *rig, __u64 word)
+{
+	const __le64 event[4] = { word, word + 1, word + 2, word + 3 };
+
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+}
+
+static void assert_event(struct rig *rig, __u64 gpa, __u64 word)
+{
+	const __u64 event[4] = { word, word + 1, word + 2, word + 3 };
+
+	assert_memory_equal(rig_ptr(rig, gpa), event, sizeof(event));
+}
+
+static void test_fill_and_wrap(void **state)
+{
+	struct rig *rig = *state;
+	__u32 i;
+
+	enable_eventq(rig, QUEUE, 2);
+	for (i = 0; i < 20; i++) {
+		inject(rig, i);
+		assert_int_equal(get(rig, EVENTQ_PROD), (i + 1) & 7);
+		assert_event(rig, QUEUE + i % 4 * 32, i);
+		assert_put(rig, EVENTQ_CONS, (i + 1) & 7);
+	}
+	/* Nothing but the queue was written. */
+	for (i = 0; i < RAM_SIZE; i++)
+		if (rig->ram[i ^ RAM_HALF] && (i < 0x2000 || i >= 0x2080))
+			fail_msg("memory was written at %#x", i);
+}
+
+static void test_disabled(void **state)
+{
+	struct rig *rig = *state;
+
+	inject(rig, 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 0);
+	assert_put(rig, EVENTQ_PROD, 5);
+	assert_put(rig, EVENTQ_CONS, 5);
+	enable_eventq(rig, QUEUE, 3);
+	inject(rig, 7);
+	assert_int_equal(get(rig, EVENTQ_PROD), 6);
+	assert_event(rig, QUEUE + 5 * 32, 7);
+	assert_put(rig, CR0, 0);
+	inject(rig, 8);
+	assert_int_equal(get(rig, EVENTQ_PROD), 6);
+}
+
+/* Out of the register's value comes what is in use: capped, aligned */
+static void test_base(void **state)
+{
+	const struct vsmmu_options options = { .eventq_bits = 2 };
+	const struct smmuv3_accel_mem_region region = {
+		RAM_BASE, RAM_HALF, 0,
+	};
+	struct smmuv3_accel_mem_region here = region;
+	struct rig *rig = *state;
+
+	here.uaddr = (uintptr_t)rig->ram + RAM_HALF;
+	assert_int_equal(vsmmu_set_memory(rig->v, &here, 1), 0);
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	enable_eventq(rig, QUEUE + 0x60, 9);
+	inject(rig, 1);
+	assert_event(rig, QUEUE, 1);
+	inject(rig, 2);
+	inject(rig, 3);
+	inject(rig, 4);
+	assert_int_equal(get(rig, EVENTQ_PROD), 4);
+	inject(rig, 5);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 4);
+}
+
+/* Full: OVFLG toggles once, until it is acknowledged; events go on when they can */
+static void test_overflow(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 1);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	inject(rig, 1);
+	inject(rig, 2);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	inject(rig, 3);
+	inject(rig, 4);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 2);
+	assert_event(rig, QUEUE, 1);
+	assert_event(rig, QUEUE + 32, 2);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+
+	/* Room, but the overflow is not acknowledged */
+	assert_put(rig, EVENTQ_CONS, 1);
+	inject(rig, 5);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 3);
+	assert_event(rig, QUEUE, 5);
+	inject(rig, 6);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 3);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+
+	/* Acknowledged; and the next one toggles it back */
+	assert_put(rig, EVENTQ_CONS, OVFLG | 3);
+	inject(rig, 7);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+	inject(rig, 8);
+	inject(rig, 9);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+}
+
+/* A CONS that is nowhere near PROD is taken for a full queue. */
+static void test_cons_astray(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 3);
+	assert_put(rig, EVENTQ_CONS, 3);
+	inject(rig, 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG);
+	assert_put(rig, EVENTQ_CONS, OVFLG | 0xffff0);
+	inject(rig, 2);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 1);
+}
+
+static void test_irq(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct rig *rig = *state;
+	__u64 count;
+
+	enable_eventq(rig, QUEUE, 3);
+	inject(rig, 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN | GERROR_IRQEN);
+	assert_int_equal(get(rig, IRQ_CTRLACK), EVENTQ_IRQEN | GERROR_IRQEN);
+	inject(rig, 2);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+	assert_put(rig, EVENTQ_CONS, 2);
+	inject(rig, 3);
+	inject(rig, 4);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, fd), 0);
+	assert_put(rig, EVENTQ_CONS, 4);
+	inject(rig, 5);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	close(fd);
+}
+
+/* Without a callback and without an eventfd an edge is nobody's. */
+static void test_irq_nobody(void **state)
+{
+	struct rig *rig = *state;
+	struct vsmmu_config config = rig_config(rig);
+	const struct smmuv3_accel_mem_region region = {
+		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF,
+	};
+
+	vsmmu_free(rig->v);
+	config.raise = NULL;
+	config.region_num = 1;
+	config.regions = &region;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	assert_int_equal(vsmmu_start(rig->v, NULL), 0);
+	enable_eventq(rig, QUEUE, 3);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	inject(rig, 1);
+	assert_event(rig, QUEUE, 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+}
+
+/* The queue is not in memory, all of it or part of an event */
+static void test_abort(void **state)
+{
+	static const __u64 bases[] = {
+		0, RAM_BASE - 0x1000, RAM_BASE + RAM_SIZE, 1ULL << 51,
+	};
+	struct rig *rig = *state;
+	__u32 gerror = 0;
+	size_t i;
+
+	assert_put(rig, IRQ_CTRL, GERROR_IRQEN | EVENTQ_IRQEN);
+	for (i = 0; i < ARRAY_LEN(bases); i++) {
+		assert_put(rig, CR0, 0);
+		enable_eventq(rig, bases[i], 4);
+		inject(rig, 1);
+		gerror ^= EVENTQ_ABT_ERR;
+		assert_int_equal(get(rig, GERROR), gerror);
+		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
+		assert_int_equal(get(rig, EVENTQ_PROD), 0);
+
+		/* Nothing is written until it is acknowledged. */
+		assert_put(rig, CR0, 0);
+		enable_eventq(rig, QUEUE, 4);
+		inject(rig, 2);
+		assert_int_equal(get(rig, EVENTQ_PROD), 0);
+		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+		assert_put(rig, GERRORN, gerror);
+		inject(rig, 3);
+		assert_int_equal(get(rig, EVENTQ_PROD), 1);
+		assert_event(rig, QUEUE, 3);
+		assert_put(rig, CR0, 0);
+		assert_put(rig, EVENTQ_PROD, 0);
+	}
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 4);
+}
+
+/* Records and the queue cross from a region to the next. */
+static void test_regions(void **state)
+{
+	struct smmuv3_accel_mem_region regions[4] = {
+		{ RAM_BASE + 0x1000, 0x10, 0 }, { RAM_BASE + 0x1010, 0x18, 0 },
+		{ RAM_BASE + 0x1028, 0x38, 0 }, { RAM_BASE, 0x1000, 0 },
+	};
+	struct rig *rig = *state;
+	char want[64];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		regions[i].uaddr = (uintptr_t)rig->ram + (3 - i) * 0x4000;
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, 4), 0);
+	enable_eventq(rig, RAM_BASE + 0x1000, 1);
+	inject(rig, 0x1111);
+	inject(rig, 0x2222);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	memcpy(want, rig->ram + 0xc000, 0x10);
+	memcpy(want + 0x10, rig->ram + 0x8000, 0x18);
+	memcpy(want + 0x28, rig->ram + 0x4000, 0x18);
+	for (i = 0; i < 8; i++)
+		assert_int_equal(((__u64 *)want)[i],
+				 i < 4 ? 0x1111 + i : 0x2222 + i - 4);
+
+	/* Half of a record is in memory. */
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, 1), 0);
+	assert_put(rig, EVENTQ_CONS, 2);
+	inject(rig, 0x3333);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	assert_int_equal(get(rig, GERROR), EVENTQ_ABT_ERR);
+}
+
+static void test_veventq(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 6);
+	assert_int_equal(vsmmu_poll_events(rig->v), 0);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + 1), 0);
+	assert_int_equal(vsmmu_poll_events(rig->v), 0);
+	fake_event(&rig->fake, 0, 0, 7, an_event);
+	fake_event(&rig->fake, 0, 0, 8, an_event);
+	fake_event(&rig->fake, 1, 0, 0, an_event);
+	assert_int_equal(vsmmu_poll_events(rig->v), 3);
+	assert_int_equal(get(rig, EVENTQ_PROD), 3);
+	assert_memory_equal(rig_ptr(rig, QUEUE), an_event, 32);
+	assert_memory_equal(rig_ptr(rig, QUEUE + 64), an_event, 32);
+
+	/* Nothing there, in both ways to say it; a signal */
+	rig->fake.queue_rc[0] = -EAGAIN;
+	rig->fake.queue_rc[1] = -EINTR;
+	assert_int_equal(vsmmu_poll_events(rig->v), 0);
+
+	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), 0);
+	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), -ENOENT);
+	memset(rig->fake.queue_rc, 0, sizeof(rig->fake.queue_rc));
+	fake_event(&rig->fake, 0, 0, 9, an_event);
+	assert_int_equal(vsmmu_poll_events(rig->v), 0);
+	fake_event(&rig->fake, 1, 0, 1, an_event);
+	assert_int_equal(vsmmu_poll_events(rig->v), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 4);
+}
+
+/* Lost records show as an overflow, by their own record or by the sequence. */
+static void test_lost(void **state)
+{
+	static const struct {
+		__u32 first;
+		__u32 second;
+		__u32 prod;
+	} table[] = {
+		{ 0, 1, 2 },
+		{ 0, 2, OVFLG | 2 },
+		{ 5, 5, OVFLG | 2 },
+		{ 5, 4, OVFLG | 2 },
+		{ 0x7fffffff, 0, 2 },
+		{ 0x7fffffff, 1, OVFLG | 2 },
+		{ 0x7ffffffe, 0x7fffffff, 2 },
+	};
+	struct rig *rig = *state;
+	size_t i;
+
+	enable_eventq(rig, QUEUE, 6);
+	for (i = 0; i < ARRAY_LEN(table); i++) {
+		assert_put(rig, CR0, 0);
+		assert_put(rig, EVENTQ_PROD, 0);
+		assert_put(rig, EVENTQ_CONS, 0);
+		assert_put(rig, CR0, EVENTQEN);
+		assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+		fake_event(&rig->fake, 0, 0, table[i].first, an_event);
+		assert_int_equal(vsmmu_poll_events(rig->v), 1);
+		fake_event(&rig->fake, 0, 0, table[i].second, an_event);
+		assert_int_equal(vsmmu_poll_events(rig->v), 1);
+		assert_int_equal(get(rig, EVENTQ_PROD), table[i].prod);
+		assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), 0);
+	}
+
+	/* The record that says so takes part in the sequence. */
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	fake_event(&rig->fake, 0, LOST, 3, NULL);
+	fake_event(&rig->fake, 0, 0, 4, an_event);
+	fake_event(&rig->fake, 0, LOST, 5, NULL);
+	assert_int_equal(vsmmu_poll_events(rig->v), 3);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 3);
+	assert_put(rig, EVENTQ_CONS, OVFLG | 3);
+	fake_event(&rig->fake, 0, 0, 6, an_event);
+	assert_int_equal(vsmmu_poll_events(rig->v), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 4);
+
+	/* Lost while the queue is disabled is nothing to tell. */
+	assert_put(rig, CR0, 0);
+	fake_event(&rig->fake, 0, LOST, 7, NULL);
+	assert_int_equal(vsmmu_poll_events(rig->v), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 4);
+}
+
+static void test_veventq_errors(void **state)
+{
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	int i;
+
+	enable_eventq(rig, QUEUE, 6);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
+
+	/* One cannot be read, the others are. */
+	rig->fake.queue_rc[1] = -ENODEV;
+	fake_event(&rig->fake, 0, 0, 0, an_event);
+	fake_event(&rig->fake, 2, 0, 0, an_event);
+	assert_int_equal(vsmmu_poll_events(rig->v), -ENODEV);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, -ENODEV);
+	assert_int_equal(error.request, 0);
+
+	/* Half a record, half a header: what is whole is taken. */
+	rig->fake.queue_rc[1] = 0;
+	fake_event(&rig->fake, 1, 0, 0, an_event);
+	fake_event(&rig->fake, 1, 0, 1, an_event);
+	rig->fake.queue_len[1] -= 1;
+	assert_int_equal(vsmmu_poll_events(rig->v), -EPROTO);
+	assert_int_equal(get(rig, EVENTQ_PROD), 3);
+	fake_event(&rig->fake, 1, LOST, 1, NULL);
+	rig->fake.queue_len[1] -= 1;
+	assert_int_equal(vsmmu_poll_events(rig->v), -EPROTO);
+	assert_int_equal(get(rig, EVENTQ_PROD), 3);
+}
+
+/* Others get a turn, however many events come. */
+static void test_bounded(void **state)
+{
+	struct rig *rig = *state;
+	int i;
+
+	enable_eventq(rig, QUEUE, 6);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	for (i = 0; i < 64; i++)
+		fake_event(&rig->fake, 0, 0, i, an_event);
+	rig->fake.queue_endless = true;
+	assert_int_equal(vsmmu_poll_events(rig->v), 64 * 16);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 64);
+}
+
+static void test_too_many(void **state)
+{
+	struct rig *rig = *state;
+	int i;
+
+	for (i = 0; i < VSMMU_MAX_VEVENTQS; i++)
+		assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), -ENOSPC);
+	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ + 7), 0);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
+}
+
+/* The record is in memory before PROD says so. */
+static void on_clean(struct fake *fake, const volatile void *line)
+{
+	struct rig *rig = fake->data;
+
+	if (line == (char *)vsmmu_page(rig->v, 0) + EVENTQ_PROD) {
+		assert_event(rig, QUEUE, 5);
+		fake->data = NULL;
+		fake->on_clean = NULL;
+	}
+}
+
+static void test_order(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 6);
+	rig->fake.data = rig;
+	rig->fake.on_clean = on_clean;
+	inject(rig, 5);
+	assert_null(rig->fake.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_fill_and_wrap, rig_setup),
+		TEST(test_disabled, rig_setup),
+		TEST(test_base, rig_setup_off),
+		TEST(test_overflow, rig_setup),
+		TEST(test_cons_astray, rig_setup),
+		TEST(test_irq, rig_setup),
+		TEST(test_irq_nobody, rig_setup_off),
+		TEST(test_abort, rig_setup),
+		TEST(test_regions, rig_setup),
+		TEST(test_veventq, rig_setup),
+		TEST(test_lost, rig_setup),
+		TEST(test_veventq_errors, rig_setup),
+		TEST(test_bounded, rig_setup),
+		TEST(test_too_many, rig_setup),
+		TEST(test_order, rig_setup_clean),
+	};
+
+	return cmocka_run_group_tests_name("eventq", tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+
+#include "fake.h"
+
+static int fake_open(void *data, const char *path)
+{
+	struct fake *fake = data;
+
+	return strcmp(path, "/dev/smmuv3-accel") ? -ENOENT : fake->opened;
+}
+
+static void fake_close(void *data, int fd)
+{
+	struct fake *fake = data;
+
+	fake->closed += fd == FAKE_FD;
+}
+
+/* Where the request's struct has its out_reason; NULL: it has none */
+static __u32 *reason_of(unsigned long request, void *arg)
+{
+	switch (request) {
+	case SMMUV3_ACCEL_CREATE:
+		return &((struct smmuv3_accel_create *)arg)->out_reason;
+	case SMMUV3_ACCEL_SET_IDR:
+		return &((struct smmuv3_accel_set_idr *)arg)->out_reason;
+	case SMMUV3_ACCEL_ATTACH:
+		return &((struct smmuv3_accel_attach *)arg)->out_reason;
+	case SMMUV3_ACCEL_DETACH:
+		return &((struct smmuv3_accel_detach *)arg)->out_reason;
+	case SMMUV3_ACCEL_SET_REGS:
+		return &((struct smmuv3_accel_set_regs *)arg)->out_reason;
+	case SMMUV3_ACCEL_RUN_CMDQ:
+		return &((struct smmuv3_accel_run_cmdq *)arg)->out_reason;
+	case SMMUV3_ACCEL_RESET:
+		return &((struct smmuv3_accel_reset *)arg)->out_reason;
+	default:
+		return NULL;
+	}
+}
+
+static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	fake->run = *run;
+	if (fake->on_run)
+		return fake->on_run(fake, run);
+	run->cons = run->prod;
+	return 0;
+}
+
+static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
+{
+	struct fake *fake = data;
+	unsigned int nr = _IOC_NR(request);
+	struct smmuv3_accel_stream *stream = arg;
+	struct smmuv3_accel_info *info = arg;
+	struct smmuv3_accel_phys *phys = arg;
+	__u32 *reason;
+
+	if (fd != FAKE_FD || _IOC_TYPE(request) != SMMUV3_ACCEL_TYPE ||
+	    nr >= FAKE_REQUESTS)
+		return -ENOTTY;
+	fake->calls[nr]++;
+	reason = reason_of(request, arg);
+	if (reason)
+		*reason = 0;
+	if (request == SMMUV3_ACCEL_SET_REGS)
+		fake->regs = *(struct smmuv3_accel_set_regs *)arg;
+	if (fake->fail_times[nr]) {
+		fake->fail_times[nr]--;
+		if (reason)
+			*reason = fake->fail_reason[nr];
+		return fake->fail_rc[nr];
+	}
+
+	switch (request) {
+	case SMMUV3_ACCEL_GET_INFO:
+		info->out_api_version = SMMUV3_ACCEL_API_VERSION;
+		info->out_max_streams = fake->max_streams;
+		info->out_max_batch = fake->batch;
+		break;
+	case SMMUV3_ACCEL_SET_IDR:
+		fake->idr = *(struct smmuv3_accel_set_idr *)arg;
+		return fake->attached ? -EBUSY : 0;
+	case SMMUV3_ACCEL_ATTACH:
+		fake->attach = *(struct smmuv3_accel_attach *)arg;
+		fake->attached++;
+		break;
+	case SMMUV3_ACCEL_DETACH:
+		fake->attached--;
+		break;
+	case SMMUV3_ACCEL_GET_PHYS:
+		if (phys->index >= fake->phys_num)
+			return -ENOENT;
+		*phys = fake->phys[phys->index];
+		break;
+	case SMMUV3_ACCEL_GET_STREAM:
+		if (stream->vsid >= FAKE_STREAMS)
+			return -ENOENT;
+		stream->out_reason = fake->stream_reason[stream->vsid];
+		break;
+	case SMMUV3_ACCEL_RUN_CMDQ:
+		return fake_run(fake, arg);
+	}
+	return 0;
+}
+
+static ssize_t fake_read(void *data, int fd, void *buf, size_t len)
+{
+	struct fake *fake = data;
+	int i = fd - FAKE_VEVENTQ;
+
+	if (i < 0 || i >= FAKE_VEVENTQS)
+		return -EBADF;
+	if (fake->queue_rc[i])
+		return fake->queue_rc[i];
+	if (len > fake->queue_len[i])
+		len = fake->queue_len[i];
+	memcpy(buf, fake->queue[i], len);
+	if (!fake->queue_endless) {
+		fake->queue_len[i] -= len;
+		memmove(fake->queue[i], fake->queue[i] + len,
+			fake->queue_len[i]);
+	}
+	return len;
+}
+
+static void fake_clean(void *data, const volatile void *line)
+{
+	struct fake *fake = data;
+
+	fake->cleaned++;
+	if (fake->on_clean)
+		fake->on_clean(fake, line);
+}
+
+const struct vsmmu_kernel fake_kernel = {
+	.open = fake_open,
+	.close = fake_close,
+	.ioctl = fake_ioctl,
+	.read = fake_read,
+	.clean = fake_clean,
+};
+
+/* A host with one physical SMMU that has all there is */
+void fake_init(struct fake *fake)
+{
+	memset(fake, 0, sizeof(*fake));
+	fake->opened = FAKE_FD;
+	fake->batch = 64;
+	fake->max_streams = FAKE_STREAMS;
+	fake->phys_num = 1;
+	/* S1P, S2P, TTF, COHACC, ATS, ASID16, CD2L, TTENDIAN, TERM, ST_LEVEL */
+	fake->phys[0].out_idr[0] = 3 | 3 << 2 | 1 << 4 | 1 << 10 | 1 << 12 |
+				   1 << 19 | 2 << 21 | 1 << 26 | 1 << 27;
+	/* SIDSIZE, SSIDSIZE */
+	fake->phys[0].out_idr[1] = 32 | 20 << 6;
+	/* RIL, BBML */
+	fake->phys[0].out_idr[3] = 1 << 10 | 2 << 11;
+	/* OAS, granules, DS, VAX */
+	fake->phys[0].out_idr[5] = 6 | 7 << 4 | 1 << 7 | 1 << 10;
+}
+
+void fake_fail(struct fake *fake, unsigned long request, int rc, __u32 reason,
+	       unsigned int times)
+{
+	fake->fail_rc[_IOC_NR(request)] = rc;
+	fake->fail_reason[_IOC_NR(request)] = reason;
+	fake->fail_times[_IOC_NR(request)] = times;
+}
+
+/* How often an ioctl was called since this was asked */
+unsigned int fake_calls(struct fake *fake, unsigned long request)
+{
+	unsigned int calls = fake->calls[_IOC_NR(request)];
+
+	fake->calls[_IOC_NR(request)] = 0;
+	return calls;
+}
+
+/* A record as iommufd has it: a header and, with @event, the event */
+void fake_event(struct fake *fake, int queue, __u32 flags, __u32 sequence,
+		const __le64 event[4])
+{
+	const __u32 header[] = { flags, sequence };
+	char *at = fake->queue[queue] + fake->queue_len[queue];
+
+	memcpy(at, header, sizeof(header));
+	if (event)
+		memcpy(at + sizeof(header), event, 4 * sizeof(*event));
+	fake->queue_len[queue] += sizeof(header) +
+				  (event ? 4 * sizeof(*event) : 0);
+}

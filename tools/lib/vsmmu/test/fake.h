@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Something in the kernel's place under the library: it counts, records and does
+ * what a test says.
+ */
+#ifndef _VSMMU_TEST_FAKE_H
+#define _VSMMU_TEST_FAKE_H
+
+#include <stdbool.h>
+#include "vsmmu.h"
+
+#define FAKE_FD		1000	/* /dev/smmuv3-accel */
+#define FAKE_VEVENTQ	2000	/* and those after it: vEVENTQs */
+#define FAKE_VEVENTQS	3
+#define FAKE_REQUESTS	16
+#define FAKE_STREAMS	8
+
+/**
+ * struct fake - The kernel
+ * @opened: what open() returns
+ * @closed: how often it was closed
+ * @calls: ioctls, by number
+ * @fail_rc: what the next ioctls of a number return; 0: they succeed
+ * @fail_reason: their out_reason
+ * @fail_times: how many of them do
+ * @batch: out_max_batch
+ * @max_streams: out_max_streams
+ * @phys: physical SMMUs
+ * @phys_num: how many there are
+ * @attached: how many streams are attached
+ * @stream_reason: by vSID, for those below FAKE_STREAMS
+ * @idr: the last SET_IDR
+ * @attach: the last ATTACH
+ * @regs: the last SET_REGS
+ * @run: the last RUN_CMDQ, as it came
+ * @on_run: carries out RUN_CMDQ; NULL: all is done
+ * @queue: bytes that a vEVENTQ has to be read
+ * @queue_len: how many there are
+ * @queue_rc: what read() returns, where that is not 0
+ * @queue_endless: @queue_len bytes can be read again and again
+ * @on_clean: called when a line is cleaned
+ * @cleaned: how often that was
+ * @data: for the test's functions
+ */
+struct fake {
+	int opened;
+	int closed;
+	unsigned int calls[FAKE_REQUESTS];
+	int fail_rc[FAKE_REQUESTS];
+	__u32 fail_reason[FAKE_REQUESTS];
+	unsigned int fail_times[FAKE_REQUESTS];
+	__u32 batch;
+	__u32 max_streams;
+	struct smmuv3_accel_phys phys[4];
+	__u32 phys_num;
+	int attached;
+	__u32 stream_reason[FAKE_STREAMS];
+	struct smmuv3_accel_set_idr idr;
+	struct smmuv3_accel_attach attach;
+	struct smmuv3_accel_set_regs regs;
+	struct smmuv3_accel_run_cmdq run;
+	int (*on_run)(struct fake *fake, struct smmuv3_accel_run_cmdq *run);
+	char queue[FAKE_VEVENTQS][8192];
+	size_t queue_len[FAKE_VEVENTQS];
+	int queue_rc[FAKE_VEVENTQS];
+	bool queue_endless;
+	void (*on_clean)(struct fake *fake, const volatile void *line);
+	unsigned int cleaned;
+	void *data;
+};
+
+extern const struct vsmmu_kernel fake_kernel;
+
+void fake_init(struct fake *fake);
+void fake_fail(struct fake *fake, unsigned long request, int rc, __u32 reason,
+	       unsigned int times);
+unsigned int fake_calls(struct fake *fake, unsigned long request);
+void fake_event(struct fake *fake, int queue, __u32 flags, __u32 sequence,
+		const __le64 event[4]);
+
+#endif

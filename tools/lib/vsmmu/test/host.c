@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Making a vSMMU, its streams, its ID registers, and what fails in words.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+static void test_new(void **state)
+{
+	struct rig *rig = *state;
+	const struct smmuv3_accel_mem_region region = {
+		RAM_BASE, RAM_SIZE, (uintptr_t)rig->ram,
+	};
+	struct vsmmu_config config = rig_config(rig);
+	struct vsmmu_error error;
+	struct vsmmu *v;
+
+	/* The library's descriptor: opened, closed */
+	config.accel_fd = -1;
+	config.region_num = 1;
+	config.regions = &region;
+	assert_int_equal(vsmmu_new(&config, &v, &error), 0);
+	assert_int_equal(error.error, 0);
+	assert_int_equal(vsmmu_fd(v), FAKE_FD);
+	assert_int_equal(rig->fake.closed, 0);
+	vsmmu_free(v);
+	assert_int_equal(rig->fake.closed, 1);
+
+	/* The VMM's */
+	config.accel_fd = FAKE_FD;
+	assert_int_equal(vsmmu_new(&config, &v, NULL), 0);
+	vsmmu_free(v);
+	assert_int_equal(rig->fake.closed, 1);
+	vsmmu_free(NULL);
+}
+
+static void test_new_fails(void **state)
+{
+	static const struct {
+		unsigned long request;
+		const char *text;
+	} table[] = {
+		{ SMMUV3_ACCEL_GET_INFO, "GET_INFO: Device or resource busy" },
+		{ SMMUV3_ACCEL_CREATE,
+		  "CREATE: The descriptor is no iommufd. (Device or resource busy)" },
+		{ SMMUV3_ACCEL_SET_MEM_TABLE,
+		  "SET_MEM_TABLE: Device or resource busy" },
+	};
+	struct rig *rig = *state;
+	struct vsmmu_config config = rig_config(rig);
+	struct vsmmu_error error;
+	struct vsmmu *v;
+	char text[128];
+	size_t i;
+
+	config.accel_fd = -1;
+	for (i = 0; i < ARRAY_LEN(table); i++) {
+		v = (void *)rig;
+		fake_fail(&rig->fake, table[i].request, -EBUSY,
+			  SMMUV3_ACCEL_REASON_NOT_IOMMUFD, 1);
+		assert_int_equal(vsmmu_new(&config, &v, &error), -EBUSY);
+		assert_null(v);
+		assert_int_equal(rig->fake.closed, i + 1);
+		assert_int_equal(error.error, -EBUSY);
+		assert_int_equal(error.request, table[i].request);
+		assert_ptr_equal(vsmmu_strerror(&error, text, sizeof(text)),
+				 text);
+		assert_string_equal(text, table[i].text);
+	}
+	rig->fake.opened = -EACCES;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EACCES);
+	vsmmu_strerror(&error, text, sizeof(text));
+	assert_string_equal(text, "Permission denied");
+	rig->fake.opened = FAKE_FD;
+	config.flags = 2;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	config.flags = 0;
+	config.region_num = VSMMU_MAX_REGIONS + 1;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	config.region_num = 0;
+	/* More streams than there is memory for: a failure, not a crash */
+	rig->fake.max_streams = ~0U;
+	if (!vsmmu_new(&config, &v, &error))
+		vsmmu_free(v);
+	else
+		assert_int_equal(error.error, -ENOMEM);
+}
+
+/* What the library knows nothing about is passed on. */
+static void test_flags_passed(void **state)
+{
+	struct rig *rig = *state;
+	struct smmuv3_accel_attach info;
+
+	assert_int_equal(vsmmu_start(rig->v, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 33, 7, 0x80, &info), 0);
+	assert_int_equal(rig->fake.attach.flags, 0x80);
+	assert_int_equal(rig->fake.attach.vfio_fd, 33);
+	assert_int_equal(rig->fake.attach.vsid, 7);
+	assert_memory_equal(&info, &rig->fake.attach, sizeof(info));
+}
+
+/* Memory of the VMM's for the register file */
+static void test_regs_memory(void **state)
+{
+	struct rig *rig = *state;
+	struct vsmmu_config config = rig_config(rig);
+	char *memory = aligned_alloc(VSMMU_PAGE_SIZE, VSMMU_REGS_SIZE);
+	struct vsmmu *v;
+	__u32 value;
+
+	assert_non_null(memory);
+	memset(memory, 0xa5, VSMMU_REGS_SIZE);
+	config.regs = memory + 0x1000;
+	assert_int_equal(vsmmu_new(&config, &v, NULL), -EINVAL);
+	config.regs = memory;
+	assert_int_equal(vsmmu_new(&config, &v, NULL), 0);
+	assert_ptr_equal(vsmmu_page(v, 0), memory);
+	assert_int_equal(memory[VSMMU_REGS_SIZE - 1], 0);
+	assert_int_equal(vsmmu_start(v, NULL), 0);
+	assert_int_equal(vsmmu_write(v, CMDQ_PROD, 0x1234, 4), 0);
+	memcpy(&value, memory + CMDQ_PROD, sizeof(value));
+	assert_int_equal(value, 0x1234);
+	vsmmu_free(v);
+	free(memory);
+}
+
+static void test_probe_and_start(void **state)
+{
+	static const char idr_text[] =
+		"An ID register offers what a host SMMU does not have. (Operation not supported)";
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	char text[160], want[160];
+
+	assert_int_equal(vsmmu_probe(rig->v, 5), 0);
+	assert_int_equal(rig->fake.attach.vfio_fd, 5);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_DETACH), 1);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_ATTACH, -EOPNOTSUPP,
+		  SMMUV3_ACCEL_REASON_NO_NESTING, 1);
+	assert_int_equal(vsmmu_probe(rig->v, 5), -EOPNOTSUPP);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_NO_NESTING);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_DETACH, -ENOENT,
+		  SMMUV3_ACCEL_REASON_NO_STREAM, 1);
+	assert_int_equal(vsmmu_probe(rig->v, 5), -ENOENT);
+	rig->fake.attached = 0;
+
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_IDR, -EOPNOTSUPP,
+		  SMMUV3_ACCEL_REASON_IDR, 1);
+	assert_int_equal(vsmmu_start(rig->v, NULL), -EOPNOTSUPP);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.request, SMMUV3_ACCEL_SET_IDR);
+	vsmmu_strerror(&error, text, sizeof(text));
+	snprintf(want, sizeof(want), "SET_IDR: %s", idr_text);
+	assert_string_equal(text, want);
+	error.bad_idr = 5;
+	error.bad_mask = 0x70;
+	vsmmu_strerror(&error, text, sizeof(text));
+	snprintf(want, sizeof(want), "SET_IDR: IDR5 field 0x70: %s", idr_text);
+	assert_string_equal(text, want);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_GET_PHYS, -EIO, 0, 1);
+	assert_int_equal(vsmmu_start(rig->v, NULL), -EIO);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM, 0, 1);
+	assert_int_equal(vsmmu_start(rig->v, NULL), -EAGAIN);
+	assert_int_equal(put(rig, CR0, SMMUEN), -ENXIO);
+
+	assert_int_equal(vsmmu_start(rig->v, NULL), 0);
+	assert_int_equal(vsmmu_start(rig->v, NULL), -EBUSY);
+	assert_int_equal(vsmmu_probe(rig->v, 5), -EBUSY);
+	assert_int_equal(rig->fake.attached, 0);
+}
+
+static void test_streams(void **state)
+{
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	__u32 i;
+
+	for (i = 0; i < FAKE_STREAMS; i++)
+		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, NULL), 0);
+	fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH);
+	assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, NULL), -ENOSPC);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS);
+
+	fake_fail(&rig->fake, SMMUV3_ACCEL_DETACH, -ENOENT,
+		  SMMUV3_ACCEL_REASON_NO_STREAM, 1);
+	assert_int_equal(vsmmu_detach(rig->v, 99), -ENOENT);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.vsid, 99);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_NO_STREAM);
+	assert_int_equal(vsmmu_detach(rig->v, 3), 0);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_ATTACH, -EEXIST,
+		  SMMUV3_ACCEL_REASON_VSID_IN_USE, 1);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 4, 0, NULL), -EEXIST);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 3, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 9, 0, NULL), -ENOSPC);
+}
+
+static void test_memory(void **state)
+{
+	static struct smmuv3_accel_mem_region regions[VSMMU_MAX_REGIONS + 1];
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_set_memory(rig->v, regions,
+					  VSMMU_MAX_REGIONS + 1), -EINVAL);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 0);
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, VSMMU_MAX_REGIONS), 0);
+	assert_int_equal(vsmmu_set_memory(rig->v, NULL, 0), 0);
+}
+
+/* Refused by the kernel: the memory is what it was. */
+static void test_memory_refused(void **state)
+{
+	const struct smmuv3_accel_mem_region region = { 0, 1, 1 };
+	const __le64 event[4] = { 0x10 };
+	struct rig *rig = *state;
+
+	enable_eventq(rig, RAM_BASE, 4);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE, -EINVAL, 0, 1);
+	assert_int_equal(vsmmu_set_memory(rig->v, &region, 1), -EINVAL);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_memory_equal(rig_ptr(rig, RAM_BASE), event, sizeof(event));
+}
+
+/* ID registers */
+
+static __u32 field(const __u32 idr[6], int reg, unsigned int hi, unsigned int lo)
+{
+	return (idr[reg] >> lo) & ((2ULL << (hi - lo)) - 1);
+}
+
+/*
+ * The rules of Documentation/userspace-api/smmuv3-accel.rst, "ID registers": what
+ * the module takes.
+ */
+static bool module_takes(const __u32 idr[6], const __u32 host[6])
+{
+	static const __u32 known[6] = {
+		0x1f68141e, 0x03ff07ff, 0, 0x1c00, 0, 0xcf7,
+	};
+	static const struct {
+		__u8 reg, hi, lo;
+	} subset[] = {
+		{ 0, 3, 2 }, { 0, 10, 10 }, { 0, 12, 12 }, { 0, 19, 19 },
+		{ 3, 10, 10 }, { 5, 6, 4 }, { 5, 7, 7 },
+	}, up_to[] = {
+		{ 1, 5, 0 }, { 1, 10, 6 }, { 3, 12, 11 }, { 5, 11, 10 },
+		{ 5, 2, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < 6; i++)
+		if (idr[i] & ~known[i])
+			return false;
+	for (i = 0; i < ARRAY_LEN(subset); i++)
+		if (field(idr, subset[i].reg, subset[i].hi, subset[i].lo) &
+		    ~field(host, subset[i].reg, subset[i].hi, subset[i].lo))
+			return false;
+	for (i = 0; i < ARRAY_LEN(up_to); i++)
+		if (field(idr, up_to[i].reg, up_to[i].hi, up_to[i].lo) >
+		    field(host, up_to[i].reg, up_to[i].hi, up_to[i].lo))
+			return false;
+	return field(idr, 0, 1, 1) == 1 && field(idr, 0, 4, 4) == 1 &&
+	       field(idr, 0, 25, 24) == 1 && field(idr, 0, 28, 27) <= 1 &&
+	       field(idr, 0, 3, 2) && field(idr, 5, 6, 4) &&
+	       field(idr, 0, 26, 26) >= field(host, 0, 26, 26) &&
+	       field(idr, 0, 22, 21) != 1 &&
+	       (field(idr, 0, 22, 21) == field(host, 0, 22, 21) ||
+		!field(host, 0, 22, 21)) &&
+	       field(idr, 1, 25, 21) <= 19 && field(idr, 1, 20, 16) <= 19;
+}
+
+static __u32 random_bits(void)
+{
+	static __u64 state = 88172645463325252ULL;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state >> 16;
+}
+
+/* Whatever hosts there are: what is offered, the module takes on each of them. */
+static void test_idr_random(void **state)
+{
+	static const __u8 oas[] = { 0, 32, 36, 40, 42, 44, 48, 52 };
+	struct smmuv3_accel_phys phys[3];
+	unsigned int i, j, num, offered = 0;
+	struct vsmmu_options options;
+	__u32 idr[6];
+	int rc;
+
+	(void)state;
+	for (i = 0; i < 20000; i++) {
+		num = 1 + random_bits() % 3;
+		for (j = 0; j < num; j++) {
+			memset(&phys[j], 0, sizeof(phys[j]));
+			phys[j].out_idr[0] = random_bits() & ~(3U << 21);
+			phys[j].out_idr[0] |= random_bits() % 4 ? 2U << 21 :
+					      random_bits() & 1 ? 3U << 21 : 0;
+			/* Random bits, but mostly enough of them */
+			phys[j].out_idr[0] |= random_bits() % 8 ? 2U << 2 : 0;
+			phys[j].out_idr[1] = random_bits() & ~0x3fU;
+			phys[j].out_idr[1] |= random_bits() % 33;
+			phys[j].out_idr[2] = random_bits();
+			phys[j].out_idr[3] = random_bits();
+			phys[j].out_idr[4] = random_bits();
+			phys[j].out_idr[5] = random_bits();
+		}
+		options = (struct vsmmu_options){
+			.flags = random_bits() & 0xf,
+			.oas = oas[random_bits() % ARRAY_LEN(oas)],
+			.sid_bits = random_bits() % 33,
+			.ssid_bits = random_bits() % 21,
+			.cmdq_bits = random_bits() % 20,
+			.eventq_bits = random_bits() % 20,
+		};
+		rc = vsmmu_compute_idr(phys, num, &options, idr);
+		if (rc) {
+			assert_int_equal(rc, -EOPNOTSUPP);
+			continue;
+		}
+		offered++;
+		for (j = 0; j < num; j++)
+			if (!module_takes(idr, phys[j].out_idr))
+				fail_msg("round %u: %#x %#x %#x %#x", i, idr[0],
+					 idr[1], idr[3], idr[5]);
+	}
+	assert_in_range(offered, 5000, 19999);
+}
+
+/* And it is not less than it could be. */
+static void test_idr_default(void **state)
+{
+	struct rig *rig = *state;
+	struct vsmmu_options options = {};
+	__u32 idr[6], host_b[6];
+
+	assert_int_equal(vsmmu_default_idr(rig->v, NULL, idr), 0);
+	assert_int_equal(idr[0], 0x0d48101a);
+	assert_int_equal(idr[1], 19 << 21 | 19 << 16 | 16);
+	assert_int_equal(idr[2], 0);
+	assert_int_equal(idr[3], 1 << 10 | 2 << 11);
+	assert_int_equal(idr[4], 0);
+	assert_int_equal(idr[5], 6 | 7 << 4 | 1 << 7 | 1 << 10);
+
+	options.flags = VSMMU_OPT_ATS | VSMMU_OPT_NO_RIL | VSMMU_OPT_LINEAR;
+	options.oas = 44;
+	options.sid_bits = 20;
+	options.ssid_bits = 8;
+	options.cmdq_bits = 10;
+	options.eventq_bits = 7;
+	assert_int_equal(vsmmu_default_idr(rig->v, &options, idr), 0);
+	assert_int_equal(idr[0], 0x0548141a);
+	assert_int_equal(idr[1], 10 << 21 | 7 << 16 | 8 << 6 | 20);
+	assert_int_equal(idr[3], 2 << 11);
+	assert_int_equal(idr[5], 4 | 7 << 4 | 1 << 7 | 1 << 10);
+
+	/* A second host with less of each */
+	rig->fake.phys_num = 2;
+	rig->fake.phys[1] = rig->fake.phys[0];
+	rig->fake.phys[1].out_idr[0] = 2 << 2;
+	rig->fake.phys[1].out_idr[1] = 5 << 6 | 9;
+	rig->fake.phys[1].out_idr[3] = 1 << 11;
+	rig->fake.phys[1].out_idr[5] = 2 | 5 << 4;
+	assert_int_equal(vsmmu_default_idr(rig->v, &options, idr), 0);
+	assert_int_equal(idr[0], 2 << 2 | 2 | 1 << 4 | 2 << 21 | 1 << 24 | 1 << 26);
+	assert_int_equal(idr[1], 10 << 21 | 7 << 16 | 5 << 6 | 9);
+	assert_int_equal(idr[3], 1 << 11);
+	assert_int_equal(idr[5], 2 | 5 << 4);
+
+	/* The order of hosts does not matter. */
+	rig->fake.phys[2] = rig->fake.phys[0];
+	memcpy(&rig->fake.phys[0], &rig->fake.phys[1], sizeof(rig->fake.phys[0]));
+	memcpy(&rig->fake.phys[1], &rig->fake.phys[2], sizeof(rig->fake.phys[0]));
+	assert_int_equal(vsmmu_default_idr(rig->v, &options, host_b), 0);
+	assert_memory_equal(idr, host_b, sizeof(idr));
+}
+
+static void test_idr_errors(void **state)
+{
+	static const struct vsmmu_options wrong[] = {
+		{ .flags = 1 << 5 }, { .oas = 33 }, { .oas = 56 },
+		{ .sid_bits = 33 }, { .ssid_bits = 21 }, { .cmdq_bits = 20 },
+		{ .eventq_bits = 20 },
+	};
+	struct vsmmu_options options = { .flags = VSMMU_OPT_IDR };
+	struct rig *rig = *state;
+	struct vsmmu_error error;
+	__u32 idr[6];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(wrong); i++)
+		assert_int_equal(vsmmu_default_idr(rig->v, &wrong[i], idr),
+				 -EINVAL);
+	rig->fake.phys_num = 2;
+	rig->fake.phys[1] = rig->fake.phys[0];
+	/* A big-endian host beside a little-endian one */
+	rig->fake.phys[1].out_idr[0] |= 3 << 21;
+	assert_int_equal(vsmmu_default_idr(rig->v, NULL, idr), -EOPNOTSUPP);
+	/* No granule in common, none with AArch64 tables */
+	rig->fake.phys[1] = rig->fake.phys[0];
+	rig->fake.phys[0].out_idr[5] = 6 | 1 << 4;
+	rig->fake.phys[1].out_idr[5] = 6 | 6 << 4;
+	assert_int_equal(vsmmu_default_idr(rig->v, NULL, idr), -EOPNOTSUPP);
+	rig->fake.phys[1] = rig->fake.phys[0];
+	rig->fake.phys[1].out_idr[0] &= ~(2U << 2);
+	assert_int_equal(vsmmu_default_idr(rig->v, NULL, idr), -EOPNOTSUPP);
+
+	/* Nothing was probed: only what the VMM says itself can be offered. */
+	rig->fake.phys_num = 0;
+	assert_int_equal(vsmmu_start(rig->v, NULL), -ENODEV);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, -ENODEV);
+	for (i = 0; i < 6; i++)
+		options.idr[i] = i + 1;
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	assert_memory_equal(rig->fake.idr.idr, options.idr, sizeof(options.idr));
+	assert_int_equal(get(rig, IDR0), 1);
+	assert_int_equal(get(rig, IDR5), 6);
+}
+
+/* Words */
+
+static const struct {
+	__u32 value;
+	const char *name;
+} all_reasons[] = {
+#define REASON(_name)	{ _name, #_name },
+#include "reasons.inc"		/* made of the enum in the header */
+};
+
+static void test_reasons(void **state)
+{
+	const char *unknown = vsmmu_reason_string(~0U);
+	const char *text;
+	size_t i, j;
+
+	(void)state;
+	assert_true(ARRAY_LEN(all_reasons) >= 50);
+	assert_string_equal(vsmmu_reason_string(5), unknown);
+	for (i = 0; i < ARRAY_LEN(all_reasons); i++) {
+		text = vsmmu_reason_string(all_reasons[i].value);
+		if (!strcmp(text, unknown))
+			fail_msg("%s has no sentence", all_reasons[i].name);
+		if (text[strlen(text) - 1] != '.' || text[0] < 'A')
+			fail_msg("%s: '%s' is no sentence", all_reasons[i].name,
+				 text);
+		for (j = 0; j < i; j++)
+			if (!strcmp(text, vsmmu_reason_string(all_reasons[j].value)))
+				fail_msg("%s is told like %s", all_reasons[i].name,
+					 all_reasons[j].name);
+	}
+}
+
+static void test_strerror(void **state)
+{
+	static const struct {
+		unsigned long request;
+		const char *name;
+	} requests[] = {
+#define REQUEST(_name)	{ SMMUV3_ACCEL_##_name, #_name ": " }
+		REQUEST(GET_INFO), REQUEST(CREATE), REQUEST(SET_IDR),
+		REQUEST(SET_MEM_TABLE), REQUEST(ATTACH), REQUEST(DETACH),
+		REQUEST(GET_PHYS), REQUEST(SET_REGS), REQUEST(RUN_CMDQ),
+		REQUEST(RESET), { 0, "" },
+	};
+	struct vsmmu_error error = { .error = -ENOENT };
+	char text[200], want[200], small[8];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(requests); i++) {
+		error.request = requests[i].request;
+		error.reason = 0;
+		snprintf(want, sizeof(want), "%sNo such file or directory",
+			 requests[i].name);
+		assert_string_equal(vsmmu_strerror(&error, text, sizeof(text)),
+				    want);
+		error.reason = SMMUV3_ACCEL_REASON_RETRY;
+		snprintf(want, sizeof(want), "%s%s (No such file or directory)",
+			 requests[i].name,
+			 vsmmu_reason_string(SMMUV3_ACCEL_REASON_RETRY));
+		assert_string_equal(vsmmu_strerror(&error, text, sizeof(text)),
+				    want);
+	}
+	vsmmu_strerror(&error, small, sizeof(small));
+	assert_int_equal(strlen(small), sizeof(small) - 1);
+}
+
+/* The real kernel, as far as it can be reached on any machine */
+static void test_real_kernel(void **state)
+{
+	struct vsmmu_config config = VSMMU_CONFIG_INIT;
+	struct vsmmu_error error;
+	struct vsmmu *v;
+	int fds[2];
+
+	(void)state;
+	config.accel_fd = 1 << 20;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EBADF);
+	assert_int_equal(error.request, SMMUV3_ACCEL_GET_INFO);
+	assert_int_equal(pipe(fds), 0);
+	config.accel_fd = fds[0];
+	assert_int_equal(vsmmu_new(&config, &v, &error), -ENOTTY);
+	/* Not closed by that */
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_new, rig_setup_off),
+		TEST(test_new_fails, rig_setup_off),
+		TEST(test_flags_passed, rig_setup_off),
+		TEST(test_regs_memory, rig_setup_off),
+		TEST(test_probe_and_start, rig_setup_off),
+		TEST(test_streams, rig_setup),
+		TEST(test_memory, rig_setup_off),
+		TEST(test_memory_refused, rig_setup),
+		TEST(test_idr_random, rig_setup_off),
+		TEST(test_idr_default, rig_setup_off),
+		TEST(test_idr_errors, rig_setup_off),
+		TEST(test_reasons, rig_setup_off),
+		TEST(test_strerror, rig_setup_off),
+		TEST(test_real_kernel, rig_setup_off),
+	};
+
+	return cmocka_run_group_tests_name("host", tests, NULL, NULL);
+}

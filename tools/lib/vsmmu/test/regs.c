@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The register map: each offset, size and bit, and when writes are ignored.
+ */
+#include "rig.h"
+
+#define ADDR	0xfffffffffffffULL	/* 52 bits */
+#define RA	(1ULL << 62)
+
+/**
+ * struct expected - A register as the architecture has it
+ * @offset: where
+ * @size: 4, or 8 where halves are accessible as well
+ * @bits: what can be set while nothing is enabled
+ * @on: what can be set while SMMUEN, CMDQEN and EVENTQEN are 1
+ */
+struct expected {
+	__u32 offset;
+	unsigned int size;
+	__u64 bits;
+	__u64 on;
+};
+
+/* All that can be written, but GBPA and GERRORN; ID registers come by default. */
+static const struct expected table[] = {
+	{ 0x00, 4, 0, 0 }, { 0x04, 4, 0, 0 }, { 0x08, 4, 0, 0 },
+	{ 0x0c, 4, 0, 0 }, { 0x10, 4, 0, 0 }, { 0x14, 4, 0, 0 },
+	{ IIDR, 4, 0, 0 },
+	{ AIDR, 4, 0, 0 },
+	{ CR0, 4, 0x1d, 0x1d },
+	{ CR0ACK, 4, 0, 0 },
+	{ CR1, 4, 0xfff, 0 },
+	{ CR2, 4, 0x2, 0 },
+	{ GBPA, 4, 0, 0 },
+	{ IRQ_CTRL, 4, 0x5, 0x5 },
+	{ IRQ_CTRLACK, 4, 0, 0 },
+	{ GERROR, 4, 0, 0 },
+	{ GERRORN, 4, 0, 0 },
+	{ 0x68, 8, 0, 0 },		/* GERROR_IRQ_CFG0 */
+	{ STRTAB_BASE, 8, RA | (ADDR & ~0x3fULL), 0 },
+	{ STRTAB_BASE_CFG, 4, 0x307ff, 0 },
+	{ CMDQ_BASE, 8, RA | ADDR, 0 },
+	{ CMDQ_PROD, 4, 0xfffff, 0xfffff },
+	{ CMDQ_CONS, 4, 0xfffff, 0 },
+	{ EVENTQ_BASE, 8, RA | ADDR, 0 },
+	{ 0xb0, 8, 0, 0 },		/* EVENTQ_IRQ_CFG0 */
+	{ EVENTQ_PROD, 4, 0x800fffff, 0 },
+	{ EVENTQ_CONS, 4, 0x800fffff, 0x800fffff },
+};
+
+static const struct expected *expected_at(__u64 offset)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(table); i++)
+		if (offset >= table[i].offset &&
+		    offset < table[i].offset + table[i].size)
+			return &table[i];
+	return NULL;
+}
+
+static bool access_exists(__u64 offset, unsigned int size)
+{
+	const struct expected *e = expected_at(offset);
+
+	if (offset >= VSMMU_REGS_SIZE)
+		return false;
+	if (size == 8)
+		return e && e->size == 8 && e->offset == offset;
+	return size == 4 && offset % 4 == 0;
+}
+
+static void copy_pages(struct rig *rig, char *to)
+{
+	memcpy(to, vsmmu_page(rig->v, 0), VSMMU_PAGE_SIZE);
+	memcpy(to + VSMMU_PAGE_SIZE, vsmmu_page(rig->v, 1), VSMMU_PAGE_SIZE);
+}
+
+static char before[VSMMU_REGS_SIZE], after[VSMMU_REGS_SIZE];
+
+/* Reads of each size at each byte give what is published there, or 0 and -EINVAL */
+static void test_read_all(void **state)
+{
+	static const unsigned int sizes[] = { 0, 1, 2, 3, 4, 5, 7, 8, 16, 64 };
+	struct rig *rig = *state;
+	__u64 offset, value, want;
+	size_t i;
+	int rc;
+
+	copy_pages(rig, before);
+	for (offset = 0; offset < VSMMU_REGS_SIZE; offset++) {
+		for (i = 0; i < ARRAY_LEN(sizes); i++) {
+			value = ~0ULL;
+			want = 0;
+			rc = vsmmu_read(rig->v, offset, &value, sizes[i]);
+			if (access_exists(offset, sizes[i]))
+				memcpy(&want, before + offset, sizes[i]);
+			if (rc != (access_exists(offset, sizes[i]) ? 0 : -EINVAL) ||
+			    value != want)
+				fail_msg("read of %u at %#llx: %d, %#llx",
+					 sizes[i], offset, rc, value);
+		}
+	}
+	for (offset = VSMMU_REGS_SIZE; offset; offset <<= 1) {
+		assert_int_equal(vsmmu_read(rig->v, offset, &value, 4), -EINVAL);
+		assert_int_equal(put(rig, offset, 1), -EINVAL);
+		assert_int_equal(put64(rig, offset, 1), -EINVAL);
+	}
+	assert_int_equal(put64(rig, ~0ULL - 3, 1), -EINVAL);
+	assert_int_equal(put(rig, ~0ULL - 3, 1), -EINVAL);
+}
+
+static __u64 load(const char *pages, const struct expected *e)
+{
+	__u64 value = 0;
+
+	memcpy(&value, pages + e->offset, e->size);
+	return value;
+}
+
+static void expect(char *pages, __u32 offset, __u32 value)
+{
+	memcpy(pages + offset, &value, sizeof(value));
+}
+
+/* Write ones; all that changes is that register's bits, and what follows it. */
+static void write_ones(struct rig *rig, __u64 offset, unsigned int size, bool on)
+{
+	const struct expected *e = expected_at(offset);
+	__u64 value, bits, ones = ~0ULL;
+	int rc;
+
+	copy_pages(rig, before);
+	rc = vsmmu_write(rig->v, offset, ones, size);
+	copy_pages(rig, after);
+	if (rc != (access_exists(offset, size) ? 0 : -EINVAL))
+		fail_msg("write of %u at %#llx: %d", size, offset, rc);
+	if (e && !rc) {
+		bits = on ? e->on : e->bits;
+		if (size == 4)
+			bits &= 0xffffffffULL << (offset - e->offset) * 8;
+		value = load(before, e) | bits;
+		memcpy(before + e->offset, &value, e->size);
+		if (offset == CR0)
+			expect(before, CR0ACK, value);
+		else if (offset == IRQ_CTRL)
+			expect(before, IRQ_CTRLACK, value);
+		else if (offset == GBPA)
+			expect(before, GBPA, ABORT);
+		else if (offset == CMDQ_PROD && on)
+			expect(before, CMDQ_CONS, 1);	/* of a queue of one */
+	}
+	if (memcmp(before, after, sizeof(before)))
+		fail_msg("write of %u at %#llx has another effect", size, offset);
+}
+
+/* Back to how a test starts, without what write_ones() set */
+static void all_off(struct rig *rig)
+{
+	assert_int_equal(vsmmu_reset(rig->v), 0);
+}
+
+static void all_on(struct rig *rig)
+{
+	all_off(rig);
+	assert_put(rig, CR0, SMMUEN | EVENTQEN | CMDQEN);
+}
+
+static void test_write_all(void **state)
+{
+	static const unsigned int sizes[] = { 1, 2, 4, 8, 16 };
+	struct rig *rig = *state;
+	__u64 offset;
+	size_t i;
+
+	for (offset = 0; offset < VSMMU_REGS_SIZE; offset += 4) {
+		for (i = 0; i < ARRAY_LEN(sizes); i++) {
+			bool known = expected_at(offset);
+
+			if (known)
+				all_off(rig);
+			write_ones(rig, offset, sizes[i], false);
+			if (!known)
+				continue;
+			all_on(rig);
+			write_ones(rig, offset, sizes[i], true);
+		}
+	}
+}
+
+/* Bit by bit, in 64 bits and in halves */
+static void test_write_bits(void **state)
+{
+	struct rig *rig = *state;
+	unsigned int bit;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(table); i++) {
+		const struct expected *e = &table[i];
+
+		for (bit = 0; e->bits && bit < e->size * 8; bit++) {
+			__u64 one = 1ULL << bit;
+
+			all_off(rig);
+			assert_int_equal(vsmmu_write(rig->v, e->offset, one,
+						     e->size), 0);
+			copy_pages(rig, after);
+			assert_int_equal(load(after, e), one & e->bits);
+			if (e->size == 4)
+				continue;
+			assert_put(rig, e->offset, 0);
+			assert_put(rig, e->offset + 4, 0);
+			assert_int_equal(get64(rig, e->offset), 0);
+			assert_put(rig, e->offset + bit / 32 * 4, one >> bit / 32 * 32);
+			assert_int_equal(get64(rig, e->offset), one & e->bits);
+		}
+	}
+}
+
+static void test_reset_values(void **state)
+{
+	struct rig *rig = *state;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i].offset >= CR0 && table[i].size == 4)
+			assert_int_equal(get(rig, table[i].offset), 0);
+		else if (table[i].offset >= CR0)
+			assert_int_equal(get64(rig, table[i].offset), 0);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(get(rig, i * 4), rig->fake.idr.idr[i]);
+	assert_int_equal(get(rig, IIDR), 0);
+	assert_int_equal(get(rig, AIDR), 2);
+}
+
+/* What is not offered is RES0 */
+static void test_bits_by_idr(void **state)
+{
+	const struct vsmmu_options options = {
+		.flags = VSMMU_OPT_LINEAR | VSMMU_OPT_NO_RIL,
+		.oas = 40,
+		.iidr = 0x12345678,
+	};
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	assert_put(rig, STRTAB_BASE_CFG, ~0U);
+	assert_int_equal(get(rig, STRTAB_BASE_CFG), 0x3f);
+	assert_int_equal(put64(rig, STRTAB_BASE, ~0ULL), 0);
+	assert_int_equal(get64(rig, STRTAB_BASE), RA | 0xffffffffc0ULL);
+	assert_int_equal(put64(rig, CMDQ_BASE, ~0ULL), 0);
+	assert_int_equal(get64(rig, CMDQ_BASE), RA | 0xffffffffffULL);
+	assert_int_equal(put64(rig, EVENTQ_BASE, ~0ULL), 0);
+	assert_int_equal(get64(rig, EVENTQ_BASE), RA | 0xffffffffffULL);
+	assert_put(rig, CR0, ATSCHK);
+	assert_int_equal(get(rig, CR0), 0);
+	assert_int_equal(get(rig, IIDR), 0x12345678);
+	assert_int_equal(get(rig, AIDR), 0);
+}
+
+/* Each guard alone, while the change is under way in either direction as well */
+static void test_guards(void **state)
+{
+	static const struct {
+		__u32 offset;
+		__u32 guard;
+		__u32 value;
+	} guards[] = {
+		{ CR2, SMMUEN, 0x2 },
+		{ STRTAB_BASE, SMMUEN, 0x1000 },
+		{ STRTAB_BASE_CFG, SMMUEN, 0x7 },
+		{ CMDQ_BASE, CMDQEN, 0x1000 },
+		{ CMDQ_CONS, CMDQEN, 0x0 },
+		{ EVENTQ_BASE, EVENTQEN, 0x1000 },
+		{ EVENTQ_PROD, EVENTQEN, 0x3 },
+	};
+	static const __u32 enables[] = { SMMUEN, CMDQEN, EVENTQEN };
+	struct rig *rig = *state;
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_LEN(guards); i++) {
+		__u32 value = guards[i].value, old = get(rig, guards[i].offset);
+
+		if (value == old)
+			continue;
+		for (j = 0; j < ARRAY_LEN(enables); j++) {
+			bool guarded = guards[i].guard == enables[j];
+
+			all_off(rig);
+			assert_put(rig, CR0, enables[j]);
+			assert_put(rig, guards[i].offset, value);
+			assert_int_equal(get(rig, guards[i].offset),
+					 guarded ? old : value);
+		}
+		if (guards[i].guard == EVENTQEN)
+			continue;
+
+		/* On its way up: CR0 is ahead of CR0ACK */
+		all_off(rig);
+		fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+			  SMMUV3_ACCEL_REASON_RETRY, 2);
+		assert_int_equal(put(rig, CR0, guards[i].guard), -EAGAIN);
+		assert_int_equal(get(rig, CR0ACK), 0);
+		assert_int_equal(put(rig, guards[i].offset, value), -EAGAIN);
+		assert_int_equal(get(rig, guards[i].offset), old);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_int_equal(get(rig, CR0ACK), guards[i].guard);
+
+		/* And down */
+		fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+			  SMMUV3_ACCEL_REASON_RETRY, 2);
+		assert_int_equal(put(rig, CR0, 0), -EAGAIN);
+		assert_int_equal(get(rig, CR0ACK), guards[i].guard);
+		assert_int_equal(put(rig, guards[i].offset, value), -EAGAIN);
+		assert_int_equal(get(rig, guards[i].offset), old);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_put(rig, guards[i].offset, value);
+		assert_int_equal(get(rig, guards[i].offset), value);
+	}
+}
+
+static void test_guards_cr1(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_put(rig, CR0, SMMUEN);
+	assert_put(rig, CR1, ~0U);
+	assert_int_equal(get(rig, CR1), 0x3f);
+	all_off(rig);
+	assert_put(rig, CR0, EVENTQEN);
+	assert_put(rig, CR1, ~0U);
+	assert_int_equal(get(rig, CR1), 0xfc0);
+	all_off(rig);
+	assert_put(rig, CR0, CMDQEN);
+	assert_put(rig, CR1, ~0U);
+	assert_int_equal(get(rig, CR1), 0xfc0);
+	all_off(rig);
+	assert_put(rig, CR1, ~0U);
+	assert_put(rig, CR0, SMMUEN | CMDQEN);
+	assert_put(rig, CR1, 0);
+	assert_int_equal(get(rig, CR1), 0xfff);
+}
+
+/* CR0: the kernel is told, of all that it needs, when it has a part in it */
+static void test_cr0(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(put64(rig, STRTAB_BASE, 0x123456780ULL & ~0x3fULL), 0);
+	assert_put(rig, STRTAB_BASE_CFG, 0x10208);
+	assert_int_equal(put64(rig, CMDQ_BASE, RA | RAM_BASE | 5), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+
+	assert_put(rig, CR0, CMDQEN);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, CMDQEN);
+	assert_int_equal(rig->fake.regs.gbpa, 0);
+	assert_int_equal(rig->fake.regs.cmdq_base, RA | RAM_BASE | 5);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
+
+	assert_put(rig, CR0, CMDQEN | EVENTQEN | ATSCHK);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN | EVENTQEN | ATSCHK);
+
+	assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, CMDQEN | EVENTQEN | SMMUEN);
+	assert_int_equal(rig->fake.regs.strtab_base, 0x123456780ULL & ~0x3fULL);
+	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN | EVENTQEN | SMMUEN);
+
+	/* The same again is nothing new. */
+	assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+	assert_put(rig, CR0, 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(get(rig, CR0ACK), 0);
+}
+
+static void test_cr0_refused(void **state)
+{
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	char text[256];
+
+	/* Not now: CR0 shows the wish, CR0ACK what is; each field by itself. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 3);
+	assert_int_equal(put(rig, CR0, SMMUEN | EVENTQEN), -EAGAIN);
+	assert_int_equal(get(rig, CR0), SMMUEN | EVENTQEN);
+	assert_int_equal(get(rig, CR0ACK), EVENTQEN);
+	/* Another write tries again, and so does vsmmu_kick(). */
+	assert_int_equal(put(rig, EVENTQ_CONS, 0), -EAGAIN);
+	assert_int_equal(vsmmu_kick(rig->v), -EAGAIN);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 3);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, -ENOMEM);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_RETRY);
+	assert_int_equal(error.request, SMMUV3_ACCEL_SET_REGS);
+	vsmmu_strerror(&error, text, sizeof(text));
+	assert_string_equal(text,
+			    "SET_REGS: The host cannot do it now, but may later. (Cannot allocate memory)");
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN | EVENTQEN);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+
+	/* Not at all, until the guest takes it back: the kernel hears of that. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EIO,
+		  SMMUV3_ACCEL_REASON_HOST_REJECT, 1);
+	assert_int_equal(put(rig, CR0, EVENTQEN), -EIO);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN | EVENTQEN);
+	assert_put(rig, CR0, SMMUEN | EVENTQEN);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 2);
+	assert_int_equal(rig->fake.regs.cr0, SMMUEN | EVENTQEN);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN | EVENTQEN);
+}
+
+static void test_gbpa(void **state)
+{
+	struct rig *rig = *state;
+
+	/* Without UPDATE */
+	assert_put(rig, GBPA, ABORT);
+	assert_int_equal(get(rig, GBPA), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+
+	assert_put(rig, GBPA, UPDATE | ABORT | 0x3f1f);
+	assert_int_equal(get(rig, GBPA), ABORT);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.gbpa, ABORT);
+
+	/* While an update is going on, UPDATE reads 1, and another is ignored. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+		  SMMUV3_ACCEL_REASON_RETRY, 2);
+	assert_int_equal(put(rig, GBPA, UPDATE), -EAGAIN);
+	assert_int_equal(get(rig, GBPA), UPDATE);
+	assert_int_equal(put(rig, GBPA, UPDATE | ABORT), -EAGAIN);
+	assert_int_equal(get(rig, GBPA), UPDATE);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, GBPA), 0);
+	assert_int_equal(rig->fake.regs.gbpa, 0);
+}
+
+/* Lines are cleaned after they have changed, each one that did. */
+static void test_clean(void **state)
+{
+	struct rig *rig = *state;
+	unsigned int before_irq = rig->fake.cleaned;
+
+	assert_put(rig, CMDQ_PROD, 3);
+	assert_int_equal(rig->fake.cleaned, before_irq + 1);
+	assert_put(rig, IRQ_CTRL, 1);
+	assert_int_equal(rig->fake.cleaned, before_irq + 3);
+	assert_put(rig, 0x1000, 1);
+	assert_int_equal(rig->fake.cleaned, before_irq + 3);
+}
+
+static void test_not_cleaned(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_put(rig, CMDQ_PROD, 3);
+	assert_int_equal(rig->fake.cleaned, 0);
+}
+
+static void test_page(void **state)
+{
+	struct rig *rig = *state;
+	char *page = vsmmu_page(rig->v, 0);
+
+	assert_int_equal((uintptr_t)page % VSMMU_PAGE_SIZE, 0);
+	assert_ptr_equal(vsmmu_page(rig->v, 1), page + VSMMU_PAGE_SIZE);
+	assert_null(vsmmu_page(rig->v, 2));
+}
+
+static void test_not_started(void **state)
+{
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	assert_int_equal(get(rig, IDR0), 0);
+	assert_int_equal(put(rig, CR0, SMMUEN), -ENXIO);
+	assert_int_equal(get(rig, CR0), 0);
+	assert_int_equal(vsmmu_doorbell(rig->v, 1), -ENXIO);
+	assert_int_equal(vsmmu_kick(rig->v), -ENXIO);
+	assert_int_equal(vsmmu_reset(rig->v), -ENXIO);
+	assert_int_equal(vsmmu_save(rig->v, &saved), -ENXIO);
+	assert_int_equal(vsmmu_restore(rig->v, &saved), -ENXIO);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), -ENXIO);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_read_all, rig_setup),
+		TEST(test_write_all, rig_setup),
+		TEST(test_write_bits, rig_setup),
+		TEST(test_reset_values, rig_setup),
+		TEST(test_bits_by_idr, rig_setup_off),
+		TEST(test_guards, rig_setup),
+		TEST(test_guards_cr1, rig_setup),
+		TEST(test_cr0, rig_setup),
+		TEST(test_cr0_refused, rig_setup),
+		TEST(test_gbpa, rig_setup),
+		TEST(test_clean, rig_setup_clean),
+		TEST(test_not_cleaned, rig_setup),
+		TEST(test_page, rig_setup),
+		TEST(test_not_started, rig_setup_off),
+	};
+
+	return cmocka_run_group_tests_name("regs", tests, NULL, NULL);
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "rig.h"
+
+static void on_irq(void *opaque, enum vsmmu_irq line)
+{
+	struct rig *rig = opaque;
+	__u64 value;
+
+	/* Callbacks may call the library. */
+	assert_int_equal(vsmmu_read(rig->v, GERROR, &value, 4), 0);
+	rig->irqs[line]++;
+}
+
+struct vsmmu_config rig_config(struct rig *rig)
+{
+	struct vsmmu_config config = VSMMU_CONFIG_INIT;
+
+	config.accel_fd = FAKE_FD;
+	config.raise = on_irq;
+	config.opaque = rig;
+	config.kernel = &fake_kernel;
+	config.kernel_data = &rig->fake;
+	return config;
+}
+
+void rig_new(struct rig *rig)
+{
+	fake_init(&rig->fake);
+	rig->ram = calloc(1, RAM_SIZE);
+	assert_non_null(rig->ram);
+}
+
+void rig_free(struct rig *rig)
+{
+	vsmmu_free(rig->v);
+	free(rig->ram);
+	free(rig);
+}
+
+static int setup(void **state, __u32 config_flags, bool start)
+{
+	const struct vsmmu_options options = { .flags = VSMMU_OPT_ATS };
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct vsmmu_config config;
+
+	assert_non_null(rig);
+	rig_new(rig);
+	config = rig_config(rig);
+	config.flags = config_flags;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	if (start) {
+		const struct smmuv3_accel_mem_region regions[] = {
+			{ RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF },
+			{ RAM_BASE + RAM_HALF, RAM_HALF, (uintptr_t)rig->ram },
+		};
+
+		assert_int_equal(vsmmu_set_memory(rig->v, regions,
+						  ARRAY_LEN(regions)), 0);
+		assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	}
+	memset(rig->fake.calls, 0, sizeof(rig->fake.calls));
+	*state = rig;
+	return 0;
+}
+
+/* A vSMMU out of reset, with memory */
+int rig_setup(void **state)
+{
+	return setup(state, 0, true);
+}
+
+/* The same, to be cleaned line by line */
+int rig_setup_clean(void **state)
+{
+	return setup(state, VSMMU_CONFIG_CLEAN, true);
+}
+
+/* One that is not started and has no memory */
+int rig_setup_off(void **state)
+{
+	return setup(state, 0, false);
+}
+
+int rig_teardown(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+/* For accesses that do not cross RAM_HALF */
+void *rig_ptr(struct rig *rig, __u64 gpa)
+{
+	return rig->ram + ((gpa - RAM_BASE) ^ RAM_HALF);
+}
+
+/* A guest's read, and what it would find in the register file */
+__u64 get64(struct rig *rig, __u64 offset)
+{
+	const char *page = vsmmu_page(rig->v, offset / VSMMU_PAGE_SIZE);
+	__u64 value, published;
+
+	assert_int_equal(vsmmu_read(rig->v, offset, &value, 8), 0);
+	memcpy(&published, page + offset % VSMMU_PAGE_SIZE, sizeof(published));
+	assert_int_equal(published, value);
+	return value;
+}
+
+__u32 get(struct rig *rig, __u64 offset)
+{
+	const char *page = vsmmu_page(rig->v, offset / VSMMU_PAGE_SIZE);
+	__u32 published;
+	__u64 value;
+
+	assert_int_equal(vsmmu_read(rig->v, offset, &value, 4), 0);
+	memcpy(&published, page + offset % VSMMU_PAGE_SIZE, sizeof(published));
+	assert_int_equal(published, value);
+	return value;
+}
+
+int put(struct rig *rig, __u64 offset, __u32 value)
+{
+	return vsmmu_write(rig->v, offset, value, 4);
+}
+
+int put64(struct rig *rig, __u64 offset, __u64 value)
+{
+	return vsmmu_write(rig->v, offset, value, 8);
+}
+
+void enable_cmdq(struct rig *rig, unsigned int log2size)
+{
+	assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | log2size), 0);
+	assert_put(rig, CR0, get(rig, CR0) | CMDQEN);
+	assert_int_equal(get(rig, CR0ACK), get(rig, CR0));
+}
+
+void enable_eventq(struct rig *rig, __u64 base, unsigned int log2size)
+{
+	assert_int_equal(put64(rig, EVENTQ_BASE, base | log2size), 0);
+	assert_put(rig, CR0, get(rig, CR0) | EVENTQEN);
+	assert_int_equal(get(rig, CR0ACK), get(rig, CR0));
+}
+
+/* Edges since this was asked */
+unsigned int irqs(struct rig *rig, enum vsmmu_irq line)
+{
+	unsigned int n = rig->irqs[line];
+
+	rig->irqs[line] = 0;
+	return n;
+}

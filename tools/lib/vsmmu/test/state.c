@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Reset, save and restore.
+ */
+#include "rig.h"
+
+/* A guest in the middle of it: enabled, an overflow, an error, commands left */
+static int one_then_error(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons += 1;
+	run->out_error = 1;
+	return 0;
+}
+
+static void make_busy(struct rig *rig)
+{
+	const __le64 event[4] = { 0x10 };
+
+	assert_int_equal(put64(rig, STRTAB_BASE, 1ULL << 62 | 0x80004000), 0);
+	assert_put(rig, STRTAB_BASE_CFG, 0x10208);
+	assert_put(rig, CR1, 0xd75);
+	assert_put(rig, CR2, 2);
+	assert_put(rig, GBPA, UPDATE | ABORT);
+	enable_eventq(rig, RAM_BASE + 0x1000, 1);
+	enable_cmdq(rig, 4);
+	assert_put(rig, CR0, SMMUEN | EVENTQEN | CMDQEN | ATSCHK);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN | GERROR_IRQEN);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_put(rig, EVENTQ_CONS, 1);
+	rig->fake.on_run = one_then_error;
+	assert_put(rig, CMDQ_PROD, 3);
+	rig->fake.on_run = NULL;
+	memset(rig->irqs, 0, sizeof(rig->irqs));
+}
+
+static char before[VSMMU_PAGE_SIZE], after[VSMMU_PAGE_SIZE];
+
+static void test_reset(void **state)
+{
+	const __le64 event[4] = { 0x10 };
+	struct vsmmu_state fresh, now;
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_save(rig->v, &fresh), 0);
+	make_busy(rig);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	fake_event(&rig->fake, 0, 0, 0, event);
+	fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS);
+	assert_int_equal(vsmmu_reset(rig->v), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, 0);
+	assert_int_equal(rig->fake.regs.gbpa, 0);
+	assert_int_equal(rig->fake.regs.strtab_base, 0);
+	assert_int_equal(rig->fake.regs.cmdq_base, 0);
+	assert_int_equal(vsmmu_save(rig->v, &now), 0);
+	assert_memory_equal(&now, &fresh, sizeof(now));
+	/* Events of the time before are not for the next guest. */
+	assert_int_equal(rig->fake.queue_len[0], 0);
+	enable_eventq(rig, RAM_BASE, 4);
+	assert_int_equal(vsmmu_poll_events(rig->v), 0);
+	assert_int_equal(get(rig, EVENTQ_PROD), 0);
+}
+
+static void test_reset_to_abort(void **state)
+{
+	const struct vsmmu_options options = { .flags = VSMMU_OPT_RESET_ABORT };
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	assert_int_equal(get(rig, GBPA), ABORT);
+	assert_int_equal(rig->fake.regs.gbpa, ABORT);
+	assert_put(rig, GBPA, UPDATE);
+	assert_int_equal(get(rig, GBPA), 0);
+	assert_int_equal(vsmmu_reset(rig->v), 0);
+	assert_int_equal(get(rig, GBPA), ABORT);
+	assert_int_equal(rig->fake.regs.gbpa, ABORT);
+}
+
+/* The registers are reset whatever the host says; it is told until it listens. */
+static void test_reset_fails(void **state)
+{
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+
+	make_busy(rig);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RESET, -ETIMEDOUT,
+		  SMMUV3_ACCEL_REASON_RETRY, 2);
+	fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS);
+	assert_int_equal(vsmmu_reset(rig->v), -EAGAIN);
+	assert_int_equal(get(rig, CR0), 0);
+	assert_int_equal(get(rig, CR0ACK), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+	assert_int_equal(put(rig, CR0, SMMUEN), -EAGAIN);
+	assert_int_equal(get(rig, CR0ACK), 0);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.request, SMMUV3_ACCEL_RESET);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 3);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, SMMUEN);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN);
+}
+
+static void test_round_trip(void **state)
+{
+	struct vsmmu_state saved, again;
+	struct rig *rig = *state;
+
+	make_busy(rig);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	assert_int_equal(saved.version, 1);
+	assert_int_equal(saved.cr0, SMMUEN | EVENTQEN | CMDQEN | ATSCHK);
+	assert_int_equal(saved.cmdq_cons, 1 << 24 | 1);
+	assert_int_equal(saved.eventq_prod, OVFLG | 2);
+	assert_int_equal(saved.gerror, 1);
+	assert_int_equal(saved.gerrorn, 0);
+	memcpy(before, vsmmu_page(rig->v, 0), sizeof(before));
+
+	rig_teardown(state);
+	rig_setup(state);
+	rig = *state;
+	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, saved.cr0);
+	assert_int_equal(rig->fake.regs.gbpa, ABORT);
+	assert_int_equal(rig->fake.regs.strtab_base, saved.strtab_base);
+	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
+	assert_int_equal(rig->fake.regs.cmdq_base, RAM_BASE | 4);
+	/* An error is active: the rest of the queue waits for the guest. */
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
+	memcpy(after, vsmmu_page(rig->v, 0), sizeof(after));
+	assert_memory_equal(after, before, sizeof(after));
+	assert_int_equal(vsmmu_save(rig->v, &again), 0);
+	assert_memory_equal(&again, &saved, sizeof(again));
+	assert_put(rig, GERRORN, 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+}
+
+/* Saved while the host had changes and commands still to take: they are taken. */
+static void test_pending(void **state)
+{
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 4);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 3);
+	assert_int_equal(put(rig, CR0, CMDQEN | SMMUEN), -EAGAIN);
+	assert_int_equal(put(rig, GBPA, UPDATE | ABORT), -EAGAIN);
+	assert_int_equal(put(rig, CMDQ_PROD, 5), -EAGAIN);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	assert_int_equal(saved.cr0ack, CMDQEN);
+	assert_int_equal(saved.gbpa, UPDATE | ABORT);
+
+	rig_teardown(state);
+	rig_setup(state);
+	rig = *state;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(vsmmu_restore(rig->v, &saved), -EAGAIN);
+	assert_int_equal(get(rig, CR0), CMDQEN | SMMUEN);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
+	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN | SMMUEN);
+	assert_int_equal(get(rig, GBPA), ABORT);
+	assert_int_equal(get(rig, CMDQ_CONS), 5);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+}
+
+/*
+ * From anywhere: with any one bit flipped a state is either refused, with nothing
+ * changed, or becomes the vSMMU's as it is.
+ */
+static void flip_bits(struct rig *rig, const struct vsmmu_state *good,
+		      unsigned int *taken, unsigned int *refused)
+{
+	struct vsmmu_state mine, flipped, now;
+	size_t bit;
+	int rc;
+
+	for (bit = 0; bit < sizeof(*good) * 8; bit++) {
+		assert_int_equal(vsmmu_save(rig->v, &mine), 0);
+		flipped = *good;
+		((unsigned char *)&flipped)[bit / 8] ^= 1U << bit % 8;
+		/* The host answers nothing, so that no state moves on. */
+		fake_fail(&rig->fake, SMMUV3_ACCEL_RESET, -EIO,
+			  SMMUV3_ACCEL_REASON_HOST_REJECT, 1);
+		rc = vsmmu_restore(rig->v, &flipped);
+		assert_int_equal(vsmmu_save(rig->v, &now), 0);
+		if (rc == -EINVAL) {
+			assert_memory_equal(&now, &mine, sizeof(now));
+			++*refused;
+		} else {
+			assert_int_equal(rc, -EIO);
+			assert_memory_equal(&now, &flipped, sizeof(now));
+			++*taken;
+		}
+	}
+}
+
+static void test_flipped_bits(void **state)
+{
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+	unsigned int taken = 0, refused = 0;
+
+	make_busy(rig);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	flip_bits(rig, &saved, &taken, &refused);
+	/*
+	 * SMMUEN and CMDQEN of CR0 and CR0ACK 4, CR1 12, CR2 1, GBPA 2, IRQ_CTRL
+	 * 2, EVENTQ_ABT_ERR 2, STRTAB_BASE 47 and CFG 13, CMDQ_BASE 53, PROD 20
+	 * and CONS 20 and ERR 1 (to 3), EVENTQ_BASE 53, PROD 21 and CONS 21
+	 */
+	assert_int_equal(taken, 272);
+	assert_int_equal(refused, sizeof(saved) * 8 - taken);
+}
+
+static void test_hostile(void **state)
+{
+	struct vsmmu_state good, bad;
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_save(rig->v, &good), 0);
+#define REFUSED(_field, _value)						\
+	do {								\
+		bad = good;						\
+		bad._field = _value;					\
+		assert_int_equal(vsmmu_restore(rig->v, &bad), -EINVAL);	\
+	} while (0)
+	REFUSED(version, 0);
+	REFUSED(version, 2);
+	REFUSED(__reserved, 1);
+	REFUSED(__reserved2, 1);
+	REFUSED(idr[0], 0);
+	REFUSED(idr[5], good.idr[5] ^ 1);
+	REFUSED(iidr, 1);
+	REFUSED(aidr, 1);
+	REFUSED(cr0, 2);
+	REFUSED(cr0, EVENTQEN);			/* not acknowledged */
+	REFUSED(cr0ack, ATSCHK);
+	REFUSED(gerror, CMDQ_ERR);		/* without ERR */
+	REFUSED(gerrorn, CMDQ_ERR);
+	REFUSED(cmdq_cons, 1 << 24);		/* without CMDQ_ERR */
+	REFUSED(cmdq_base, 1ULL << 52);
+	REFUSED(eventq_cons, 1 << 20);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, -EINVAL);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 0);
+
+	bad = good;
+	bad.gerror = CMDQ_ERR;
+	bad.cmdq_cons = 4 << 24;		/* no such code */
+	assert_int_equal(vsmmu_restore(rig->v, &bad), -EINVAL);
+	bad.cmdq_cons = 3 << 24;
+	assert_int_equal(vsmmu_restore(rig->v, &bad), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_reset, rig_setup),
+		TEST(test_reset_to_abort, rig_setup_off),
+		TEST(test_reset_fails, rig_setup),
+		TEST(test_round_trip, rig_setup),
+		TEST(test_pending, rig_setup),
+		TEST(test_flipped_bits, rig_setup),
+		TEST(test_hostile, rig_setup),
+	};
+
+	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * libvsmmu: the register front end of a virtual SMMUv3, on top of
+ * /dev/smmuv3-accel in table mode. See Documentation/userspace-api/libvsmmu.rst.
+ *
+ * Functions that return an int return 0 or more, or a negative errno. Those on
+ * one vSMMU may be called from any thread but vsmmu_free(): each takes the
+ * vSMMU's mutex. Callbacks are made without it, so they may call the library.
+ *
+ * The errno -EAGAIN has one meaning throughout: the host could not do it just
+ * now, nothing is lost, and vsmmu_kick() tries again.
+ */
+#ifndef _VSMMU_H
+#define _VSMMU_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <linux/types.h>
+#include <linux/smmuv3_accel.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The register map (Arm IHI 0070, chapter 6): two pages of 64 KiB */
+#define VSMMU_PAGE_SIZE		0x10000
+#define VSMMU_REGS_SIZE		(2 * VSMMU_PAGE_SIZE)
+
+/* The guest's doorbell, for a zone of coalesced MMIO; 32 bits wide */
+#define VSMMU_CMDQ_PROD		0x98
+
+#define VSMMU_MAX_REGIONS	512
+#define VSMMU_MAX_VEVENTQS	64
+
+struct vsmmu;
+
+/**
+ * enum vsmmu_irq - The interrupt lines, all of them edge triggered
+ * @VSMMU_IRQ_EVENTQ: The event queue is no longer empty
+ * @VSMMU_IRQ_GERROR: A bit of SMMU_GERROR became active
+ * @VSMMU_IRQ_CMDQ_SYNC: A CMD_SYNC that asks for an interrupt is done
+ * @VSMMU_IRQ_NUM: How many there are
+ */
+enum vsmmu_irq {
+	VSMMU_IRQ_EVENTQ,
+	VSMMU_IRQ_GERROR,
+	VSMMU_IRQ_CMDQ_SYNC,
+	VSMMU_IRQ_NUM,
+};
+
+/**
+ * struct vsmmu_error - The last thing that failed
+ * @error: Its negative errno, 0: nothing has failed yet
+ * @request: The ioctl, for instance SMMUV3_ACCEL_SET_REGS; 0: none
+ * @reason: One of enum smmuv3_accel_reason
+ * @vsid: The stream that it is about, where there is one
+ * @bad_idr: Number of the ID register that is refused, where @reason is IDR
+ * @bad_mask: The field of it
+ */
+struct vsmmu_error {
+	int error;
+	unsigned long request;
+	__u32 reason;
+	__u32 vsid;
+	__u32 bad_idr;
+	__u32 bad_mask;
+};
+
+/**
+ * struct vsmmu_kernel - What the library needs of the kernel
+ * @open: As open(path, O_RDWR | O_CLOEXEC)
+ * @close: As close()
+ * @ioctl: As ioctl(), on /dev/smmuv3-accel
+ * @read: As read(), on a vEVENTQ
+ * @clean: Clean a line of the register file to the point of coherency
+ *
+ * For tests, which put something else under the library. All return a negative
+ * errno where they fail.
+ */
+struct vsmmu_kernel {
+	int (*open)(void *data, const char *path);
+	void (*close)(void *data, int fd);
+	int (*ioctl)(void *data, int fd, unsigned long request, void *arg);
+	ssize_t (*read)(void *data, int fd, void *buf, size_t len);
+	void (*clean)(void *data, const volatile void *line);
+};
+
+/**
+ * enum vsmmu_config_flags - Flags of struct vsmmu_config
+ * @VSMMU_CONFIG_CLEAN: The guest reads the register file by a memory slot, and
+ *	the host has no FEAT_S2FWB, or may have none: clean each line to memory
+ *	after it has changed, because the guest's loads go past the caches
+ */
+enum vsmmu_config_flags {
+	VSMMU_CONFIG_CLEAN = 1 << 0,
+};
+
+/**
+ * struct vsmmu_config - How to make a vSMMU; start with VSMMU_CONFIG_INIT
+ * @flags: Combination of enum vsmmu_config_flags
+ * @accel_fd: An open /dev/smmuv3-accel that goes on belonging to the VMM; -1:
+ *	the library opens one, and closes it in vsmmu_free()
+ * @iommufd: The VMM's iommufd
+ * @ioas_id: The IOAS that holds the guest's physical address space
+ * @s2_hwpt_id: As for SMMUV3_ACCEL_CREATE; 0: none
+ * @create_flags: Flags of SMMUV3_ACCEL_CREATE
+ * @region_num: How many regions @regions has
+ * @regions: The guest's memory, as for vsmmu_set_memory()
+ * @regs: Where to keep the register file: %VSMMU_REGS_SIZE bytes, aligned to
+ *	%VSMMU_PAGE_SIZE; NULL: the library maps memory for it
+ * @raise: Called for an edge of an interrupt line that has no eventfd, may be
+ *	NULL
+ * @opaque: For @raise
+ * @kernel: NULL: the kernel
+ * @kernel_data: For @kernel
+ */
+struct vsmmu_config {
+	__u32 flags;
+	int accel_fd;
+	int iommufd;
+	__u32 ioas_id;
+	__u32 s2_hwpt_id;
+	__u32 create_flags;
+	__u32 region_num;
+	const struct smmuv3_accel_mem_region *regions;
+	void *regs;
+	void (*raise)(void *opaque, enum vsmmu_irq line);
+	void *opaque;
+	const struct vsmmu_kernel *kernel;
+	void *kernel_data;
+};
+
+#define VSMMU_CONFIG_INIT	{ .accel_fd = -1, .iommufd = -1 }
+
+/**
+ * enum vsmmu_option_flags - Flags of struct vsmmu_options
+ * @VSMMU_OPT_NO_RIL: Do not offer range invalidation
+ * @VSMMU_OPT_ATS: Offer ATS, where all physical SMMUs have it; for a VMM that
+ *	also shows its devices' ATS capabilities to the guest
+ * @VSMMU_OPT_LINEAR: Do not offer 2-level stream tables
+ * @VSMMU_OPT_RESET_ABORT: Out of reset SMMU_GBPA.ABORT is 1: DMA is aborted
+ *	until the guest enables the SMMU. Else it bypasses stage 1, as a firmware
+ *	without a driver for the SMMU expects
+ * @VSMMU_OPT_IDR: Offer @idr as it is, for instance what a vSMMU whose state is
+ *	to be restored offered
+ */
+enum vsmmu_option_flags {
+	VSMMU_OPT_NO_RIL = 1 << 0,
+	VSMMU_OPT_ATS = 1 << 1,
+	VSMMU_OPT_LINEAR = 1 << 2,
+	VSMMU_OPT_RESET_ABORT = 1 << 3,
+	VSMMU_OPT_IDR = 1 << 4,
+};
+
+/**
+ * struct vsmmu_options - What to offer to the guest; 0 is a sane default
+ * @flags: Combination of enum vsmmu_option_flags
+ * @oas: Most bits of an output address: 32, 36, 40, 42, 44, 48, 52; 0: as many
+ *	as the host has
+ * @sid_bits: Most bits of a StreamID; 0: 16, as many as a PCI segment needs
+ * @ssid_bits: Most bits of a SubstreamID; 0: no substreams
+ * @cmdq_bits: log2 of the largest command queue, up to 19; 0: 19. Linux wants 7
+ * @eventq_bits: log2 of the largest event queue, up to 19; 0: 19
+ * @iidr: SMMU_IIDR
+ * @aidr: SMMU_AIDR; 0: SMMUv3.2 with range invalidation, else SMMUv3.0
+ * @idr: SMMU_IDR0 to SMMU_IDR5, with %VSMMU_OPT_IDR
+ */
+struct vsmmu_options {
+	__u32 flags;
+	__u8 oas;
+	__u8 sid_bits;
+	__u8 ssid_bits;
+	__u8 cmdq_bits;
+	__u8 eventq_bits;
+	__u32 iidr;
+	__u32 aidr;
+	__u32 idr[6];
+};
+
+#define VSMMU_STATE_VERSION	1
+
+/**
+ * struct vsmmu_state - All that has to be kept of a vSMMU whose guest is stopped
+ * @version: %VSMMU_STATE_VERSION
+ * @__reserved: 0
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ * @iidr: SMMU_IIDR
+ * @aidr: SMMU_AIDR
+ * @cr0: SMMU_CR0
+ * @cr0ack: SMMU_CR0ACK
+ * @cr1: SMMU_CR1
+ * @cr2: SMMU_CR2
+ * @gbpa: SMMU_GBPA
+ * @irq_ctrl: SMMU_IRQ_CTRL
+ * @gerror: SMMU_GERROR
+ * @gerrorn: SMMU_GERRORN
+ * @strtab_base: SMMU_STRTAB_BASE
+ * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
+ * @cmdq_prod: SMMU_CMDQ_PROD
+ * @cmdq_base: SMMU_CMDQ_BASE
+ * @cmdq_cons: SMMU_CMDQ_CONS
+ * @eventq_prod: SMMU_EVENTQ_PROD
+ * @eventq_base: SMMU_EVENTQ_BASE
+ * @eventq_cons: SMMU_EVENTQ_CONS
+ * @__reserved2: 0
+ *
+ * CPU-endian, without padding: it can be sent as it is to a host of the same
+ * endianness.
+ */
+struct vsmmu_state {
+	__u32 version;
+	__u32 __reserved;
+	__u32 idr[6];
+	__u32 iidr;
+	__u32 aidr;
+	__u32 cr0;
+	__u32 cr0ack;
+	__u32 cr1;
+	__u32 cr2;
+	__u32 gbpa;
+	__u32 irq_ctrl;
+	__u32 gerror;
+	__u32 gerrorn;
+	__aligned_u64 strtab_base;
+	__u32 strtab_base_cfg;
+	__u32 cmdq_prod;
+	__aligned_u64 cmdq_base;
+	__u32 cmdq_cons;
+	__u32 eventq_prod;
+	__aligned_u64 eventq_base;
+	__u32 eventq_cons;
+	__u32 __reserved2;
+};
+
+/* Making one, in this order */
+
+/**
+ * vsmmu_new() - Make a vSMMU
+ * @config: how
+ * @out: set to the vSMMU, or NULL
+ * @error: set where it fails; may be NULL
+ *
+ * Opens /dev/smmuv3-accel, binds it to the iommufd (SMMUV3_ACCEL_CREATE) and
+ * tells it where the guest's memory is. All that the library ever allocates, it
+ * allocates here.
+ *
+ * Return: 0, or the errno of what failed.
+ */
+int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
+	      struct vsmmu_error *error);
+
+/**
+ * vsmmu_probe() - Learn what the physical SMMU behind a device has
+ * @v: the vSMMU, not started
+ * @vfio_fd: the device's cdev, bound to the iommufd
+ *
+ * Attaches the device and detaches it again; its DMA is blocked from here on. To
+ * be called for a device behind each physical SMMU that the guest may come to
+ * use: what vsmmu_start() offers by default is what all of these have.
+ *
+ * Return: 0, or the errno of SMMUV3_ACCEL_ATTACH.
+ */
+int vsmmu_probe(struct vsmmu *v, int vfio_fd);
+
+/**
+ * vsmmu_default_idr() - The ID registers that vsmmu_start() would offer
+ * @v: the vSMMU
+ * @options: the VMM's wishes; NULL: none
+ * @idr: set to SMMU_IDR0 to SMMU_IDR5
+ *
+ * Return: 0; -EINVAL: an option has no such value; -ENODEV: no physical SMMU is
+ * known; -EOPNOTSUPP: those that are have nothing in common.
+ */
+int vsmmu_default_idr(struct vsmmu *v, const struct vsmmu_options *options,
+		      __u32 idr[6]);
+
+/**
+ * vsmmu_start() - Fix what the guest is offered, and come out of reset
+ * @v: the vSMMU, without streams
+ * @options: the VMM's wishes; NULL: none
+ *
+ * Return: 0; as vsmmu_default_idr(); -EBUSY: it is started already; or the errno
+ * of SMMUV3_ACCEL_SET_IDR.
+ */
+int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
+
+/**
+ * vsmmu_attach() - Put a device behind the vSMMU
+ * @v: the vSMMU, started
+ * @vfio_fd: the device's cdev, bound to the iommufd
+ * @vsid: the StreamID under which the guest knows it
+ * @flags: of SMMUV3_ACCEL_ATTACH
+ * @info: set to the IDs of the iommufd's objects; may be NULL
+ *
+ * At any time. What the guest's registers and stream table say is in force for
+ * the device at once.
+ *
+ * Return: 0; -ENXIO: not started; -ENOSPC: too many streams; or the errno of
+ * SMMUV3_ACCEL_ATTACH.
+ */
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
+		 struct smmuv3_accel_attach *info);
+
+/**
+ * vsmmu_detach() - Take a device away; its DMA is blocked
+ * @v: the vSMMU
+ * @vsid: its StreamID
+ *
+ * Return: 0, or the errno of SMMUV3_ACCEL_DETACH.
+ */
+int vsmmu_detach(struct vsmmu *v, __u32 vsid);
+
+/**
+ * vsmmu_set_memory() - Say where the guest's memory is
+ * @v: the vSMMU
+ * @regions: its regions, which are copied
+ * @num: how many, up to %VSMMU_MAX_REGIONS
+ *
+ * Replaces what was said before. What is removed has to stay mapped until this
+ * returns.
+ *
+ * Return: 0, or -EINVAL and so on as SMMUV3_ACCEL_SET_MEM_TABLE.
+ */
+int vsmmu_set_memory(struct vsmmu *v,
+		     const struct smmuv3_accel_mem_region *regions, __u32 num);
+
+/**
+ * vsmmu_set_irqfd() - Have an eventfd written for each edge of a line
+ * @v: the vSMMU
+ * @line: the line
+ * @fd: the eventfd, which goes on belonging to the VMM and should not block; -1:
+ *	call the VMM's function instead
+ *
+ * Return: 0, or -EINVAL.
+ */
+int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd);
+
+/**
+ * vsmmu_free() - Unmake a vSMMU
+ * @v: the vSMMU, or NULL; nobody else may use it any more, and the register file
+ *	that the library mapped must not be in a memory slot
+ *
+ * If the library opened /dev/smmuv3-accel, DMA of all its devices is blocked.
+ */
+void vsmmu_free(struct vsmmu *v);
+
+/* The guest's accesses */
+
+/**
+ * vsmmu_read() - The guest reads a register
+ * @v: the vSMMU
+ * @offset: from the start of page 0
+ * @value: set to the value, 0 where there is none
+ * @size: of the access, in bytes
+ *
+ * Return: 0, or -EINVAL: there is no access of that size there.
+ */
+int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size);
+
+/**
+ * vsmmu_write() - The guest writes a register
+ * @v: the vSMMU
+ * @offset: from the start of page 0
+ * @value: the value
+ * @size: of the access, in bytes
+ *
+ * Carries out what follows from it, and whatever was not possible earlier.
+ *
+ * Return: 0; -EINVAL: there is no access of that size there, so nothing was
+ * done; -EAGAIN: the host cannot now, so vsmmu_kick() is to be called in a
+ * while; -EIO: it does not, for a reason that vsmmu_last_error() has. In both of
+ * the last cases the register has its value, the guest sees that the change is
+ * under way, and nothing is lost: each later write and vsmmu_kick() try again.
+ */
+int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size);
+
+/**
+ * vsmmu_doorbell() - The guest wrote SMMU_CMDQ_PROD
+ * @v: the vSMMU
+ * @prod: the value
+ *
+ * For a VMM that has got it without an exit, by coalesced MMIO.
+ *
+ * Return: as vsmmu_write().
+ */
+int vsmmu_doorbell(struct vsmmu *v, __u32 prod);
+
+/**
+ * vsmmu_kick() - Try again what was not possible earlier
+ * @v: the vSMMU
+ *
+ * Return: 0: nothing is left; else as vsmmu_write().
+ */
+int vsmmu_kick(struct vsmmu *v);
+
+/**
+ * vsmmu_page() - Where a page of the register file is
+ * @v: the vSMMU
+ * @page: 0 or 1
+ *
+ * It has the current value of each register at its offset, for a memory slot
+ * that the guest can only read.
+ *
+ * Return: its address, aligned to %VSMMU_PAGE_SIZE, or NULL.
+ */
+void *vsmmu_page(struct vsmmu *v, unsigned int page);
+
+/* Events */
+
+/**
+ * vsmmu_add_veventq() - Take events from a vEVENTQ
+ * @v: the vSMMU
+ * @fd: of the vEVENTQ of a physical SMMU's vIOMMU; non-blocking, and still the
+ *	VMM's to close
+ *
+ * Return: 0, or -ENOSPC: there are %VSMMU_MAX_VEVENTQS.
+ */
+int vsmmu_add_veventq(struct vsmmu *v, int fd);
+
+/**
+ * vsmmu_remove_veventq() - Do not take events from there any more
+ * @v: the vSMMU
+ * @fd: the vEVENTQ
+ *
+ * Return: 0, or -ENOENT.
+ */
+int vsmmu_remove_veventq(struct vsmmu *v, int fd);
+
+/**
+ * vsmmu_poll_events() - Move events to the guest's queue
+ * @v: the vSMMU
+ *
+ * To be called when a vEVENTQ is readable. Takes a bounded number at a time.
+ *
+ * Return: how many records were read, or the errno of the first vEVENTQ that
+ * cannot be read; the others have been read nevertheless.
+ */
+int vsmmu_poll_events(struct vsmmu *v);
+
+/**
+ * vsmmu_inject_event() - Put an event record into the guest's queue
+ * @v: the vSMMU
+ * @event: the record, in the architecture's layout
+ *
+ * Return: 0. Whether it was recorded or lost is for the guest to see.
+ */
+int vsmmu_inject_event(struct vsmmu *v, const __le64 event[4]);
+
+/* The machine's life */
+
+/**
+ * vsmmu_reset() - The guest's machine is reset
+ * @v: the vSMMU
+ *
+ * Return: 0, or as vsmmu_write(); the registers are reset in any case.
+ */
+int vsmmu_reset(struct vsmmu *v);
+
+/**
+ * vsmmu_save() - Save the registers
+ * @v: the vSMMU; the guest is stopped, and vsmmu_poll_events() was called
+ * @state: set to them
+ *
+ * Return: 0, or -ENXIO: not started.
+ */
+int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state);
+
+/**
+ * vsmmu_restore() - Restore the registers
+ * @v: the vSMMU, started with the same ID registers; guest memory is restored
+ * @state: from anywhere: it is checked
+ *
+ * Return: 0; -EINVAL: no such vSMMU can be in that state, so nothing was done;
+ * -ENXIO: not started; else as vsmmu_write(), with the state restored.
+ */
+int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state);
+
+/* Asking */
+
+/**
+ * vsmmu_fd() - The open /dev/smmuv3-accel, for instance for GET_STATS
+ * @v: the vSMMU
+ *
+ * Return: the descriptor.
+ */
+int vsmmu_fd(struct vsmmu *v);
+
+/**
+ * vsmmu_last_error() - What failed last
+ * @v: the vSMMU
+ * @error: set to it
+ */
+void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error);
+
+/**
+ * vsmmu_reason_string() - A reason in words
+ * @reason: one of enum smmuv3_accel_reason
+ *
+ * Return: a sentence.
+ */
+const char *vsmmu_reason_string(__u32 reason);
+
+/**
+ * vsmmu_strerror() - A failure in words
+ * @error: the failure
+ * @buf: where to put them
+ * @len: how much room there is
+ *
+ * Return: @buf.
+ */
+const char *vsmmu_strerror(const struct vsmmu_error *error, char *buf,
+			   size_t len);
+
+/**
+ * vsmmu_compute_idr() - How vsmmu_default_idr() computes
+ * @phys: physical SMMUs
+ * @num: how many
+ * @options: the VMM's wishes
+ * @idr: set to SMMU_IDR0 to SMMU_IDR5
+ *
+ * Return: as vsmmu_default_idr().
+ */
+int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, __u32 num,
+		      const struct vsmmu_options *options, __u32 idr[6]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
