@@ -91,7 +91,7 @@ struct smmuv3_hw_info {
  * @gone: the VMM's address space is no more, so that they never will again
  * @enter: make them work, in a work item. Fails where the VMM is gone, whose
  *	objects then go with it
- * @leave: undo @enter
+ * @leave: undo @enter. Nothing but @close and the dev_* calls come afterwards
  * @change_process: from now on they are called in the caller's address space
  * @dev_get: identify a VFIO descriptor. Sets the reason where it fails
  * @dev_put: let go of it

@@ -194,8 +194,22 @@ static int host_iommufd_enter(struct smmuv3_host *host)
 	return 0;
 }
 
+/* The last chance to unmap what is in an address space that may live on */
+static void scratch_unmap(struct host_iommufd *h)
+{
+	int lane;
+
+	for (lane = 0; lane < SMMUV3_LANE_NUM; lane++) {
+		if (h->scratch[lane])
+			vm_munmap(h->scratch[lane],
+				  PAGE_ALIGN(scratch_size[lane]));
+		h->scratch[lane] = 0;
+	}
+}
+
 static void host_iommufd_leave(struct smmuv3_host *host)
 {
+	scratch_unmap(to_iommufd(host));
 	kthread_unuse_mm(host->mm);
 	mmput(host->mm);
 }
@@ -203,14 +217,9 @@ static void host_iommufd_leave(struct smmuv3_host *host)
 static void host_iommufd_close(struct smmuv3_host *host)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	int lane;
 
-	if (smmuv3_host_reachable(host)) {
-		for (lane = 0; lane < SMMUV3_LANE_NUM; lane++)
-			if (h->scratch[lane])
-				vm_munmap(h->scratch[lane],
-					  PAGE_ALIGN(scratch_size[lane]));
-	}
+	if (smmuv3_host_reachable(host))
+		scratch_unmap(h);
 	mmdrop(host->mm);
 	fput(h->file);
 	kfree(h);

@@ -999,10 +999,13 @@ TEST_F(handover, never_taken)
 /* The last close is the process before's, in whose address space nothing can be done */
 TEST_F(handover, last_close_is_the_old_one)
 {
+	const struct timespec wait = { .tv_nsec = 200000000 };
 	struct vm *vm = &self->vm;
+	int num;
 
 	EXPECT_EQ(0, tell(self->sock, 'e'));
 	EXPECT_EQ(0, tell(self->sock, 's'));
+	num = read_ranges(ranges, ARRAY_LEN(ranges));
 	ASSERT_EQ(0, take_over(vm));
 	EXPECT_EQ(0, close_events(vm));
 	close(vm->g.accel);
@@ -1012,6 +1015,8 @@ TEST_F(handover, last_close_is_the_old_one)
 	EXPECT_EQ(-EFAULT, goes(vm, 0));
 	EXPECT_EQ(-EFAULT, goes(vm, 1));
 	EXPECT_EQ(0, destroy_ioas(vm));
+	nanosleep(&wait, NULL);
+	EXPECT_EQ(0, unmap_since(num)) TH_LOG("scratch mappings are left");
 }
 
 /* Nothing changes where there is no room for the scratch mappings */

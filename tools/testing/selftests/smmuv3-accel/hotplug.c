@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
 #include "guest.h"
@@ -1080,6 +1082,113 @@ TEST_F(module, unloaded_while_objects_are_destroyed)
 		EXPECT_EQ(-ENOENT, iommufd_destroy(g->iommufd, attach.out_s2_hwpt_id));
 		ASSERT_EQ(0, load(self->parameters));
 	}
+	EXPECT_EQ(0, iommufd_destroy(g->iommufd, g->ioas_id));
+}
+
+/* What is mapped, to find what was mapped since */
+
+struct range {
+	unsigned long start;
+	unsigned long end;
+};
+
+static int read_ranges(struct range *to, int max)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[256];
+	int num = 0;
+
+	while (f && num < max && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &to[num].start, &to[num].end) == 2)
+			num++;
+	if (f)
+		fclose(f);
+	return num;
+}
+
+/* Put memory that @uffd gives in place of what was mapped since. Returns its size */
+static unsigned long replace_since(const struct range *before, int num, int uffd)
+{
+	static struct range now[256];
+	unsigned long page = sysconf(_SC_PAGESIZE), addr, sum = 0;
+	int n = read_ranges(now, ARRAY_LEN(now)), i, k;
+
+	for (i = 0; i < n; i++) {
+		for (addr = now[i].start; addr < now[i].end; addr += page) {
+			struct uffdio_register arg = {
+				.range = { addr, page },
+				.mode = UFFDIO_REGISTER_MODE_MISSING,
+			};
+
+			for (k = 0; k < num; k++)
+				if (before[k].start <= addr && addr < before[k].end)
+					break;
+			if (k < num)
+				continue;
+			if (mmap((void *)addr, page, PROT_READ | PROT_WRITE,
+				 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ||
+			    ioctl(uffd, UFFDIO_REGISTER, &arg))
+				return 0;
+			sum += page;
+		}
+	}
+	return sum;
+}
+
+/* Give the memory that is waited for, if any is within @timeout_ms */
+static bool resolve_fault(int uffd, int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = uffd, .events = POLLIN };
+	struct uffdio_zeropage arg = { .range.len = sysconf(_SC_PAGESIZE) };
+	struct uffd_msg msg;
+
+	if (poll(&poll_fd, 1, timeout_ms) != 1 || read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return false;
+	arg.range.start = msg.arg.pagefault.address & -arg.range.len;
+	return !ioctl(uffd, UFFDIO_ZEROPAGE, &arg);
+}
+
+/* The same with the work item held up, in the module, by the VMM's memory */
+TEST_F(module, unloading_waits_for_the_work_item)
+{
+	static struct range before[256];
+	struct uffdio_api api = { .api = UFFD_API };
+	struct guest *g = &self->g;
+	struct smmuv3_accel_attach attach;
+	struct pollfd poll_fd = { .events = POLLIN };
+	int uffd, num, status, go[2];
+	pid_t pid, ended;
+	char c;
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		SKIP(return, "no userfaultfd");
+	num = read_ranges(before, ARRAY_LEN(before));
+	ASSERT_EQ(0, guest_create(g));
+	ASSERT_EQ(0, attach_bypass(g, &self->dev, &attach));
+	ASSERT_LT(0, replace_since(before, num, uffd));
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (read(go[0], &c, 1) != 1)
+			_exit(1);
+		close(g->accel);
+		_exit(unload() ? 2 : 0);
+	}
+	close(g->accel);
+	g->accel = -1;
+	ASSERT_EQ(1, write(go[1], "", 1));
+	poll_fd.fd = uffd;
+	ASSERT_EQ(1, poll(&poll_fd, 1, 5000)) TH_LOG("no work item wants memory");
+	usleep(200000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG)) TH_LOG("unloaded under a work item");
+	while ((ended = waitpid(pid, &status, WNOHANG)) == 0)
+		resolve_fault(uffd, 10);
+	EXPECT_EQ(pid, ended);
+	EXPECT_EQ(0, status);
+	close(uffd);
+	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, g->ioas_id));
 }
 
