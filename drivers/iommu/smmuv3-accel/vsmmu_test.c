@@ -1162,7 +1162,7 @@ static void hostless(struct kunit *test)
 	const struct cmd ats[] = { atc(VSID), sync() };
 	struct mock *mock = test->priv;
 	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
-	u32 kind, i, reason, own = 0x30;
+	u32 kind, i, reason, own = 0x30, unchanged = 0;
 	struct vsmmu_stream *stream;
 	int beside;
 
@@ -1184,6 +1184,8 @@ static void hostless(struct kunit *test)
 				/* Not even noted */
 				KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
 			}
+			/* One was the same as that before it. */
+			KUNIT_EXPECT_EQ(test, v->stats.out_ste_unchanged, ++unchanged);
 			KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 			EXPECT_RESULT(test, invalidate(test, v, cmds, 4), 0, 4, NONE, NONE);
 			KUNIT_EXPECT_EQ(test, mock->log_num, 0);

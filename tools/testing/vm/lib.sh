@@ -165,11 +165,12 @@ private_unpack() {
 	rm -f "$archives"/*.deb
 }
 
-# QEMU from a private root. $1: the root, rest: its arguments.
+# QEMU from a private root, in place of the (sub)shell: whoever ends that ends
+# QEMU. $1: the root, rest: its arguments.
 qemu_from() {
 	local root=$1 lib=$1/usr/lib/x86_64-linux-gnu
 	shift
-	QEMU_MODULE_DIR=$lib/qemu "$lib/ld-linux-x86-64.so.2" --library-path "$lib" \
+	QEMU_MODULE_DIR=$lib/qemu exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" \
 		"$root/usr/bin/qemu-system-aarch64" -L "$root/usr/share/qemu" "$@"
 }
 
