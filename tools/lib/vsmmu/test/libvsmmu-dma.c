@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "vsmmu.h"
 
 #define VSID	0x42

@@ -19,7 +19,7 @@
 #include <linux/iommufd.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define DEVICES		2
 #define PAGES		5

@@ -15,7 +15,7 @@
 #include <sys/time.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define VSID	0x111
 #define VSID_2	0x112
@@ -714,7 +714,7 @@ TEST_F(ring, nothing_to_do)
 }
 
 /* One command of a whole lap matters, wherever it is and the lap begins */
-TEST_F_TIMEOUT(ring, full, 300)
+TEST_F(ring, full)
 {
 	struct machine *m = &self->m;
 	__u32 start = 0, size = self->size, where, i, lap;

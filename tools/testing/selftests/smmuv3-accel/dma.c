@@ -9,7 +9,7 @@
 #include <linux/iommufd.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define VSID	0x1234
 #define VSID_2	0x77

@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
 #define EMULATED	SMMUV3_ACCEL_ATTACH_EMULATED

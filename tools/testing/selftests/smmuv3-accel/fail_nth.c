@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define VSID		5
 #define VSID_OTHER	6
@@ -389,7 +389,7 @@ static bool reaches(struct machine *m, __u64 iova)
 	return iova ? !rc && *word == TESTDEV_PATTERN : rc == -EFAULT && !*word;
 }
 
-TEST_F_TIMEOUT(fail_nth, each, 600)
+TEST_F(fail_nth, each)
 {
 	struct machine *m = &self->m;
 	bool failed = true;

@@ -26,7 +26,7 @@
 #include <linux/vfio.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define DEFAULT_SEED	0x5eed
 
@@ -707,7 +707,7 @@ static void expect_as_wanted(struct __test_metadata *_metadata)
 
 #define PHASES	7
 
-TEST_F_TIMEOUT(hotplug, everything_at_once, 60)
+TEST_F(hotplug, everything_at_once)
 {
 	static const __u32 flags[] = {
 		SMMUV3_ACCEL_CREATE_ALLOW_EMULATED,
@@ -871,7 +871,7 @@ FIXTURE_TEARDOWN(vmm)
 {
 }
 
-TEST_F_TIMEOUT(vmm, killed, 60)
+TEST_F(vmm, killed)
 {
 	unsigned int seed = seed_of_test();
 	struct smmuv3_accel_attach attach;

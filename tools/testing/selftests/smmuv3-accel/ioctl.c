@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define VSID	9
 

@@ -16,7 +16,7 @@
 #include <linux/iommufd.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define VSID	0x20
 

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define DEFAULT_ROUNDS	20000
 #define DEFAULT_SEED	0x5eed

@@ -18,7 +18,7 @@
 #include <linux/vfio.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define VSID		3
 #define VSID_BUSY	9

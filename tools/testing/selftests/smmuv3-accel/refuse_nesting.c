@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 static int attach_fails(struct guest *g, struct dma_dev *dev, __u32 *reason)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define STREAMS		64
 #define LOG2SIZE	16

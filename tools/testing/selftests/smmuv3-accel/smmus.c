@@ -14,7 +14,7 @@
 #include <linux/iommufd.h>
 
 #include "guest.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define SMMUS		2
 #define DEVS		2
