@@ -149,7 +149,7 @@ check_shell() {
 	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.sh$/) { print FILENAME }' | each shellcheck
 }
 check_licences() {
-	sources ':!LICENSES' ':!*.md' ":!$selftests/"{config,settings} | each grep -L 'SPDX-License-Identifier: ' || true
+	sources ':!LICENSES' ':!*.md' ':!*.golden' ":!$selftests/"{config,settings} | each grep -L 'SPDX-License-Identifier: ' || true
 }
 
 # A kernel without any one of what the module stands on is refused by name.
@@ -168,6 +168,17 @@ check_refusals() {
 check_libvsmmu() {
 	make -s -C tools/lib/vsmmu OUTPUT="$work/lib" CFLAGS='-O2 -Werror' all check >"$work/lib.out" 2>&1 ||
 		tail -n 25 "$work/lib.out"
+}
+
+# The administrator's tool: here, and in two emulated hosts
+check_accelctl() {
+	make -s -C tools/smmuv3-accelctl O="$work/accelctl" KHDR_INCLUDES="-isystem $kernel/usr/include" check \
+		>"$work/accelctl.out" 2>&1 && ! grep '^not ok' "$work/accelctl.out" ||
+		tail -n 25 "$work/accelctl.out"
+}
+check_accelctl_vm() {
+	make -s -C tools/smmuv3-accelctl check-vm >"$work/accelctl-vm.out" 2>&1 &&
+		! grep '^not ok' "$work/accelctl-vm.out" || tail -n 25 "$work/accelctl-vm.out"
 }
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
@@ -270,6 +281,8 @@ static_checks() {
 	check check-kernel check_refusals
 	check libvsmmu check_libvsmmu
 	check vm-programs check_programs
+	check accelctl check_accelctl
+	check accelctl-vm check_accelctl_vm
 }
 
 if [ "$flavour" = debug ]; then

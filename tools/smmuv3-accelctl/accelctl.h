@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * smmuv3-accelctl: what is behind /dev/smmuv3-accel, for administrators.
+ *
+ * Functions that return an int return 0 or a count, or a negative errno.
+ */
+#ifndef ACCELCTL_H
+#define ACCELCTL_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <linux/smmuv3_accel.h>
+#include <linux/types.h>
+
+#define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
+#define PRINTF(f, a)	__attribute__((__format__(__printf__, f, a)))
+
+enum {
+	EXIT_TROUBLE = 1,	/* it could not be done */
+	EXIT_USAGE = 2,		/* it was not asked for rightly */
+};
+
+/* util.c: files, below a root of the user's choice */
+
+extern const char *root_dir;
+
+__attribute__((__noreturn__)) PRINTF(2, 3)
+void die(int status, const char *format, ...);
+void *xcalloc(size_t num, size_t size);
+void *xgrow(void *array, size_t num, size_t size);
+
+PRINTF(1, 2) bool root_exists(const char *format, ...);
+PRINTF(2, 3) int root_open(int flags, const char *format, ...);
+PRINTF(3, 4) int root_read(char *text, size_t size, const char *format, ...);
+PRINTF(2, 3) char *root_read_all(ssize_t *len, const char *format, ...);
+PRINTF(3, 4) int root_link(char *target, size_t size, const char *format, ...);
+PRINTF(3, 4)
+int root_link_name(char *name, size_t size, const char *format, ...);
+PRINTF(2, 3) int root_scan(struct dirent ***entries, const char *format, ...);
+void scan_free(struct dirent **entries, int num);
+
+bool copy_text(char *to, size_t size, const char *from);
+bool parse_u64(const char *text, int base, __u64 max, __u64 *value);
+
+/* out.c: one description of a result, printed as text or as JSON */
+
+extern bool json;
+
+void out_start(void);
+void out_finish(void);
+void out_object(const char *key);
+void out_array(const char *key);
+void out_end(void);
+PRINTF(2, 3) void out_string(const char *key, const char *format, ...);
+void out_number(const char *key, __u64 value);
+void out_ratio(const char *key, __u64 part, __u64 whole, unsigned int scale);
+void out_bool(const char *key, bool value);
+void out_unknown(const char *key);
+PRINTF(1, 2) void note(const char *format, ...);
+void print_clean(const char *text, size_t len);
+
+/* reason.c */
+
+const char *reason_name(__u32 reason);
+const char *reason_text(__u32 reason);
+
+/* vsmmu.c: virtual SMMUs that exist */
+
+#define COUNTER_NUM	12
+
+/* The order of struct smmuv3_accel_stats */
+enum {
+	CMDS,
+	SYNCS,
+	ISSUED,
+	SUBSUMED,
+	MERGED,
+	HOST_CALLS,
+	ZERO_COPY,
+	STE_INSTALLED,
+	STE_UNCHANGED,
+	STE_BAD,
+	CMD_ERRORS,
+	REPLAYS,
+};
+
+extern const char * const counter_name[COUNTER_NUM];
+
+#define NAME_LEN	32
+
+/**
+ * struct holder - A process that has a file open
+ * @pid: the process
+ * @fd: its descriptor
+ * @comm: the process's name
+ */
+struct holder {
+	__u32 pid;
+	__u32 fd;
+	char comm[NAME_LEN];
+};
+
+/**
+ * struct open_file - A VFIO device or group that is open
+ * @holder: who has it open
+ * @name: of the device, vfioN, or the group's number
+ */
+struct open_file {
+	struct holder holder;
+	char name[16];
+};
+
+/**
+ * struct vsmmu_phys - A physical SMMU of a vSMMU
+ * @index: its number
+ * @viommu_id: the vIOMMU
+ * @s2_hwpt_id: the stage-2 parent
+ * @stream_num: how many streams are behind it
+ */
+struct vsmmu_phys {
+	__u32 index;
+	__u32 viommu_id;
+	__u32 s2_hwpt_id;
+	__u32 stream_num;
+};
+
+/**
+ * struct vsmmu_stream - A stream of a vSMMU
+ * @vsid: its virtual StreamID
+ * @device: the PCI device, or "emulated" or "bridge"
+ * @has_device: there is a PCI device, and the numbers that follow
+ * @phys: index of its physical SMMU
+ * @dev_id: the device's ID in the iommufd
+ * @vdevice_id: the vDEVICE
+ * @hwpt_id: the nested HWPT
+ * @kind: what is installed
+ * @reason: why it aborts
+ * @ste: what the host was given
+ */
+struct vsmmu_stream {
+	__u32 vsid;
+	char device[NAME_LEN];
+	bool has_device;
+	__u32 phys;
+	__u32 dev_id;
+	__u32 vdevice_id;
+	__u32 hwpt_id;
+	char kind[8];
+	__u32 reason;
+	__u64 ste[2];
+};
+
+/**
+ * struct vsmmu - A vSMMU
+ * @id: its number
+ * @holders: who has it open
+ * @holder_num: how many those are
+ * @stream_count: how many streams it has, by fdinfo
+ * @counters: see counter_name
+ * @has_counters: they could be read
+ * @has_detail: what follows could be read, from debugfs
+ * @table_mode: the module reads the guest's tables
+ * @regs: the guest's registers as debugfs shows them, a line each
+ * @phys: physical SMMUs
+ * @phys_num: how many those are
+ * @streams: streams
+ * @stream_num: how many those are
+ */
+struct vsmmu {
+	__u32 id;
+	struct holder *holders;
+	size_t holder_num;
+	__u64 stream_count;
+	__u64 counters[COUNTER_NUM];
+	bool has_counters;
+	bool has_detail;
+	bool table_mode;
+	char regs[5][NAME_LEN];
+	struct vsmmu_phys *phys;
+	size_t phys_num;
+	struct vsmmu_stream *streams;
+	size_t stream_num;
+};
+
+/**
+ * struct world - What can be seen of vSMMUs and their files
+ * @vsmmus: sorted by number
+ * @vsmmu_num: how many those are
+ * @files: open VFIO devices and groups
+ * @file_num: how many those are
+ * @hidden: how many processes' files could not be looked at
+ */
+struct world {
+	struct vsmmu *vsmmus;
+	size_t vsmmu_num;
+	struct open_file *files;
+	size_t file_num;
+	__u32 hidden;
+};
+
+void world_look(struct world *world, bool detail);
+void world_free(struct world *world);
+void world_notes(const struct world *world);
+const struct vsmmu_stream *world_stream(const struct world *world,
+					const char *device, __u32 *id);
+void out_holder(const struct holder *holder);
+
+/* module.c */
+
+bool module_loaded(void);
+void module_require(void);
+void module_info(void);
+void nodes_info(void);
+void kernel_info(void);
+
+/* iort.c: what the firmware says of root complexes */
+
+/**
+ * enum answer - To a question that cannot always be answered
+ * @UNKNOWN: it is not known
+ * @NO: no
+ * @YES: yes
+ * @PARTLY: of some of its parts
+ */
+enum answer {
+	UNKNOWN,
+	NO,
+	YES,
+	PARTLY,
+};
+
+/**
+ * struct iort - The IORT, an ACPI table
+ * @data: its bytes, or NULL
+ * @len: how many
+ * @why: if there is none, the errno
+ */
+struct iort {
+	unsigned char *data;
+	size_t len;
+	int why;
+};
+
+void iort_read(struct iort *iort);
+void iort_free(struct iort *iort);
+enum answer iort_canwbs(const struct iort *iort, __u64 smmu_address);
+
+/* device.c: PCI functions behind SMMUs */
+
+/**
+ * struct device - A PCI function behind an SMMU
+ * @bdf: its address
+ * @smmu: name of its SMMU
+ * @driver: its driver, or empty
+ * @id: vendor and device
+ * @class: its PCI class
+ * @group: its IOMMU group, or empty
+ * @group_size: how many devices are in that
+ * @vfio: name of its VFIO device, or empty
+ * @has_cdev: that has a character device
+ */
+struct device {
+	char bdf[NAME_LEN];
+	char smmu[64];
+	char driver[NAME_LEN];
+	char id[16];
+	__u32 class;
+	char group[16];
+	__u32 group_size;
+	char vfio[16];
+	bool has_cdev;
+};
+
+int devices_look(struct device **devices);
+bool device_is_ready(const struct device *dev);
+bool device_is_free(const struct device *dev, const struct world *world);
+void device_info(const struct device *dev, const struct world *world);
+
+/* probe.c: finding out by trying */
+
+/**
+ * struct probe - What was found out about an SMMU
+ * @device: by which device
+ * @rc: 0, or the negative errno of what failed
+ * @step: what that was
+ * @has_idr: the ID registers could be read
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ * @iidr: SMMU_IIDR
+ * @aidr: SMMU_AIDR
+ * @repeats: TLBIs and CFGIs are issued twice, for an erratum
+ * @tried: the module was asked to attach the device
+ * @reason: what it said
+ */
+struct probe {
+	const char *device;
+	int rc;
+	const char *step;
+	bool has_idr;
+	__u32 idr[6];
+	__u32 iidr;
+	__u32 aidr;
+	bool repeats;
+	bool tried;
+	__u32 reason;
+};
+
+void probe_device(struct probe *probe, const struct device *dev);
+void probe_lacks(const struct probe *probe, enum answer canwbs, char *why,
+		 size_t size);
+
+/* Commands: each gets its own arguments, and returns the exit status. */
+
+#define COMMON_OPTIONS	"jh"
+#define JSON_OPTION	{ "json", no_argument, NULL, 'j' }
+#define HELP_OPTION	{ "help", no_argument, NULL, 'h' }
+
+void common_option(int c);
+int cmd_info(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_decode(int argc, char **argv);
+
+#endif

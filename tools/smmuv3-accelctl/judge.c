@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the module says of STEs and commands, by its own code: ste.c, cmd.c and
+ * idr.c of the module are linked into this program.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "arch.h"
+#include "pure.h"
+
+#include "judge.h"
+
+#define SSID_BITS_MAX	20
+
+/*
+ * All that a guest may be offered. Not the choice of stalls: that is a bit of
+ * the host's STE, which no guest has a say in.
+ */
+static struct smmuv3_caps caps = {
+	.sid_bits = 32,
+	.ssid_bits = SSID_BITS_MAX,
+	.asid16 = true,
+	.cd2l = true,
+	.ats = true,
+	.ril = true,
+	.ds = true,
+};
+
+static bool given;	/* @caps are those of a certain SMMU */
+
+/**
+ * judge_by() - Judge for a certain SMMU, and not for one that has all options
+ * @idr: its SMMU_IDR0 to SMMU_IDR5
+ */
+void judge_by(const __u32 idr[6])
+{
+	smmuv3_caps_from_idr(&caps, idr);
+	given = true;
+}
+
+void judge_ste(struct judgement *result, const __u64 ste[8])
+{
+	struct smmuv3_ste decoded;
+
+	smmuv3_ste_decode(&decoded, ste, &caps);
+	*result = (struct judgement){
+		.reason = decoded.reason,
+		.legal = !smmuv3_ste_is_bad(decoded.reason),
+		.kind = decoded.kind,
+		.host = { decoded.data[0], decoded.data[1] },
+	};
+}
+
+static const char *class_text(enum smmuv3_cmd_class class)
+{
+	switch (class) {
+	case SMMUV3_CMD_NOP:
+		return "nothing is done, it is a hint";
+	case SMMUV3_CMD_SYNC:
+		return "done when all before it is";
+	case SMMUV3_CMD_STE:
+		return "table mode: STEs are read anew; else the VMM acts on it (CMD_NEEDS_TABLE)";
+	case SMMUV3_CMD_CD:
+		return "to the physical SMMU of the stream";
+	case SMMUV3_CMD_TLBI:
+		return "to each physical SMMU of the vSMMU";
+	case SMMUV3_CMD_ATC:
+		return "to the stream, if its STE has EATS";
+	}
+	return "";
+}
+
+/* Which bits are refused whatever the others are: each is tried alone. */
+static void find_wrong(struct judgement *result, const __u64 cmd[2])
+{
+	enum smmuv3_cmd_class class;
+	int bit;
+
+	for (bit = 8; bit < 128; bit++) {
+		__u64 one = cmd[bit / 64] & BIT_ULL(bit % 64);
+		__u64 alone[2] = { cmd[0] & CMD_0_OP, 0 };
+
+		alone[bit / 64] |= one;
+		if (one && smmuv3_cmd_check(alone, &caps, &class) ==
+			   SMMUV3_ACCEL_REASON_CMD_RESERVED)
+			result->wrong[bit / 64] |= one;
+	}
+}
+
+void judge_cmd(struct judgement *result, const __u64 cmd[2])
+{
+	enum smmuv3_cmd_class class = SMMUV3_CMD_NOP;
+
+	*result = (struct judgement){
+		.reason = smmuv3_cmd_check(cmd, &caps, &class),
+	};
+	result->legal = !result->reason;
+	if (result->legal) {
+		result->what = class_text(class);
+		result->hint = class == SMMUV3_CMD_NOP;
+	} else if (result->reason == SMMUV3_ACCEL_REASON_CMD_RESERVED) {
+		find_wrong(result, cmd);
+	}
+}
+
+static bool ste_is_legal(const __u64 *ste, const struct smmuv3_caps *with)
+{
+	struct smmuv3_ste decoded;
+
+	smmuv3_ste_decode(&decoded, ste, with);
+	return !smmuv3_ste_is_bad(decoded.reason);
+}
+
+static bool cmd_is_legal(const __u64 *cmd, const struct smmuv3_caps *with)
+{
+	enum smmuv3_cmd_class class;
+
+	return !smmuv3_cmd_check(cmd, with, &class);
+}
+
+static void add(char *needs, size_t size, const char *name, unsigned int least)
+{
+	size_t len = strlen(needs);
+
+	if (least > 1)
+		snprintf(needs + len, size - len, "%s%s >= %u", len ? ", " : "",
+			 name, least);
+	else
+		snprintf(needs + len, size - len, "%s%s", len ? ", " : "", name);
+}
+
+/* Take each option away in turn: what is not legal then needs it. */
+static void find_needs(const __u64 *words,
+		       bool (*is_legal)(const __u64 *words,
+					const struct smmuv3_caps *with),
+		       char *needs, size_t size)
+{
+	struct smmuv3_caps less;
+
+	needs[0] = '\0';
+	if (given || !is_legal(words, &caps))
+		return;
+
+#define NEEDS(_cap, _name) do {					\
+		less = caps;					\
+		less._cap = false;				\
+		if (!is_legal(words, &less))			\
+			add(needs, size, _name, 1);		\
+	} while (0)
+	NEEDS(cd2l, "SMMU_IDR0.CD2L");
+	NEEDS(asid16, "SMMU_IDR0.ASID16");
+	NEEDS(ats, "SMMU_IDR0.ATS");
+	NEEDS(ril, "SMMU_IDR3.RIL");
+	NEEDS(ds, "SMMU_IDR5.DS");
+#undef NEEDS
+
+	less = caps;
+	less.ssid_bits = 0;
+	while (!is_legal(words, &less))
+		less.ssid_bits++;
+	if (less.ssid_bits)
+		add(needs, size, "SMMU_IDR1.SSIDSIZE", less.ssid_bits);
+}
+
+void judge_ste_needs(const __u64 ste[8], char *needs, size_t size)
+{
+	find_needs(ste, ste_is_legal, needs, size);
+}
+
+void judge_cmd_needs(const __u64 cmd[2], char *needs, size_t size)
+{
+	find_needs(cmd, cmd_is_legal, needs, size);
+}

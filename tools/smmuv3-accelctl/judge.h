@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the module says of STEs and commands, by its own code.
+ */
+#ifndef ACCELCTL_JUDGE_H
+#define ACCELCTL_JUDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+
+/**
+ * struct judgement - Of an STE or a command
+ * @reason: one of enum smmuv3_accel_reason
+ * @legal: nothing is wrong
+ * @kind: of an STE, one of enum smmuv3_accel_kind
+ * @host: of an STE that translates, what the host is given
+ * @what: of a legal command, what is done for it
+ * @hint: of a legal command, its operands are not used
+ * @wrong: of a command, the bits that must be zero
+ */
+struct judgement {
+	__u32 reason;
+	bool legal;
+	__u32 kind;
+	__u64 host[2];
+	const char *what;
+	bool hint;
+	__u64 wrong[2];
+};
+
+void judge_by(const __u32 idr[6]);
+void judge_ste(struct judgement *result, const __u64 ste[8]);
+void judge_cmd(struct judgement *result, const __u64 cmd[2]);
+
+/* What an SMMU must have for it to be legal; empty: nothing optional */
+void judge_ste_needs(const __u64 ste[8], char *needs, size_t size);
+void judge_cmd_needs(const __u64 cmd[2], char *needs, size_t size);
+
+#endif

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ACCELCTL_KERNEL_BUILD_BUG_H
+#define _ACCELCTL_KERNEL_BUILD_BUG_H
+
+#include <assert.h>
+
+#define BUILD_BUG_ON(condition)	static_assert(!(condition), #condition)
+
+#endif

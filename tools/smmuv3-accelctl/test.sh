@@ -1,0 +1,337 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests of smmuv3-accelctl that need no SMMU; TAP.
+#
+#   test.sh [--update] PROGRAM
+#
+# test/*.golden have command lines, "$ decode ...", and below each what it has to
+# print. --update writes down what it prints now.
+
+set -uo pipefail
+export LC_ALL=C.UTF-8
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+header=$here/../../include/uapi/linux/smmuv3_accel.h
+
+update=0
+[ "${1-}" != --update ] || { update=1; shift; }
+[ -x "${1-}" ] || { echo "usage: test.sh [--update] PROGRAM" >&2; exit 2; }
+tool=$(realpath "$1")
+work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accelctl.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+python3 "$here/test/root.py" "$root"
+
+number=0 failed=0
+
+# $1: name, rest: a command that prints, when it fails, why
+t() {
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$work/said" 2>&1; then
+		echo "ok $number - $name"
+	else
+		failed=$((failed + 1))
+		sed 's/^/# /' "$work/said"
+		echo "not ok $number - $name"
+	fi
+}
+
+run() { timeout 60 "$tool" "$@"; }
+
+# Who made the root, and with what umask, is not the tool's.
+anonymous() { sed -E '/^nodes:/,/^kernel:/{/^    (mode|owner|group): /d}'; }
+
+# What a command line of a golden file prints, standard error included
+golden_output() {
+	local words
+	read -ra words <<<"$1"
+	run --root "$root" "${words[@]}" 2>&1 | anonymous || true
+}
+
+same() { # $1: command line, $2: a file with what is expected
+	golden_output "$1" | diff -u "$2" -
+}
+
+golden() { # $1: file
+	local line command='' out=$work/new
+	: >"$out"
+	while IFS= read -r line || [ -n "$line" ]; do
+		if [[ $line != '$ '* ]]; then
+			printf '%s\n' "$line" >>"$work/expected"
+			# What is in front of all commands is a comment.
+			[ -n "$command" ] || printf '%s\n' "$line" >>"$out"
+			continue
+		fi
+		[ -z "$command" ] || t "$command" same "$command" "$work/expected"
+		command=${line#'$ '}
+		: >"$work/expected"
+		if ((update)); then
+			printf '%s\n' "$line" >>"$out"
+			golden_output "$command" >>"$out"
+		fi
+	done <"$1"
+	t "$command" same "$command" "$work/expected"
+	((!update)) || cp "$out" "$1"
+}
+
+# Wrong use: status 2, a message, and no result.
+refused() {
+	local rc=0
+	run "$@" >"$work/out" 2>"$work/err" </dev/null || rc=$?
+	((rc == 2)) && [ ! -s "$work/out" ] && grep -q . "$work/err" &&
+		! grep -q 'Sanitizer\|runtime error' "$work/err" && return
+	echo "status $rc"
+	head -c 2000 "$work/out" "$work/err"
+	return 1
+}
+
+refused_input() { # $1: what comes in, rest: arguments
+	local rc=0
+	printf '%b' "$1" | run "${@:2}" - >"$work/out" 2>"$work/err" || rc=$?
+	((rc == 2)) && [ ! -s "$work/out" ] && ! grep -q Sanitizer "$work/err" && return
+	echo "status $rc"
+	head -c 2000 "$work/err"
+	return 1
+}
+
+# Each line of a file is JSON, in UTF-8, without a key twice.
+all_json() {
+	python3 - "$1" <<-'PYTHON'
+		import json, sys
+		def unique(pairs):
+		    keys = [key for key, _ in pairs]
+		    assert len(keys) == len(set(keys)), f"a key twice: {keys}"
+		    return dict(pairs)
+		lines = open(sys.argv[1], encoding="utf-8", errors="strict").readlines()
+		assert lines, "nothing"
+		for line in lines:
+		    json.loads(line, object_pairs_hook=unique)
+	PYTHON
+}
+json() { run --json "$@" >"$work/json" && all_json "$work/json"; }
+
+# $1: an expression of Python's on the result r, rest: arguments
+json_says() {
+	run --json "${@:2}" >"$work/json" || return 1
+	python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), r' \
+		"$work/json" "$1"
+}
+
+for file in "$here"/test/*.golden; do
+	golden "$file"
+done
+
+# The tables are complete: each opcode and event of theirs is in a golden file,
+# and each reason of the header has a text.
+covers() { # $1: table, $2: golden file
+	local name
+	sed -n 's/^	{ 0x[0-9a-f]*, "\([^"]*\)".*/\1/p' "$here/$1" >"$work/names"
+	[ -s "$work/names" ] || echo "no names in $1"
+	while read -r name; do
+		grep -q "^$name: " "$here/test/$2" || { echo "$name is not tested"; return 1; }
+	done <"$work/names"
+}
+t "each command is decoded in a test" covers cmd_fields.c cmd.golden
+t "each event is decoded in a test" covers event_fields.c event.golden
+reasons() {
+	diff <(sed -n 's/^	SMMUV3_ACCEL_REASON_\([A-Z0-9_]*\) = .*/\1/p' "$header" | sort) \
+		<(sed -n 's/^	REASON(\([A-Z0-9_]*\),.*/\1/p' "$here/reason.c" | sort)
+}
+t "each reason of the header has a text" reasons
+ste_reasons() {
+	local name
+	sed -n 's/^	SMMUV3_ACCEL_REASON_\(STE_[A-Z0-9_]*\) = .*/\1/p' "$header" >"$work/names"
+	while read -r name; do
+		case $name in
+		# of the table that the STE is in
+		STE_SID_RANGE | STE_L1_INVALID | STE_UNREADABLE) ;;
+		*) grep -q "reason: $name:" "$here/test/ste.golden" || { echo "$name is not tested"; return 1; } ;;
+		esac
+	done <"$work/names"
+}
+t "each reason of an STE is met in a test" ste_reasons
+
+for args in info "info --all" list stats "stats 7" "decode ste 1 2" "decode cmd 46 0 ff ff" \
+	"decode event 10 0 0 0 ff ff ff ff"; do
+	read -ra words <<<"$args"
+	t "JSON: $args" json --root "$root" "${words[@]}"
+done
+t "JSON: numbers up to 2^64 - 1" json_says 'r["vsmmus"][0]["counters"]["replays"] == 2**64 - 1' \
+	--root "$root" stats 12
+t "JSON: any name of a process" \
+	json_says 'r["vsmmus"][0]["holders"][0]["comm"] == "\x1b[31m\"\\\ufffd\u00e9" + 3 * "\ufffd"' \
+	--root "$root" list
+t "JSON: what is not known is null" json_says 'r["smmus"][1]["can_nest"] is None' --root "$root" info
+t "JSON behind the command" json --root "$root" list -j
+no_controls() { ! run --root "$root" list | grep -q $'[\x01-\x09\x0b-\x1f\x7f]'; }
+t "text: no control characters" no_controls
+
+cp -r "$root" "$work/next"
+rates() { # each counter is 10 more after a second
+	(
+		sleep 0.5
+		sed -i 's/^vsmmu-cmds:.*/vsmmu-cmds:\t81930/' "$work"/next/proc/100/fdinfo/[34]
+	) &
+	run --root "$work/next" stats 7 -w1 -n1 >"$work/out"
+	wait
+	grep -qE '^ +7 +(9|10) +0 +0 +0 ' "$work/out" || { cat "$work/out"; return 1; }
+}
+t "stats --watch: rates" rates
+gone() {
+	(
+		sleep 0.5
+		rm -r "$work/next/proc/100" "$work/next/sys/kernel/debug/smmuv3-accel/7"
+	) &
+	run --root "$work/next" stats 7 --watch >"$work/out" 2>&1
+	[ $? = 1 ] && wait && grep -q 'vSMMU 7 is gone' "$work/out"
+}
+t "stats --watch: ends with the vSMMU" gone
+
+mkdir "$work/empty"
+empty() { # $1: command, $2: what it says
+	local rc=0
+	run --root "$work/empty" "$1" >"$work/out" 2>&1 || rc=$?
+	((rc == 1)) && grep -q "$2" "$work/out"
+}
+t "list: no module" empty list 'not loaded: modprobe smmuv3-accel'
+t "stats: no module" empty stats 'not loaded: modprobe smmuv3-accel'
+t "info: nothing at all" json_says 'not r["module"]["loaded"] and not r["devices"] and r["notes"]' \
+	--root "$work/empty" info
+
+mkdir -p "$work/plain/boot" "$work/plain/proc/sys/kernel"
+echo 1.2.3 >"$work/plain/proc/sys/kernel/osrelease"
+printf 'CONFIG_IOMMUFD=y\n' >"$work/plain/boot/config-1.2.3"
+t "info: a configuration in /boot" \
+	json_says '[o["value"] for o in r["kernel"]["options"]] == list("nnynnn")' --root "$work/plain" info
+rm "$work/plain/boot/config-1.2.3"
+printf '0 T arm_vsmmu_init\t[arm_smmu_v3]\n0 T iommufd_ctx_from_file_not\n' >"$work/plain/proc/kallsyms"
+t "info: symbols instead" \
+	json_says '[o["value"] for o in r["kernel"]["options"]] == [None, "y or m"] + 4 * [None]' --root "$work/plain" info
+printf 'no gzip' >"$work/plain/proc/config.gz"
+t "info: a configuration that is not gzip" \
+	json_says 'r["kernel"]["options"][1]["value"] == "y or m"' --root "$work/plain" info
+
+# Files that something damaged, $1: the file, $2: command. Whatever they hold,
+# the result is whole.
+damaged() {
+	local file
+	rm -rf "$work/damaged"
+	cp "$root/$1" "$work/saved"
+	python3 "$here/test/root.py" --damage 60 "$root/$1" "$work/damaged"
+	: >"$work/results"
+	for file in "$work"/damaged/*; do
+		cp "$file" "$root/$1"
+		run --json --root "$root" "$2" >>"$work/results" || { echo "${file##*/}"; return 1; }
+	done
+	cp "$work/saved" "$root/$1"
+	all_json "$work/results"
+}
+t "info: damaged IORTs" damaged sys/firmware/acpi/tables/IORT info
+t "list: damaged fdinfo" damaged proc/100/fdinfo/3 list
+t "list: damaged debugfs" damaged sys/kernel/debug/smmuv3-accel/7 list
+
+t "no command" refused
+t "unknown command" refused nothing
+t "unknown option" refused --nothing
+t "unknown option of a command" refused info --nothing
+t "argument of info" refused info more
+t "argument of list" refused list more
+t "--probe of a copy" refused --root "$root" info --probe
+t "stats: not a number" refused stats x
+t "stats: a negative number" refused stats -- -1
+t "stats: a number too large" refused stats 4294967296
+t "stats: two" refused stats 1 2
+t "stats: interval 0" refused stats --watch=0
+t "stats: interval too large" refused stats --watch=99999999999999999999
+t "stats: count without an interval" refused stats -n 1
+t "decode: nothing" refused decode
+t "decode: what?" refused decode cd 0 0
+t "decode: no words" refused decode cmd
+t "decode: too few words" refused decode cmd 1
+t "decode: not a multiple" refused decode event 1 2 3 4 5
+t "decode: not hex" refused decode cmd 0xg 0
+t "decode: a sign" refused decode cmd -- -1 0
+t "decode: 0x alone" refused decode cmd 0x 0
+t "decode: 0x twice" refused decode cmd 0x0x1 0
+t "decode: 65 bits" refused decode cmd 10000000000000000 0
+t "decode: overlong" refused decode cmd "$(printf '%0100000d' 1)" 0
+t "decode: a format" refused decode cmd %s%n 0
+t "decode --bytes: half a byte" refused decode -b cmd 123
+t "decode --bytes: not hex" refused decode -b cmd zz
+t "decode --bytes: half a word" refused decode -b cmd 01020304
+t "decode --idr: five" refused decode -i 1,2,3,4,5 cmd 46 0
+t "decode --idr: seven" refused decode -i 1,2,3,4,5,6,7 cmd 46 0
+t "decode --idr: 33 bits" refused decode -i 1,2,3,4,5,100000000 cmd 46 0
+t "decode: a null byte comes in" refused_input '46 0\0' decode cmd
+t "decode: nothing comes in" refused_input '' decode cmd
+t "decode: noise comes in" refused_input '\377\376\001' decode cmd
+many() {
+	python3 -c 'print("46 0 " * 200000)' | run decode cmd - | grep -c '^CMD_SYNC' >"$work/out"
+	[ "$(cat "$work/out")" = 200000 ]
+}
+t "decode: 200,000 commands come in" many
+endless() { yes 46 | run decode cmd - >"$work/out" 2>"$work/err"; [ "${PIPESTATUS[1]}" = 2 ]; }
+t "decode: no end comes in" endless
+as_words() { diff <(run decode cmd 0x0007000000000012 0x10000001) <(run decode -b cmd "$@"); }
+t "decode --bytes" as_words 12000000000007000100001000000000
+t "decode --bytes: separated" as_words 12 00 00 00 00 00 07 00,01,00,00,10,00 00 00 00
+t "decode --bytes: as xxd writes them" as_words '00000000: 1200 0000 0000 0700 0100 0010 0000 0000'
+random_entries() {
+	local kind
+	for kind in "ste 8" "cmd 2" "event 4"; do
+		python3 - "${kind#* }" >"$work/words" <<-'PYTHON'
+			import random, sys
+			dice = random.Random(1)
+			for _ in range(3000 * int(sys.argv[1])):
+			    word = dice.getrandbits(64) & dice.getrandbits(64) & dice.getrandbits(64)
+			    print(f"{word:x}")
+		PYTHON
+		json decode "${kind% *}" -a - <"$work/words" || { echo "$kind"; return 1; }
+	done
+}
+t "decode: random entries" random_entries
+full() { ! run decode cmd 46 0 >/dev/full 2>"$work/err" && grep -q 'No space left' "$work/err"; }
+t "a full disk is an error" full
+
+t "--help" grep -q '^usage: ' <(run --help)
+t "--version" grep -q '^smmuv3-accelctl .*API version' <(run --version)
+
+man_page() {
+	local complaints
+	if command -v mandoc >/dev/null; then
+		complaints=$(mandoc -Tlint -Wwarning "$here/smmuv3-accelctl.8" 2>&1)
+	else
+		complaints=$(groff -mandoc -Tutf8 -ww -z "$here/smmuv3-accelctl.8" 2>&1)
+	fi
+	[ -z "$complaints" ] || { echo "$complaints"; return 1; }
+}
+if command -v mandoc >/dev/null || command -v groff >/dev/null; then
+	t "man page" man_page
+fi
+man_names() { # each option of the help is in the man page
+	local option
+	for option in $(run --help | grep -oE -- '--[a-z]+' | sort -u); do
+		grep -q -- "Fl ${option/#--/Fl }" "$here/smmuv3-accelctl.8" || { echo "$option"; return 1; }
+	done
+}
+t "man page: all options" man_names
+completes() { # $1: words typed, rest: what is offered
+	(
+		# shellcheck source=/dev/null
+		. "$here/smmuv3-accelctl.bash"
+		read -ra COMP_WORDS <<<"$1"
+		[[ $1 != *' ' ]] || COMP_WORDS+=('')
+		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_smmuv3_accelctl
+		diff <(printf '%s\n' "${@:2}" | sort) <(printf '%s\n' "${COMPREPLY[@]}" | sort)
+	)
+}
+t "completion: commands" completes 'smmuv3-accelctl ' info list stats decode
+t "completion: a command" completes 'smmuv3-accelctl -j st' stats
+t "completion: options" completes 'smmuv3-accelctl info --p' --probe
+t "completion: what to decode" completes 'smmuv3-accelctl decode -a ' ste cmd event
+
+echo "1..$number"
+exit $((failed > 0))

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VMM for the tests of smmuv3-accelctl: two vSMMUs, held until standard input
+ * ends. The first has the first and the third iommu-testdev of four, which are
+ * behind different SMMUs, and a bridge, and goes on sending invalidations; the
+ * second has nothing.
+ */
+#include <err.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define VSID	0x42
+
+int main(void)
+{
+	struct smmuv3_accel_invalidate out;
+	struct cmd batch[8];
+	struct pollfd end = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct smmuv3_accel_attach attached;
+	struct dma_dev devices[2];
+	struct guest g, idle;
+	struct pgtable table;
+	__u64 ste[8], cd;
+	__u32 reason;
+	size_t i;
+	int rc;
+
+	if (guest_open(&g) || guest_open(&idle))
+		errx(1, "no vSMMU");
+	for (i = 0; i < ARRAY_LEN(devices); i++) {
+		if (dma_open(&devices[i], g.iommufd, DMA_TESTDEV, 2 * i) ||
+		    accel_attach(&g, devices[i].fd, VSID + i, &attached))
+			errx(1, "device %zu", i);
+		printf("device %s\n", devices[i].bdf);
+	}
+	if (accel_attach_virtual(&g, VSID + i, SMMUV3_ACCEL_ATTACH_BRIDGE, &attached))
+		errx(1, "bridge");
+
+	pgtable_init(&table, &g, GRANULE_4K);
+	cd = guest_alloc(&g, 64);
+	cd_write(&g, cd, &table, 7);
+	ste_s1(ste, cd);
+	if (accel_install(&g, VSID, ste, &reason))
+		errx(1, "STE: reason %u", reason);
+	ste_config(ste, STE_CFG_S2);
+	if (accel_install(&g, VSID + 1, ste, &reason))
+		errx(1, "bad STE: reason %u", reason);
+
+	/* Seven of eight are one and the same, so six are subsumed. */
+	for (i = 0; i + 1 < ARRAY_LEN(batch); i++)
+		batch[i] = cmd_tlbi_va(7, 0x10000000, true);
+	batch[i] = cmd_sync();
+	puts("ready");
+	fflush(stdout);
+	do {
+		rc = accel_invalidate(&g, batch, ARRAY_LEN(batch), &out);
+		if (rc || out.cmd_num != ARRAY_LEN(batch))
+			errx(1, "INVALIDATE: %s", strerror(rc));
+	} while (!poll(&end, 1, 10));
+	return 0;
+}

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Make a root for smmuv3-accelctl --root, as a host with two SMMUs has it.
+
+root.py DIR makes it; root.py --damage COUNT FILE DIR makes damaged copies of a file.
+"""
+import gzip
+import os
+import random
+import struct
+import sys
+
+SMMUS = (0x9050000, 0x9060000)
+CANWBS = 1 << 2
+
+# bdf, class, driver, smmu, group, VFIO device
+DEVICES = (
+    ("0000:00:01.0", "0x010802", "vfio-pci", 0, 1, 0),
+    ("0000:00:02.0", "0x020000", "vfio-pci", 0, 2, 1),
+    ("0000:00:03.0", "0x020000", "virtio-pci", 0, 3, None),
+    ("0000:00:1c.0", "0x00ff00", "vfio-pci", 0, 4, 2),
+    ("0000:00:1c.1", "0x00ff00", "vfio-pci", 0, 4, 10),
+    ("0000:00:1e.0", "0x060400", "pcieport", 0, 5, None),
+    ("0001:40:00.0", "0x030200", "vfio-pci", 1, 6, 3),
+)
+
+DEBUGFS = """mode:\ttable
+cr0:\t0xd
+gbpa:\t0
+strtab_base:\t0x40000000
+strtab_base_cfg:\t0x10208
+cmdq_base:\t0x50000008
+phys 0:\tviommu 4 s2_hwpt 3 streams 1
+stream 0x10:\t0000:00:01.0 phys 0 dev_id 2 vdevice 5 hwpt 8 s1 reason 0 ste 0x800000008100002b 0x84
+stream 0x11:\temulated bypass reason 0 ste 0x0 0x0
+stream 0x12:\tbridge abort reason 49 ste 0x0 0x0
+stream 0x13:\tbridge abort reason 4242 ste 0x0 0x0
+what a newer module shows:\t1
+"""
+NAMES = ("cmds syncs issued subsumed merged host_calls zero_copy ste_installed "
+         "ste_unchanged ste_bad cmd_errors replays").split()
+FIRST = (81920, 2560, 40000, 30000, 5000, 2560, 2432, 3, 2, 1, 0, 0)
+SECOND = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 18446744073709551615)
+
+
+def iort():
+    """Two SMMUs, each behind a root complex; the first one's is CANWBS."""
+    nodes = []
+    at = 48
+    offsets = []
+    for base in SMMUS:
+        node = struct.pack("<BHBIII", 4, 68, 5, 0, 0, 0) + struct.pack("<QI", base, 1)
+        nodes.append(node.ljust(68, b"\0"))
+        offsets.append(at)
+        at += 68
+    for number, offset in enumerate(offsets):
+        node = struct.pack("<BHBIII", 2, 60, 4, 0, 1, 40)
+        node += struct.pack("<IBHBIIB", 1, 0, 0, 0 if number else CANWBS, 0, number, 64)
+        node = node.ljust(40, b"\0")
+        node += struct.pack("<IIIII", 0, 0xFFFF, 0, offset, 0)
+        nodes.append(node)
+        at += 60
+    table = b"IORT" + struct.pack("<IBB", at, 6, 0) + b"TEST  " + b"TESTTEST"
+    table = table.ljust(36, b"\0") + struct.pack("<III", len(nodes), 48, 0)
+    return table + b"".join(nodes)
+
+
+def damage(count, source, folder):
+    """Write @count damaged copies of a file."""
+    with open(source, "rb") as file:
+        whole = file.read()
+    os.makedirs(folder)
+    for seed in range(count):
+        dice = random.Random(seed)
+        copy = bytearray(whole)
+        for _ in range(dice.randrange(1, 30)):
+            # The head of an ACPI table is not read, but for its name.
+            place = dice.randrange(4, len(copy))
+            copy[place] = dice.choice(b"\0\1\n\t :9-%sx\x7f\x80\xff")
+        copy = copy[:dice.choice((dice.randrange(len(copy)), len(copy)))]
+        with open(f"{folder}/{seed:04}", "wb") as file:
+            file.write(copy * dice.choice((1, 1, 1, 20)))
+
+
+class Root:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def path(self, name):
+        path = self.folder + name
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    def write(self, name, contents):
+        with open(self.path(name), "wb") as file:
+            file.write(contents if isinstance(contents, bytes) else contents.encode())
+
+    def link(self, name, target):
+        os.symlink(target, self.path(name))
+
+    def process(self, pid, comm, files):
+        self.write(f"/proc/{pid}/comm", comm)
+        for fd, (target, fdinfo) in files.items():
+            self.link(f"/proc/{pid}/fd/{fd}", target)
+            self.write(f"/proc/{pid}/fdinfo/{fd}", fdinfo)
+
+
+def fdinfo(number, streams, counters):
+    text = f"pos:\t0\nflags:\t02100002\nvsmmu-id:\t{number}\nvsmmu-streams:\t{streams}\n"
+    return text + "".join(f"vsmmu-{name}:\t{value}\n" for name, value in zip(NAMES, counters))
+
+
+def make(folder):
+    root = Root(folder)
+    root.write("/proc/sys/kernel/osrelease", "7.3.4-test\n")
+    root.write("/proc/config.gz", gzip.compress(
+        b"CONFIG_ARM_SMMU_V3=y\nCONFIG_ARM_SMMU_V3_IOMMUFD=y\nCONFIG_IOMMUFD=m\n"
+        b"# CONFIG_VFIO_DEVICE_CDEV is not set\nCONFIG_VFIO=m\nCONFIG_VFIO_PCI=m\n"
+        b"CONFIG_VFIO_PCI_CORE=m\n"))
+    root.write("/etc/passwd", "root:x:0:0::/:/bin/sh\n")
+    root.write("/etc/group", "root:x:0:\n")
+    root.write("/sys/module/smmuv3_accel/srcversion", "0123456789ABCDEF\n")
+    for name, value in (("subsume", "Y"), ("merge", "N"), ("escalate", "64")):
+        root.write(f"/sys/module/smmuv3_accel/parameters/{name}", value + "\n")
+    for name in ("/dev/smmuv3-accel", "/dev/iommu", "/dev/vfio/devices/vfio0"):
+        root.write(name, "")
+        os.chmod(folder + name, 0o660)
+    root.write("/sys/firmware/acpi/tables/IORT", iort())
+    for base in SMMUS:
+        root.write(f"/sys/class/iommu/smmu3.{base:#018x}/uevent", "")
+    root.write("/sys/class/iommu/dmar0/uevent", "")
+
+    for bdf, pci_class, driver, smmu, group, vfio in DEVICES:
+        device = f"/sys/bus/pci/devices/{bdf}"
+        root.write(device + "/class", pci_class + "\n")
+        root.write(device + "/vendor", "0x1234\n")
+        root.write(device + "/device", "0x11e8\n")
+        root.link(device + "/iommu", f"../../../../class/iommu/smmu3.{SMMUS[smmu]:#018x}")
+        root.link(device + "/driver", f"../../drivers/{driver}")
+        root.link(device + "/iommu_group", f"../../../../kernel/iommu_groups/{group}")
+        root.write(f"/sys/kernel/iommu_groups/{group}/devices/{bdf}", "")
+        if vfio is not None:
+            root.write(f"{device}/vfio-dev/vfio{vfio}/dev", "511:0\n")
+
+    # The first VMM has a vSMMU twice, and a device; its name is an attack on
+    # terminals and on JSON.
+    root.process(100, b"\x1b[31m\"\\\xff\xc3\xa9\xed\xa0\x80\n", {
+        3: ("/dev/smmuv3-accel", fdinfo(7, 4, FIRST)),
+        4: ("/jail/dev/smmuv3-accel", fdinfo(7, 4, FIRST)),
+        5: ("/dev/vfio/devices/vfio0", ""),
+        6: ("/dev/pts/3", ""),
+        7: ("/home/smmuv3-accel", "pos:\t0\n"),
+    })
+    # A group file, an unbound vSMMU, and one of which debugfs says nothing; a
+    # name with an overlong form, a C1 control and a form cut short
+    root.process(2000, b"old\xc0\xaf\xc2\x9b\xe2\x82\n", {
+        3: ("/dev/vfio/6", ""),
+        4: ("/dev/smmuv3-accel", fdinfo(0, 0, SECOND)),
+        11: ("/dev/smmuv3-accel", fdinfo(12, 0, SECOND)),
+    })
+    root.process("self", "no number\n", {3: ("/dev/smmuv3-accel", fdinfo(99, 0, SECOND))})
+    counters = "".join(f"{name}:\t{value}\n" for name, value in zip(NAMES, FIRST))
+    root.write("/sys/kernel/debug/smmuv3-accel/7", DEBUGFS + counters)
+    # Held by nobody who could be seen
+    root.write("/sys/kernel/debug/smmuv3-accel/9", "mode:\texplicit\n" + counters)
+    root.write("/sys/kernel/debug/smmuv3-accel/readme", "no number\n")
+
+
+def main():
+    if sys.argv[1] == "--damage":
+        damage(int(sys.argv[2]), sys.argv[3], sys.argv[4])
+    else:
+        make(sys.argv[1])
+
+
+main()

@@ -1,0 +1,136 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests of smmuv3-accelctl in the emulated host, with real vSMMUs; TAP. Runs
+# there, with busybox; see "check-vm" in the Makefile.
+
+tool=$PWD/smmuv3-accelctl
+holder=$PWD/holder
+cd /tmp || exit 1
+number=0 failed=0
+
+# $1: name, rest: a command that prints, when it fails, why
+t() {
+	name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >said 2>&1; then
+		echo "ok $number - $name"
+	else
+		failed=$((failed + 1))
+		sed 's/^/# /' said
+		echo "not ok $number - $name"
+	fi
+}
+
+# The output of the tool, $2 and on, has a line that matches $1.
+has() {
+	pattern=$1
+	shift
+	"$tool" "$@" >out 2>&1
+	grep -qE -- "$pattern" out || { echo "no line matches $pattern"; cat out; return 1; }
+}
+lacks() { ! has "$@" >/dev/null || { cat out; return 1; }; }
+fails() { # $1: status, $2: pattern, rest: arguments
+	status=$1 pattern=$2
+	shift 2
+	"$tool" "$@" >out 2>&1
+	[ $? = "$status" ] && grep -qE -- "$pattern" out || { cat out; return 1; }
+}
+nobody() { su nobody -s /bin/sh -c "$tool $*"; }
+nobody_has() {
+	pattern=$1
+	shift
+	nobody "$@" >out 2>&1
+	grep -qE -- "$pattern" out || { cat out; return 1; }
+}
+counter() { "$tool" -j stats "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p"; }
+equal() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; return 1; }; }
+
+grep -q ^nobody /etc/passwd 2>/dev/null || echo 'nobody:x:65534:65534::/:/bin/sh' >>/etc/passwd
+
+if [ "${1-}" = no-canwbs ]; then
+	t "info: the firmware does not declare CANWBS" has '^    canwbs: no$' info
+	t "info: what it takes" has 'because: it takes an SMMU with S2FWB' info
+	t "info --probe: no nesting" has '^    can_nest: no$' info --probe
+	t "info --probe: why" has 'does not declare the root complex CANWBS, and the SMMU has no S2FWB' info --probe
+	echo "1..$number"
+	exit $((failed > 0))
+fi
+
+first=0000:00:01.0 other=0000:21:00.0
+host='because: a vSMMU has attached'
+t "info: the module and its API" has '^  api_version: 1$' info
+t "info: parameters" has '^    escalate: 64$' info
+t "info: nodes" has '^  - path: /dev/smmuv3-accel$' info
+t "info: options found out without a configuration" has '^      known_from: /proc/kallsyms$' info
+t "info: two SMMUs" equal "$("$tool" info | grep -c '^  - name: smmu3\.')" 2
+t "info: CANWBS of both" equal "$("$tool" info | grep -c '^    canwbs: yes$')" 2
+t "info: does not try" lacks "$host" info
+t "info: devices bound to vfio-pci" equal "$("$tool" info | grep -c '^    cdev: ')" 8
+t "info: two that share a group" equal "$("$tool" info | grep -c '^    to_do: nothing: it shares its IOMMU group')" 2
+t "info --all: others too" has '^    driver: virtio-pci$' info --all
+t "info --probe: both SMMUs nest" equal "$("$tool" info --probe | grep -c "^    $host")" 2
+t "info --probe: ID registers" has '^      - 0x0d44101b$' info --probe
+t "info --probe: leaves nothing behind" has '^vsmmus: none$' list
+t "list: nothing" has '^vsmmus: none$' list
+t "stats: no such vSMMU" fails 1 'there is no vSMMU 4711' stats 4711
+
+mkfifo fifo
+"$holder" <fifo >held 2>&1 &
+pid=$!
+exec 9>fifo
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	! grep -q ready held || break
+	sleep 1
+done
+t "a VMM runs" grep -q ready held
+id=$("$tool" list | sed -n 's/^  - id: //p' | head -n 1)
+
+t "list: two vSMMUs" equal "$("$tool" list | grep -c '^  - id: ')" 2
+t "list: their holder" equal "$("$tool" list | grep -c "pid: $pid\$")" 2
+t "list: three streams" has '^    stream_count: 3$' list
+t "list: the streams' devices" equal "$("$tool" list | sed -n 's/^ *device: //p' | tr '\n' ' ')" "$first $other bridge "
+t "list: physical SMMUs" equal "$("$tool" list | grep -c '^      - index: ')" 2
+t "list: what is installed" has '^        installed: s1$' list
+t "list: why a stream aborts" has '^        reason: STE_CONFIG$' list
+ste=$("$tool" list | sed -n 's/^ *ste: //p')
+# shellcheck disable=SC2086 # two words
+t "decode: the STE that list shows" has "is translated by the guest's stage 1" decode ste $ste
+t "info: the device is in use" equal "$("$tool" info | grep -A 18 "bdf: $first" | grep -cE "free: no|pid: $pid|vsmmu: $id|vsid: 0x42")" 4
+t "info: nesting works, as a vSMMU shows" equal "$("$tool" info | grep -c "because: vSMMU $id has devices there")" 2
+t "info --probe: takes devices that are free" has "$host" info --probe
+
+t "stats: cmds are counted" test "$(counter "$id" cmds)" -gt 0
+t "stats: share subsumed" has '^      subsumed_percent: 85\.7$' stats "$id"
+t "stats: 8 commands, and a host call for each SMMU" has '^      cmds_per_host_call: 4\.000$' stats "$id"
+t "stats: a bad STE" equal "$(counter "$id" ste_bad)" 1
+t "stats --watch: a row" has "^ *$id +[1-9][0-9]* .* 4\.0 +85\.7%" stats "$id" --watch=2 --count 2
+t "stats --watch: as many as asked for" equal "$("$tool" stats "$id" -w1 -n3 | grep -c '%')" 3
+t "stats --watch --json: rates" has '"per_second":\{"cmds":[1-9]' -j stats --watch=1 --count 1
+
+t "not root: list says what it lacks" nobody_has 'processes cannot be looked at: run it as root' list
+t "not root: info says whom the node is for" nobody_has 'smmuv3-accel: Permission denied: run it as root, or' info
+t "not root: whether a device is free is not known" nobody_has '^    free: unknown$' info
+
+umount /sys/kernel/debug
+t "no debugfs: list says what to do" has 'mount -t debugfs none /sys/kernel/debug' list
+t "no debugfs: the vSMMUs are seen" equal "$("$tool" list 2>/dev/null | grep -c '^  - id: ')" 2
+t "no debugfs: counters too" test "$(counter "$id" cmds)" -gt 0
+mount -t debugfs debugfs /sys/kernel/debug
+
+exec 9>&-
+wait "$pid"
+t "the VMM ends well" equal $? 0
+t "list: nothing is left" has '^vsmmus: none$' list
+t "stats: the vSMMU is gone" fails 1 "there is no vSMMU $id" stats "$id"
+
+rmmod smmuv3_accel
+t "no module: list" fails 1 'not loaded: modprobe smmuv3-accel' list
+t "no module: stats" fails 1 'not loaded: modprobe smmuv3-accel' stats
+t "no module: info" has '^  loaded: no$' info
+t "no module: info --probe reads the ID registers" has '^      - 0x0d44101b$' info --probe
+t "no module: info --probe judges by them" has 'by the ID registers: nothing is known against it' info --probe
+
+echo "1..$number"
+exit $((failed > 0))

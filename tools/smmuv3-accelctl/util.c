@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files in /sys, /proc and /dev, or in a copy of them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "accelctl.h"
+
+const char *root_dir = "";
+
+void die(int status, const char *format, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("smmuv3-accelctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(status);
+}
+
+void *xcalloc(size_t num, size_t size)
+{
+	void *memory = calloc(num, size);
+
+	if (!memory)
+		die(EXIT_TROUBLE, "out of memory");
+	return memory;
+}
+
+/**
+ * xgrow() - Make room for one element more, filled with zeros
+ * @array: the array, or NULL
+ * @num: how many elements it has
+ * @size: of each
+ *
+ * Return: the array.
+ */
+void *xgrow(void *array, size_t num, size_t size)
+{
+	char *grown = reallocarray(array, num + 1, size);
+
+	if (!grown)
+		die(EXIT_TROUBLE, "out of memory");
+	memset(grown + num * size, 0, size);
+	return grown;
+}
+
+static int make_path(char path[PATH_MAX], const char *format, va_list args)
+{
+	int root = snprintf(path, PATH_MAX, "%s", root_dir);
+	int len;
+
+	if (root >= PATH_MAX)
+		return -ENAMETOOLONG;
+	len = vsnprintf(path + root, PATH_MAX - root, format, args);
+	return len < PATH_MAX - root ? 0 : -ENAMETOOLONG;
+}
+
+/**
+ * root_exists() - Whether there is such a file
+ * @format: its path, below the root
+ *
+ * Return: true where there is.
+ */
+bool root_exists(const char *format, ...)
+{
+	char path[PATH_MAX];
+	va_list args;
+	int rc;
+
+	va_start(args, format);
+	rc = make_path(path, format, args);
+	va_end(args);
+	return !rc && !faccessat(AT_FDCWD, path, F_OK, AT_EACCESS);
+}
+
+static int open_path(int flags, const char *format, va_list args)
+{
+	char path[PATH_MAX];
+	int rc, fd;
+
+	rc = make_path(path, format, args);
+	if (rc)
+		return rc;
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int root_open(int flags, const char *format, ...)
+{
+	va_list args;
+	int fd;
+
+	va_start(args, format);
+	fd = open_path(flags, format, args);
+	va_end(args);
+	return fd;
+}
+
+static ssize_t read_fd(int fd, char *text, size_t size)
+{
+	size_t done = 0;
+	ssize_t len;
+
+	while (done < size) {
+		len = read(fd, text + done, size - done);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return -errno;
+		if (!len)
+			break;
+		done += len;
+	}
+	return done;
+}
+
+/**
+ * root_read() - Read the one line that a small file has
+ * @text: where to; a string without the newline, empty on failure
+ * @size: room there
+ * @format: the file's path
+ *
+ * Return: its length, or a negative errno.
+ */
+int root_read(char *text, size_t size, const char *format, ...)
+{
+	va_list args;
+	ssize_t len;
+	int fd;
+
+	text[0] = '\0';
+	va_start(args, format);
+	fd = open_path(O_RDONLY, format, args);
+	va_end(args);
+	if (fd < 0)
+		return fd;
+	len = read_fd(fd, text, size - 1);
+	close(fd);
+	if (len < 0) {
+		text[0] = '\0';
+		return len;
+	}
+	text[len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return strlen(text);
+}
+
+/**
+ * root_read_all() - Read a file of any length
+ * @len: set to its length, or to a negative errno
+ * @format: its path
+ *
+ * Return: its contents with a null byte behind them, to be freed; or NULL.
+ */
+char *root_read_all(ssize_t *len, const char *format, ...)
+{
+	size_t room = 4096, done = 0;
+	ssize_t more = 0;
+	char *text = NULL;
+	va_list args;
+	int fd;
+
+	va_start(args, format);
+	fd = open_path(O_RDONLY, format, args);
+	va_end(args);
+	if (fd < 0) {
+		*len = fd;
+		return NULL;
+	}
+	do {
+		room *= 2;
+		text = realloc(text, room);
+		if (!text)
+			die(EXIT_TROUBLE, "out of memory");
+		more = read_fd(fd, text + done, room - 1 - done);
+		if (more < 0)
+			break;
+		done += more;
+	} while (done == room - 1);
+	close(fd);
+	if (more < 0) {
+		free(text);
+		*len = more;
+		return NULL;
+	}
+	text[done] = '\0';
+	*len = done;
+	/* No more than that, so that a sanitizer sees who reads beyond it. */
+	return realloc(text, done + 1) ?: text;
+}
+
+static int read_link(char target[PATH_MAX], const char *format, va_list args)
+{
+	char path[PATH_MAX];
+	ssize_t len;
+	int rc;
+
+	rc = make_path(path, format, args);
+	if (rc)
+		return rc;
+	len = readlink(path, target, PATH_MAX - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = '\0';
+	return 0;
+}
+
+/**
+ * root_link() - Where a symbolic link points to
+ * @target: where to write that; empty on failure
+ * @size: room there
+ * @format: the link's path
+ *
+ * Return: 0, or a negative errno.
+ */
+int root_link(char *target, size_t size, const char *format, ...)
+{
+	char whole[PATH_MAX];
+	va_list args;
+	int rc;
+
+	target[0] = '\0';
+	va_start(args, format);
+	rc = read_link(whole, format, args);
+	va_end(args);
+	if (rc)
+		return rc;
+	return copy_text(target, size, whole) ? 0 : -ENAMETOOLONG;
+}
+
+/**
+ * root_link_name() - The last part of where a symbolic link points to
+ * @name: where to write that; empty on failure
+ * @size: room there
+ * @format: the link's path
+ *
+ * Return: 0, or a negative errno.
+ */
+int root_link_name(char *name, size_t size, const char *format, ...)
+{
+	char whole[PATH_MAX];
+	const char *last;
+	va_list args;
+	int rc;
+
+	name[0] = '\0';
+	va_start(args, format);
+	rc = read_link(whole, format, args);
+	va_end(args);
+	if (rc)
+		return rc;
+	last = strrchr(whole, '/');
+	return copy_text(name, size, last ? last + 1 : whole) ? 0 : -ENAMETOOLONG;
+}
+
+static int not_hidden(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/**
+ * root_scan() - List a folder, numbers in their order
+ * @entries: set to the list, to be freed with scan_free()
+ * @format: the folder's path
+ *
+ * Return: how many there are, or a negative errno.
+ */
+int root_scan(struct dirent ***entries, const char *format, ...)
+{
+	char path[PATH_MAX];
+	va_list args;
+	int rc;
+
+	*entries = NULL;
+	va_start(args, format);
+	rc = make_path(path, format, args);
+	va_end(args);
+	if (rc)
+		return rc;
+	rc = scandir(path, entries, not_hidden, versionsort);
+	return rc < 0 ? -errno : rc;
+}
+
+void scan_free(struct dirent **entries, int num)
+{
+	while (num-- > 0)
+		free(entries[num]);
+	free(entries);
+}
+
+/**
+ * copy_text() - Copy a string whole, or not at all
+ * @to: where to
+ * @size: room there
+ * @from: the string
+ *
+ * Return: true where there is room.
+ */
+bool copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = strlen(from);
+
+	if (len >= size)
+		return false;
+	memcpy(to, from, len + 1);
+	return true;
+}
+
+/**
+ * parse_u64() - Read a number that is all of a string
+ * @text: the string
+ * @base: 10 or 16; with 16, "0x" may stand in front
+ * @max: the largest that is taken
+ * @value: set to the number
+ *
+ * Return: true where it is one.
+ */
+bool parse_u64(const char *text, int base, __u64 max, __u64 *value)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	__u64 number;
+	char *end;
+
+	if (base == 16 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		text += 2;
+	/* strtoull() takes blanks, signs and "0x0x1" as well. */
+	if (!text[0] || text[strspn(text, digits)])
+		return false;
+	errno = 0;
+	number = strtoull(text, &end, base);
+	if (errno || *end || number > max)
+		return false;
+	*value = number;
+	return true;
+}

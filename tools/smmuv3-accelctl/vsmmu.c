@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The vSMMUs that exist: their counters from the fdinfo of those who have them
+ * open, all else from debugfs.
+ *
+ * Counters come from fdinfo if they can, as it takes no lock that a VMM may
+ * hold for long.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accelctl.h"
+
+#define DEBUGFS	"/sys/kernel/debug"
+
+const char * const counter_name[COUNTER_NUM] = {
+	[CMDS] = "cmds",
+	[SYNCS] = "syncs",
+	[ISSUED] = "issued",
+	[SUBSUMED] = "subsumed",
+	[MERGED] = "merged",
+	[HOST_CALLS] = "host_calls",
+	[ZERO_COPY] = "zero_copy",
+	[STE_INSTALLED] = "ste_installed",
+	[STE_UNCHANGED] = "ste_unchanged",
+	[STE_BAD] = "ste_bad",
+	[CMD_ERRORS] = "cmd_errors",
+	[REPLAYS] = "replays",
+};
+
+static int debugfs_rc;	/* why nothing is known from there */
+
+static struct vsmmu *find_vsmmu(struct world *world, __u32 id)
+{
+	struct vsmmu *v;
+	size_t i;
+
+	for (i = 0; i < world->vsmmu_num; i++)
+		if (world->vsmmus[i].id == id)
+			return &world->vsmmus[i];
+	world->vsmmus = xgrow(world->vsmmus, world->vsmmu_num, sizeof(*v));
+	v = &world->vsmmus[world->vsmmu_num++];
+	v->id = id;
+	return v;
+}
+
+/* "name:\tvalue"; @prefix: what goes before the name */
+static void parse_counter(struct vsmmu *v, const char *line, const char *prefix)
+{
+	size_t i, len = strlen(prefix);
+	const char *colon = strchr(line, ':');
+	__u64 value;
+
+	if (!colon || strncmp(line, prefix, len))
+		return;
+	line += len;
+	for (i = 0; i < COUNTER_NUM; i++) {
+		if (strlen(counter_name[i]) != (size_t)(colon - line) ||
+		    strncmp(line, counter_name[i], colon - line))
+			continue;
+		if (!parse_u64(colon + 1 + strspn(colon + 1, "\t "), 10, ~0ULL,
+			       &value))
+			return;
+		v->counters[i] = value;
+		v->has_counters = true;
+	}
+}
+
+static void parse_fdinfo(struct world *world, char *text,
+			 const struct holder *holder)
+{
+	struct vsmmu *v = NULL;
+	char *line;
+	__u32 id;
+
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		/* A file that is not bound yet has no number. */
+		if (sscanf(line, "vsmmu-id:\t%u", &id) == 1 && id) {
+			v = find_vsmmu(world, id);
+			v->holders = xgrow(v->holders, v->holder_num,
+					   sizeof(*holder));
+			v->holders[v->holder_num++] = *holder;
+		}
+		if (!v)
+			continue;
+		if (sscanf(line, "vsmmu-streams:\t%llu", &v->stream_count) != 1)
+			parse_counter(v, line, "vsmmu-");
+	}
+}
+
+/* Whether a path is that of a VFIO device or group, and the last part of it */
+static const char *vfio_name(const char *path)
+{
+	const char *last = strrchr(path, '/');
+	size_t folder = last ? last - path : 0;
+
+	if (folder >= 13 && !strncmp(last - 13, "/vfio/devices", 13) &&
+	    !strncmp(last + 1, "vfio", 4))
+		return last + 1;
+	if (folder >= 5 && !strncmp(last - 5, "/vfio", 5) &&
+	    last[1] && !last[1 + strspn(last + 1, "0123456789")])
+		return last + 1;
+	return NULL;
+}
+
+/*
+ * By the last part of the path, as a container may see the device elsewhere;
+ * fdinfo tells whether it is one.
+ */
+static bool is_accel(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return last && !strcmp(last + 1, "smmuv3-accel");
+}
+
+static void look_at_fd(struct world *world, const struct holder *holder)
+{
+	struct open_file file = { .holder = *holder };
+	char target[128], *text;
+	const char *name;
+	ssize_t len;
+
+	if (root_link(target, sizeof(target), "/proc/%u/fd/%u", holder->pid,
+		      holder->fd))
+		return;
+	if (is_accel(target)) {
+		text = root_read_all(&len, "/proc/%u/fdinfo/%u", holder->pid,
+				     holder->fd);
+		if (text)
+			parse_fdinfo(world, text, holder);
+		free(text);
+		return;
+	}
+	name = vfio_name(target);
+	if (!name || !copy_text(file.name, sizeof(file.name), name))
+		return;
+	world->files = xgrow(world->files, world->file_num, sizeof(file));
+	world->files[world->file_num++] = file;
+}
+
+static void look_at_process(struct world *world, const char *pid_text)
+{
+	struct holder holder = {};
+	struct dirent **fds;
+	__u64 pid, fd;
+	int i, num;
+
+	if (!parse_u64(pid_text, 10, ~0U, &pid))
+		return;
+	num = root_scan(&fds, "/proc/%llu/fd", pid);
+	if (num == -EACCES || num == -EPERM)
+		world->hidden++;
+	if (num <= 0)
+		return;
+	holder.pid = pid;
+	root_read(holder.comm, sizeof(holder.comm), "/proc/%llu/comm", pid);
+	for (i = 0; i < num; i++) {
+		if (!parse_u64(fds[i]->d_name, 10, ~0U, &fd))
+			continue;
+		holder.fd = fd;
+		look_at_fd(world, &holder);
+	}
+	scan_free(fds, num);
+}
+
+static bool parse_stream(struct vsmmu *v, const char *line)
+{
+	struct vsmmu_stream s = {};
+	int used = 0;
+
+	if (sscanf(line, "stream %x:\t%31s%n", &s.vsid, s.device, &used) != 2)
+		return false;
+	line += used;
+	s.has_device = sscanf(line, " phys %u dev_id %u vdevice %u hwpt %u%n",
+			      &s.phys, &s.dev_id, &s.vdevice_id, &s.hwpt_id,
+			      &used) == 4;
+	if (s.has_device)
+		line += used;
+	if (sscanf(line, " %7s reason %u ste %llx %llx", s.kind, &s.reason,
+		   &s.ste[0], &s.ste[1]) != 4)
+		return false;
+	v->streams = xgrow(v->streams, v->stream_num, sizeof(s));
+	v->streams[v->stream_num++] = s;
+	return true;
+}
+
+static bool parse_phys(struct vsmmu *v, const char *line)
+{
+	struct vsmmu_phys p;
+
+	if (sscanf(line, "phys %u:\tviommu %u s2_hwpt %u streams %u", &p.index,
+		   &p.viommu_id, &p.s2_hwpt_id, &p.stream_num) != 4)
+		return false;
+	v->phys = xgrow(v->phys, v->phys_num, sizeof(p));
+	v->phys[v->phys_num++] = p;
+	return true;
+}
+
+static void parse_register(struct vsmmu *v, const char *line)
+{
+	static const char * const names[] = {
+		"cr0", "gbpa", "strtab_base", "strtab_base_cfg", "cmdq_base",
+	};
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		len = strlen(names[i]);
+		if (!strncmp(line, names[i], len) && line[len] == ':')
+			snprintf(v->regs[i], sizeof(v->regs[i]), "%s",
+				 line + len + 1 + strspn(line + len + 1, "\t "));
+	}
+}
+
+/* The format is debugfs.c's of the module. What a newer one adds is skipped. */
+static void parse_debugfs(struct vsmmu *v, char *text)
+{
+	bool counters = !v->has_counters;
+	char *line;
+
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (!strncmp(line, "mode:\t", 6))
+			v->table_mode = !strcmp(line + 6, "table");
+		else if (parse_stream(v, line) || parse_phys(v, line))
+			continue;
+		else if (counters)
+			parse_counter(v, line, "");
+		parse_register(v, line);
+	}
+	v->has_detail = true;
+	v->stream_count = v->stream_num;
+}
+
+static void look_at_debugfs(struct world *world, bool detail)
+{
+	struct dirent **entries;
+	int i, num;
+
+	num = root_scan(&entries, DEBUGFS "/smmuv3-accel");
+	debugfs_rc = num < 0 ? num : 0;
+	for (i = 0; i < num; i++) {
+		struct vsmmu *v;
+		ssize_t len;
+		char *text;
+		__u64 id;
+
+		if (!parse_u64(entries[i]->d_name, 10, ~0U, &id))
+			continue;
+		v = find_vsmmu(world, id);
+		if (!detail && v->has_counters)
+			continue;
+		text = root_read_all(&len, DEBUGFS "/smmuv3-accel/%llu", id);
+		if (text)
+			parse_debugfs(v, text);
+		else
+			debugfs_rc = len;
+		free(text);
+	}
+	scan_free(entries, num);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct vsmmu *left = a, *right = b;
+
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+/**
+ * world_look() - Find all vSMMUs, and who has VFIO devices open
+ * @world: set to what is there
+ * @detail: their streams too, which waits for VMMs that are being served
+ */
+void world_look(struct world *world, bool detail)
+{
+	struct dirent **entries;
+	int i, num;
+
+	*world = (struct world){};
+	num = root_scan(&entries, "/proc");
+	for (i = 0; i < num; i++)
+		look_at_process(world, entries[i]->d_name);
+	scan_free(entries, num);
+	look_at_debugfs(world, detail);
+	if (world->vsmmu_num)
+		qsort(world->vsmmus, world->vsmmu_num, sizeof(*world->vsmmus),
+		      by_id);
+}
+
+void world_free(struct world *world)
+{
+	size_t i;
+
+	for (i = 0; i < world->vsmmu_num; i++) {
+		free(world->vsmmus[i].holders);
+		free(world->vsmmus[i].phys);
+		free(world->vsmmus[i].streams);
+	}
+	free(world->vsmmus);
+	free(world->files);
+}
+
+/**
+ * world_notes() - Say what could not be seen, and what to do about it
+ * @world: what was seen
+ */
+void world_notes(const struct world *world)
+{
+	if (world->hidden)
+		note("the files of %u processes cannot be looked at: run it as root",
+		     world->hidden);
+	if (debugfs_rc == -EACCES || debugfs_rc == -EPERM)
+		note("streams and registers are for root alone (" DEBUGFS "/smmuv3-accel), and for nobody under kernel lockdown");
+	else if (debugfs_rc == -ENOENT && !root_exists(DEBUGFS))
+		note("the kernel has no debugfs (CONFIG_DEBUG_FS): streams and registers cannot be shown");
+	else if (debugfs_rc == -ENOENT)
+		note("there is no " DEBUGFS "/smmuv3-accel: mount -t debugfs none " DEBUGFS);
+	else if (debugfs_rc)
+		note(DEBUGFS "/smmuv3-accel: %s", strerror(-debugfs_rc));
+}
+
+/**
+ * world_stream() - Find a device among the streams of vSMMUs
+ * @world: what was seen, in detail
+ * @device: the device
+ * @id: set to the vSMMU's number
+ *
+ * Return: the stream, or NULL.
+ */
+const struct vsmmu_stream *world_stream(const struct world *world,
+					const char *device, __u32 *id)
+{
+	size_t i, j;
+
+	for (i = 0; i < world->vsmmu_num; i++) {
+		const struct vsmmu *v = &world->vsmmus[i];
+
+		for (j = 0; j < v->stream_num; j++) {
+			if (strcmp(v->streams[j].device, device))
+				continue;
+			*id = v->id;
+			return &v->streams[j];
+		}
+	}
+	return NULL;
+}
+
+void out_holder(const struct holder *holder)
+{
+	out_object(NULL);
+	out_number("pid", holder->pid);
+	out_string("comm", "%s", holder->comm);
+	out_number("fd", holder->fd);
+	out_end();
+}
