@@ -346,14 +346,15 @@ static int injected(int fail_nth, int nth, int (*call)(struct machine *m),
 	if (write(fail_nth, text, strlen(text)) < 0)
 		return -errno;
 	rc = call(m);
-	/* What is left of the count. To read it may be the point. */
+	/* What is left of the count. To read or to write it may be the point. */
 	memset(text, 0, sizeof(text));
 	*failed = false;
 	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 0)
 		return errno == EFAULT ? rc : -errno;
 	*failed = !atoi(text);
-	if (!*failed && write(fail_nth, "0", 1) < 0)
-		return -errno;
+	while (!*failed && write(fail_nth, "0", 1) < 0)
+		if (errno != EFAULT)
+			return -errno;
 	return rc;
 }
 
