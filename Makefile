@@ -6,6 +6,9 @@
 #   make check             every check and test; all is fetched and built as needed
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
 #   make bench             measure what a doorbell costs, on the emulated host
+#   make htmldocs          the documentation, as web pages in build/htmldocs
+#   make deb, check-deb    Debian packages in build/deb; see that they can be used
+#   make check-kernels     compile the module for each kernel that Debian has
 #   make clean
 #
 # KDIR=, ARCH=, CROSS_COMPILE=, V=1 as for the kernel.
@@ -16,7 +19,8 @@ Q := $(if $(filter 1,$(V)),,@)
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
-.PHONY: all modules modules_install clean demo check check-debug bench
+.PHONY: all modules modules_install clean demo check check-debug bench htmldocs
+.PHONY: deb check-deb check-kernels
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -39,6 +43,21 @@ check-debug:
 
 bench:
 	$(Q)tools/bench/bench.sh
+
+htmldocs:
+	$(Q)tools/testing/vm/setup.sh docs
+	$(Q)PYTHONDONTWRITEBYTECODE=1 srctree="$(VM_CACHE)/linux" \
+		sphinx-build -q -E -a -W --keep-going -d build/doctrees Documentation build/htmldocs
+	@echo "built build/htmldocs/index.html"
+
+deb:
+	$(Q)tools/testing/deb.sh build
+
+check-deb:
+	$(Q)tools/testing/deb.sh check
+
+check-kernels:
+	$(Q)tools/testing/kernels.sh
 
 clean:
 	$(Q)rm -rf build

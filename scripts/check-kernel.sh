@@ -23,6 +23,12 @@ for config in "$kdir/.config" "$kdir/include/config/auto.conf" ''; do
 done
 [ -n "$config" ] || die "the kernel in $kdir is not configured: it has neither .config nor include/config/auto.conf"
 
+# 7.2 is the oldest that the module was compiled for, see tools/testing/kernels.txt.
+version=$kdir/include/generated/uapi/linux/version.h
+code=$(sed -n 's/^#define LINUX_VERSION_CODE //p' "$version" 2>/dev/null || :)
+[ "${code:-$((7 << 16 | 2 << 8))}" -ge $((7 << 16 | 2 << 8)) ] ||
+	die "the kernel in $kdir is Linux $((code >> 16)).$((code >> 8 & 255)), the module needs 7.2 or later"
+
 lacking=
 for option in ARM64 IOMMUFD ARM_SMMU_V3_IOMMUFD VFIO VFIO_DEVICE_CDEV; do
 	grep -q "^CONFIG_$option=[ym]\$" "$config" || lacking="$lacking${lacking:+, }CONFIG_$option"

@@ -149,10 +149,12 @@ check_shell() {
 	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.sh$/) { print FILENAME }' | each shellcheck
 }
 check_licences() {
-	sources ':!LICENSES' ':!*.md' ':!*.golden' ":!$selftests/"{config,settings} | each grep -L 'SPDX-License-Identifier: ' || true
+	sources ':!LICENSES' ':!*.md' ':!*.golden' ":!$selftests/"{config,settings} \
+		':!debian/'{changelog,copyright,source} | each grep -L 'SPDX-License-Identifier: ' || true
 }
 
-# A kernel without any one of what the module stands on is refused by name.
+# A kernel without any one of what the module stands on is refused by name, and
+# one that is too old.
 check_refusals() {
 	local option
 	mkdir "$work/kdir"
@@ -162,6 +164,10 @@ check_refusals() {
 		! ARCH=arm64 scripts/check-kernel.sh "$work/kdir" 2>"$work/refusal" &&
 			grep -q " CONFIG_$option\$" "$work/refusal" || echo "CONFIG_$option is not missed"
 	done
+	mkdir -p "$work/kdir/include/generated/uapi/linux"
+	echo '#define LINUX_VERSION_CODE 459263' >"$work/kdir/include/generated/uapi/linux/version.h"
+	! ARCH=arm64 scripts/check-kernel.sh "$work/kdir" 2>"$work/refusal" &&
+		grep -q ' is Linux 7\.1, ' "$work/refusal" || echo "Linux 7.1 is not refused"
 }
 
 # The library's own tests, on this machine

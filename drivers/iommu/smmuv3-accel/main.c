@@ -690,4 +690,5 @@ static void __exit smmuv3_accel_exit(void)
 module_exit(smmuv3_accel_exit);
 
 MODULE_DESCRIPTION("Accelerated virtual SMMUv3 for virtual machines");
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");

@@ -3,7 +3,8 @@
 #
 # Fetch and build what the emulated host consists of, once, into the cache:
 #
-#   setup.sh [toolchain] [checkers] [bench] [qemu] [busybox] [kernel] [kernel-debug]
+#   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu] [busybox]
+#            [kernel] [kernel-debug]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -148,6 +149,9 @@ main() {
 		toolchain) setup_toolchain ;;
 		checkers) setup_checkers ;;
 		bench) host_packages gnuplot-nox ;;
+		clang) host_packages clang-19 lld-19 llvm-19 ;;
+		docs) host_packages python3-sphinx python3-sphinx-rtd-theme; setup_linux_source ;;
+		packaging) host_packages debhelper dh-dkms dpkg-dev lintian dkms pkgconf ;;
 		qemu) setup_qemu ;;
 		busybox) setup_busybox ;;
 		kernel) setup_toolchain; setup_kernel base ;;
