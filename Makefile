@@ -3,9 +3,11 @@
 #   make                   build smmuv3-accel.ko for KDIR (the running kernel's build folder)
 #   make modules_install   install it below INSTALL_MOD_PATH
 #   make demo              boot the emulated host and run the first lesson there
+#   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
 #   make check             every check and test; all is fetched and built as needed
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
 #   make bench             measure what a doorbell costs, on the emulated host
+#   make bench-guest       the same guest behind QEMU and behind the reference VMM, there
 #   make htmldocs          the documentation, as web pages in build/htmldocs
 #   make deb, check-deb    Debian packages in build/deb; see that they can be used
 #   make check-kernels     compile the module for each kernel that Debian has
@@ -19,8 +21,8 @@ Q := $(if $(filter 1,$(V)),,@)
 
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
-.PHONY: all modules modules_install clean demo check check-debug bench htmldocs
-.PHONY: deb check-deb check-kernels
+.PHONY: all modules modules_install clean demo demo-guest check check-debug bench
+.PHONY: bench-guest htmldocs deb check-deb check-kernels
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -35,6 +37,9 @@ kernel-config:
 demo:
 	$(Q)tools/testing/demo.sh
 
+demo-guest:
+	$(Q)tools/testing/demo-guest.sh
+
 check:
 	$(Q)tools/testing/check.sh
 
@@ -43,6 +48,9 @@ check-debug:
 
 bench:
 	$(Q)tools/bench/bench.sh
+
+bench-guest:
+	$(Q)tools/bench/bench-guest.sh
 
 htmldocs:
 	$(Q)tools/testing/vm/setup.sh docs
@@ -63,3 +71,4 @@ clean:
 	$(Q)rm -rf build
 
 include tools/testing/vm/vm.mk
+include tools/testing/guest/guest.mk

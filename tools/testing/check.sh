@@ -187,6 +187,9 @@ check_accelctl_vm() {
 		! grep '^not ok' "$work/accelctl-vm.out" || tail -n 25 "$work/accelctl-vm.out"
 }
 
+# A guest behind the reference VMM, in short
+check_guest() { tools/testing/demo-guest.sh --short >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
+
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
 
 # What runs in the emulated host, with the names of tests as its arguments.
@@ -289,6 +292,7 @@ static_checks() {
 	check vm-programs check_programs
 	check accelctl check_accelctl
 	check accelctl-vm check_accelctl_vm
+	check demo-guest check_guest
 }
 
 if [ "$flavour" = debug ]; then

@@ -3,8 +3,8 @@
 #
 # Fetch and build what the emulated host consists of, once, into the cache:
 #
-#   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu] [busybox]
-#            [kernel] [kernel-debug]
+#   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
+#            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-debug]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -60,6 +60,35 @@ setup_qemu() {
 	publish "$CACHE/qemu.tmp" "$CACHE/qemu"
 }
 
+# The same QEMU for arm64, to run in the emulated host: the program, and the
+# libraries that it is linked with, as it is read over 9p there.
+setup_qemu_arm64() {
+	local tree=$CACHE/qemu-arm64.tmp lib out i name
+	local -a files
+	[ ! -x "$CACHE/qemu-arm64/qemu-system-aarch64" ] || return 0
+	say "fetching QEMU for arm64 (about 40 MB)"
+	need_space 400
+	(
+		private_apt qemu-arm64 arm64 trixie trixie-backports
+		rm -rf "$tree"
+		private_unpack "$tree" trixie-backports qemu-system-arm
+	)
+	lib=$tree/usr/lib/aarch64-linux-gnu
+	out=$tree/qemu-arm64
+	mkdir -p "$out/lib"
+	files=("$tree/usr/bin/qemu-system-aarch64")
+	for ((i = 0; i < ${#files[@]}; i++)); do
+		while read -r name; do
+			[ ! -e "$out/lib/$name" ] || continue
+			cp "$lib/$name" "$out/lib/"
+			files+=("$lib/$name")
+		done < <(aarch64-linux-gnu-readelf -d "${files[i]}" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+	done
+	mv "${files[0]}" "$out/"
+	publish "$out" "$CACHE/qemu-arm64"
+	rm -rf "$tree"
+}
+
 setup_busybox() {
 	[ ! -x "$CACHE/busybox/bin/busybox" ] || return 0
 	say "fetching busybox for arm64"
@@ -73,6 +102,21 @@ setup_busybox() {
 		mv "$CACHE/busybox.tmp/usr/bin/busybox" "$CACHE/busybox.tmp/bin/"
 	fi
 	publish "$CACHE/busybox.tmp" "$CACHE/busybox"
+}
+
+setup_libfdt() {
+	[ ! -r "$CACHE/libfdt/include/libfdt.h" ] || return 0
+	say "fetching libfdt for arm64"
+	(
+		private_apt libfdt arm64 trixie
+		rm -rf "$CACHE/libfdt.tmp" "$CACHE/libfdt.tree"
+		private_unpack "$CACHE/libfdt.tree" trixie libfdt-dev
+	)
+	mkdir -p "$CACHE/libfdt.tmp"/{include,lib}
+	cp "$CACHE"/libfdt.tree/usr/include/*fdt*.h "$CACHE/libfdt.tmp/include/"
+	cp "$CACHE/libfdt.tree/usr/lib/aarch64-linux-gnu/libfdt.a" "$CACHE/libfdt.tmp/lib/"
+	rm -rf "$CACHE/libfdt.tree"
+	publish "$CACHE/libfdt.tmp" "$CACHE/libfdt"
 }
 
 setup_linux_source() {
@@ -153,10 +197,12 @@ main() {
 		docs) host_packages python3-sphinx python3-sphinx-rtd-theme; setup_linux_source ;;
 		packaging) host_packages debhelper dh-dkms dpkg-dev lintian dkms pkgconf ;;
 		qemu) setup_qemu ;;
+		qemu-arm64) setup_toolchain; setup_qemu_arm64 ;;
 		busybox) setup_busybox ;;
+		libfdt) setup_libfdt ;;
 		kernel) setup_toolchain; setup_kernel base ;;
 		kernel-debug) setup_toolchain; setup_kernel debug ;;
-		default) setup_toolchain; setup_qemu; setup_busybox; setup_kernel base ;;
+		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac
 	done

@@ -24,7 +24,7 @@ vm-base vm-debug: vm-%:
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
 
 vm-files-base vm-files-debug: vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
-		$(VM_PROGRAMS:%=build/vm/\%/bin/%)
+		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm
 	@:
 
 # $(1): folder, $(2): what makes it. What a killed build left there cannot be
@@ -75,6 +75,16 @@ build/vm/%/bin/libvsmmu-dma: $(VM_LIB)/test/libvsmmu-dma.c $(wildcard $(VM_LIB)/
 		-I$(VM_CACHE)/linux/tools/testing/selftests -o $@.tmp $< $(VM_COMMON_SRC) \
 		build/libvsmmu-$*/libvsmmu.a
 	$(Q)mv $@.tmp $@
+
+build/vm/%/bin/vmm: $(wildcard tools/vmm/* tools/lib/vsmmu/*) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) $(VM_SILENT) -C tools/vmm OUTPUT=$(CURDIR)/build/vmm-$* CROSS_COMPILE=$(VM_CROSS) \
+		CFLAGS="-O2 -Werror -static -isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(VM_CACHE)/libfdt/include" \
+		LDFLAGS="-L$(VM_CACHE)/libfdt/lib"
+	$(Q)rsync -t build/vmm-$*/vmm $@
+
+$(VM_CACHE)/libfdt/include/libfdt.h:
+	@echo "$@ is missing: run tools/testing/vm/setup.sh libfdt" >&2; exit 1
 
 $(VM_CACHE)/kernel-base/key $(VM_CACHE)/kernel-debug/key:
 	@echo "$@ is missing: run tools/testing/vm/setup.sh $(patsubst %-base,%,$(notdir $(@D)))" >&2; exit 1

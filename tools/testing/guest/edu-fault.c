@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ *	edu-fault IOVA
+ *
+ * Let the edu device (QEMU's, 1234:11e8) write to an IOVA where nothing is
+ * mapped, and wait for the kernel to log the SMMU's event for it.
+ */
+#include <errno.h>
+#include <error.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+#define EDU_BAR_SIZE	0x100000
+#define EDU_DMA_SRC	0x80
+#define EDU_DMA_DST	0x88
+#define EDU_DMA_COUNT	0x90
+#define EDU_DMA_CMD	0x98
+#define EDU_DMA_START	1
+#define EDU_DMA_TO_RAM	2
+#define EDU_BUFFER	0x40000
+
+#define PCI_COMMAND		4
+#define PCI_COMMAND_MEMORY	2
+#define PCI_COMMAND_MASTER	4
+
+static bool is_edu(const char *dir)
+{
+	uint16_t id[2];
+	char path[256];
+	bool edu;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/config", dir);
+	fd = open(path, O_RDONLY);
+	edu = fd >= 0 && read(fd, id, sizeof(id)) == sizeof(id) &&
+	      id[0] == 0x1234 && id[1] == 0x11e8;
+	close(fd);
+	return edu;
+}
+
+/* Its BAR, with the device able to do DMA */
+static volatile uint64_t *edu_open(void)
+{
+	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	char path[256], *dir = NULL;
+	glob_t devices;
+	size_t i;
+	void *bar;
+	int fd;
+
+	glob("/sys/bus/pci/devices/*", 0, NULL, &devices);
+	for (i = 0; i < devices.gl_pathc && !dir; i++)
+		if (is_edu(devices.gl_pathv[i]))
+			dir = devices.gl_pathv[i];
+	if (!dir)
+		error(1, 0, "no edu device");
+
+	snprintf(path, sizeof(path), "%s/config", dir);
+	fd = open(path, O_RDWR);
+	if (fd < 0 || pwrite(fd, &command, sizeof(command), PCI_COMMAND) !=
+			      sizeof(command))
+		error(1, errno, "%s", path);
+	close(fd);
+
+	snprintf(path, sizeof(path), "%s/resource0", dir);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		error(1, errno, "%s", path);
+	bar = mmap(NULL, EDU_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (bar == MAP_FAILED)
+		error(1, errno, "%s", path);
+	return bar;
+}
+
+static void edu_write_ram(volatile uint64_t *bar, uint64_t iova)
+{
+	bar[EDU_DMA_SRC / 8] = EDU_BUFFER;
+	bar[EDU_DMA_DST / 8] = iova;
+	bar[EDU_DMA_COUNT / 8] = 4;
+	bar[EDU_DMA_CMD / 8] = EDU_DMA_START | EDU_DMA_TO_RAM;
+	while (bar[EDU_DMA_CMD / 8] & EDU_DMA_START)
+		usleep(10000);
+}
+
+/* A record is one read; those up to now are passed over. */
+static int kmsg_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		error(1, errno, "/dev/kmsg");
+	return fd;
+}
+
+static bool kmsg_has(int fd, const char *what, const char *where)
+{
+	char record[8192];
+	ssize_t len;
+
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0) {
+		record[len] = '\0';
+		if (strstr(record, what) && strstr(record, where))
+			return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	char where[64];
+	uint64_t iova;
+	int kmsg, tries;
+
+	if (argc != 2)
+		error(2, 0, "usage: edu-fault IOVA");
+	iova = strtoull(argv[1], NULL, 0);
+	snprintf(where, sizeof(where), "iova: %#llx ", (unsigned long long)iova);
+	kmsg = kmsg_open();
+	edu_write_ram(edu_open(), iova);
+	for (tries = 0; tries < 100; tries++) {
+		if (kmsg_has(kmsg, "F_TRANSLATION", where)) {
+			printf("event=F_TRANSLATION iova=%#llx\n",
+			       (unsigned long long)iova);
+			return 0;
+		}
+		usleep(50000);
+	}
+	error(1, 0, "no F_TRANSLATION with %swas logged", where);
+}

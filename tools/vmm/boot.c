@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Guest RAM, and Linux's boot protocol for arm64 (Documentation/arch/arm64/booting.rst) */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "vmm.h"
+
+struct image_header {
+	uint32_t code[2];
+	uint64_t text_offset;
+	uint64_t image_size;
+	uint64_t flags;
+	uint64_t res[3];
+	uint32_t magic;
+	uint32_t res5;
+};
+
+#define IMAGE_MAGIC	0x644d5241	/* "ARM\x64" */
+#define IMAGE_ALIGN	MIB(2)
+#define DTB_SIZE	MIB(1)
+
+uint8_t *ram;
+
+/*
+ * From a memfd, shared: what the guest's devices have pinned stays what the
+ * guest sees, and what another process could be given.
+ */
+void boot_alloc_ram(void)
+{
+	int fd = memfd_create("guest-ram", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, config.mem))
+		die("no memory for the guest: %s", strerror(errno));
+	ram = mmap(NULL, config.mem, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ram == MAP_FAILED)
+		die("no memory for the guest: %s", strerror(errno));
+	close(fd);
+}
+
+/* Read a file to RAM at @offset and return its size. */
+static uint64_t load_file(const char *path, uint64_t offset)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t done = 0;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st))
+		die("%s: %s", path, strerror(errno));
+	if (offset > config.mem || (uint64_t)st.st_size > config.mem - offset)
+		die("%s does not fit into the guest's RAM", path);
+	while (done < (uint64_t)st.st_size) {
+		n = read(fd, ram + offset + done, st.st_size - done);
+		if (n <= 0)
+			die("%s: %s", path, n ? strerror(errno) : "it shrank");
+		done += n;
+	}
+	close(fd);
+	return done;
+}
+
+/**
+ * boot_load - Put kernel, device tree and initramfs in place, in this order
+ * @entry: where the first vCPU starts
+ * @dtb: what it is given in x0
+ */
+void boot_load(uint64_t *entry, uint64_t *dtb)
+{
+	struct image_header header;
+	uint64_t kernel, size, dtb_at, initrd_at, initrd_size = 0;
+
+	size = load_file(config.kernel, 0);
+	memcpy(&header, ram, sizeof(header));
+	if (size < sizeof(header) || le32toh(header.magic) != IMAGE_MAGIC)
+		die("%s is no uncompressed arm64 Image", config.kernel);
+	kernel = le64toh(header.text_offset);
+	if (kernel >= IMAGE_ALIGN || le64toh(header.image_size) < size ||
+	    le64toh(header.image_size) > config.mem)
+		die("%s has a header that this VMM cannot use", config.kernel);
+	if (kernel)
+		load_file(config.kernel, kernel);
+	dtb_at = ALIGN_UP(kernel + le64toh(header.image_size), IMAGE_ALIGN);
+	initrd_at = dtb_at + IMAGE_ALIGN;
+	if (initrd_at > config.mem)
+		die("%s does not fit into the guest's RAM", config.kernel);
+	if (config.initrd)
+		initrd_size = load_file(config.initrd, initrd_at);
+	fdt_build(ram + dtb_at, DTB_SIZE, RAM_BASE + initrd_at, initrd_size);
+	*entry = RAM_BASE + kernel;
+	*dtb = RAM_BASE + dtb_at;
+}

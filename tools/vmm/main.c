@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "vmm.h"
+
+struct config config = {
+	.append = "",
+	.mem = MIB(512),
+	.cpus = 1,
+};
+
+/* Messages */
+
+#define NOTES_MAX	1000
+
+static void message(const char *fmt, va_list args)
+{
+	fprintf(stderr, "vmm: ");
+	vfprintf(stderr, fmt, args);
+	fprintf(stderr, "\n");
+}
+
+/* A guest can bring about some of these, but not as many as it likes. */
+void note(const char *fmt, ...)
+{
+	static unsigned int count;
+	va_list args;
+
+	if (__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > NOTES_MAX)
+		return;
+	va_start(args, fmt);
+	message(fmt, args);
+	va_end(args);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	message(fmt, args);
+	va_end(args);
+	exit(1);
+}
+
+static char failed[512];
+
+/**
+ * fail - Say why what the main thread is about to do is not possible
+ * @fmt: as for printf()
+ *
+ * At start it is fatal, later it is the monitor's answer.
+ *
+ * Return: -1
+ */
+int fail(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(failed, sizeof(failed), fmt, args);
+	va_end(args);
+	return -1;
+}
+
+const char *failure(void)
+{
+	return failed;
+}
+
+/* Events of the main thread */
+
+struct handler {
+	void (*call)(void *arg);
+	void *arg;
+};
+
+static int epoll_fd, request_fd;
+static struct handler handlers[1024];	/* by descriptor */
+
+void event_add(int fd, void (*call)(void *arg), void *arg)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	if (fd < 0 || fd >= (int)ARRAY_LEN(handlers))
+		die("too many files are open");
+	handlers[fd] = (struct handler) { .call = call, .arg = arg };
+	/* A regular file as standard input cannot be waited for, and need not. */
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) && errno != EPERM)
+		die("epoll_ctl: %s", strerror(errno));
+}
+
+void event_del(int fd)
+{
+	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* Who writes there makes the main thread look at vm_requested(). */
+int event_fd(void)
+{
+	return request_fd;
+}
+
+static void requested(void *arg)
+{
+	uint64_t count;
+
+	(void)arg;
+	if (read(request_fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+/* One at a time: a handler may close another's descriptor. */
+static void serve_events(void)
+{
+	struct epoll_event event;
+
+	while (vm_requested() == VM_RUN)
+		if (epoll_wait(epoll_fd, &event, 1, -1) == 1)
+			handlers[event.data.fd].call(handlers[event.data.fd].arg);
+}
+
+static void events_init(void)
+{
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (epoll_fd < 0 || request_fd < 0)
+		die("no descriptor: %s", strerror(errno));
+	event_add(request_fd, requested, NULL);
+}
+
+/* Options */
+
+static void usage(FILE *out)
+{
+	fputs("usage: vmm --kernel IMAGE [options]\n"
+	      "       vmm --monitor PATH --send COMMAND\n"
+	      "\n"
+	      "  --kernel IMAGE        an uncompressed arm64 Image\n"
+	      "  --initrd FILE         an initramfs\n"
+	      "  --append TEXT         the kernel's command line\n"
+	      "  --mem SIZE            RAM, with suffix K, M or G (512M)\n"
+	      "  --cpus N              vCPUs, 1 to 16 (1)\n"
+	      "  --vsmmu [OPTIONS]     a virtual SMMUv3; may be repeated. Comma-separated:\n"
+	      "                        id=N   its number, 0 to 2 (the next one)\n"
+	      "                        ril=off  do not offer range invalidation\n"
+	      "                        poll   take doorbells from memory while there are many\n"
+	      "  --device BDF[,vsmmu=N|none][,slot=S]\n"
+	      "                        pass a PCI function through, bound to vfio-pci, behind\n"
+	      "                        the first vSMMU if there is any. Slots 8 to 15 are those\n"
+	      "                        of vSMMU 0, 16 to 23 of 1, 24 to 31 of 2, 0 to 7 are\n"
+	      "                        behind none; may be repeated\n"
+	      "  --monitor PATH        take commands on a unix socket: help, plug, unplug,\n"
+	      "                        reset, stats, quit\n"
+	      "  --send COMMAND        send it to a VMM that runs, print the answer\n"
+	      "  --stats FILE          counters as JSON, at exit\n"
+	      "  --help\n", out);
+}
+
+static uint64_t parse_number(const char *option, const char *text, uint64_t max)
+{
+	static const char suffixes[] = "KMG";
+	unsigned long long value;
+	const char *suffix;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	suffix = *end ? strchr(suffixes, *end) : NULL;
+	if (suffix && max > UINT32_MAX) {
+		value = value > max ? max + 1 : value << 10 * (suffix - suffixes + 1);
+		end++;
+	}
+	if (errno || *end || end == text || *text == '-' || !value || value > max)
+		die("--%s: '%s' is no number from 1 to %llu", option, text,
+		    (unsigned long long)max);
+	return value;
+}
+
+static const char *devices[PCI_SLOTS], *monitor, *send;
+static unsigned int device_num;
+
+static void parse_options(int argc, char **argv)
+{
+	enum { KERNEL, INITRD, APPEND, MEM, CPUS, VSMMU, DEVICE, MONITOR, SEND, STATS, HELP };
+	static const struct option options[] = {
+		{ "kernel", required_argument, NULL, KERNEL },
+		{ "initrd", required_argument, NULL, INITRD },
+		{ "append", required_argument, NULL, APPEND },
+		{ "mem", required_argument, NULL, MEM },
+		{ "cpus", required_argument, NULL, CPUS },
+		{ "vsmmu", optional_argument, NULL, VSMMU },
+		{ "device", required_argument, NULL, DEVICE },
+		{ "monitor", required_argument, NULL, MONITOR },
+		{ "send", required_argument, NULL, SEND },
+		{ "stats", required_argument, NULL, STATS },
+		{ "help", no_argument, NULL, HELP },
+		{}
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (c) {
+		case KERNEL:
+			config.kernel = optarg;
+			break;
+		case INITRD:
+			config.initrd = optarg;
+			break;
+		case APPEND:
+			config.append = optarg;
+			break;
+		case MEM:
+			config.mem = ALIGN_UP(parse_number("mem", optarg, RAM_MAX), MIB(2));
+			break;
+		case CPUS:
+			config.cpus = parse_number("cpus", optarg, CPUS_MAX);
+			break;
+		case VSMMU:
+			/* "--vsmmu OPTIONS" and "--vsmmu=OPTIONS" are the same. */
+			if (!optarg && optind < argc && argv[optind][0] != '-')
+				optarg = argv[optind++];
+			if (smmu_option(optarg ? optarg : ""))
+				die("--vsmmu: %s", failure());
+			break;
+		case DEVICE:
+			if (device_num == PCI_SLOTS)
+				die("--device: no more than %u", PCI_SLOTS);
+			devices[device_num++] = optarg;
+			break;
+		case MONITOR:
+			monitor = optarg;
+			break;
+		case SEND:
+			send = optarg;
+			break;
+		case STATS:
+			config.stats = optarg;
+			break;
+		case HELP:
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
+		}
+	}
+	if (optind < argc)
+		die("'%s' is no option", argv[optind]);
+	if (send && !monitor)
+		die("--send wants --monitor");
+	if (!config.kernel && !send)
+		die("--kernel is missing; --help says what there is");
+}
+
+/* What is offered to the guest depends on the devices: they come first. */
+static void add_devices(void)
+{
+	int slot[PCI_SLOTS];
+	unsigned int i;
+
+	for (i = 0; i < device_num; i++) {
+		slot[i] = pci_add(devices[i]);
+		if (slot[i] < 0)
+			die("--device: %s", failure());
+	}
+	smmu_start();
+	for (i = 0; i < device_num; i++)
+		if (pci_connect(slot[i]))
+			die("--device: %s", failure());
+}
+
+static void write_stats(void)
+{
+	FILE *out = fopen(config.stats, "w");
+
+	if (!out)
+		die("%s: %s", config.stats, strerror(errno));
+	stats_print(out);
+	if (fclose(out))
+		die("%s: %s", config.stats, strerror(errno));
+}
+
+static void end(int sig)
+{
+	(void)sig;
+	vm_request(VM_STOP);
+}
+
+int main(int argc, char **argv)
+{
+	enum vm_request request;
+	uint64_t entry, dtb;
+
+	setvbuf(stdout, NULL, _IONBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	parse_options(argc, argv);
+	if (send)
+		return monitor_send(monitor, send);
+	events_init();
+	boot_alloc_ram();
+	iommu_init();
+	vm_create();
+	smmu_create();
+	add_devices();
+	uart_init();
+	if (monitor)
+		monitor_init(monitor);
+	for (;;) {
+		smmu_vm_create();
+		boot_load(&entry, &dtb);
+		vm_start(entry, dtb);
+		signal(SIGINT, end);
+		signal(SIGTERM, end);
+		serve_events();
+		vm_stop();
+		request = vm_requested();
+		poll_stop();
+		if (request != VM_RESET)
+			break;
+		pci_reset();
+		smmu_reset();
+		uart_reset();
+		vm_destroy();
+		vm_create();
+	}
+	if (config.stats)
+		write_stats();
+	return request == VM_CRASH;
+}

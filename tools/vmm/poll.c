@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Doorbells without exits, as long as there are many. KVM gathers the stores to a
+ * CMDQ_PROD in a ring of the VM's, and a thread looks at it. That costs a host
+ * CPU, and switching some milliseconds, so it starts after a burst of doorbells
+ * and ends after a pause.
+ *
+ * A store goes to the ring or exits; one that exits is newer than all that are
+ * in the ring. So each exit drains the ring first, and there is one consumer at
+ * a time. Stores of another size, or over the edge of the zone, always exit.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/kvm.h>
+
+#include "vmm.h"
+
+#define BURST		16
+#define BURST_GAP_NS	10000000ULL
+#define PAUSE_NS	50000000ULL
+#define SPINS		128
+
+static struct {
+	uint64_t zone;			/* guest physical address, 0: not polled */
+	uint64_t count;
+} polled[SMMU_MAX];
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the consumer's */
+static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
+static pthread_t thread;
+static struct kvm_coalesced_mmio_ring *ring;	/* NULL: there is no thread */
+static uint32_t ring_size;
+static uint64_t last_exit;
+static unsigned int burst;
+static bool wanted, stop;
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static bool ring_empty(void)
+{
+	return __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE) ==
+	       __atomic_load_n(&ring->first, __ATOMIC_RELAXED);
+}
+
+/* Of several doorbells of one vSMMU the last is enough. */
+static void drain(void)
+{
+	uint32_t first = ring->first, prod[SMMU_MAX];
+	bool rung[SMMU_MAX] = {};
+	unsigned int n;
+
+	while (!ring_empty()) {
+		const struct kvm_coalesced_mmio *store = &ring->coalesced_mmio[first];
+
+		n = (store->phys_addr - SMMU_BASE) / SMMU_SIZE;
+		memcpy(&prod[n], store->data, sizeof(prod[n]));
+		rung[n] = true;
+		polled[n].count++;
+		first = (first + 1) % ring_size;
+		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
+	}
+	for (n = 0; n < SMMU_MAX; n++)
+		if (rung[n])
+			smmu_doorbell(n, prod[n]);
+}
+
+/* Each exit for MMIO comes here before it is handled. */
+void poll_drain(void)
+{
+	if (!ring)
+		return;
+	pthread_mutex_lock(&lock);
+	drain();
+	pthread_mutex_unlock(&lock);
+}
+
+/* A doorbell has exited. */
+void poll_if_busy(void)
+{
+	uint64_t time = now();
+
+	pthread_mutex_lock(&lock);
+	burst = time - last_exit > BURST_GAP_NS ? 0 : burst + 1;
+	last_exit = time;
+	if (burst == BURST) {
+		wanted = true;
+		pthread_cond_signal(&change);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void set_zones(bool on)
+{
+	unsigned int n;
+
+	for (n = 0; n < SMMU_MAX; n++)
+		if (polled[n].zone && vm_coalesce(polled[n].zone, sizeof(uint32_t), on))
+			note("vSMMU %u: doorbells cannot be polled: %s", n, strerror(errno));
+}
+
+static void poll_until_pause(void)
+{
+	unsigned int spins = 0;
+	uint64_t last = now();
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		if (!ring_empty()) {
+			poll_drain();
+			last = now();
+		} else if (++spins % SPINS == 0) {
+			if (now() - last > PAUSE_NS)
+				return;
+			sched_yield();
+		}
+	}
+}
+
+static void *polling_thread(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	while (!stop) {
+		if (!wanted) {
+			pthread_cond_wait(&change, &lock);
+			continue;
+		}
+		pthread_mutex_unlock(&lock);
+		set_zones(true);
+		poll_until_pause();
+		set_zones(false);
+		pthread_mutex_lock(&lock);
+		/* What came in before the zones were gone */
+		drain();
+		wanted = false;
+		burst = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+/**
+ * poll_add - Poll a vSMMU's doorbell
+ * @n: its number
+ * @zone: guest physical address of its CMDQ_PROD
+ *
+ * Before the VM runs.
+ */
+void poll_add(unsigned int n, uint64_t zone)
+{
+	polled[n].zone = zone;
+	if (ring)
+		return;
+	ring = vm_coalesced_ring();
+	ring_size = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) /
+		    sizeof(struct kvm_coalesced_mmio);
+	wanted = false;
+	stop = false;
+	burst = 0;
+	if (!ring || pthread_create(&thread, NULL, polling_thread, NULL))
+		die("doorbells cannot be polled on this host");
+}
+
+/* The VM's vCPUs have stopped. */
+void poll_stop(void)
+{
+	if (!ring)
+		return;
+	pthread_mutex_lock(&lock);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_cond_signal(&change);
+	pthread_mutex_unlock(&lock);
+	pthread_join(thread, NULL);
+	ring = NULL;
+}
+
+uint64_t poll_count(unsigned int n)
+{
+	return polled[n].count;
+}

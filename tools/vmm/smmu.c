@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The virtual SMMUs: all that a VMM needs for them, on top of libvsmmu. What the
+ * guest is told of them is in fdt.c; poll.c is an option.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <linux/iommufd.h>
+
+#include "vsmmu.h"
+#include "vmm.h"
+
+/* Events that the host keeps for a guest that is slow to take them */
+#define EVENT_DEPTH	256
+#define RETRY_NS	10000000
+
+struct smmu {
+	bool exists;
+	bool started;
+	bool poll;
+	struct vsmmu *v;
+	struct vsmmu_options options;
+	int retry_fd;			/* a timer */
+	uint32_t viommus[SMMU_SLOTS];	/* that have a vEVENTQ */
+	unsigned int viommu_num;
+	uint64_t exits;			/* for doorbells */
+};
+
+static struct smmu smmus[SMMU_MAX];
+
+/* Options */
+
+/**
+ * smmu_option - Parse an option --vsmmu
+ * @options: [id=N][,ril=off][,poll]
+ *
+ * Return: 0, or -1 after fail()
+ */
+int smmu_option(const char *options)
+{
+	char text[80], *option, *rest = text;
+	struct smmu want = { .exists = true };
+	unsigned int id = 0;
+
+	while (id < SMMU_MAX && smmus[id].exists)
+		id++;
+	snprintf(text, sizeof(text), "%s", options);
+	while ((option = strsep(&rest, ","))) {
+		if (!strncmp(option, "id=", 3) && option[3] >= '0' && !option[4])
+			id = option[3] - '0';
+		else if (!strcmp(option, "ril=off"))
+			want.options.flags |= VSMMU_OPT_NO_RIL;
+		else if (!strcmp(option, "poll"))
+			want.poll = true;
+		else if (*option)
+			return fail("a vSMMU has no option '%s'", option);
+	}
+	if (id >= SMMU_MAX || smmus[id].exists)
+		return fail("vSMMU %u: there can be 0 to %u, each once", id, SMMU_MAX - 1);
+	smmus[id] = want;
+	return 0;
+}
+
+bool smmu_exists(unsigned int smmu)
+{
+	return smmu < SMMU_MAX && smmus[smmu].exists;
+}
+
+int smmu_first(void)
+{
+	int n;
+
+	for (n = 0; n < SMMU_MAX; n++)
+		if (smmus[n].exists)
+			return n;
+	return SMMU_NONE;
+}
+
+static unsigned int number(const struct smmu *smmu)
+{
+	return smmu - smmus;
+}
+
+/* What the library says about its last failure, the module's reason included */
+static int smmu_fail(const struct smmu *smmu, const char *what,
+		     const struct vsmmu_error *error)
+{
+	char text[256];
+
+	return fail("vSMMU %u: %s: %s", number(smmu), what,
+		    vsmmu_strerror(error, text, sizeof(text)));
+}
+
+static int last_fail(const struct smmu *smmu, const char *what)
+{
+	struct vsmmu_error error;
+
+	vsmmu_last_error(smmu->v, &error);
+	return smmu_fail(smmu, what, &error);
+}
+
+/* Making them */
+
+static void retry(void *arg);
+
+/* Not by irqfds, for the reason that pci.c gives at its INTx */
+static void raise_line(void *opaque, enum vsmmu_irq line)
+{
+	const struct smmu *smmu = opaque;
+
+	vm_irq_line(SPI_SMMU(number(smmu)) + line, true);
+}
+
+static void create(struct smmu *smmu)
+{
+	const struct smmuv3_accel_mem_region region = {
+		.gpa = RAM_BASE,
+		.size = config.mem,
+		.uaddr = (uintptr_t)ram,
+	};
+	struct vsmmu_config make = VSMMU_CONFIG_INIT;
+	struct vsmmu_error error;
+
+	make.accel_fd = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
+	if (make.accel_fd < 0)
+		die("/dev/smmuv3-accel: %s: the module is not loaded, or not for you",
+		    strerror(errno));
+	/* Whether the host has FEAT_S2FWB cannot be asked for. */
+	make.flags = VSMMU_CONFIG_CLEAN;
+	make.iommufd = iommufd;
+	make.ioas_id = ioas_id;
+	make.regions = &region;
+	make.region_num = 1;
+	make.raise = raise_line;
+	make.opaque = smmu;
+	if (vsmmu_new(&make, &smmu->v, &error)) {
+		smmu_fail(smmu, "cannot be made", &error);
+		die("%s", failure());
+	}
+	smmu->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	event_add(smmu->retry_fd, retry, smmu);
+}
+
+void smmu_create(void)
+{
+	unsigned int n;
+
+	for (n = 0; n < SMMU_MAX; n++)
+		if (smmus[n].exists)
+			create(&smmus[n]);
+}
+
+/**
+ * smmu_probe - Tell a vSMMU about a device, before it starts
+ * @dev: bound to the iommufd
+ *
+ * What the guest is offered is what the SMMUs of all devices have.
+ *
+ * Return: 0, or -1 after fail()
+ */
+int smmu_probe(struct vfio_dev *dev)
+{
+	struct smmu *smmu = &smmus[dev->smmu];
+
+	if (!smmu->started && vsmmu_probe(smmu->v, dev->fd))
+		return last_fail(smmu, dev->bdf);
+	return 0;
+}
+
+/*
+ * What a vSMMU offers that has no device at start, for those that are hotplugged:
+ * as little as a guest needs, so that any host SMMU is likely to have it.
+ */
+static const __u32 least_idr[6] = {
+	/* ST_LEVEL 2-level, TERM_MODEL, no stalls, little endian, COHACC, AArch64, S1P */
+	[0] = 1U << 27 | 1U << 26 | 1U << 24 | 2U << 21 | 1U << 4 | 2U << 2 | 1U << 1,
+	/* CMDQS, EVENTQS, SIDSIZE */
+	[1] = 19U << 21 | 19U << 16 | 16U,
+	/* GRAN4K, OAS of 40 bits */
+	[5] = 1U << 4 | 2U,
+};
+
+void smmu_start(void)
+{
+	struct smmu *smmu;
+	int rc;
+
+	for (smmu = smmus; smmu < &smmus[SMMU_MAX]; smmu++) {
+		if (!smmu->exists)
+			continue;
+		rc = vsmmu_start(smmu->v, &smmu->options);
+		if (rc == -ENODEV) {
+			smmu->options.flags |= VSMMU_OPT_IDR;
+			memcpy(smmu->options.idr, least_idr, sizeof(least_idr));
+			rc = vsmmu_start(smmu->v, &smmu->options);
+		}
+		if (rc) {
+			last_fail(smmu, "cannot start");
+			die("%s", failure());
+		}
+		smmu->started = true;
+	}
+}
+
+/* Devices */
+
+static void event_ready(void *arg)
+{
+	struct smmu *smmu = arg;
+
+	vsmmu_poll_events(smmu->v);
+}
+
+/* Each host SMMU has a vIOMMU of its own, whose events are the guest's. */
+static int open_veventq(struct smmu *smmu, uint32_t viommu)
+{
+	struct iommu_veventq_alloc alloc = {
+		.size = sizeof(alloc),
+		.viommu_id = viommu,
+		.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+		.veventq_depth = EVENT_DEPTH,
+	};
+	unsigned int i;
+
+	for (i = 0; i < smmu->viommu_num; i++)
+		if (smmu->viommus[i] == viommu)
+			return 0;
+	if (i == ARRAY_LEN(smmu->viommus))
+		return fail("vSMMU %u: too many host SMMUs", number(smmu));
+	if (ioctl(iommufd, IOMMU_VEVENTQ_ALLOC, &alloc))
+		return fail("IOMMU_VEVENTQ_ALLOC: %s", strerror(errno));
+	if (vsmmu_add_veventq(smmu->v, alloc.out_veventq_fd)) {
+		close(alloc.out_veventq_fd);
+		return last_fail(smmu, "vEVENTQ");
+	}
+	event_add(alloc.out_veventq_fd, event_ready, smmu);
+	smmu->viommus[smmu->viommu_num++] = viommu;
+	return 0;
+}
+
+/**
+ * smmu_attach - Put a device behind its vSMMU
+ * @dev: of smmu_probe()
+ *
+ * Return: 0, or -1 after fail()
+ */
+int smmu_attach(struct vfio_dev *dev)
+{
+	struct smmu *smmu = &smmus[dev->smmu];
+	struct smmuv3_accel_attach attach;
+
+	if (vsmmu_attach(smmu->v, dev->fd, dev->rid, 0, &attach))
+		return last_fail(smmu, dev->bdf);
+	if (open_veventq(smmu, attach.out_viommu_id)) {
+		vsmmu_detach(smmu->v, dev->rid);
+		return -1;
+	}
+	return 0;
+}
+
+void smmu_detach(struct vfio_dev *dev)
+{
+	vsmmu_detach(smmus[dev->smmu].v, dev->rid);
+}
+
+/* The guest's accesses */
+
+/* The host cannot now, such as while a device is reset: the guest waits. */
+static void check_retry(struct smmu *smmu, int rc)
+{
+	struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
+
+	if (rc == -EAGAIN)
+		timerfd_settime(smmu->retry_fd, 0, &when, NULL);
+}
+
+static void retry(void *arg)
+{
+	struct smmu *smmu = arg;
+	uint64_t count;
+
+	if (read(smmu->retry_fd, &count, sizeof(count)) == sizeof(count))
+		check_retry(smmu, vsmmu_kick(smmu->v));
+}
+
+/**
+ * smmu_access - The guest accesses a vSMMU's registers
+ * @a: @offset counts from SMMU_BASE
+ *
+ * Loads from the first page never come here: see smmu_vm_create().
+ */
+void smmu_access(struct access *a)
+{
+	struct smmu *smmu = &smmus[a->offset / SMMU_SIZE];
+	uint64_t offset = a->offset % SMMU_SIZE;
+	__u64 value = 0;
+
+	if (!smmu->exists || a->len > SMMU_SIZE - offset)
+		return;
+	if (!a->write) {
+		vsmmu_read(smmu->v, offset, &value, a->len);
+		a->value = value;
+		return;
+	}
+	check_retry(smmu, vsmmu_write(smmu->v, offset, a->value, a->len));
+	if (offset == VSMMU_CMDQ_PROD) {
+		__atomic_fetch_add(&smmu->exits, 1, __ATOMIC_RELAXED);
+		if (smmu->poll)
+			poll_if_busy();
+	}
+}
+
+/* A doorbell that was polled: poll.c */
+void smmu_doorbell(unsigned int n, uint32_t prod)
+{
+	check_retry(&smmus[n], vsmmu_doorbell(smmus[n].v, prod));
+}
+
+/* The machine's life */
+
+/**
+ * smmu_vm_create - Connect the vSMMUs to a VM that does not run yet
+ *
+ * The first page of registers is memory that the guest can read: loads cost no
+ * exit, stores do.
+ */
+void smmu_vm_create(void)
+{
+	unsigned int n;
+
+	for (n = 0; n < SMMU_MAX; n++) {
+		if (!smmus[n].exists)
+			continue;
+		if (vm_map(SLOT_SMMU(n), SMMU_BASE + n * SMMU_SIZE, VSMMU_PAGE_SIZE,
+			   vsmmu_page(smmus[n].v, 0), true))
+			die("KVM does not take the registers of vSMMU %u: %s", n,
+			    strerror(errno));
+		if (smmus[n].poll)
+			poll_add(n, SMMU_BASE + n * SMMU_SIZE + VSMMU_CMDQ_PROD);
+	}
+}
+
+/* The machine is reset, its vCPUs do not run. */
+void smmu_reset(void)
+{
+	struct smmu *smmu;
+	int rc;
+
+	for (smmu = smmus; smmu < &smmus[SMMU_MAX]; smmu++) {
+		if (!smmu->exists)
+			continue;
+		rc = vsmmu_reset(smmu->v);
+		check_retry(smmu, rc);
+		if (rc && rc != -EAGAIN)
+			note("vSMMU %u: reset: %s", number(smmu), strerror(-rc));
+	}
+}
+
+/* Statistics */
+
+static void print_stats(FILE *out, const struct smmu *smmu)
+{
+	struct smmuv3_accel_stats s = { .size = sizeof(s) };
+
+	if (ioctl(vsmmu_fd(smmu->v), SMMUV3_ACCEL_GET_STATS, &s))
+		note("GET_STATS: %s", strerror(errno));
+
+	const struct {
+		const char *name;
+		unsigned long long value;
+	} counters[] = {
+		{ "doorbells_exit", smmu->exits },
+		{ "doorbells_polled", poll_count(number(smmu)) },
+		{ "cmds", s.out_cmds },
+		{ "syncs", s.out_syncs },
+		{ "issued", s.out_issued },
+		{ "subsumed", s.out_subsumed },
+		{ "merged", s.out_merged },
+		{ "host_calls", s.out_host_calls },
+		{ "zero_copy", s.out_zero_copy },
+		{ "ste_installed", s.out_ste_installed },
+		{ "ste_unchanged", s.out_ste_unchanged },
+		{ "ste_bad", s.out_ste_bad },
+		{ "cmd_errors", s.out_cmd_errors },
+		{ "replays", s.out_replays },
+	};
+	unsigned int i;
+
+	fprintf(out, "{\"id\": %u", number(smmu));
+	for (i = 0; i < ARRAY_LEN(counters); i++)
+		fprintf(out, ", \"%s\": %llu", counters[i].name, counters[i].value);
+	fprintf(out, "}");
+}
+
+void smmu_stats(FILE *out)
+{
+	const char *separator = "";
+	unsigned int n;
+
+	for (n = 0; n < SMMU_MAX; n++) {
+		if (!smmus[n].exists)
+			continue;
+		fputs(separator, out);
+		print_stats(out, &smmus[n]);
+		separator = ", ";
+	}
+}
