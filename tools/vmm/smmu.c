@@ -130,8 +130,7 @@ static void create(struct smmu *smmu)
 	if (make.accel_fd < 0)
 		die("/dev/smmuv3-accel: %s: the module is not loaded, or not for you",
 		    strerror(errno));
-	/* Whether the host has FEAT_S2FWB cannot be asked for. */
-	make.flags = VSMMU_CONFIG_CLEAN;
+	make.flags = vm_has_fwb() ? 0 : VSMMU_CONFIG_CLEAN;
 	make.iommufd = iommufd;
 	make.ioas_id = ioas_id;
 	make.regions = &region;

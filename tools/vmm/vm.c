@@ -130,6 +130,19 @@ void vm_create(void)
 /* Memory, interrupts */
 
 /**
+ * vm_has_fwb - Whether guests' loads always see what is in the host's caches
+ *
+ * KVM maps devices cacheable for a guest only where FEAT_S2FWB makes that hold
+ * whatever the guest says.
+ *
+ * Return: false where that is not so, or cannot be told.
+ */
+bool vm_has_fwb(void)
+{
+	return ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED) > 0;
+}
+
+/**
  * vm_map - Give the guest memory, or take it away
  * @slot: KVM's number for it
  * @gpa: guest physical address

@@ -161,6 +161,7 @@ struct access {
 };
 
 void vm_create(void);
+bool vm_has_fwb(void);
 void vm_start(uint64_t entry, uint64_t dtb);
 void vm_stop(void);
 void vm_destroy(void);

@@ -352,6 +352,13 @@ static u32 run_batch(struct cmdq_run *run)
 				goto out;
 			start = i + 1;
 			smmuv3_batch_start(batch);
+			/* It may have cost a walk for each of many streams. */
+			cond_resched();
+			if (signal_pending(current)) {
+				i = start;
+				done = start;
+				goto out;
+			}
 			break;
 		case SMMUV3_CMD_SYNC:
 			syncs++;

@@ -77,7 +77,7 @@ FIXTURE_VARIANT_ADD(vsmmu, one_smmu) {
 	.devices = 1,
 };
 
-/* Devices are dealt out to the SMMUs in turn. */
+/* The first device and the last one */
 FIXTURE_VARIANT_ADD(vsmmu, two_smmus) {
 	.devices = 2,
 };
@@ -102,6 +102,8 @@ static int attach_all(struct machine *m)
 		if (rc)
 			return rc;
 		phys[i] = info.out_phys;
+		if (i && phys[i] == phys[0])
+			return -EXDEV;
 		m->queue[i] = veventq_open(m->g.iommufd, info.out_viommu_id, &id);
 		if (m->queue[i] < 0)
 			return m->queue[i];
@@ -110,7 +112,7 @@ static int attach_all(struct machine *m)
 		if (rc)
 			return rc;
 	}
-	return m->devices > 1 && phys[0] == phys[1] ? -EXDEV : 0;
+	return 0;
 }
 
 static int open_vsmmu(struct machine *m)
@@ -240,6 +242,16 @@ static const __u64 *event_at(struct machine *m, int i)
 	return (const __u64 *)guest_ptr(&m->g, m->eventq) + 4 * i;
 }
 
+static int last_device(void)
+{
+	char bdf[16];
+	int i = 0;
+
+	while (!dma_find(DMA_TESTDEV, i, bdf))
+		i++;
+	return i - 1;
+}
+
 FIXTURE_SETUP(vsmmu)
 {
 	struct machine *m = &self->m;
@@ -249,7 +261,7 @@ FIXTURE_SETUP(vsmmu)
 	ASSERT_EQ(0, guest_open_memory(&m->g));
 	m->devices = variant->devices;
 	for (i = 0; i < m->devices; i++)
-		if (dma_open(&m->dev[i], m->g.iommufd, DMA_TESTDEV, i))
+		if (dma_open(&m->dev[i], m->g.iommufd, DMA_TESTDEV, i ? last_device() : 0))
 			SKIP(return, "no iommu-testdev number %d", i);
 	ASSERT_EQ(0, ring_init(&m->ring, &m->g, 6));
 	ASSERT_EQ(0, strtab_init(&m->strtab, &m->g, 8, 6));

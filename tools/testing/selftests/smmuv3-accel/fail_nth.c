@@ -247,7 +247,7 @@ static int do_close(struct machine *m)
 	return 0;
 }
 
-/* By another process, to and fro */
+/* By another process, and back */
 static int do_change_process(struct machine *m)
 {
 	return accel_change_process(&m->g);
