@@ -1,0 +1,699 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What goes on for long, or ends badly: a guest that never stops ringing, files
+ * and VMs by the thousand, a VMM that spoils its own scratch mapping. The host
+ * keeps its time, its memory and its other VMs.
+ *
+ * SMMUV3_ACCEL_OPENS: how many times the file is opened
+ * SMMUV3_ACCEL_VMS: how many VMs are killed
+ * SMMUV3_ACCEL_ROUNDS: how many rounds of what a spoilt scratch mapping is used for
+ * SMMUV3_ACCEL_SEED: where the random numbers start
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "harness.h"
+#include "stress.h"
+
+#define DEFAULT_OPENS	10000
+#define DEFAULT_VMS	100
+#define DEFAULT_ROUNDS	2000
+#define DEFAULT_SEED	0x5eed
+
+#define MS		1000000ULL
+
+static void sleep_ns(__u64 ns)
+{
+	const struct timespec t = { ns / 1000000000, ns % 1000000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Time */
+
+/*
+ * A lap is the most that a call has to do, so these hold with a host that takes
+ * no notice of signals in between, too, if only just: an idle machine does a
+ * stretch between two looks at signals in some ten milliseconds.
+ */
+#define MAX_TO_RETURN	(2000 * MS)
+#define MAX_TO_DIE	(5000 * MS)
+
+#define MAX_LOG2SIZE	19
+#define BRIDGES		64
+#define FIRST_BRIDGE	0x40
+#define VSID		0x20
+#define INTERRUPTIONS	10
+
+FIXTURE(doorbell)
+{
+	struct guest g;
+	struct dma_dev dev;
+	struct ring ring;
+	struct neighbour n;
+	bool neighbour;
+};
+
+FIXTURE_VARIANT(doorbell)
+{
+	struct cmd (*cmd)(__u32 i);
+};
+
+static struct cmd some_tlbi(__u32 i)
+{
+	return cmd_tlbi_va(i % 7, 4096ULL * i, true);
+}
+
+static struct cmd some_range(__u32 i)
+{
+	return cmd_range(cmd_tlbi_va(i % 7, 1ULL << 30, true), i % 31 + 1, i % 8, 1, 0);
+}
+
+static struct cmd some_cd(__u32 i)
+{
+	return cmd_cfgi_cd(VSID, 0, i & 1);
+}
+
+static struct cmd some_cfgi(__u32 i)
+{
+	return cmd_cfgi_all();
+}
+
+static struct cmd some_sync(__u32 i)
+{
+	return cmd_sync();
+}
+
+FIXTURE_VARIANT_ADD(doorbell, tlbi) { .cmd = some_tlbi };
+FIXTURE_VARIANT_ADD(doorbell, range) { .cmd = some_range };
+FIXTURE_VARIANT_ADD(doorbell, cfgi_cd) { .cmd = some_cd };
+FIXTURE_VARIANT_ADD(doorbell, cfgi_all) { .cmd = some_cfgi };
+FIXTURE_VARIANT_ADD(doorbell, sync) { .cmd = some_sync };
+
+/* The longest queue, full, and streams for what names all of them */
+static int ring_full(struct guest *g, struct dma_dev *dev, struct ring *ring,
+		     struct cmd (*cmd)(__u32 i))
+{
+	struct smmuv3_accel_attach attach;
+	struct pgtable pt;
+	struct strtab st;
+	__u64 ste[8], cd;
+	__u32 i;
+	int rc;
+
+	rc = guest_open(g);
+	if (!rc)
+		rc = ring_init(ring, g, MAX_LOG2SIZE);
+	if (!rc)
+		rc = strtab_init(&st, g, 8, 0);
+	if (!rc)
+		rc = dma_open(dev, g->iommufd, DMA_TESTDEV, 1);
+	if (!rc)
+		rc = accel_mem_table(g);
+	if (!rc)
+		rc = accel_attach(g, dev->fd, VSID, &attach);
+	pgtable_init(&pt, g, GRANULE_4K);
+	cd = guest_alloc(g, 64);
+	cd_write(g, cd, &pt, 1);
+	ste_s1(ste, cd);
+	strtab_write(&st, VSID, ste);
+	for (i = 0; i < BRIDGES && !rc; i++) {
+		strtab_write(&st, FIRST_BRIDGE + i, ste);
+		rc = accel_attach_virtual(g, FIRST_BRIDGE + i, SMMUV3_ACCEL_ATTACH_BRIDGE,
+					  &attach);
+	}
+	for (i = 0; i < 1U << MAX_LOG2SIZE; i++)
+		ring_put(ring, cmd(i));
+	if (!rc)
+		rc = accel_set_regs(g, CR0_SMMUEN | CR0_CMDQEN, st.base, st.base_cfg, ring);
+	return rc;
+}
+
+FIXTURE_SETUP(doorbell)
+{
+	ASSERT_EQ(0, ring_full(&self->g, &self->dev, &self->ring, variant->cmd));
+	ASSERT_EQ(0, neighbour_open(&self->n, 0));
+}
+
+FIXTURE_TEARDOWN(doorbell)
+{
+	neighbour_close(&self->n);
+	dma_close(&self->dev);
+	guest_close(&self->g);
+}
+
+/* Another thread's vSMMU beside, and signals that another thread sends */
+
+struct beside {
+	struct neighbour *n;
+	pthread_t ringer;
+	atomic_bool stop;
+	_Atomic __u64 sent;
+	int rc;
+};
+
+static void *neighbour_load(void *arg)
+{
+	struct beside *b = arg;
+
+	while (!atomic_load(&b->stop) && !b->rc)
+		b->rc = neighbour_turn(b->n);
+	return NULL;
+}
+
+static void *signal_load(void *arg)
+{
+	struct beside *b = arg;
+
+	sleep_ns(10 * MS);
+	atomic_store(&b->sent, now_ns());
+	pthread_kill(b->ringer, SIGUSR1);
+	return NULL;
+}
+
+static void nothing(int signal)
+{
+}
+
+TEST_F(doorbell, leaves_time_to_others)
+{
+	struct beside b = { .n = &self->n, .ringer = pthread_self() };
+	const struct sigaction action = { .sa_handler = nothing };
+	const __u32 full = self->ring.prod;
+	struct smmuv3_accel_run_cmdq out;
+	__u64 took, longest = 0, lap;
+	unsigned int i, partly = 0;
+	pthread_t neighbour, signals;
+
+	sigaction(SIGUSR1, &action, NULL);
+	ASSERT_EQ(0, pthread_create(&neighbour, NULL, neighbour_load, &b));
+	for (i = 0; i < INTERRUPTIONS; i++) {
+		ASSERT_EQ(0, pthread_create(&signals, NULL, signal_load, &b));
+		/* Without end: a lap after the other */
+		do {
+			self->ring.cons = 0;
+			lap = now_ns();
+			EXPECT_EQ(0, ring_run(&self->ring, &out));
+			took = now_ns();
+			EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
+		} while (!atomic_load(&b.sent));
+		lap = took - lap;
+		took = took > b.sent ? took - b.sent : 0;
+		if (took > longest)
+			longest = took;
+		partly += self->ring.cons != full;
+		atomic_store(&b.sent, 0);
+		ASSERT_EQ(0, pthread_join(signals, NULL));
+	}
+	atomic_store(&b.stop, true);
+	ASSERT_EQ(0, pthread_join(neighbour, NULL));
+	fprintf(stderr, "# %u of %u laps were cut short, the last after %llu us; %llu us from a signal to the return; the neighbour had %u turns, its longest doorbell took %llu us\n",
+		partly, i, lap / 1000, longest / 1000, self->n.turns, self->n.longest / 1000);
+	EXPECT_LT(0, partly);
+	EXPECT_GT(MAX_TO_RETURN, longest);
+	EXPECT_EQ(0, b.rc);
+	EXPECT_LT(2, self->n.turns);
+	EXPECT_GT(MAX_TO_RETURN, self->n.longest);
+}
+
+TEST_F(doorbell, can_be_killed)
+{
+	struct smmuv3_accel_run_cmdq out;
+	struct dma_dev dev;
+	struct ring ring;
+	struct guest g;
+	int ready[2], status;
+	__u64 took;
+	pid_t pid;
+	char c;
+
+	/* The device is the child's. */
+	dma_close(&self->dev);
+	guest_close(&self->g);
+	ASSERT_EQ(0, guest_open(&self->g));
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (ring_full(&g, &dev, &ring, variant->cmd) || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;) {
+			ring.cons = 0;
+			ring_run(&ring, &out);
+		}
+	}
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	sleep_ns(20 * MS);
+	took = now_ns();
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	took = now_ns() - took;
+	EXPECT_EQ(SIGKILL, status);
+	fprintf(stderr, "# %llu us from SIGKILL to the end\n", took / 1000);
+	EXPECT_GT(MAX_TO_DIE, took);
+	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 1));
+	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, GUEST_BASE));
+}
+
+/* Memory and files of the whole machine, which nothing else uses meanwhile */
+
+struct usage {
+	long memory_kb;
+	long slab_kb;
+	long files;
+};
+
+#define MAX_MEMORY_KB	2048
+#define MAX_SLAB_KB	1024
+#define MAX_FILES	256	/* the kernel's count is exact to some ten for each CPU */
+
+static long meminfo(const char *text, const char *key)
+{
+	const char *line = strstr(text, key);
+
+	return line ? strtol(line + strlen(key), NULL, 10) : 0;
+}
+
+static const char *read_text(const char *path)
+{
+	static char text[1 << 16];
+	int fd = open(path, O_RDONLY);
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	text[len] = 0;
+	return text;
+}
+
+/* Free pages that CPUs keep for themselves, which MemFree leaves out */
+static long cpus_free_kb(void)
+{
+	const char *at = read_text("/proc/zoneinfo");
+	long pages = 0;
+
+	while ((at = strstr(at, " count:"))) {
+		at += strlen(" count:");
+		pages += strtol(at, NULL, 10);
+	}
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void usage_read(struct usage *u)
+{
+	const char *text = read_text("/proc/meminfo");
+
+	u->memory_kb = meminfo(text, "MemTotal:") - meminfo(text, "MemFree:") -
+		       meminfo(text, "\nBuffers:") - meminfo(text, "\nCached:") -
+		       meminfo(text, "SReclaimable:");
+	u->slab_kb = meminfo(text, "SUnreclaim:");
+	u->memory_kb -= cpus_free_kb();
+	u->files = strtol(read_text("/proc/sys/fs/file-nr"), NULL, 10);
+}
+
+/* What is in use when nothing more is freed late */
+static void usage_settle(struct usage *u)
+{
+	struct usage before;
+	int tries = 50;
+
+	usage_read(u);
+	do {
+		before = *u;
+		sleep_ns(100 * MS);
+		usage_read(u);
+	} while (before.memory_kb - u->memory_kb > MAX_MEMORY_KB / 8 && tries--);
+}
+
+/* Whether no more is in use than before, once what is freed late is freed */
+static bool usage_is_back(const struct usage *before, unsigned int num)
+{
+	struct usage now;
+	int tries = 100;
+	bool back;
+
+	do {
+		usage_settle(&now);
+		back = now.memory_kb - before->memory_kb < MAX_MEMORY_KB &&
+		       now.slab_kb - before->slab_kb < MAX_SLAB_KB &&
+		       now.files - before->files < MAX_FILES;
+	} while (!back && tries--);
+	fprintf(stderr, "# after %u: memory %+ld kB, slab %+ld kB, files %+ld\n", num,
+		now.memory_kb - before->memory_kb, now.slab_kb - before->slab_kb,
+		now.files - before->files);
+	return back;
+}
+
+FIXTURE(opens)
+{
+	struct guest g;
+};
+
+FIXTURE_VARIANT(opens)
+{
+	bool create;
+};
+
+FIXTURE_VARIANT_ADD(opens, only) { .create = false };
+FIXTURE_VARIANT_ADD(opens, and_create) { .create = true };
+
+FIXTURE_SETUP(opens)
+{
+	ASSERT_EQ(0, guest_open_memory(&self->g));
+}
+
+FIXTURE_TEARDOWN(opens)
+{
+	guest_close(&self->g);
+}
+
+TEST_F_TIMEOUT(opens, leave_nothing, 3600)
+{
+	const unsigned int num = env_number("SMMUV3_ACCEL_OPENS", DEFAULT_OPENS);
+	unsigned int i, warm_up = num / 10;
+	struct usage before;
+	int fd;
+
+	for (i = 0; i < num + warm_up; i++) {
+		if (i == warm_up)
+			usage_settle(&before);
+		fd = open("/dev/smmuv3-accel", O_RDWR);
+		ASSERT_LE(0, fd);
+		if (variant->create)
+			ASSERT_EQ(0, accel_create_flags(fd, self->g.iommufd,
+							self->g.ioas_id, 0));
+		close(fd);
+	}
+	EXPECT_TRUE(usage_is_back(&before, num));
+	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+}
+
+/* A VM, until it is killed: made, run, and half of the time unmade and made anew */
+static void vm_life(__u64 *random)
+{
+	struct neighbour n;
+	__u32 turns;
+
+	for (;;) {
+		if (neighbour_open(&n, roll(random, 2)))
+			_exit(1);
+		for (turns = roll(random, 64); turns; turns--)
+			if (neighbour_turn(&n))
+				_exit(2);
+		neighbour_close(&n);
+	}
+}
+
+FIXTURE(vms)
+{
+};
+
+FIXTURE_SETUP(vms)
+{
+}
+
+FIXTURE_TEARDOWN(vms)
+{
+}
+
+TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
+{
+	const unsigned int num = env_number("SMMUV3_ACCEL_VMS", DEFAULT_VMS);
+	__u64 random = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED), most;
+	unsigned int i, warm_up = num / 10;
+	struct usage before;
+	struct neighbour n;
+	int status;
+	pid_t pid;
+
+	/* How long it takes to make one, here and now */
+	most = now_ns();
+	ASSERT_EQ(0, neighbour_open(&n, 0));
+	ASSERT_EQ(0, neighbour_turn(&n));
+	neighbour_close(&n);
+	most = 3 * (now_ns() - most) / 1000;
+	for (i = 0; i < num + warm_up; i++) {
+		if (i == warm_up)
+			usage_settle(&before);
+		random_next(&random);
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			vm_life(&random);
+		sleep_ns(1000ULL * roll(&random, most));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(SIGKILL, status);
+	}
+	EXPECT_TRUE(usage_is_back(&before, num));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, neighbour_open(&n, i));
+		EXPECT_EQ(0, neighbour_turn(&n));
+		neighbour_close(&n);
+	}
+}
+
+/* A scratch mapping that is spoilt while it is in use */
+
+#define PAGE		4096UL
+#define MAX_RANGES	512
+
+struct range {
+	unsigned long start;
+	unsigned long end;
+};
+
+/*
+ * What is mapped but for stack, heap and the like, which are named in brackets
+ * and grow. Not by stdio, which may map memory of its own.
+ */
+static unsigned int read_ranges(struct range *to, unsigned int max)
+{
+	static char text[128 * MAX_RANGES];
+	int fd = open("/proc/self/maps", O_RDONLY);
+	unsigned int num = 0;
+	size_t len = 0;
+	char *line, *end;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	text[len] = 0;
+	for (line = text; num < max && *line; line = end) {
+		to[num].start = strtoul(line, &end, 16);
+		to[num].end = strtoul(end + 1, &end, 16);
+		line = end;
+		end = strchrnul(line, '\n');
+		end += *end == '\n';
+		num += !memchr(line, '[', end - line);
+	}
+	return num;
+}
+
+static struct range known[MAX_RANGES];
+static unsigned int known_num;
+
+static bool page_is_known(unsigned long page)
+{
+	unsigned int i;
+
+	for (i = 0; i < known_num; i++)
+		if (page >= known[i].start && page < known[i].end)
+			return true;
+	return false;
+}
+
+/* Pages that the module has mapped, and what has become of them */
+static unsigned int scratch_pages(unsigned long *pages, unsigned int max)
+{
+	static struct range now[MAX_RANGES];
+	unsigned int num = read_ranges(now, MAX_RANGES), i, found = 0;
+	unsigned long page;
+
+	for (i = 0; i < num; i++)
+		for (page = now[i].start; page < now[i].end; page += PAGE)
+			if (found < max && !page_is_known(page))
+				pages[found++] = page;
+	return found;
+}
+
+struct vandal {
+	__u64 random;
+	int file;
+	atomic_bool go;
+	atomic_bool stop;
+	unsigned int deeds;
+};
+
+static void spoil_page(struct vandal *v, char *page)
+{
+	size_t len;
+
+	switch (roll(&v->random, 8)) {
+	case 0:
+		munmap(page, PAGE);
+		break;
+	case 1:
+		mprotect(page, PAGE, PROT_READ);
+		break;
+	case 2:
+		mprotect(page, PAGE, PROT_NONE);
+		break;
+	case 3:
+		mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v->file, 0);
+		break;
+	case 4:
+		mmap(page, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, v->file, 0);
+		break;
+	case 5:
+		mprotect(page, PAGE, PROT_READ | PROT_WRITE);
+		break;
+	default:
+		/* Random words, if the page can be written at all */
+		len = 8 * roll(&v->random, PAGE / 8);
+		if (pread(v->file, page + PAGE - len, len, 0) < 0)
+			return;
+		break;
+	}
+	v->deeds++;
+}
+
+static void *vandal_load(void *arg)
+{
+	static unsigned long pages[MAX_RANGES];
+	struct vandal *v = arg;
+	unsigned int num, i;
+
+	while (!atomic_load(&v->stop)) {
+		if (!atomic_load(&v->go))
+			continue;
+		num = scratch_pages(pages, MAX_RANGES);
+		/* What was made useless was made anew, elsewhere. */
+		for (i = 0; num > MAX_RANGES / 4 && i < num; i++)
+			munmap((void *)pages[i], PAGE);
+		for (i = 0; num && num <= MAX_RANGES / 4 && i < 8; i++)
+			spoil_page(v, (char *)pages[roll(&v->random, num)]);
+	}
+	return NULL;
+}
+
+/* All that the scratch mapping is used for. Any of it may fail. */
+static unsigned int use_scratch(struct neighbour *n, __u64 rounds)
+{
+	struct smmuv3_accel_attach attach;
+	struct smmuv3_accel_run_cmdq run;
+	unsigned int good = 0;
+	__u32 reason;
+	__u64 i;
+
+	for (i = 0; i < rounds; i++) {
+		n->ring.prod = 0;
+		n->ring.cons = 0;
+		ring_put(&n->ring, cmd_cfgi_all());
+		ring_put(&n->ring, cmd_tlbi_va(1, 0, true));
+		ring_put(&n->ring, cmd_tlbi_asid(1));
+		ring_put(&n->ring, cmd_sync());
+		good += !ring_run(&n->ring, &run);
+		if (i % 8 == 0) {
+			accel_detach(&n->g, NEIGHBOUR_VSID, &reason);
+			good += !accel_attach(&n->g, n->dev.fd,
+					      NEIGHBOUR_VSID, &attach);
+		}
+	}
+	return good;
+}
+
+static int spoil(void)
+{
+	struct vandal v = { .random = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED) };
+	const __u64 rounds = env_number("SMMUV3_ACCEL_ROUNDS", DEFAULT_ROUNDS);
+	struct smmuv3_accel_attach attach;
+	static __u64 words[2 * PAGE / 8];
+	unsigned int i, good;
+	struct neighbour n;
+	pthread_t thread;
+
+	v.file = memfd_create("random", MFD_CLOEXEC);
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		words[i] = random_next(&v.random) >> roll(&v.random, 64);
+	if (write(v.file, words, sizeof(words)) != sizeof(words) || neighbour_open(&n, 2))
+		return 1;
+
+	/* With all that libraries map in place, the next to map is the module. */
+	close(n.g.accel);
+	if (pthread_create(&thread, NULL, vandal_load, &v))
+		return 2;
+	known_num = read_ranges(known, MAX_RANGES);
+	if (guest_create(&n.g) || accel_mem_table(&n.g) ||
+	    accel_set_regs(&n.g, CR0_SMMUEN | CR0_CMDQEN, n.strtab.base, n.strtab.base_cfg,
+			   &n.ring) ||
+	    accel_attach(&n.g, n.dev.fd, NEIGHBOUR_VSID, &attach))
+		return 3;
+	atomic_store(&v.go, true);
+	good = use_scratch(&n, rounds);
+	atomic_store(&v.stop, true);
+	pthread_join(thread, NULL);
+	fprintf(stderr, "# %u deeds against %u calls that went well\n", v.deeds, good);
+	if (!v.deeds || !good)
+		return 4;
+	neighbour_close(&n);
+
+	/* Nothing is wrong with the process, nor with the device. */
+	if (neighbour_open(&n, 2) || neighbour_turn(&n))
+		return 5;
+	neighbour_close(&n);
+	return 0;
+}
+
+FIXTURE(scratch)
+{
+	struct neighbour n;
+};
+
+FIXTURE_SETUP(scratch)
+{
+	char bdf[16];
+
+	if (dma_find(DMA_TESTDEV, 2, bdf))
+		SKIP(return, "wants 3 iommu-testdevs");
+}
+
+FIXTURE_TEARDOWN(scratch)
+{
+}
+
+TEST_F(scratch, spoilt_by_its_owner)
+{
+	struct neighbour after;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(spoil());
+	ASSERT_EQ(0, neighbour_open(&self->n, 0));
+	EXPECT_EQ(0, neighbour_watch(&self->n, pid, &status));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, neighbour_turn(&self->n));
+	neighbour_close(&self->n);
+	ASSERT_EQ(0, neighbour_open(&after, 2));
+	EXPECT_EQ(0, neighbour_turn(&after));
+	neighbour_close(&after);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <sys/wait.h>
+
+#include "stress.h"
+
+#define IOVA	0x20000000ULL
+#define ASID	9
+
+__u64 env_number(const char *name, __u64 otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+/* xorshift64*: the same sequence from the same state, which is not 0 */
+__u64 random_next(__u64 *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1dULL;
+}
+
+/* 0 to @sides - 1 */
+__u32 roll(__u64 *state, __u32 sides)
+{
+	return (random_next(state) >> 32) % sides;
+}
+
+__u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* With the iommu-testdev number @index */
+int neighbour_open(struct neighbour *n, int index)
+{
+	struct smmuv3_accel_attach attach;
+	__u64 ste[8];
+	int i, rc;
+
+	memset(n, 0, sizeof(*n));
+	n->dev.fd = -1;
+	rc = guest_open(&n->g);
+	if (rc)
+		return rc;
+	rc = dma_open(&n->dev, n->g.iommufd, DMA_TESTDEV, index);
+	if (!rc)
+		rc = accel_mem_table(&n->g);
+	if (!rc)
+		rc = ring_init(&n->ring, &n->g, 4);
+	if (!rc)
+		rc = strtab_init(&n->strtab, &n->g, 8, 0);
+	if (rc)
+		goto err;
+	for (i = 0; i < 2; i++)
+		n->pages[i] = guest_alloc(&n->g, 4096);
+	pgtable_init(&n->pt, &n->g, GRANULE_4K);
+	pgtable_map(&n->pt, IOVA, n->pages[0], PTE_NOT_GLOBAL);
+	n->cd = guest_alloc(&n->g, 64);
+	cd_write(&n->g, n->cd, &n->pt, ASID);
+	ste_s1(ste, n->cd);
+	strtab_write(&n->strtab, NEIGHBOUR_VSID, ste);
+	rc = accel_set_regs(&n->g, CR0_SMMUEN | CR0_CMDQEN, n->strtab.base,
+			    n->strtab.base_cfg, &n->ring);
+	if (!rc)
+		rc = accel_attach(&n->g, n->dev.fd, NEIGHBOUR_VSID, &attach);
+	if (!rc)
+		return 0;
+err:
+	neighbour_close(n);
+	return rc;
+}
+
+void neighbour_close(struct neighbour *n)
+{
+	dma_close(&n->dev);
+	guest_close(&n->g);
+}
+
+static int neighbour_run(struct neighbour *n)
+{
+	struct smmuv3_accel_run_cmdq run;
+	__u64 began = now_ns(), took;
+	int rc;
+
+	rc = ring_run(&n->ring, &run);
+	took = now_ns() - began;
+	if (took > n->longest)
+		n->longest = took;
+	if (rc)
+		return rc;
+	return run.out_error || n->ring.cons != n->ring.prod ? -EPROTO : 0;
+}
+
+/*
+ * Map another page, invalidate, DMA. In some turns the device is taken away and
+ * given back by its STE too. -EBADE: DMA did not go where the guest wants it.
+ */
+int neighbour_turn(struct neighbour *n)
+{
+	unsigned int to = ++n->turns & 1;
+	volatile __u32 *word[2];
+	__u64 ste[8];
+	int i, rc;
+
+	for (i = 0; i < 2; i++) {
+		word[i] = guest_ptr(&n->g, n->pages[i]);
+		*word[i] = 0;
+	}
+	if (!(n->turns & 15)) {
+		ste_config(ste, STE_CFG_ABORT);
+		strtab_write(&n->strtab, NEIGHBOUR_VSID, ste);
+		ring_put(&n->ring, cmd_cfgi_ste(NEIGHBOUR_VSID, true));
+		ring_put(&n->ring, cmd_sync());
+		rc = neighbour_run(n);
+		if (rc)
+			return rc;
+		if (testdev_write(&n->dev, IOVA) != -EFAULT)
+			return -EBADE;
+		ste_s1(ste, n->cd);
+		strtab_write(&n->strtab, NEIGHBOUR_VSID, ste);
+		ring_put(&n->ring, cmd_cfgi_ste(NEIGHBOUR_VSID, true));
+	}
+	pgtable_unmap(&n->pt, IOVA);
+	ring_put(&n->ring, cmd_tlbi_va(ASID, IOVA, true));
+	ring_put(&n->ring, cmd_sync());
+	rc = neighbour_run(n);
+	if (rc)
+		return rc;
+	if (testdev_write(&n->dev, IOVA) != -EFAULT)
+		return -EBADE;
+	pgtable_map(&n->pt, IOVA, n->pages[to], PTE_NOT_GLOBAL);
+	rc = testdev_write(&n->dev, IOVA);
+	if (rc)
+		return rc;
+	return *word[to] == TESTDEV_PATTERN && !*word[!to] ? 0 : -EBADE;
+}
+
+/* Go on until a child of this process ends. Returns what went wrong first. */
+int neighbour_watch(struct neighbour *n, pid_t pid, int *status)
+{
+	int rc = 0;
+
+	while (waitpid(pid, status, WNOHANG) == 0)
+		if (!rc)
+			rc = neighbour_turn(n);
+	return rc;
+}

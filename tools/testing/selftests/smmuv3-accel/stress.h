@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What tests of hostile guests and VMMs share: numbers, and a well-behaved VMM
+ * beside, which must not notice.
+ */
+#ifndef SELFTEST_SMMUV3_ACCEL_STRESS_H
+#define SELFTEST_SMMUV3_ACCEL_STRESS_H
+
+#include <sys/types.h>
+
+#include "guest.h"
+
+#define NEIGHBOUR_VSID	0x11
+
+__u64 env_number(const char *name, __u64 otherwise);
+__u64 random_next(__u64 *state);
+__u32 roll(__u64 *state, __u32 sides);
+__u64 now_ns(void);
+
+/**
+ * struct neighbour - A VMM whose guest changes its page table all the time
+ * @g: the guest, in table mode
+ * @dev: its device
+ * @ring: its command queue
+ * @strtab: its stream table
+ * @pt: its page table
+ * @cd: its CD
+ * @pages: where its device's DMA goes by turns
+ * @turns: how many times it has changed the table
+ * @longest: the longest that a doorbell took, in ns
+ */
+struct neighbour {
+	struct guest g;
+	struct dma_dev dev;
+	struct ring ring;
+	struct strtab strtab;
+	struct pgtable pt;
+	__u64 cd;
+	__u64 pages[2];
+	unsigned int turns;
+	__u64 longest;
+};
+
+int neighbour_open(struct neighbour *n, int index);
+int neighbour_turn(struct neighbour *n);
+int neighbour_watch(struct neighbour *n, pid_t pid, int *status);
+void neighbour_close(struct neighbour *n);
+
+#endif
