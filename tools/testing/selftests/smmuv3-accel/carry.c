@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <linux/iommufd.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "stress.h"
 
 #define DEVICES		2
 #define PAGES		5
@@ -872,43 +872,19 @@ static void expect_closes(struct __test_metadata *_metadata, struct vm *vm)
 
 /* What is mapped, to find what was mapped since */
 
-struct range {
-	unsigned long start;
-	unsigned long end;
-};
-
 static struct range ranges[256];
-
-static int read_ranges(struct range *to, int max)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[256];
-	int num = 0;
-
-	while (f && num < max && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%lx-%lx", &to[num].start, &to[num].end) == 2)
-			num++;
-	if (f)
-		fclose(f);
-	return num;
-}
 
 /* Unmap what was not among the first @num ranges; returns its size */
 static unsigned long unmap_since(int num)
 {
 	static struct range now[ARRAY_LEN(ranges)];
 	unsigned long page = sysconf(_SC_PAGESIZE), addr, sum = 0;
-	int n = read_ranges(now, ARRAY_LEN(now)), i, k;
+	int n = maps_read(now, ARRAY_LEN(now)), i;
 
-	for (i = 0; i < n; i++) {
-		for (addr = now[i].start; addr < now[i].end; addr += page) {
-			for (k = 0; k < num; k++)
-				if (ranges[k].start <= addr && addr < ranges[k].end)
-					break;
-			if (k == num && !munmap((void *)addr, page))
+	for (i = 0; i < n; i++)
+		for (addr = now[i].start; addr < now[i].end; addr += page)
+			if (!range_has(ranges, num, addr) && !munmap((void *)addr, page))
 				sum += page;
-		}
-	}
 	return sum;
 }
 
@@ -1005,7 +981,7 @@ TEST_F(handover, last_close_is_the_old_one)
 
 	EXPECT_EQ(0, tell(self->sock, 'e'));
 	EXPECT_EQ(0, tell(self->sock, 's'));
-	num = read_ranges(ranges, ARRAY_LEN(ranges));
+	num = maps_read(ranges, ARRAY_LEN(ranges));
 	ASSERT_EQ(0, take_over(vm));
 	EXPECT_EQ(0, close_events(vm));
 	close(vm->g.accel);
@@ -1080,7 +1056,7 @@ TEST(handover_before_create)
 TEST_F(handover, scratch_is_made_anew)
 {
 	struct vm *vm = &self->vm;
-	int num = read_ranges(ranges, ARRAY_LEN(ranges));
+	int num = maps_read(ranges, ARRAY_LEN(ranges));
 
 	ASSERT_EQ(0, take_over(vm));
 	EXPECT_LT(0, unmap_since(num));

@@ -18,8 +18,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "stress.h"
 
 #define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
 #define EMULATED	SMMUV3_ACCEL_ATTACH_EMULATED
@@ -52,9 +52,7 @@ static __u32 dice(__u32 below)
 
 static void seed(void)
 {
-	const char *text = getenv("SMMUV3_ACCEL_SEED");
-
-	random_state = text ? strtoull(text, NULL, 0) : 0x50f7;
+	random_state = env_number("SMMUV3_ACCEL_SEED", 0x50f7);
 }
 
 /* Whether a write to @iova lands in the page @gpa */

@@ -159,7 +159,7 @@ struct beside {
 	struct neighbour *n;
 	pthread_t ringer;
 	atomic_bool stop;
-	_Atomic __u64 sent;
+	atomic_ullong sent;
 	int rc;
 };
 
@@ -218,8 +218,10 @@ TEST_F(doorbell, leaves_time_to_others)
 	}
 	atomic_store(&b.stop, true);
 	ASSERT_EQ(0, pthread_join(neighbour, NULL));
-	fprintf(stderr, "# %u of %u laps were cut short, the last after %llu us; %llu us from a signal to the return; the neighbour had %u turns, its longest doorbell took %llu us\n",
-		partly, i, lap / 1000, longest / 1000, self->n.turns, self->n.longest / 1000);
+	fprintf(stderr, "# %u of %u laps were cut short, the last after %llu us; %llu us from a signal to the return\n",
+		partly, i, lap / 1000, longest / 1000);
+	fprintf(stderr, "# the neighbour had %u turns, its longest doorbell took %llu us\n",
+		self->n.turns, self->n.longest / 1000);
 	EXPECT_LT(0, partly);
 	EXPECT_GT(MAX_TO_RETURN, longest);
 	EXPECT_EQ(0, b.rc);
@@ -471,62 +473,20 @@ TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
 #define PAGE		4096UL
 #define MAX_RANGES	512
 
-struct range {
-	unsigned long start;
-	unsigned long end;
-};
-
-/*
- * What is mapped but for stack, heap and the like, which are named in brackets
- * and grow. Not by stdio, which may map memory of its own.
- */
-static unsigned int read_ranges(struct range *to, unsigned int max)
-{
-	static char text[128 * MAX_RANGES];
-	int fd = open("/proc/self/maps", O_RDONLY);
-	unsigned int num = 0;
-	size_t len = 0;
-	char *line, *end;
-	ssize_t n;
-
-	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
-		len += n;
-	close(fd);
-	text[len] = 0;
-	for (line = text; num < max && *line; line = end) {
-		to[num].start = strtoul(line, &end, 16);
-		to[num].end = strtoul(end + 1, &end, 16);
-		line = end;
-		end = strchrnul(line, '\n');
-		end += *end == '\n';
-		num += !memchr(line, '[', end - line);
-	}
-	return num;
-}
-
 static struct range known[MAX_RANGES];
-static unsigned int known_num;
-
-static bool page_is_known(unsigned long page)
-{
-	unsigned int i;
-
-	for (i = 0; i < known_num; i++)
-		if (page >= known[i].start && page < known[i].end)
-			return true;
-	return false;
-}
+static int known_num;
 
 /* Pages that the module has mapped, and what has become of them */
 static unsigned int scratch_pages(unsigned long *pages, unsigned int max)
 {
 	static struct range now[MAX_RANGES];
-	unsigned int num = read_ranges(now, MAX_RANGES), i, found = 0;
+	int num = maps_read(now, MAX_RANGES), i;
+	unsigned int found = 0;
 	unsigned long page;
 
 	for (i = 0; i < num; i++)
 		for (page = now[i].start; page < now[i].end; page += PAGE)
-			if (found < max && !page_is_known(page))
+			if (found < max && !range_has(known, known_num, page))
 				pages[found++] = page;
 	return found;
 }
@@ -637,7 +597,7 @@ static int spoil(void)
 	close(n.g.accel);
 	if (pthread_create(&thread, NULL, vandal_load, &v))
 		return 2;
-	known_num = read_ranges(known, MAX_RANGES);
+	known_num = maps_read(known, MAX_RANGES);
 	if (guest_create(&n.g) || accel_mem_table(&n.g) ||
 	    accel_set_regs(&n.g, CR0_SMMUEN | CR0_CMDQEN, n.strtab.base, n.strtab.base_cfg,
 			   &n.ring) ||

@@ -25,8 +25,8 @@
 #include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "stress.h"
 
 #define DEFAULT_SEED	0x5eed
 
@@ -653,13 +653,6 @@ static void join_workers(void)
 		pthread_join(workers[i].thread, NULL);
 }
 
-static unsigned int seed_of_test(void)
-{
-	const char *seed = getenv("SMMUV3_ACCEL_SEED");
-
-	return seed && *seed ? strtoul(seed, NULL, 0) : DEFAULT_SEED;
-}
-
 static double seconds(void)
 {
 	struct timespec now;
@@ -675,7 +668,7 @@ FIXTURE(hotplug)
 
 FIXTURE_SETUP(hotplug)
 {
-	self->seed = seed_of_test();
+	self->seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
 	ASSERT_EQ(0, machine_open_guest(&machine, ENDPOINTS));
 }
 
@@ -873,7 +866,7 @@ FIXTURE_TEARDOWN(vmm)
 
 TEST_F(vmm, killed)
 {
-	unsigned int seed = seed_of_test();
+	unsigned int seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
 	struct smmuv3_accel_attach attach;
 	struct dma_dev dev[KILL_DEVICES];
 	int ready[2], status, round, i;
@@ -925,26 +918,6 @@ TEST_F(vmm, killed)
 
 /* The module's unloading */
 
-#define MODULE	"/opt/smmuv3-accel.ko"
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "smmuv3_accel", O_NONBLOCK) ? -errno : 0;
-}
-
-/* With the parameters that it had */
-static int load(const char *parameters)
-{
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (syscall(SYS_finit_module, fd, parameters, 0))
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
 FIXTURE(module)
 {
 	struct guest g;
@@ -973,9 +946,9 @@ FIXTURE_SETUP(module)
 	}
 	if (access(MODULE, R_OK))
 		SKIP(return, "no " MODULE " to load again");
-	if (unload())
+	if (module_unload())
 		SKIP(return, "the module is in use: %s", strerror(errno));
-	ASSERT_EQ(0, load(self->parameters));
+	ASSERT_EQ(0, module_load(self->parameters));
 	ASSERT_EQ(0, guest_open_memory(&self->g));
 	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 0));
 	self->page = guest_alloc(&self->g, 4096);
@@ -988,7 +961,7 @@ FIXTURE_TEARDOWN(module)
 	if (self->g.ram)
 		guest_close(&self->g);
 	if (access("/sys/module/smmuv3_accel", F_OK))
-		EXPECT_EQ(0, load(self->parameters));
+		EXPECT_EQ(0, module_load(self->parameters));
 }
 
 static int attach_bypass(struct guest *g, struct dma_dev *dev, struct smmuv3_accel_attach *attach)
@@ -1013,28 +986,28 @@ TEST_F(module, stays_while_it_is_in_use)
 
 	g->accel = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, g->accel);
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	ASSERT_EQ(0, accel_create_flags(g->accel, g->iommufd, g->ioas_id, 0));
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	ASSERT_EQ(0, attach_bypass(g, &self->dev, &attach));
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
 	ASSERT_EQ(0, accel_detach(g, VSID(0), &reason));
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	ASSERT_EQ(0, attach_bypass(g, &self->dev, &attach));
 	again = dup(g->accel);
 	close(g->accel);
 	g->accel = -1;
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
 
 	close(again);
-	EXPECT_EQ(0, unload());
+	EXPECT_EQ(0, module_unload());
 	EXPECT_GT(0, open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC));
 	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
 	EXPECT_EQ(-ENOENT, iommufd_destroy(g->iommufd, attach.out_viommu_id));
 
-	ASSERT_EQ(0, load(self->parameters));
+	ASSERT_EQ(0, module_load(self->parameters));
 	ASSERT_EQ(0, guest_create(g));
 	ASSERT_EQ(0, attach_bypass(g, &self->dev, &attach));
 	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
@@ -1065,7 +1038,7 @@ TEST_F(module, unloaded_while_objects_are_destroyed)
 			if (read(pipe_fd[0], &go, 1) != 1)
 				_exit(1);
 			close(g->accel);
-			rc = unload();
+			rc = module_unload();
 			_exit(rc ? 2 : 0);
 		}
 		close(g->accel);
@@ -1080,30 +1053,9 @@ TEST_F(module, unloaded_while_objects_are_destroyed)
 		EXPECT_EQ(-ENOENT, iommufd_destroy(g->iommufd, attach.out_vdevice_id));
 		EXPECT_EQ(-ENOENT, iommufd_destroy(g->iommufd, attach.out_viommu_id));
 		EXPECT_EQ(-ENOENT, iommufd_destroy(g->iommufd, attach.out_s2_hwpt_id));
-		ASSERT_EQ(0, load(self->parameters));
+		ASSERT_EQ(0, module_load(self->parameters));
 	}
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, g->ioas_id));
-}
-
-/* What is mapped, to find what was mapped since */
-
-struct range {
-	unsigned long start;
-	unsigned long end;
-};
-
-static int read_ranges(struct range *to, int max)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[256];
-	int num = 0;
-
-	while (f && num < max && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%lx-%lx", &to[num].start, &to[num].end) == 2)
-			num++;
-	if (f)
-		fclose(f);
-	return num;
 }
 
 /* Put memory that @uffd gives in place of what was mapped since. Returns its size */
@@ -1111,7 +1063,7 @@ static unsigned long replace_since(const struct range *before, int num, int uffd
 {
 	static struct range now[256];
 	unsigned long page = sysconf(_SC_PAGESIZE), addr, sum = 0;
-	int n = read_ranges(now, ARRAY_LEN(now)), i, k;
+	int n = maps_read(now, ARRAY_LEN(now)), i;
 
 	for (i = 0; i < n; i++) {
 		for (addr = now[i].start; addr < now[i].end; addr += page) {
@@ -1120,10 +1072,7 @@ static unsigned long replace_since(const struct range *before, int num, int uffd
 				.mode = UFFDIO_REGISTER_MODE_MISSING,
 			};
 
-			for (k = 0; k < num; k++)
-				if (before[k].start <= addr && addr < before[k].end)
-					break;
-			if (k < num)
+			if (range_has(before, num, addr))
 				continue;
 			if (mmap((void *)addr, page, PROT_READ | PROT_WRITE,
 				 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ||
@@ -1163,7 +1112,7 @@ TEST_F(module, unloading_waits_for_the_work_item)
 	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
 		SKIP(return, "no userfaultfd");
-	num = read_ranges(before, ARRAY_LEN(before));
+	num = maps_read(before, ARRAY_LEN(before));
 	ASSERT_EQ(0, guest_create(g));
 	ASSERT_EQ(0, attach_bypass(g, &self->dev, &attach));
 	ASSERT_LT(0, replace_since(before, num, uffd));
@@ -1174,7 +1123,7 @@ TEST_F(module, unloading_waits_for_the_work_item)
 		if (read(go[0], &c, 1) != 1)
 			_exit(1);
 		close(g->accel);
-		_exit(unload() ? 2 : 0);
+		_exit(module_unload() ? 2 : 0);
 	}
 	close(g->accel);
 	g->accel = -1;
@@ -1208,9 +1157,9 @@ static void *reload(void *arg)
 	int rc;
 
 	while (!r->rc && r->times < RELOADS) {
-		rc = unload();
+		rc = module_unload();
 		if (!rc) {
-			r->rc = load(r->parameters);
+			r->rc = module_load(r->parameters);
 			r->times++;
 		} else if (rc == -EWOULDBLOCK) {
 			r->refused++;
@@ -1228,7 +1177,7 @@ TEST_F(module, unloaded_at_any_time)
 	struct reload r = { .parameters = self->parameters };
 	struct guest *g = &self->g;
 	struct smmuv3_accel_attach attach;
-	unsigned int opened = 0, none = 0, seed = seed_of_test();
+	unsigned int opened = 0, none = 0, seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
 	struct timespec wait = {};
 	pthread_t thread;
 

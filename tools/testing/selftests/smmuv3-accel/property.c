@@ -21,8 +21,8 @@
 #include <time.h>
 #include <sys/syscall.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "stress.h"
 
 #define DEFAULT_ROUNDS	20000
 #define DEFAULT_SEED	0x5eed
@@ -974,38 +974,14 @@ static void end_guest(struct run *r)
 
 /* The module with other parameters */
 
-#define MODULE	"/opt/smmuv3-accel.ko"
-
-static int module_unload(void)
+static int unload(void)
 {
 	const struct timespec wait = { .tv_nsec = 10000000 };
-	int tries = 100;
+	int tries = 100, rc;
 
-	while (syscall(SYS_delete_module, "smmuv3_accel", O_NONBLOCK)) {
-		if (errno != EWOULDBLOCK || !tries--)
-			return -errno;
+	while ((rc = module_unload()) == -EWOULDBLOCK && tries--)
 		nanosleep(&wait, NULL);
-	}
-	return 0;
-}
-
-static int module_load(const char *parameters)
-{
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (syscall(SYS_finit_module, fd, parameters, 0))
-		rc = -errno;
-	close(fd);
 	return rc;
-}
-
-static __u64 from_env(const char *name, __u64 otherwise)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
 FIXTURE(property)
@@ -1043,13 +1019,13 @@ FIXTURE_SETUP(property)
 {
 	int rc;
 
-	self->seed = from_env("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
-	self->rounds = from_env("SMMUV3_ACCEL_ROUNDS", DEFAULT_ROUNDS) *
+	self->seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
+	self->rounds = env_number("SMMUV3_ACCEL_ROUNDS", DEFAULT_ROUNDS) *
 		       variant->share / 100;
 	if (variant->parameters) {
 		if (access(MODULE, R_OK))
 			SKIP(return, "no " MODULE " to load with other parameters");
-		rc = module_unload();
+		rc = unload();
 		if (rc)
 			SKIP(return, "the module cannot be unloaded: %s", strerror(-rc));
 		self->reloaded = true;
@@ -1062,7 +1038,7 @@ FIXTURE_TEARDOWN(property)
 {
 	end_guest(&run);
 	if (self->reloaded) {
-		EXPECT_EQ(0, module_unload());
+		EXPECT_EQ(0, unload());
 		EXPECT_EQ(0, module_load(""));
 	}
 }
@@ -1081,7 +1057,7 @@ TEST_F_TIMEOUT(property, no_stale_translation, 3600)
 	double began = seconds();
 
 	TH_LOG("seed %#llx, %u rounds", self->seed, self->rounds);
-	if (from_env("SMMUV3_ACCEL_BREAK", 0))
+	if (env_number("SMMUV3_ACCEL_BREAK", 0))
 		run.leave_out = NEED_PAGE;
 	EXPECT_EQ(0, run_rounds(&run, self->rounds))
 		TH_LOG("seed %#llx, round %u: %s", self->seed, run.round, run.why);
@@ -1121,7 +1097,7 @@ FIXTURE_VARIANT_ADD(omission, table) { .kind = NEED_TABLE };
 
 FIXTURE_SETUP(omission)
 {
-	self->seed = from_env("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
+	self->seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
 	ASSERT_EQ(0, start_guest(&run, self->seed, 0));
 }
 

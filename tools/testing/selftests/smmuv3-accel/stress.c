@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "stress.h"
@@ -38,6 +41,59 @@ __u64 now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* Without waiting */
+int module_unload(void)
+{
+	return syscall(SYS_delete_module, "smmuv3_accel", O_NONBLOCK) ? -errno : 0;
+}
+
+int module_load(const char *parameters)
+{
+	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, parameters, 0))
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/*
+ * What is mapped but for stack, heap and the like, which are named in brackets
+ * and grow. Not by stdio, which may map memory of its own.
+ */
+int maps_read(struct range *to, int max)
+{
+	static char text[1 << 16];
+	int fd = open("/proc/self/maps", O_RDONLY), num = 0;
+	size_t len = 0;
+	char *line, *end;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	text[len] = 0;
+	for (line = text; num < max && *line; line = end) {
+		to[num].start = strtoul(line, &end, 16);
+		to[num].end = strtoul(end + 1, &end, 16);
+		line = end;
+		end = strchrnul(line, '\n');
+		end += *end == '\n';
+		num += !memchr(line, '[', end - line);
+	}
+	return num;
+}
+
+bool range_has(const struct range *ranges, int num, unsigned long addr)
+{
+	while (num--)
+		if (addr >= ranges[num].start && addr < ranges[num].end)
+			return true;
+	return false;
 }
 
 /* With the iommu-testdev number @index */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What tests of hostile guests and VMMs share: numbers, and a well-behaved VMM
- * beside, which must not notice.
+ * What tests under load and of hostile guests and VMMs share: numbers, the
+ * module's loading, what is mapped, and a well-behaved VMM beside, which must not
+ * notice.
  */
 #ifndef SELFTEST_SMMUV3_ACCEL_STRESS_H
 #define SELFTEST_SMMUV3_ACCEL_STRESS_H
@@ -16,6 +17,20 @@ __u64 env_number(const char *name, __u64 otherwise);
 __u64 random_next(__u64 *state);
 __u32 roll(__u64 *state, __u32 sides);
 __u64 now_ns(void);
+
+#define MODULE	"/opt/smmuv3-accel.ko"
+
+int module_unload(void);
+int module_load(const char *parameters);
+
+/* Of this process's address space */
+struct range {
+	unsigned long start;
+	unsigned long end;
+};
+
+int maps_read(struct range *to, int max);
+bool range_has(const struct range *ranges, int num, unsigned long addr);
 
 /**
  * struct neighbour - A VMM whose guest changes its page table all the time
