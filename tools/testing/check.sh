@@ -187,6 +187,12 @@ check_accelctl_vm() {
 		! grep '^not ok' "$work/accelctl-vm.out" || tail -n 25 "$work/accelctl-vm.out"
 }
 
+# What is pure of the module, as a program with the sanitizers
+check_fuzz() {
+	make -s -C tools/testing/fuzz OUTPUT="$work/fuzz" check >"$work/fuzz.out" 2>&1 ||
+		tail -n 25 "$work/fuzz.out"
+}
+
 # A guest behind the reference VMM, in short
 check_guest() { tools/testing/demo-guest.sh --short >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
 
@@ -289,6 +295,7 @@ static_checks() {
 	check licences check_licences
 	check check-kernel check_refusals
 	check libvsmmu check_libvsmmu
+	check fuzz check_fuzz
 	check vm-programs check_programs
 	check accelctl check_accelctl
 	check accelctl-vm check_accelctl_vm
@@ -297,7 +304,7 @@ static_checks() {
 
 if [ "$flavour" = debug ]; then
 	"$VM_DIR/setup.sh" toolchain qemu busybox kernel-debug || { fail "set-up" /dev/null; finish; }
-	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}")
+	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}" SMMUV3_ACCEL_VMS=10)
 	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }")
 else
 	"$VM_DIR/setup.sh" default checkers || { fail "set-up" /dev/null; finish; }

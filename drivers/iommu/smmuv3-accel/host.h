@@ -10,8 +10,6 @@
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
-#include "compat.h"
-
 /* The host issues commands in blocks of so many, with interrupts off. */
 #define SMMUV3_HOST_BLOCK	63
 /* The most in one invalidation: the host allocates 16 bytes for each. */

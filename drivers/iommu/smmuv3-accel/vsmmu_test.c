@@ -11,6 +11,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "arch.h"
+#include "compat.h"
 #include "host_mock.h"
 #include "smmuv3-accel.h"
 

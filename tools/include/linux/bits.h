@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _ACCELCTL_KERNEL_BITS_H
-#define _ACCELCTL_KERNEL_BITS_H
+#ifndef _TOOLS_LINUX_BITS_H
+#define _TOOLS_LINUX_BITS_H
 
 #define BIT(nr)			(1U << (nr))
 #define BIT_ULL(nr)		(1ULL << (nr))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _ACCELCTL_KERNEL_BUILD_BUG_H
-#define _ACCELCTL_KERNEL_BUILD_BUG_H
+#ifndef _TOOLS_LINUX_BUILD_BUG_H
+#define _TOOLS_LINUX_BUILD_BUG_H
 
 #include <assert.h>
 

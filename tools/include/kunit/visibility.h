@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _ACCELCTL_KERNEL_VISIBILITY_H
-#define _ACCELCTL_KERNEL_VISIBILITY_H
+#ifndef _TOOLS_KUNIT_VISIBILITY_H
+#define _TOOLS_KUNIT_VISIBILITY_H
 
 #include <assert.h>
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _TOOLS_LINUX_SCHED_H
+#define _TOOLS_LINUX_SCHED_H
+
+/* host.h alone wants to know: there is one process. */
+struct mm_struct;
+
+struct task_struct {
+	struct mm_struct *mm;
+};
+
+#define current	((struct task_struct *)NULL)
+
+#endif

@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module's pure parts, compiled as a program and driven by bytes: libFuzzer's,
+ * or those of main.c. What has to come out is written down here once more, from
+ * Arm IHI 0070; and whatever comes out must be no surprise to the part behind.
+ *
+ * The first byte of an input says which part it is for.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/minmax.h>
+
+#include "arch.h"
+#include "batch.h"
+#include "pure.h"
+#include "strtab.h"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+#define check(condition)						\
+	do {								\
+		if (!(condition)) {					\
+			fprintf(stderr, "%s:%d: not: %s\n", __FILE__,	\
+				__LINE__, #condition);			\
+			abort();					\
+		}							\
+	} while (0)
+
+struct input {
+	const u8 *data;
+	size_t size;
+};
+
+static u64 take(struct input *in, size_t len)
+{
+	size_t part = min(len, in->size);
+	u64 value = 0;
+
+	memcpy(&value, in->data, part);
+	in->data += part;
+	in->size -= part;
+	return value;
+}
+
+static void take_caps(struct input *in, struct smmuv3_caps *caps)
+{
+	u16 bits = take(in, 2);
+
+	*caps = (struct smmuv3_caps){
+		.sid_bits = 16,
+		.ssid_bits = bits & 0x1f,
+		.asid16 = bits & BIT(5),
+		.cd2l = bits & BIT(6),
+		.ats = bits & BIT(7),
+		.ril = bits & BIT(8),
+		.ds = bits & BIT(9),
+		.stall_both = bits & BIT(10),
+	};
+}
+
+/* Commands */
+
+/* Few values, so that commands have to do with each other; now and then anything */
+static void take_cmd(struct input *in, u64 cmd[2])
+{
+	static const u8 ops[] = {
+		CMD_CFGI_CD, CMD_CFGI_CD_ALL, CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID,
+		CMD_TLBI_NH_VA, CMD_TLBI_NH_VA, CMD_TLBI_NH_VA, CMD_TLBI_NH_VAA,
+		CMD_TLBI_NSNH_ALL, CMD_ATC_INV, CMD_TLBI_NH_VA, CMD_TLBI_NH_VAA,
+	};
+	u64 bits = take(in, 6), page = bits >> 16 & 7, op;
+
+	if ((bits & 0xf) >= ARRAY_SIZE(ops)) {
+		cmd[0] = take(in, 8);
+		cmd[1] = take(in, 8);
+		return;
+	}
+	op = ops[bits & 0xf];
+	cmd[0] = op;
+	cmd[1] = 0;
+	switch (op) {
+	case CMD_CFGI_CD:
+		cmd[0] |= (bits >> 4 & 3) << 12;
+		cmd[1] |= bits >> 8 & 1;
+		fallthrough;
+	case CMD_CFGI_CD_ALL:
+		cmd[0] |= (bits >> 6 & 3) << 32;
+		break;
+	case CMD_ATC_INV:
+		cmd[0] |= (bits >> 6 & 3) << 32;
+		cmd[1] |= page << 12 | (bits >> 8 & 7);
+		break;
+	case CMD_TLBI_NH_VA:
+	case CMD_TLBI_NH_VAA:
+		cmd[1] |= page << (12 + 3 * (bits >> 22 & 3)) | (bits >> 8 & 1);
+		/* A range */
+		if (bits & BIT_ULL(9)) {
+			cmd[1] |= (bits >> 10 & 3) << 10 | (bits >> 12 & 3) << 8;
+			cmd[0] |= (bits >> 24 & 0x1f) << 12 | (bits >> 29 & 7) << 20;
+		}
+		fallthrough;
+	case CMD_TLBI_NH_ASID:
+		if (op != CMD_TLBI_NH_VAA)
+			cmd[0] |= (bits >> 4 & 3) << 48;
+		fallthrough;
+	case CMD_TLBI_NH_ALL:
+		cmd[0] |= (bits >> 32 & 1) << 32;
+		break;
+	}
+}
+
+/*
+ * Bits that a command of a guest's which goes on to the host may not have: RES0
+ * always, or without what the SMMU has (4.2 to 4.5)
+ */
+static u64 never(u32 op, int word, const struct smmuv3_caps *caps)
+{
+	const u64 ssid = caps->ssid_bits ? 0 : GENMASK_ULL(31, 12);
+	const u64 asid = caps->asid16 ? 0 : GENMASK_ULL(63, 56);
+	u64 range = GENMASK_ULL(19, 17) | GENMASK_ULL(31, 26);
+
+	switch (op) {
+	case CMD_CFGI_CD:
+		return word ? ~1ULL : GENMASK_ULL(11, 8) | ssid;
+	case CMD_CFGI_CD_ALL:
+		return word ? ~0ULL : GENMASK_ULL(31, 8);
+	case CMD_TLBI_NH_ALL:
+		return word ? ~0ULL : GENMASK_ULL(31, 8) | GENMASK_ULL(63, 48);
+	case CMD_TLBI_NH_ASID:
+		return word ? ~0ULL : GENMASK_ULL(31, 8) | asid;
+	case CMD_TLBI_NH_VA:
+	case CMD_TLBI_NH_VAA:
+		if (word)
+			return caps->ril ? GENMASK_ULL(7, 1) : GENMASK_ULL(11, 1);
+		if (!caps->ril)
+			range = GENMASK_ULL(31, 12);
+		else if (!caps->ds)
+			range |= BIT_ULL(25);
+		return GENMASK_ULL(11, 8) | range |
+		       (op == CMD_TLBI_NH_VAA ? GENMASK_ULL(63, 48) : asid);
+	case CMD_TLBI_NSNH_ALL:
+		return word ? ~0ULL : ~0xffULL;
+	case CMD_ATC_INV:
+		if (word)
+			return GENMASK_ULL(11, 6);
+		return BIT_ULL(8) | BIT_ULL(10) | ssid | (ssid ? BIT_ULL(9) | BIT_ULL(11) : 0);
+	default:
+		return 0;
+	}
+}
+
+/* Range operands that are reserved together (4.4.1.1) */
+static bool range_is_reserved(const u64 cmd[2], const struct smmuv3_caps *caps)
+{
+	u64 tg = cmd[1] >> 10 & 3, ttl = cmd[1] >> 8 & 3;
+	u64 size = cmd[0] & (GENMASK_ULL(16, 12) | GENMASK_ULL(25, 20));
+
+	if (!smmuv3_batch_is_by_address(cmd))
+		return false;
+	return tg ? (!size && !ttl) || (tg == 2 && ttl == 1 && !caps->ds) : size || ttl;
+}
+
+static void fuzz_cmd(struct input *in)
+{
+	enum smmuv3_cmd_class class, wider_class, simple_class;
+	struct smmuv3_cmd_rules rules;
+	struct smmuv3_caps caps, wider;
+	u64 cmd[2];
+
+	take_caps(in, &caps);
+	take_caps(in, &wider);
+	wider.ssid_bits |= caps.ssid_bits;
+	wider.asid16 |= caps.asid16;
+	wider.ats |= caps.ats;
+	wider.ril |= caps.ril;
+	wider.ds |= caps.ds;
+	smmuv3_cmd_make_rules(&rules, &caps);
+	while (in->size) {
+		enum smmuv3_accel_reason reason;
+		bool simple;
+		u8 flip;
+
+		take_cmd(in, cmd);
+		flip = take(in, 1);
+		if (flip & 0x80)
+			cmd[flip >> 6 & 1] ^= BIT_ULL(flip & 0x3f);
+		reason = smmuv3_cmd_check(cmd, &caps, &class);
+		simple = smmuv3_cmd_is_simple(&rules, cmd, &simple_class);
+		if (reason) {
+			check(!simple);
+			continue;
+		}
+		check(!simple || simple_class == class);
+		/* What more can be done is no reason to do less */
+		check(!smmuv3_cmd_check(cmd, &wider, &wider_class));
+		check(wider_class == class);
+		if (class == SMMUV3_CMD_NOP || class == SMMUV3_CMD_SYNC || class == SMMUV3_CMD_STE)
+			continue;
+		check(never(cmd[0] & 0xff, 0, &caps));
+		check(!(cmd[0] & never(cmd[0] & 0xff, 0, &caps)));
+		check(!(cmd[1] & never(cmd[0] & 0xff, 1, &caps)));
+		check(!range_is_reserved(cmd, &caps));
+		check(class != SMMUV3_CMD_ATC || (caps.ats && (cmd[1] & 0x3f) <= 52));
+	}
+}
+
+/* STEs */
+
+static void fuzz_ste(struct input *in)
+{
+	static const u64 kept[2] = {
+		GENMASK_ULL(51, 0) | GENMASK_ULL(63, 59),
+		GENMASK_ULL(7, 0) | GENMASK_ULL(29, 28),
+	};
+	u64 words[8], again[8] = {};
+	struct smmuv3_caps caps;
+	struct smmuv3_ste ste, other;
+	int i;
+
+	take_caps(in, &caps);
+	for (i = 0; i < 8; i++)
+		words[i] = take(in, 8);
+	smmuv3_ste_decode(&ste, words, &caps);
+	check((ste.kind == SMMUV3_ACCEL_KIND_ABORT) == (ste.reason != SMMUV3_ACCEL_REASON_NONE));
+	check(!smmuv3_ste_is_bad(ste.reason) || (words[0] & 1));
+	if (ste.kind != SMMUV3_ACCEL_KIND_S1) {
+		check(!ste.data[0] && !ste.data[1]);
+		check(ste.kind != SMMUV3_ACCEL_KIND_BYPASS || (words[0] & 0xf) == 0x9);
+	} else {
+		check((ste.data[0] & 0xf) == 0xb && (words[0] & 0xf) == 0xb);
+		check(!(ste.data[0] & ~(words[0] & kept[0])));
+		check(!(ste.data[1] & ~(words[1] & kept[1]) & ~BIT_ULL(27)));
+		check(!!(ste.data[1] & BIT_ULL(27)) == caps.stall_both);
+		check(ste.data[0] >> 59 <= caps.ssid_bits);
+		check((ste.data[0] & GENMASK_ULL(51, 6)) == (words[0] & GENMASK_ULL(55, 6)));
+		check((ste.data[1] >> 28 & 3) <= caps.ats);
+		/* Done once more it is the same. */
+		memcpy(again, ste.data, sizeof(ste.data));
+		smmuv3_ste_decode(&other, again, &caps);
+		check(smmuv3_ste_same(&ste, &other) && other.reason == ste.reason);
+	}
+	for (i = 2; i < 8; i++)
+		words[i] = ~words[i];
+	smmuv3_ste_decode(&other, words, &caps);
+	check(smmuv3_ste_same(&ste, &other) && other.reason == ste.reason);
+}
+
+/* Stream tables, in memory of which each doubleword says where it is */
+
+struct table {
+	struct smmuv3_reader reader;
+	u64 addr[2];
+	size_t len[2];
+	u32 reads;
+	u64 l1;
+	u32 fails;		/* which read fails, from 1 */
+};
+
+static int table_read(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
+{
+	struct table *table = (struct table *)reader;
+
+	check(table->reads < 2);
+	table->addr[table->reads] = gpa;
+	table->len[table->reads] = len;
+	if (++table->reads == table->fails)
+		return -1;
+	memset(buf, 0, len);
+	if (len == 8)
+		memcpy(buf, &table->l1, len);
+	else
+		memcpy(buf, &gpa, sizeof(gpa));
+	return 0;
+}
+
+static void fuzz_strtab(struct input *in)
+{
+	u64 base = take(in, 8), l1 = take(in, 8), table_base, size, l2, ste[8];
+	u32 cfg = take(in, 4), sid = take(in, 4), fails = take(in, 1) % 4;
+	struct table table = { { table_read }, .l1 = l1, .fails = fails };
+	u32 log2size = min(cfg & 0x3f, 32U), split = cfg >> 6 & 0x1f;
+	bool two_level = (cfg >> 16 & 3) == 1;
+	enum smmuv3_accel_reason reason;
+	struct smmuv3_strtab strtab;
+	u32 span = l1 & 0x1f, i;
+
+	smmuv3_strtab_decode(&strtab, base, cfg);
+	reason = smmuv3_strtab_read(&strtab, sid, &table.reader, ste);
+
+	if ((u64)sid >> log2size) {
+		check(reason == SMMUV3_ACCEL_REASON_STE_SID_RANGE && !table.reads);
+		return;
+	}
+	if (split != 8 && split != 10)
+		split = 6;
+	/* How large the table is, or its first level (6.3.24) */
+	if (!two_level)
+		size = 64ULL << log2size;
+	else
+		size = log2size > split + 3 ? 8ULL << (log2size - split) : 64;
+	table_base = base & GENMASK_ULL(51, 6) & ~(size - 1);
+	check(table.reads);
+	check(table.addr[0] >= table_base && table.addr[0] - table_base <= size - table.len[0]);
+	if (!two_level) {
+		check(table.reads == 1 && table.len[0] == 64);
+		check(table.addr[0] == table_base + 64ULL * sid);
+	} else {
+		check(table.len[0] == 8 && table.addr[0] == table_base + 8ULL * (sid >> split));
+		if (fails == 1) {
+			check(reason == SMMUV3_ACCEL_REASON_STE_UNREADABLE);
+			return;
+		}
+		if (!span || span > split + 1) {
+			check(reason == SMMUV3_ACCEL_REASON_STE_L1_INVALID && table.reads == 1);
+			return;
+		}
+		if ((sid & ((1U << split) - 1)) >> (span - 1)) {
+			check(reason == SMMUV3_ACCEL_REASON_STE_SID_RANGE && table.reads == 1);
+			return;
+		}
+		size = 64ULL << (span - 1);
+		l2 = l1 & GENMASK_ULL(51, 6) & ~(size - 1);
+		check(table.reads == 2 && table.len[1] == 64);
+		check(table.addr[1] == l2 + 64ULL * (sid & ((1U << split) - 1)));
+		check(table.addr[1] - l2 <= size - 64);
+	}
+	check(table.reads == 1U + two_level);
+	if (fails == table.reads) {
+		check(reason == SMMUV3_ACCEL_REASON_STE_UNREADABLE);
+		return;
+	}
+	check(reason == SMMUV3_ACCEL_REASON_NONE && ste[0] == table.addr[two_level]);
+	for (i = 1; i < 8; i++)
+		check(!ste[i]);
+}
+
+/* Batches */
+
+#define MAX_CMDS	192
+#define PHYS_NUM	2
+
+struct cmd {
+	u64 w[2];
+	enum smmuv3_phase phase;
+	u8 phys;
+};
+
+/* Something that a TLB may hold: a leaf, or a table entry of some level */
+struct entry {
+	u64 addr;
+	u32 asid;
+	bool global;
+	bool table;
+	u32 tg;
+	u32 level;
+};
+
+static u32 level_shift(u32 tg, u32 level)
+{
+	u32 granule = 10 + 2 * tg;
+
+	return granule + (3 - level) * (granule - 3);
+}
+
+static u64 last_address(const u64 cmd[2])
+{
+	u64 first = cmd[1] & GENMASK_ULL(63, 12), tg = cmd[1] >> 10 & 3;
+	u64 scale = cmd[0] >> 20 & 0x3f, num = cmd[0] >> 12 & 0x1f, last;
+
+	if (!tg)
+		return first;
+	last = first + (((num + 1) << min(scale, 39ULL)) << (10 + 2 * tg)) - 1;
+	return last < first ? ~0ULL : last;
+}
+
+/* Whether a TLBI has to invalidate an entry (4.4.1, 4.4.2) */
+static bool reaches(const u64 cmd[2], const struct entry *e)
+{
+	u64 first = cmd[1] & GENMASK_ULL(63, 12), tg = cmd[1] >> 10 & 3;
+	u64 end = e->addr | (BIT_ULL(level_shift(e->tg, e->level)) - 1);
+	u64 ttl = cmd[1] >> 8 & 3, op = cmd[0] & 0xff;
+
+	if (op == CMD_TLBI_NH_ALL || op == CMD_TLBI_NSNH_ALL)
+		return true;
+	if (op != CMD_TLBI_NH_VAA && !(op == CMD_TLBI_NH_VA && e->global) &&
+	    (e->global || cmd[0] >> 48 != e->asid))
+		return false;
+	if (op == CMD_TLBI_NH_ASID)
+		return true;
+	if ((cmd[1] & 1) && e->table)
+		return false;
+	if (!tg)
+		return e->addr <= first && first <= end;
+	if (tg != e->tg)
+		return false;
+	/* Not aligned to what it is for: UNPREDICTABLE, so nothing to rely on */
+	if (first & (BIT_ULL(level_shift(tg, ttl ?: 3)) - 1))
+		return false;
+	if (ttl && (e->table ? e->level >= ttl : e->level != ttl))
+		return false;
+	return e->addr <= last_address(cmd) && first <= end;
+}
+
+static bool some_reaches(const struct cmd *cmds, u32 num, const struct entry *e)
+{
+	u32 i;
+
+	for (i = 0; i < num; i++)
+		if (reaches(cmds[i].w, e))
+			return true;
+	return false;
+}
+
+/* All of a small universe that a TLBI was to invalidate goes. */
+static void check_tlbi(const struct cmd *cmd, const struct cmd *left, u32 num, bool no_global)
+{
+	u64 first = cmd->w[1] & GENMASK_ULL(63, 12), last = last_address(cmd->w);
+	const u64 at[] = { first, last, first + (last - first) / 2 };
+	struct entry e;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(at) * 72; i++) {
+		e.tg = 1 + i / 24 % 3;
+		e.level = 1 + i / 8 % 3;
+		e.table = i & 1;
+		e.global = i & 2;
+		e.asid = cmd->w[0] >> 48 ^ !!(i & 4);
+		e.addr = at[i / 72] & ~(BIT_ULL(level_shift(e.tg, e.level)) - 1);
+		if ((e.table && e.level == 3) || (e.global && no_global))
+			continue;
+		if (reaches(cmd->w, &e))
+			check(some_reaches(left, num, &e));
+	}
+}
+
+/* CFGI_CD and ATC_INV: by the rules that are allowed at all */
+static bool does_work_of(const u64 cmd[2], const u64 of[2])
+{
+	if (cmd[0] == of[0] && cmd[1] == of[1])
+		return true;
+	if ((of[0] & 0xff) != CMD_CFGI_CD || cmd[0] >> 32 != of[0] >> 32)
+		return false;
+	return (cmd[0] & 0xff) == CMD_CFGI_CD_ALL || (cmd[0] == of[0] && !(cmd[1] & 1));
+}
+
+static u32 take_cmds(struct input *in, const struct smmuv3_caps *caps, struct cmd *cmds)
+{
+	enum smmuv3_cmd_class class;
+	u32 num = 0, repeat;
+	struct cmd cmd;
+	u64 stride;
+	u8 how;
+
+	while (in->size && num < MAX_CMDS) {
+		take_cmd(in, cmd.w);
+		how = take(in, 1);
+		repeat = how & 0x80 ? how & 0x3f : 0;
+		if (smmuv3_cmd_check(cmd.w, caps, &class))
+			continue;
+		cmd.phys = cmd.w[0] >> 32 & 1;
+		switch (class) {
+		case SMMUV3_CMD_CD:
+			cmd.phase = SMMUV3_PHASE_CD;
+			break;
+		case SMMUV3_CMD_TLBI:
+			cmd.phase = SMMUV3_PHASE_TLBI;
+			cmd.phys = SMMUV3_PHYS_ALL;
+			break;
+		case SMMUV3_CMD_ATC:
+			cmd.phase = SMMUV3_PHASE_ATC;
+			break;
+		default:
+			cmd.phase = SMMUV3_PHASE_NONE;
+			break;
+		}
+		cmds[num++] = cmd;
+		/* What a driver does to unmap a range; or with gaps in it */
+		stride = (last_address(cmd.w) | 0xfff) + 1 - (cmd.w[1] & GENMASK_ULL(63, 12));
+		stride <<= how >> 6 & 1;
+		while (smmuv3_batch_is_by_address(cmd.w) && repeat-- && num < MAX_CMDS) {
+			cmd.w[1] += stride;
+			cmds[num++] = cmd;
+		}
+	}
+	return num;
+}
+
+static void fill_batch(struct smmuv3_batch *batch, const struct cmd *cmds, u32 num, bool extend)
+{
+	u32 i;
+
+	for (i = 0; i < num; i++) {
+		batch->cmds[i][0] = cmds[i].w[0];
+		batch->cmds[i][1] = cmds[i].w[1];
+	}
+	smmuv3_batch_start(batch);
+	for (i = 0; i < num;) {
+		smmuv3_batch_add(batch, i, cmds[i].w, cmds[i].phase, cmds[i].phys);
+		if (extend && cmds[i].phase == SMMUV3_PHASE_TLBI)
+			i = smmuv3_batch_extend(batch, i, num);
+		else
+			i++;
+	}
+}
+
+static void check_phase(struct smmuv3_batch *batch, enum smmuv3_phase phase, u8 phys,
+			const struct smmuv3_caps *caps, const struct cmd *cmds, u32 num,
+			bool no_global)
+{
+	static struct cmd left[MAX_CMDS];
+	u32 left_num = smmuv3_batch_select(batch, phase, phys), i, j;
+	enum smmuv3_cmd_class class;
+
+	check(left_num <= num);
+	for (i = 0; i < left_num; i++) {
+		left[i].w[0] = batch->stage[i][0];
+		left[i].w[1] = batch->stage[i][1];
+		check(!smmuv3_cmd_check(left[i].w, caps, &class));
+		check(class == (phase == SMMUV3_PHASE_CD ? SMMUV3_CMD_CD :
+				phase == SMMUV3_PHASE_TLBI ? SMMUV3_CMD_TLBI : SMMUV3_CMD_ATC));
+		check(phase == SMMUV3_PHASE_TLBI || (left[i].w[0] >> 32 & 1) == phys);
+	}
+	if (smmuv3_batch_whole(batch, phase, phys)) {
+		check(left_num == batch->phases[phase].num);
+		for (i = 0; i < left_num; i++) {
+			const struct cmd *cmd = &cmds[batch->phases[phase].first + i];
+
+			check(cmd->w[0] == left[i].w[0] && cmd->w[1] == left[i].w[1]);
+		}
+	}
+	for (i = 0; i < num; i++) {
+		if (cmds[i].phase != phase ||
+		    (cmds[i].phys != phys && cmds[i].phys != SMMUV3_PHYS_ALL))
+			continue;
+		if (phase == SMMUV3_PHASE_TLBI) {
+			check_tlbi(&cmds[i], left, left_num, no_global);
+			continue;
+		}
+		for (j = 0; j < left_num; j++)
+			if (does_work_of(left[j].w, cmds[i].w))
+				break;
+		check(j < left_num);
+	}
+}
+
+static void fuzz_batch(struct input *in)
+{
+	static struct smmuv3_batch batch;
+	static struct cmd cmds[MAX_CMDS];
+	struct smmuv3_batch_policy policy;
+	u64 subsumed = batch.subsumed, merged = batch.merged;
+	struct smmuv3_caps caps;
+	enum smmuv3_phase phase;
+	u32 num, i, had = 0, have = 0;
+	u8 bits, phys;
+
+	take_caps(in, &caps);
+	bits = take(in, 1);
+	policy = (struct smmuv3_batch_policy){
+		.subsume = bits & 1,
+		.merge = bits & 2,
+		.no_global = bits & 4,
+		.escalate = bits >> 4,
+	};
+	num = take_cmds(in, &caps, cmds);
+	fill_batch(&batch, cmds, num, bits & 8);
+	for (i = 0; i < num; i++)
+		had += cmds[i].phase != SMMUV3_PHASE_NONE;
+	smmuv3_batch_reduce(&batch, &policy);
+	for (i = 0; i < num; i++) {
+		u32 tag = FIELD_GET(SMMUV3_TAG_PHASE, batch.tags[i]);
+
+		/* What a command is for does not change. */
+		check(tag == cmds[i].phase || tag == SMMUV3_PHASE_NONE);
+		have += tag != SMMUV3_PHASE_NONE;
+	}
+	check(have + (batch.subsumed - subsumed) + (batch.merged - merged) == had);
+	for (phase = 0; phase < SMMUV3_PHASE_NUM; phase++)
+		for (phys = 0; phys < PHYS_NUM; phys++)
+			check_phase(&batch, phase, phys, &caps, cmds, num, policy.no_global);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static void (*const parts[])(struct input *in) = {
+		fuzz_cmd, fuzz_ste, fuzz_strtab, fuzz_batch,
+	};
+	struct input in = { data, size };
+
+	parts[take(&in, 1) % ARRAY_SIZE(parts)](&in);
+	return 0;
+}
