@@ -119,7 +119,7 @@ static bool scratch_copy(struct host_iommufd *h, enum smmuv3_lane lane,
 {
 	int i;
 
-	for (i = 0; i < TRIES; i++)
+	for (i = 0; h->scratch[lane] && i < TRIES; i++)
 		if (!copy_to_user((void __user *)(h->scratch[lane] + offset),
 				  data, len))
 			return true;
@@ -225,7 +225,7 @@ static void host_iommufd_close(struct smmuv3_host *host)
 	kfree(h);
 }
 
-/* What the process before has of the scratch mappings goes with it. */
+/* The scratch mappings of the process before stay there as long as it does. */
 static int host_iommufd_change_process(struct smmuv3_host *host)
 {
 	struct host_iommufd *h = to_iommufd(host);
@@ -517,15 +517,17 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 		.id = id,
 	};
 
+	struct host_iommufd *h = to_iommufd(host);
 	int i;
 
 	/*
 	 * Can else only fail where the VMM uses, or has destroyed, what is not
 	 * its own. What is left goes with the iommufd.
 	 */
-	for (i = 0; i < TRIES; i++)
-		if (iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd,
-				 sizeof(cmd)) != -EFAULT)
+	for (i = 0; smmuv3_host_reachable(host) && i < TRIES; i++)
+		if (!scratch_write(h, lane, 0, &cmd, sizeof(cmd)) &&
+		    iommufd_ioctl(h, IOMMU_DESTROY,
+				  (void __user *)h->scratch[lane]) != -EFAULT)
 			break;
 }
 

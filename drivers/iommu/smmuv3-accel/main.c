@@ -93,7 +93,7 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 static void undo_create(struct vsmmu *v, void *arg)
 {
 	guard(mutex)(&v->lock);
-	if (!v->host || v->phys_num)
+	if (!v->host || v->phys_num || v->stream_num)
 		return;
 	vsmmu_debugfs_remove(v);
 	vsmmu_uncreate(v);
@@ -188,10 +188,14 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 static void undo_attach(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_attach *cmd = arg;
+	struct vsmmu_stream *stream;
 	u32 reason;
 
 	guard(mutex)(&v->lock);
-	if (v->host)
+	if (vsmmu_check(v, &reason))
+		return;
+	stream = xa_load(&v->streams, cmd->vsid);
+	if (stream && stream->vdevice_id == cmd->out_vdevice_id)
 		vsmmu_detach(v, cmd->vsid, &reason);
 }
 
@@ -387,6 +391,25 @@ static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
 	return vsmmu_run_cmdq(v, cmd, soft_room);
 }
 
+/* That an ATC_INV failed is still to be said, at the same CMD_SYNC. */
+static void undo_error(struct vsmmu *v, u32 error)
+{
+	if (error != SMMUV3_ACCEL_CERROR_ATC_INV_SYNC)
+		return;
+	guard(mutex)(&v->queue_lock);
+	v->atc_failed = true;
+}
+
+static void undo_invalidate(struct vsmmu *v, void *arg)
+{
+	undo_error(v, ((struct smmuv3_accel_invalidate *)arg)->out_error);
+}
+
+static void undo_run_cmdq(struct vsmmu *v, void *arg)
+{
+	undo_error(v, ((struct smmuv3_accel_run_cmdq *)arg)->out_error);
+}
+
 static int ioctl_reset(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_reset *cmd = arg;
@@ -434,7 +457,7 @@ static int ioctl_change_process(struct vsmmu *v, void *arg)
 	if (!v->host)
 		return -ENXIO;
 	rc = vsmmu_change_process(v);
-	if (rc)
+	if (rc == -ENOMEM)
 		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_ROOM;
 	return rc;
 }
@@ -506,11 +529,11 @@ static const struct ioctl_op ioctl_ops[] = {
 		 smmuv3_accel_stream, out_ste, 56),
 	IOCTL_OP(SMMUV3_ACCEL_INSTALL_STE, ioctl_install_ste, NULL,
 		 smmuv3_accel_install_ste, entries_uptr, 32),
-	IOCTL_OP(SMMUV3_ACCEL_INVALIDATE, ioctl_invalidate, NULL,
+	IOCTL_OP(SMMUV3_ACCEL_INVALIDATE, ioctl_invalidate, undo_invalidate,
 		 smmuv3_accel_invalidate, cmds_uptr, 32),
 	IOCTL_OP(SMMUV3_ACCEL_SET_REGS, ioctl_set_regs, NULL,
 		 smmuv3_accel_set_regs, __reserved, 48),
-	IOCTL_OP(SMMUV3_ACCEL_RUN_CMDQ, ioctl_run_cmdq, NULL,
+	IOCTL_OP(SMMUV3_ACCEL_RUN_CMDQ, ioctl_run_cmdq, undo_run_cmdq,
 		 smmuv3_accel_run_cmdq, soft_uptr, 48),
 	IOCTL_OP(SMMUV3_ACCEL_RESET, ioctl_reset, NULL,
 		 smmuv3_accel_reset, __reserved, 16),
@@ -555,19 +578,26 @@ static int doorbell(struct vsmmu *v, u64 __user *uarg)
 	rc = ioctl_run_cmdq(v, &arg.cmd);
 
 	if (!user_write_access_begin(uarg, sizeof(arg)))
-		return -EFAULT;
-	unsafe_put_user(arg.words[WORD(cons)], &uarg[WORD(cons)], fault);
+		goto undo;
+	unsafe_put_user(arg.words[WORD(cons)], &uarg[WORD(cons)], fault_out);
 	unsafe_put_user(arg.words[WORD(out_error)], &uarg[WORD(out_error)],
-			fault);
+			fault_out);
 	unsafe_put_user(arg.words[WORD(out_reason)], &uarg[WORD(out_reason)],
-			fault);
+			fault_out);
 	unsafe_put_user(arg.words[WORD(soft_num)], &uarg[WORD(soft_num)],
-			fault);
+			fault_out);
 	user_write_access_end();
 	return rc;
 
+fault_out:
+	user_write_access_end();
+undo:
+	if (!rc)
+		undo_run_cmdq(v, &arg.cmd);
+	return -EFAULT;
+
 fault:
-	user_access_end();
+	user_read_access_end();
 	return -EFAULT;
 #undef READ_WORD
 #undef WORD

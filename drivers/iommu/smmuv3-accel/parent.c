@@ -16,12 +16,14 @@
  * struct vsmmu_parent - A stage-2 parent in use, the VMM's own or one made here
  * @node: in @parents
  * @owner: smmuv3_host.owner, which gives @hwpt_id its meaning
- * @iommu: the physical SMMU that it is used on
+ * @iommu: the physical SMMU that it is used on; NULL: it is not known yet
+ *	whether it fits the first one
  * @ioas_id: what it was made from, if @ours
  * @hwpt_id: its ID
  * @users: how many vSMMUs use it
  * @shared: all of them have SHARED_ASIDS
  * @ours: it was made here and goes with its last user
+ * @unflushed: TLB entries of a user that is gone may be left
  */
 struct vsmmu_parent {
 	struct list_head node;
@@ -32,6 +34,7 @@ struct vsmmu_parent {
 	u32 users;
 	bool shared;
 	bool ours;
+	bool unflushed;
 };
 
 static LIST_HEAD(parents);
@@ -46,12 +49,14 @@ static struct vsmmu_parent *parent_new(struct vsmmu *v,
 	if (!parent)
 		return NULL;
 	parent->owner = v->host->owner;
-	parent->iommu = dev->iommu;
+	parent->iommu = ours ? dev->iommu : NULL;
 	parent->ioas_id = v->host->ioas_id;
 	parent->hwpt_id = hwpt_id;
 	parent->users = 1;
 	parent->shared = v->shared_asids;
 	parent->ours = ours;
+	/* Who used the VMM's before is not known. */
+	parent->unflushed = !ours;
 	return parent;
 }
 
@@ -97,7 +102,8 @@ static struct vsmmu_parent *parent_share(const struct vsmmu *v,
  * @reason: set where it fails
  *
  * Return: the parent, NULL where it is known to be another physical SMMU's, or
- * an ERR_PTR: -EBUSY where another vSMMU has it, -ENOMEM.
+ * an ERR_PTR: -EBUSY where another vSMMU has it, or is finding out whether it
+ * fits, -ENOMEM.
  */
 struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 					const struct smmuv3_host_dev *dev,
@@ -115,6 +121,10 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 			return new;
 		}
 		kfree(new);
+		if (!parent->iommu) {
+			*reason = SMMUV3_ACCEL_REASON_RETRY;
+			return ERR_PTR(-EBUSY);
+		}
 		if (parent->iommu != dev->iommu)
 			return NULL;
 		if (parent->shared && v->shared_asids) {
@@ -151,8 +161,8 @@ struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 
 	rc = host->ops->alloc_parent(host, dev->dev_id, &hwpt_id);
 	if (rc) {
-		*reason = rc == -ENOMEM ? SMMUV3_ACCEL_REASON_RETRY :
-					  SMMUV3_ACCEL_REASON_PARENT_REJECTED;
+		if (rc == -ENOMEM)
+			*reason = SMMUV3_ACCEL_REASON_RETRY;
 		return ERR_PTR(rc);
 	}
 	new = parent_new(v, dev, hwpt_id, true);
@@ -174,14 +184,37 @@ struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 }
 
 /**
+ * vsmmu_parent_fits() - The host took a parent for a physical SMMU
+ * @parent: the parent
+ * @dev: a device behind the physical SMMU
+ *
+ * Return: whether TLB entries of former users may be left, which is for the
+ * caller to see to now.
+ */
+bool vsmmu_parent_fits(struct vsmmu_parent *parent,
+		       const struct smmuv3_host_dev *dev)
+{
+	bool unflushed;
+
+	guard(mutex)(&parents_lock);
+	parent->iommu = dev->iommu;
+	unflushed = parent->unflushed;
+	parent->unflushed = false;
+	return unflushed;
+}
+
+/**
  * vsmmu_parent_put() - Let go of a parent
  * @parent: the parent
  * @host: where to destroy it if nobody else uses it; NULL: the host destroys it
  *	with the VMM's iommufd
+ * @unflushed: TLB entries of this user's may be left
  */
-void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host)
+void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host,
+		      bool unflushed)
 {
 	scoped_guard(mutex, &parents_lock) {
+		parent->unflushed |= unflushed;
 		if (--parent->users)
 			return;
 		list_del(&parent->node);

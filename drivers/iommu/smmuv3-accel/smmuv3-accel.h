@@ -3,11 +3,11 @@
  * Objects of the module: a virtual SMMU (one open file), its physical SMMUs
  * and its streams.
  *
- * Locking: vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, close) is taken outside
- * vsmmu.queue_lock (STEs, registers, commands, publishing a stream). Both are
- * held across user access and calls to the host, which belong to this vSMMU
- * alone. The lists of physical SMMUs and streams are written under both locks
- * and read under either.
+ * Locking: vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, CHANGE_PROCESS, close) is
+ * taken outside vsmmu.queue_lock (STEs, registers, commands, publishing a
+ * stream). Both are held across user access and calls to the host, which belong
+ * to this vSMMU alone. The lists of physical SMMUs and streams are written under
+ * both locks and read under either.
  */
 #ifndef _SMMUV3_ACCEL_H
 #define _SMMUV3_ACCEL_H
@@ -45,7 +45,8 @@ struct vsmmu_parent;
  * @viommu_id: vIOMMU on it
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
- * @unflushed: its TLBs could not be flushed when the last stream left
+ * @unflushed: its TLBs may have entries of streams that left: they are to be
+ *	flushed before the next one is attached
  */
 struct vsmmu_phys {
 	struct list_head node;
@@ -285,7 +286,10 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 				       const struct smmuv3_host_dev *dev,
 				       u32 *reason);
-void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host);
+bool vsmmu_parent_fits(struct vsmmu_parent *parent,
+		       const struct smmuv3_host_dev *dev);
+void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host,
+		      bool unflushed);
 u32 vsmmu_parent_id(const struct vsmmu_parent *parent);
 
 /* stream.c */
@@ -299,7 +303,7 @@ void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		      const u64 words[8], struct smmuv3_ste *ste);
 int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		  const struct smmuv3_ste *ste);
-int vsmmu_flush_cds(struct vsmmu *v, u32 *failed);
+int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed);
 int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
 
 /* table.c */

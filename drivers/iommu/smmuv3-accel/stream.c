@@ -129,6 +129,19 @@ static int check_vsid(u32 vsid, const struct smmuv3_caps *caps, u32 *reason)
 	return -EINVAL;
 }
 
+/* What streams that left have in the TLBs must not serve a new one. */
+static int stream_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys)
+{
+	int rc;
+
+	if (!phys->unflushed)
+		return 0;
+	guard(mutex)(&v->queue_lock);
+	rc = vsmmu_flush_phys(v, phys);
+	phys->unflushed = rc;
+	return rc;
+}
+
 /* Put the device of a stream behind its physical SMMU. */
 static int stream_start_dev(struct vsmmu *v, struct vsmmu_stream *stream,
 			    int vfio_fd, struct vsmmu_refusal *why)
@@ -151,6 +164,9 @@ static int stream_start_dev(struct vsmmu *v, struct vsmmu_stream *stream,
 	}
 	stream_caps(v, stream, &caps);
 	rc = check_vsid(stream->vsid, &caps, &why->reason);
+	if (rc)
+		goto err_put_phys;
+	rc = stream_flush_phys(v, stream->phys);
 	if (rc)
 		goto err_put_phys;
 	stream->dev = dev;
@@ -246,17 +262,13 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 		goto err_free;
 
 	scoped_guard(mutex, &v->queue_lock) {
-		if (stream->phys && stream->phys->unflushed)
-			rc = vsmmu_flush_phys(v, stream->phys);
-		if (!rc)
-			rc = vsmmu_attach_ste(v, stream);
+		rc = vsmmu_attach_ste(v, stream);
 		if (rc) {
 			why->reason = vsmmu_host_reason(rc);
 			goto err_stop;
 		}
 		if (stream->phys) {
 			vsmmu_phys_publish(v, stream->phys);
-			stream->phys->unflushed = false;
 			stream->phys->stream_num++;
 		}
 		v->stream_num++;
@@ -351,19 +363,23 @@ void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
 /**
  * vsmmu_flush_cds() - Invalidate the cached CDs of streams given an STE
  * @v: the vSMMU, @queue_lock held
+ * @first: the first StreamID that the caller answers for
+ * @last: the last
  * @failed: set to the StreamID where it fails
  *
  * Cached CDs are part of what CFGI_STE invalidates (4.3.1). Each physical SMMU
- * takes those of all its streams in one call.
+ * takes those of all its streams in one call. What fails stays noted, and is the
+ * caller's failure where it is for one of its streams.
  *
- * Return: 0, or an errno with what is left to do still noted.
+ * Return: 0 or the first errno.
  */
-int vsmmu_flush_cds(struct vsmmu *v, u32 *failed)
+int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
 {
 	struct vsmmu_stream *stream, *tmp;
 	struct vsmmu_phys *phys;
+	int rc, first_rc = 0;
+	LIST_HEAD(left);
 	u32 num;
-	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
 
@@ -373,7 +389,6 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 *failed)
 		stream = list_first_entry(&v->stale_cds, typeof(*stream),
 					  stale_node);
 		phys = stream->phys;
-		*failed = stream->vsid;
 		num = 0;
 		list_for_each_entry_safe(stream, tmp, &v->stale_cds, stale_node) {
 			if (stream->phys != phys)
@@ -388,14 +403,21 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 *failed)
 		}
 		rc = vsmmu_invalidate_phys(v, phys, v->batch->stage, NULL, num,
 					   true);
-		if (rc) {
-			list_splice(&taken, &v->stale_cds);
-			return rc;
+		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
+			if (!rc) {
+				list_del_init(&stream->stale_node);
+				continue;
+			}
+			list_move_tail(&stream->stale_node, &left);
+			if (!first_rc && stream->vsid >= first &&
+			    stream->vsid <= last) {
+				first_rc = rc;
+				*failed = stream->vsid;
+			}
 		}
-		list_for_each_entry_safe(stream, tmp, &taken, stale_node)
-			list_del_init(&stream->stale_node);
 	}
-	return 0;
+	list_splice(&left, &v->stale_cds);
+	return first_rc;
 }
 
 /*
@@ -549,7 +571,7 @@ int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 words[8],
 	vsmmu_decode_ste(v, stream, words, &ste);
 	rc = vsmmu_set_ste(v, stream, &ste);
 	if (!rc)
-		rc = vsmmu_flush_cds(v, &vsid);
+		rc = vsmmu_flush_cds(v, vsid, vsid, &vsid);
 	*reason = rc ? vsmmu_host_reason(rc) : ste.reason;
 	return rc;
 }

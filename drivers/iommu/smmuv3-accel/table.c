@@ -108,7 +108,7 @@ int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
 		}
 		*bad |= smmuv3_ste_is_bad(ste.reason);
 	}
-	rc = vsmmu_flush_cds(v, failed);
+	rc = vsmmu_flush_cds(v, first, last, failed);
 	if (rc)
 		*reason = vsmmu_host_reason(rc);
 	return rc;
@@ -182,7 +182,7 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 				return rc;
 			}
 		}
-		rc = vsmmu_flush_cds(v, failed);
+		rc = vsmmu_flush_cds(v, 0, U32_MAX, failed);
 		if (rc) {
 			*reason = vsmmu_host_reason(rc);
 			return rc;

@@ -40,12 +40,13 @@ static void phys_destroy(struct vsmmu_phys *phys, struct smmuv3_host *host)
 		if (ids[i])
 			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
 	if (phys->parent)
-		vsmmu_parent_put(phys->parent, host);
+		vsmmu_parent_put(phys->parent, host, phys->unflushed);
 	kfree(phys);
 }
 
 /* On a parent, which is the physical SMMU's where it succeeds */
-static int phys_alloc_viommu(struct vsmmu_phys *phys, u32 dev_id,
+static int phys_alloc_viommu(struct vsmmu_phys *phys,
+			     const struct smmuv3_host_dev *dev,
 			     struct vsmmu_parent *parent)
 {
 	struct smmuv3_host *host = phys->host;
@@ -53,13 +54,15 @@ static int phys_alloc_viommu(struct vsmmu_phys *phys, u32 dev_id,
 
 	if (IS_ERR(parent))
 		return PTR_ERR(parent);
-	rc = host->ops->alloc_viommu(host, dev_id, vsmmu_parent_id(parent),
-				     &phys->viommu_id);
-	if (rc)
-		vsmmu_parent_put(parent, host);
-	else
-		phys->parent = parent;
-	return rc;
+	rc = host->ops->alloc_viommu(host, dev->dev_id,
+				     vsmmu_parent_id(parent), &phys->viommu_id);
+	if (rc) {
+		vsmmu_parent_put(parent, host, false);
+		return rc;
+	}
+	phys->parent = parent;
+	phys->unflushed = vsmmu_parent_fits(parent, dev);
+	return 0;
 }
 
 /*
@@ -75,9 +78,9 @@ static int phys_take_parent(struct vsmmu *v, struct vsmmu_phys *phys,
 	if (v->s2_hwpt_id)
 		parent = vsmmu_parent_named(v, dev, reason);
 	if (parent)
-		rc = phys_alloc_viommu(phys, dev->dev_id, parent);
+		rc = phys_alloc_viommu(phys, dev, parent);
 	if (rc == -EINVAL)
-		rc = phys_alloc_viommu(phys, dev->dev_id,
+		rc = phys_alloc_viommu(phys, dev,
 				       vsmmu_parent_make(v, dev, reason));
 	if (*reason)
 		return rc;
@@ -353,7 +356,7 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_create);
 
 /**
  * vsmmu_uncreate() - Undo vsmmu_create() and close the host
- * @v: the vSMMU, @lock held, without a physical SMMU
+ * @v: the vSMMU, @lock held, without a physical SMMU and without streams
  */
 void vsmmu_uncreate(struct vsmmu *v)
 {
@@ -375,8 +378,9 @@ void vsmmu_uncreate(struct vsmmu *v)
  * The guest's memory is elsewhere in the new address space, so the memory table
  * is forgotten. All else stays, and DMA goes on.
  *
- * Return: 0, where it is the caller's already too, or -ENOMEM with nothing
- * changed.
+ * Return: 0, where it is the caller's already too, or an errno with nothing
+ * changed: -EINTR, as the process before may keep the lock for long, -ENOMEM,
+ * -EFAULT.
  */
 int vsmmu_change_process(struct vsmmu *v)
 {
@@ -384,7 +388,9 @@ int vsmmu_change_process(struct vsmmu *v)
 
 	lockdep_assert_held(&v->lock);
 
-	guard(mutex)(&v->queue_lock);
+	ACQUIRE(mutex_intr, queue_lock)(&v->queue_lock);
+	if (ACQUIRE_ERR(mutex_intr, &queue_lock))
+		return -EINTR;
 	if (smmuv3_host_reachable(v->host))
 		return 0;
 	rc = v->host->ops->change_process(v->host);
@@ -410,15 +416,19 @@ static void vsmmu_free(struct vsmmu *v)
 	kfree(v);
 }
 
-/* A parent that lives on takes the VMID along, to the next user of its ASIDs. */
-static void vsmmu_flush(struct vsmmu *v)
+/*
+ * A parent may live on, and with it the VMID, for the next user of its ASIDs.
+ * What cannot be flushed is the parent's to remember.
+ */
+static void vsmmu_flush(struct vsmmu *v, bool reachable)
 {
 	struct vsmmu_phys *phys;
 
 	guard(mutex)(&v->queue_lock);
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->stream_num || phys->unflushed)
-			vsmmu_flush_phys(v, phys);
+			phys->unflushed = !reachable ||
+					  vsmmu_flush_phys(v, phys);
 }
 
 /* Forget all objects, having destroyed them where the host can be reached. */
@@ -426,8 +436,7 @@ static void vsmmu_drop(struct vsmmu *v, bool destroy)
 {
 	struct vsmmu_phys *phys, *tmp;
 
-	if (destroy)
-		vsmmu_flush(v);
+	vsmmu_flush(v, destroy);
 	vsmmu_drop_streams(v, destroy);
 	list_for_each_entry_safe(phys, tmp, &v->phys, node) {
 		list_del(&phys->node);

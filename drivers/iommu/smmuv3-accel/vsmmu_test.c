@@ -367,7 +367,7 @@ static const struct attach_case {
 	u32 calls;
 } attach_cases[] = {
 	{ "own parent", .calls = 8 },
-	{ "VMM's parent", .vmm_parent = true, .calls = 7 },
+	{ "VMM's parent", .vmm_parent = true, .calls = 8 },	/* with a flush */
 	{ "second device", .second_device = true, .calls = 3 },
 };
 
@@ -392,7 +392,8 @@ static void attach_fails(struct kunit *test)
 			must_attach(test, v, 1, VSID + 1);
 		before = mock_state(mock);
 
-		mock_fail(mock, MOCK_ANY, n, 1, -ENOMEM);
+		/* Twice: an invalidation is made again after an error. */
+		mock_fail(mock, MOCK_ANY, n, 2, -ENOMEM);
 		rc = attach(v, 0, VSID, &reason);
 		mock->fail_num = 0;
 		if (!mock->failed)
@@ -1360,6 +1361,29 @@ static void close_unreachable(struct kunit *test)
 	must_attach(test, open_vsmmu(test, parent), 0, VSID);
 }
 
+/* What fails for one stream is not another one's failure, and is not forgotten. */
+static void stale_cds_of_another(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_two(test);
+	u32 reason;
+
+	must_install(test, v, VSID, STE_S1, 0);
+	must_install(test, v, VSID_OTHER, STE_S1, 0);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	KUNIT_EXPECT_EQ(test, install(v, VSID, STE_S1, 0, &reason), -EIO);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	mock->log_num = 0;
+	must_install(test, v, VSID_OTHER, STE_S1, 0);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	EXPECT_BATCH(test, 2, 1, cd(VSID_OTHER));
+
+	mock->log_num = 0;
+	must_install(test, v, VSID_OTHER, STE_BYPASS, 0);
+	EXPECT_BATCH(test, mock->log_num - 1, 0, cd(VSID));
+	KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
+}
+
 /* A device that does not answer must not keep another one's ATC stale. */
 static void invalidate_atc_timeout_other(struct kunit *test)
 {
@@ -1433,6 +1457,7 @@ static struct kunit_case vsmmu_cases[] = {
 	KUNIT_CASE(hostless_refused),
 	KUNIT_CASE(vsid_range),
 	KUNIT_CASE(stale_cds),
+	KUNIT_CASE(stale_cds_of_another),
 	KUNIT_CASE_PARAM(close_unreachable, close_gen_params),
 	{}
 };

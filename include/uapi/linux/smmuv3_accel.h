@@ -268,8 +268,9 @@ enum smmuv3_accel_create_flags {
  * @iommufd: File descriptor of the VMM's iommufd
  * @ioas_id: The IOAS that holds the guest's physical address space
  * @s2_hwpt_id: ID of a stage-2 HWPT, allocated with IOMMU_HWPT_ALLOC_NEST_PARENT,
- *	to be used on the physical SMMU for which it was made; 0, and on all other
- *	physical SMMUs: one is allocated from @ioas_id
+ *	to be used on the physical SMMU for which it was made; 0, and on all
+ *	physical SMMUs on which the host does not take it: one is allocated from
+ *	@ioas_id. out_s2_hwpt_id of SMMUV3_ACCEL_ATTACH says which is in use
  * @out_reason: Why it failed
  *
  * Make the file a virtual SMMU of that iommufd. The file keeps a reference to
@@ -539,8 +540,9 @@ struct smmuv3_accel_ste {
  * installed as an abort with its reason, and counts as installed: the guest is
  * owed an event, not the caller an error.
  *
- * Stops at the first entry that fails; that stream keeps what it had. Entries
- * that were not reached are not written.
+ * Stops at the first entry that fails; that stream keeps what it had, unless only
+ * its cached CDs could not be invalidated: then it has the STE, and the same
+ * entry again makes up for that. Entries that were not reached are not written.
  *
  * Errors besides the general ones: ENOENT (NO_STREAM), EBUSY and ENOMEM
  * (RETRY), EIO (HOST_REJECT), ENODEV (DETACHED).
@@ -767,7 +769,7 @@ struct smmuv3_accel_stats {
  * stay as they are and DMA goes on. The memory table is forgotten, as its
  * addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before the
  * next SMMUV3_ACCEL_RUN_CMDQ. To a file that is the caller's already nothing
- * happens. The old process's scratch mapping goes with it.
+ * happens. The old process's scratch mapping stays there until it ends.
  *
  * Errors besides the general ones, without EIO: ENOMEM (NO_ROOM).
  */
