@@ -658,7 +658,8 @@ enum smmuv3_accel_run_flags {
  * @prod: SMMU_CMDQ_PROD, raw with its wrap bit
  * @cons: In: SMMU_CMDQ_CONS, index and wrap bit; out: the same, after what is
  *	done
- * @max_cmds: The most commands to run; 0: a lap of the queue
+ * @max_cmds: The most commands to run; 0: a lap of the queue. Each CFGI_ALL
+ *	reads an STE for each stream, so a lap of them can take long
  * @out_error: One of enum smmuv3_accel_cerror, for SMMU_CMDQ_CONS.ERR
  * @out_reason: What is wrong with the command at @cons
  * @out_flags: Combination of enum smmuv3_accel_run_flags

@@ -43,15 +43,15 @@ static void sleep_ns(__u64 ns)
 /* Time */
 
 /*
- * A lap is the most that a call has to do, so these hold with a host that takes
- * no notice of signals in between, too, if only just: an idle machine does a
- * stretch between two looks at signals in some ten milliseconds.
+ * On an idle machine a call returns some ten milliseconds after a signal, however
+ * long the lap is that it was asked for.
  */
 #define MAX_TO_RETURN	(2000 * MS)
 #define MAX_TO_DIE	(5000 * MS)
 
 #define MAX_LOG2SIZE	19
-#define BRIDGES		64
+#define STRTAB_LOG2SIZE	13
+#define MANY_BRIDGES	4000
 #define FIRST_BRIDGE	0x40
 #define VSID		0x20
 #define INTERRUPTIONS	10
@@ -62,12 +62,12 @@ FIXTURE(doorbell)
 	struct dma_dev dev;
 	struct ring ring;
 	struct neighbour n;
-	bool neighbour;
 };
 
 FIXTURE_VARIANT(doorbell)
 {
 	struct cmd (*cmd)(__u32 i);
+	unsigned int bridges;
 };
 
 static struct cmd some_tlbi(__u32 i)
@@ -98,12 +98,12 @@ static struct cmd some_sync(__u32 i)
 FIXTURE_VARIANT_ADD(doorbell, tlbi) { .cmd = some_tlbi };
 FIXTURE_VARIANT_ADD(doorbell, range) { .cmd = some_range };
 FIXTURE_VARIANT_ADD(doorbell, cfgi_cd) { .cmd = some_cd };
-FIXTURE_VARIANT_ADD(doorbell, cfgi_all) { .cmd = some_cfgi };
+FIXTURE_VARIANT_ADD(doorbell, cfgi_all) { .cmd = some_cfgi, .bridges = MANY_BRIDGES };
 FIXTURE_VARIANT_ADD(doorbell, sync) { .cmd = some_sync };
 
 /* The longest queue, full, and streams for what names all of them */
 static int ring_full(struct guest *g, struct dma_dev *dev, struct ring *ring,
-		     struct cmd (*cmd)(__u32 i))
+		     struct cmd (*cmd)(__u32 i), unsigned int bridges)
 {
 	struct smmuv3_accel_attach attach;
 	struct pgtable pt;
@@ -116,7 +116,7 @@ static int ring_full(struct guest *g, struct dma_dev *dev, struct ring *ring,
 	if (!rc)
 		rc = ring_init(ring, g, MAX_LOG2SIZE);
 	if (!rc)
-		rc = strtab_init(&st, g, 8, 0);
+		rc = strtab_init(&st, g, STRTAB_LOG2SIZE, 0);
 	if (!rc)
 		rc = dma_open(dev, g->iommufd, DMA_TESTDEV, 1);
 	if (!rc)
@@ -128,7 +128,7 @@ static int ring_full(struct guest *g, struct dma_dev *dev, struct ring *ring,
 	cd_write(g, cd, &pt, 1);
 	ste_s1(ste, cd);
 	strtab_write(&st, VSID, ste);
-	for (i = 0; i < BRIDGES && !rc; i++) {
+	for (i = 0; i < bridges && !rc; i++) {
 		strtab_write(&st, FIRST_BRIDGE + i, ste);
 		rc = accel_attach_virtual(g, FIRST_BRIDGE + i, SMMUV3_ACCEL_ATTACH_BRIDGE,
 					  &attach);
@@ -142,7 +142,8 @@ static int ring_full(struct guest *g, struct dma_dev *dev, struct ring *ring,
 
 FIXTURE_SETUP(doorbell)
 {
-	ASSERT_EQ(0, ring_full(&self->g, &self->dev, &self->ring, variant->cmd));
+	ASSERT_EQ(0, ring_full(&self->g, &self->dev, &self->ring, variant->cmd,
+			       variant->bridges));
 	ASSERT_EQ(0, neighbour_open(&self->n, 0));
 }
 
@@ -195,17 +196,20 @@ TEST_F(doorbell, leaves_time_to_others)
 	__u64 took, longest = 0, lap;
 	unsigned int i, partly = 0;
 	pthread_t neighbour, signals;
+	int rc;
 
 	sigaction(SIGUSR1, &action, NULL);
 	ASSERT_EQ(0, pthread_create(&neighbour, NULL, neighbour_load, &b));
-	for (i = 0; i < INTERRUPTIONS; i++) {
+	for (i = 0; i < INTERRUPTIONS && longest < MAX_TO_RETURN; i++) {
 		ASSERT_EQ(0, pthread_create(&signals, NULL, signal_load, &b));
 		/* Without end: a lap after the other */
 		do {
 			self->ring.cons = 0;
 			lap = now_ns();
-			EXPECT_EQ(0, ring_run(&self->ring, &out));
+			rc = ring_run(&self->ring, &out);
 			took = now_ns();
+			/* -EINTR: the signal was there first. */
+			EXPECT_TRUE(!rc || rc == -EINTR);
 			EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
 		} while (!atomic_load(&b.sent));
 		lap = took - lap;
@@ -248,7 +252,8 @@ TEST_F(doorbell, can_be_killed)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		if (ring_full(&g, &dev, &ring, variant->cmd) || write(ready[1], "", 1) != 1)
+		if (ring_full(&g, &dev, &ring, variant->cmd, variant->bridges) ||
+		    write(ready[1], "", 1) != 1)
 			_exit(1);
 		for (;;) {
 			ring.cons = 0;
@@ -279,6 +284,15 @@ struct usage {
 #define MAX_MEMORY_KB	2048
 #define MAX_SLAB_KB	1024
 #define MAX_FILES	256	/* the kernel's count is exact to some ten for each CPU */
+
+/*
+ * Where freed memory is kept to catch its use, what is in use says nothing; the
+ * kernel with kmemleak is such a one, and looks for leaks itself.
+ */
+static bool usage_says_nothing(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}
 
 static long meminfo(const char *text, const char *key)
 {
@@ -374,6 +388,8 @@ FIXTURE_VARIANT_ADD(opens, and_create) { .create = true };
 
 FIXTURE_SETUP(opens)
 {
+	if (usage_says_nothing())
+		SKIP(return, "freed memory is not free at once here");
 	ASSERT_EQ(0, guest_open_memory(&self->g));
 }
 
@@ -460,7 +476,8 @@ TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		EXPECT_EQ(SIGKILL, status);
 	}
-	EXPECT_TRUE(usage_is_back(&before, num));
+	if (!usage_says_nothing())
+		EXPECT_TRUE(usage_is_back(&before, num));
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, neighbour_open(&n, i));
 		EXPECT_EQ(0, neighbour_turn(&n));

@@ -81,7 +81,7 @@ struct setting {
 
 static struct setting s;
 
-static void __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
+static void __printf(1, 2) wrong(const char *format, ...)
 {
 	va_list args;
 
@@ -707,14 +707,17 @@ static void any_call(struct worker *w)
 	}
 }
 
-/* Another file in its place: the number means a vSMMU at any time. */
+/* Another file in its place, mostly bound: the number means a vSMMU at any time. */
 static void renew(__u64 *r)
 {
 	int fd = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
+	int to = s.accel[roll(r, FILES)];
 
-	if (fd < 0 || dup3(fd, s.accel[roll(r, FILES)], O_CLOEXEC) < 0)
+	if (fd < 0 || dup3(fd, to, O_CLOEXEC) < 0)
 		wrong("no new file: errno %d", errno);
 	close(fd);
+	if (!one_in(r, 4))
+		accel_create_flags(to, s.iommufd[0], s.ioas[0], roll(r, 8));
 }
 
 /* What a VMM can do to the module's objects without the module */
@@ -860,7 +863,7 @@ static int setting_close(void)
 		wrong("the IOAS cannot be destroyed: %d", rc);
 	close(s.iommufd[0]);
 	close(s.iommufd[1]);
-	return s.failures || !s.dmas;
+	return s.failures || (!s.meddle && !s.dmas);
 }
 
 static int fuzz_calls(void)
@@ -948,7 +951,7 @@ static void one_go_or_many(__u64 *r)
 	if (rc != whole_rc || step.cons != whole.cons ||
 	    step.out_error != whole.out_error || step.out_reason != whole.out_reason ||
 	    flags != whole.out_flags)
-		wrong("from %#x to %#x: at once %d, cons %#x, error %u, reason %u, flags %#x; by steps %d, %#x, %u, %u, %#x",
+		wrong("%#x to %#x: at once %d, %#x, %u, %u, %#x; by steps %d, %#x, %u, %u, %#x",
 		      cons, prod, whole_rc, whole.cons, whole.out_error,
 		      whole.out_reason, whole.out_flags, rc, step.cons,
 		      step.out_error, step.out_reason, flags);
