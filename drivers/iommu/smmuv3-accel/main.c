@@ -546,6 +546,13 @@ static const struct ioctl_op ioctl_ops[] = {
 static_assert(sizeof(struct smmuv3_accel_mem_region) == 24);
 static_assert(sizeof(struct smmuv3_accel_ste) == 80);
 
+static noinline __cold int doorbell_undo(struct vsmmu *v, int rc, u32 error)
+{
+	if (!rc)
+		undo_error(v, error);
+	return -EFAULT;
+}
+
 /*
  * The one ioctl that a guest has its VMM make all the time: the same as by the
  * table, for a struct of the kernel's own size, but read and written in few
@@ -592,9 +599,7 @@ static int doorbell(struct vsmmu *v, u64 __user *uarg)
 fault_out:
 	user_write_access_end();
 undo:
-	if (!rc)
-		undo_run_cmdq(v, &arg.cmd);
-	return -EFAULT;
+	return doorbell_undo(v, rc, arg.cmd.out_error);
 
 fault:
 	user_read_access_end();
