@@ -17,7 +17,7 @@ update=0
 [ "${1-}" != --update ] || { update=1; shift; }
 [ -x "${1-}" ] || { echo "usage: test.sh [--update] PROGRAM" >&2; exit 2; }
 tool=$(realpath "$1")
-work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accelctl.XXXXXX")
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 python3 "$here/test/root.py" "$root"

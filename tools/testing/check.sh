@@ -39,7 +39,7 @@ linux=$CACHE/linux
 kernel=$CACHE/kernel-$flavour
 
 cd "$TOP_DIR"
-work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-check.XXXXXX")
+work=$(mktemp -d)
 declare -A job
 cleanup() {
 	local pid

@@ -44,7 +44,7 @@ build() {
 # dkms, with all that it keeps below $work. Its status is that of the command.
 dkms_in() {
 	ARCH=arm64 CROSS_COMPILE=$cross PATH="$work/bin:$PATH" dkms "$@" -m smmuv3-accel -v "$version" \
-		--sourcetree "$work/root/usr/src" --dkmstree "$work/dkms" --installtree "$work/modules" 2>&1
+		--sourcetree "$work/tree/usr/src" --dkmstree "$work/dkms" --installtree "$work/modules" 2>&1
 }
 
 check_module() {
@@ -73,7 +73,7 @@ check_module() {
 
 check_library() {
 	local flags
-	flags=$(PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_LIBDIR=$work/root/usr/lib/aarch64-linux-gnu/pkgconfig \
+	flags=$(PKG_CONFIG_SYSROOT_DIR=$work/tree PKG_CONFIG_LIBDIR=$work/tree/usr/lib/aarch64-linux-gnu/pkgconfig \
 		pkg-config --cflags --libs libvsmmu)
 	cat >"$work/test.c" <<-'C'
 		#include <vsmmu.h>
@@ -92,7 +92,7 @@ check_library() {
 }
 
 check_tools() {
-	local f=$work/root
+	local f=$work/tree
 	${cross}readelf -h "$f/usr/sbin/smmuv3-accelctl" | grep -q AArch64
 	[ -s "$f/usr/share/man/man8/smmuv3-accelctl.8.gz" ]
 	bash -n "$f/usr/share/bash-completion/completions/smmuv3-accelctl"
@@ -104,10 +104,10 @@ check() {
 	local deb
 	[ -e "$out/smmuv3-accel-dkms_${version}_all.deb" ] || build
 	"$VM_DIR/setup.sh" packaging
-	work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-deb.XXXXXX")
+	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	for deb in "$out"/*.deb; do
-		dpkg-deb -x "$deb" "$work/root"
+		dpkg-deb -x "$deb" "$work/tree"
 	done
 	check_module
 	check_library

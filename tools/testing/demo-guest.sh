@@ -13,13 +13,13 @@ form=long
 
 "$VM_DIR/setup.sh"
 make -s -C "$TOP_DIR" vm-base >&2
-work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-demo.XXXXXX")
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{share,root}
+mkdir -p "$work"/{share,overlay}
 head -c 64M /dev/urandom >"$work/disk"
 
 # The guest does what it is told on its console, a line at a time.
-cat >"$work/root/demo" <<'GUEST'
+cat >"$work/overlay/demo" <<'GUEST'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -53,8 +53,8 @@ while read -r line; do
 	echo "guest: status $?"
 done
 GUEST
-chmod 755 "$work/root/demo"
-(cd "$work/root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/share/demo.cpio.gz"
+chmod 755 "$work/overlay/demo"
+(cd "$work/overlay" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/share/demo.cpio.gz"
 
 # What runs in the emulated host. It prints TAP without the plan.
 cat >"$work/share/host" <<'HOST'

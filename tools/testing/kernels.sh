@@ -136,7 +136,7 @@ refused() {
 }
 
 cd "$TOP_DIR"
-work=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-kernels.XXXXXX")
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 

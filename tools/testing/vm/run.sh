@@ -81,7 +81,7 @@ else
 fi
 make -s -C "$TOP_DIR" "vm-$flavour" >&2 || { echo "run.sh: the module or its tests did not build" >&2; exit 125; }
 
-run=$(mktemp -d "${TMPDIR:-/tmp}/smmuv3-accel-vm.XXXXXX")
+run=$(mktemp -d)
 qemu_pid='' watchdog_pid=''
 end_watchdog() {
 	[ -n "$watchdog_pid" ] || return 0
