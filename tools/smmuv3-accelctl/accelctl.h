@@ -206,6 +206,7 @@ void world_notes(const struct world *world);
 const struct vsmmu_stream *world_stream(const struct world *world,
 					const char *device, __u32 *id);
 void out_holder(const struct holder *holder);
+void out_vsmmu(const struct vsmmu *v);
 
 /* module.c */
 

@@ -55,13 +55,7 @@ static void print_vsmmu(const struct vsmmu *v)
 {
 	size_t i;
 
-	out_object(NULL);
-	out_number("id", v->id);
-	out_array("holders");
-	for (i = 0; i < v->holder_num; i++)
-		out_holder(&v->holders[i]);
-	out_end();
-	out_number("stream_count", v->stream_count);
+	out_vsmmu(v);
 	if (v->has_detail) {
 		out_string("mode", v->table_mode ? "table" : "explicit");
 		if (v->table_mode)

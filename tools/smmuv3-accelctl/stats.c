@@ -39,13 +39,7 @@ static void print_vsmmu(const struct vsmmu *v)
 {
 	size_t i;
 
-	out_object(NULL);
-	out_number("id", v->id);
-	out_array("holders");
-	for (i = 0; i < v->holder_num; i++)
-		out_holder(&v->holders[i]);
-	out_end();
-	out_number("stream_count", v->stream_count);
+	out_vsmmu(v);
 	if (v->has_counters) {
 		out_object("counters");
 		for (i = 0; i < COUNTER_NUM; i++)

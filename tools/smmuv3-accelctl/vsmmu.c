@@ -355,3 +355,20 @@ void out_holder(const struct holder *holder)
 	out_number("fd", holder->fd);
 	out_end();
 }
+
+/**
+ * out_vsmmu() - Begin an object that is about a vSMMU: which one, and whose
+ * @v: the vSMMU
+ */
+void out_vsmmu(const struct vsmmu *v)
+{
+	size_t i;
+
+	out_object(NULL);
+	out_number("id", v->id);
+	out_array("holders");
+	for (i = 0; i < v->holder_num; i++)
+		out_holder(&v->holders[i]);
+	out_end();
+	out_number("stream_count", v->stream_count);
+}

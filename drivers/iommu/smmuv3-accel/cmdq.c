@@ -670,8 +670,10 @@ static int run_feed(struct cmdq_run *run, u32 done)
 static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			     u32 num, u32 soft_room)
 {
+	struct smmuv3_accel_stats *stats = &v->stats;
 	u32 cons = cmd->cons, done = 0, part, flags;
 	struct cmdq_run *run = run_begin(v);
+	u64 cmds, syncs, errors;
 
 	run->feed = v->emulated_num;
 	run->soft_uptr = u64_to_user_ptr(cmd->soft_uptr);
@@ -687,10 +689,13 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		    !run_fetch(run, cons + done, num - done)) {
 			run->error = SMMUV3_ACCEL_CERROR_ABT;
 			run->reason = SMMUV3_ACCEL_REASON_CMD_UNREADABLE;
-			v->stats.out_cmd_errors++;
+			stats->out_cmd_errors++;
 			break;
 		}
 		flags = run->flags;
+		cmds = stats->out_cmds;
+		syncs = stats->out_syncs;
+		errors = stats->out_cmd_errors;
 		if (run->feed)
 			memcpy(v->soft, run->batch->cmds, run->num * CMD_SIZE);
 		if (!run_plain(run, &part))
@@ -703,6 +708,9 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			run->reason = SMMUV3_ACCEL_REASON_NONE;
 			run->flags = flags;
 			run->errno = -EFAULT;
+			stats->out_cmds = cmds;
+			stats->out_syncs = syncs;
+			stats->out_cmd_errors = errors;
 			break;
 		}
 		done += part;

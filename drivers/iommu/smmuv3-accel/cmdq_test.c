@@ -1332,6 +1332,7 @@ static void feed_unwritable(struct kunit *test)
 {
 	struct bench *b = test->priv;
 	void __user *bad_soft = (void __user *)16;
+	u64 cmds;
 	u32 i;
 
 	attach_all(test);
@@ -1344,8 +1345,11 @@ static void feed_unwritable(struct kunit *test)
 		      SMMUV3_ACCEL_RUN_SYNC_IRQ);
 	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_soft, 0), 0, 2, ILL, CMD_OPCODE,
 		      SMMUV3_ACCEL_RUN_SYNC_IRQ | SMMUV3_ACCEL_RUN_SOFT_OVERFLOW);
+	cmds = b->v->stats.out_cmds;
 	EXPECT_RESULT(test, run_ring_feed(b, 0, 2, 0, bad_soft, 9), -EFAULT, 0, NONE, NONE, 0);
 	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_soft, 9), -EFAULT, 0, NONE, NONE, 0);
+	KUNIT_EXPECT_EQ(test, b->v->stats.out_cmds, cmds);
+	KUNIT_EXPECT_EQ(test, b->v->stats.out_cmd_errors, 1);
 
 	/* The first batch could be told, the second not. */
 	for (i = 0; i < SMMUV3_HOST_MAX_BATCH + 9; i++)
@@ -1354,6 +1358,25 @@ static void feed_unwritable(struct kunit *test)
 	EXPECT_RESULT(test, run_ring_feed(b, 0, i, 0, b->umem + UMEM_LEN -
 					  (SMMUV3_HOST_MAX_BATCH - 1) * CMD_LEN, MAX_RUN),
 		      -EFAULT, SMMUV3_HOST_MAX_BATCH, NONE, NONE, SMMUV3_ACCEL_RUN_SYNC_IRQ);
+}
+
+/* What its CMD_SYNC says of an ATC_INV is said when the feed can be written. */
+static void feed_unwritable_atc(struct kunit *test)
+{
+	struct bench *b = test->priv;
+
+	if (!IS_ENABLED(CONFIG_PCI_ATS))
+		kunit_skip(test, "no ATS");
+	start(test);
+	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	put_ring(test, 0, (const struct cmd[]){ va(1), atc(VSID, 1), sync(0) }, 3);
+	/* After the TLBI on both SMMUs */
+	mock_fail(b->mock, MOCK_INVALIDATE, 3, 1, -ETIMEDOUT);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, (void __user *)16, 9), -EFAULT, 0,
+		      NONE, NONE, 0);
+	KUNIT_EXPECT_EQ(test, b->mock->failed, 1);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, b->umem + UMEM_LEN - 9 * CMD_LEN, 9), 0, 2,
+		      ATC_INV_SYNC, ATC_TIMEOUT, 0);
 }
 
 /* Each SMMU's unchanged streams in one call of the host, those and no others */
@@ -1512,6 +1535,7 @@ static struct kunit_case cmdq_cases[] = {
 	KUNIT_CASE(feed),
 	KUNIT_CASE(feed_fails),
 	KUNIT_CASE(feed_unwritable),
+	KUNIT_CASE(feed_unwritable_atc),
 	KUNIT_CASE(stale_cds),
 	KUNIT_CASE(change_process),
 	{}

@@ -745,6 +745,20 @@ static bool user_works(struct user *u, struct guest *mem, unsigned int asid)
 
 #define USERS	3
 
+/* Several VMMs' worth of vSMMUs on the memory of one guest */
+static int users_open(struct guest *g, struct dma_dev dev[SMMUS][DEVS], struct user *u)
+{
+	int i, rc;
+
+	rc = guest_open_memory(g);
+	if (rc)
+		return rc;
+	rc = devs_open(dev, g->iommufd);
+	for (i = 0; i < USERS; i++)
+		u[i].g = *g;
+	return rc;
+}
+
 FIXTURE(users)
 {
 	struct guest g;
@@ -766,15 +780,11 @@ FIXTURE_VARIANT_ADD(users, both_share) { { SHARED, SHARED } };
 
 FIXTURE_SETUP(users)
 {
-	int i, rc;
+	int rc = users_open(&self->g, self->dev, self->u);
 
-	ASSERT_EQ(0, guest_open_memory(&self->g));
-	rc = devs_open(self->dev, self->g.iommufd);
 	if (rc == -ENODEV)
 		SKIP(return, SKIP_REASON);
 	ASSERT_EQ(0, rc);
-	for (i = 0; i < USERS; i++)
-		self->u[i].g = self->g;
 }
 
 FIXTURE_TEARDOWN(users)
@@ -995,15 +1005,11 @@ FIXTURE_VARIANT_ADD(three, cba) { { 2, 1, 0 } };
 
 FIXTURE_SETUP(three)
 {
-	int i, rc;
+	int rc = users_open(&self->g, self->dev, self->u);
 
-	ASSERT_EQ(0, guest_open_memory(&self->g));
-	rc = devs_open(self->dev, self->g.iommufd);
 	if (rc == -ENODEV)
 		SKIP(return, SKIP_REASON);
 	ASSERT_EQ(0, rc);
-	for (i = 0; i < USERS; i++)
-		self->u[i].g = self->g;
 }
 
 FIXTURE_TEARDOWN(three)
