@@ -108,19 +108,44 @@ static void set_zones(bool on)
 			note("vSMMU %u: doorbells cannot be polled: %s", n, strerror(errno));
 }
 
+/*
+ * The coarse clock is memory that the tick writes. Reading the counter each time
+ * would cost, and on an emulated host disturb the emulation of its devices.
+ */
+static uint64_t tick(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* Let the CPU's other threads go first. */
+static void relax(void)
+{
+#ifdef __aarch64__
+	asm volatile("yield" : : : "memory");
+#endif
+}
+
 static void poll_until_pause(void)
 {
+	uint64_t busy = tick(), looked = busy, time;
 	unsigned int spins = 0;
-	uint64_t last = now();
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		if (!ring_empty()) {
 			poll_drain();
-			last = now();
+			busy = tick();
 		} else if (++spins % SPINS == 0) {
-			if (now() - last > PAUSE_NS)
+			time = tick();
+			if (time - busy > PAUSE_NS)
 				return;
-			sched_yield();
+			if (time != looked)
+				sched_yield();
+			looked = time;
+		} else {
+			relax();
 		}
 	}
 }
@@ -167,6 +192,7 @@ void poll_add(unsigned int n, uint64_t zone)
 	burst = 0;
 	if (!ring || pthread_create(&thread, NULL, polling_thread, NULL))
 		die("doorbells cannot be polled on this host");
+	pthread_setname_np(thread, "poll");
 }
 
 /* The VM's vCPUs have stopped. */

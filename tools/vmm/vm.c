@@ -380,15 +380,19 @@ static void kick(int sig)
 void vm_start(uint64_t entry, uint64_t dtb)
 {
 	struct sigaction action = { .sa_handler = kick };
+	char name[16];
 	unsigned int i;
 
 	sigaction(SIGUSR1, &action, NULL);
 	__atomic_store_n(&requested, VM_RUN, __ATOMIC_RELEASE);
 	set_reg(&vcpus[0], offsetof(struct kvm_regs, regs.pc), entry);
 	set_reg(&vcpus[0], offsetof(struct kvm_regs, regs.regs[0]), dtb);
-	for (i = 0; i < config.cpus; i++)
+	for (i = 0; i < config.cpus; i++) {
 		if (pthread_create(&vcpus[i].thread, NULL, vcpu_thread, &vcpus[i]))
 			die("cannot start a thread for vCPU %u", i);
+		snprintf(name, sizeof(name), "vcpu%u", i);
+		pthread_setname_np(vcpus[i].thread, name);
+	}
 }
 
 /**
