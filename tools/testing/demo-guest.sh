@@ -12,11 +12,13 @@ form=long
 [ "${1:-}" != --short ] || form=short
 
 "$VM_DIR/setup.sh"
+[ $form = short ] || "$VM_DIR/setup.sh" kernel-64k
 make -s -C "$TOP_DIR" vm-base >&2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{share,overlay}
 head -c 64M /dev/urandom >"$work/disk"
+[ $form = short ] || cp "$CACHE/kernel-64k/arch/arm64/boot/Image" "$work/share/Image-64k"
 
 # The guest does what it is told on its console, a line at a time.
 cat >"$work/overlay/demo" <<'GUEST'
@@ -58,7 +60,7 @@ chmod 755 "$work/overlay/demo"
 
 # What runs in the emulated host. It prints TAP without the plan.
 cat >"$work/share/host" <<'HOST'
-form=$1 sum=$2
+form=$1 sum=$2 image=/opt/guest/Image
 cr=$(printf '\r') nl='
 '
 tests=0 failed=0 vmm=''
@@ -105,7 +107,7 @@ counter() { # $1: of the JSON that the VMM prints
 start() { # $1: the kernel's options, rest: the VMM's
 	append="console=ttyAMA0 loglevel=1 rdinit=/demo $1"
 	shift
-	vmm --kernel /opt/guest/Image --initrd /tmp/initramfs --append "$append" --cpus 2 \
+	vmm --kernel $image --initrd /tmp/initramfs --append "$append" --cpus 2 \
 		--monitor /tmp/monitor --stats /tmp/stats "$@" <>/tmp/in >/tmp/out 2>/tmp/errors &
 	vmm=$!
 	exec 4</tmp/out
@@ -181,6 +183,17 @@ if [ "$form" = long ]; then
 	before=$(counter cmds)
 	check "the whole disk is what it was" same_sum
 	say "That took $(($(counter cmds) - before)) commands instead of $strict."
+	check "the VMM ends" stop
+
+	say "A guest with pages of 64 KiB."
+	image=/mnt/share/Image-64k
+	check "the guest is up" start "iommu.strict=1" --vsmmu --device "$nvme,slot=8" --device "$edu,slot=9"
+	check "its pages are of 64 KiB" guest 'od -A n -t d8 -w16 /proc/self/auxv | grep -q "^ *6 *65536$"'
+	check "the whole disk is what it was" same_sum
+	check "the guest's driver reports a fault" guest 'edu-fault 0xdead0000 && dmesg | grep F_TRANSLATION'
+	check "with edu's StreamID, 0x48" has 'sid: 0x48'
+	check "the guest writes and reads it back" guest write
+	echo "${said%% *}" >written
 	check "the VMM ends" stop
 fi
 echo "$tests" >tests

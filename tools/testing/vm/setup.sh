@@ -4,7 +4,7 @@
 # Fetch and build what the emulated host consists of, once, into the cache:
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
-#            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-debug]
+#            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-debug] [kernel-64k]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -145,7 +145,7 @@ setup_linux_source() {
 	publish "$CACHE/linux.tmp" "$CACHE/linux"
 }
 
-# $1: base or debug. The key is what the build depends on; a build that was
+# $1: base, debug or 64k. The key is what the build depends on; a build that was
 # cut short goes on where it stopped.
 setup_kernel() {
 	local out=$CACHE/kernel-$1 key fragments=("$VM_DIR/config/base.config")
@@ -155,7 +155,7 @@ setup_kernel() {
 		return 0
 	fi
 	setup_linux_source
-	say "building the $1 kernel ($(make -s -C "$CACHE/linux" kernelversion), $([ "$1" = base ] && echo 8 || echo 20) minutes on 2 cores)"
+	say "building the $1 kernel ($(make -s -C "$CACHE/linux" kernelversion), $([ "$1" = debug ] && echo 20 || echo 8) minutes on 2 cores)"
 	need_space 4000
 	mkdir -p "$out"
 	rm -f "$out/key"
@@ -201,7 +201,7 @@ main() {
 		busybox) setup_busybox ;;
 		libfdt) setup_libfdt ;;
 		kernel) setup_toolchain; setup_kernel base ;;
-		kernel-debug) setup_toolchain; setup_kernel debug ;;
+		kernel-debug | kernel-64k) setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac
