@@ -2,8 +2,9 @@
 /*
  * Direct I/O on a disk, so that each request is a DMA of its own:
  *
- *	diskio read DISK SIZE COUNT	time COUNT reads of SIZE bytes
- *	diskio verify DISK		write 1 MiB and read it back
+ *	diskio read DISK SIZE COUNT DEPTH	time COUNT reads of SIZE bytes, of which
+ *						DEPTH are under way at a time
+ *	diskio verify DISK			write 1 MiB and read it back
  *
  * Places and contents are pseudo-random and the same each time.
  */
@@ -16,9 +17,13 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/aio_abi.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define VERIFY_SIZE	(1 << 20)
+#define DEPTH_MAX	64
+#define HUGE_PAGE	0x200000UL
 
 /* xorshift64 */
 static uint64_t random_next(void)
@@ -39,13 +44,15 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+/* In huge pages, as who does much direct I/O has it: a request is one segment. */
 static void *buffer(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *p = aligned_alloc(HUGE_PAGE, (size + HUGE_PAGE - 1) & -HUGE_PAGE);
 
-	if (p == MAP_FAILED)
+	if (!p)
 		error(1, errno, "no memory");
+	madvise(p, size, MADV_HUGEPAGE);
+	memset(p, 0, size);
 	return p;
 }
 
@@ -59,19 +66,47 @@ static uint64_t number(const char *text)
 	return n;
 }
 
-static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count)
+/* The kernel's own asynchronous I/O: one thread keeps the disk busy. */
+static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count,
+		       uint64_t depth)
 {
-	char *data = buffer(size);
-	uint64_t start, i;
+	struct iocb requests[DEPTH_MAX];
+	struct io_event done[DEPTH_MAX];
+	uint64_t start, given = 0, taken = 0;
+	char *data = buffer(depth * size);
+	aio_context_t context = 0;
+	struct iocb *request;
+	long i, n;
 
 	if (size > disk_size)
 		error(1, 0, "the disk is too small");
+	if (depth > DEPTH_MAX || depth > count)
+		error(2, 0, "not a depth: %llu", (unsigned long long)depth);
+	if (syscall(SYS_io_setup, depth, &context))
+		error(1, errno, "io_setup");
+	for (i = 0; i < (long)depth; i++) {
+		requests[i] = (struct iocb){
+			.aio_lio_opcode = IOCB_CMD_PREAD,
+			.aio_fildes = fd,
+			.aio_buf = (uintptr_t)data + i * size,
+			.aio_nbytes = size,
+		};
+		done[i].obj = (uintptr_t)&requests[i];
+	}
 	start = now_ns();
-	for (i = 0; i < count; i++) {
-		off_t at = random_next() % (disk_size / size) * size;
-
-		if (pread(fd, data, size, at) != (ssize_t)size)
-			error(1, errno, "read at %lld", (long long)at);
+	for (n = depth; taken < count; taken += n) {
+		for (i = 0; i < n && given < count; i++, given++) {
+			request = (struct iocb *)(uintptr_t)done[i].obj;
+			request->aio_offset = random_next() % (disk_size / size) * size;
+			if (syscall(SYS_io_submit, context, 1, &request) != 1)
+				error(1, errno, "io_submit");
+		}
+		n = syscall(SYS_io_getevents, context, 1, depth, done, NULL);
+		if (n < 1)
+			error(1, errno, "io_getevents");
+		for (i = 0; i < n; i++)
+			if (done[i].res != (int64_t)size)
+				error(1, -done[i].res, "read");
 	}
 	printf("ns=%llu\n", (unsigned long long)(now_ns() - start));
 }
@@ -97,15 +132,15 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc < 3)
-		error(2, 0, "usage: diskio read DISK SIZE COUNT, or verify DISK");
+		error(2, 0, "usage: diskio read DISK SIZE COUNT DEPTH, or verify DISK");
 	fd = open(argv[2], O_RDWR | O_DIRECT);
 	if (fd < 0)
 		error(1, errno, "%s", argv[2]);
 	size = lseek(fd, 0, SEEK_END);
 	if (size < 0)
 		error(1, errno, "%s", argv[2]);
-	if (!strcmp(argv[1], "read") && argc == 5)
-		time_reads(fd, size, number(argv[3]), number(argv[4]));
+	if (!strcmp(argv[1], "read") && argc == 6)
+		time_reads(fd, size, number(argv[3]), number(argv[4]), number(argv[5]));
 	else if (!strcmp(argv[1], "verify") && argc == 3)
 		verify(fd);
 	else

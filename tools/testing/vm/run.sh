@@ -20,6 +20,8 @@ usage() {
 	  --grouped      two edu devices more, which share an IOMMU group
 	  --nvme FILE    an NVMe disk with FILE as its image; may be repeated
 	  --smp N        CPUs (2)
+	  --icount       a clock that advances by 1 ns with each instruction, so that
+	                 times do not depend on how busy this machine is
 	  --mem SIZE     memory, as QEMU's -m (2G)
 	  --debug        the debug kernel (KASAN, lockdep, fault injection)
 	  --no-canwbs    a host that does not offer nesting
@@ -31,7 +33,7 @@ usage() {
 
 number() { [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number, not '$2'"; }
 
-smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0
+smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0 icount=0
 share='' timeout=600 nvmes=()
 while (($#)); do
 	case $1 in
@@ -57,6 +59,7 @@ while (($#)); do
 		shift
 		;;
 	--grouped) grouped=1 ;;
+	--icount) icount=1 ;;
 	--debug) flavour=debug ;;
 	--no-canwbs) canwbs=0 ;;
 	--no-module) module=0 ;;
@@ -122,6 +125,8 @@ for ((i = 1; i < smmus; i++)); do
 	qemu+=(-device "pxb-pcie,id=pcie.$i,bus_nr=$((i * 32)),bus=pcie.0,addr=$(printf %x $((31 - i)))"
 		-device "arm-smmuv3,primary-bus=pcie.$i,id=smmu$i,stage=nested")
 done
+
+((!icount)) || qemu+=(-icount "shift=0")
 
 devices=()
 for ((i = 0; i < testdevs; i++)); do
