@@ -4,8 +4,8 @@
 # make check: all static checks, then KUnit and the kselftests on the emulated
 # host. What this takes is fetched and built first.
 #
-# make check-debug (check.sh --debug): KUnit and the kselftests on the debug
-# kernel, which is some fifty times slower: the property test does
+# make check-debug (check.sh --debug): KUnit, the kselftests and a guest's short run
+# on the debug kernel, which is some fifty times slower: the property test does
 # SMMUV3_ACCEL_ROUNDS rounds, 500 if not said otherwise.
 #
 # A line for each result, below a failure what it printed, the counts at last.
@@ -194,7 +194,7 @@ check_fuzz() {
 }
 
 # A guest behind the reference VMM, in short
-check_guest() { tools/testing/demo-guest.sh --short >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
+check_guest() { tools/testing/demo-guest.sh --short "$@" >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
 
@@ -303,7 +303,7 @@ static_checks() {
 }
 
 if [ "$flavour" = debug ]; then
-	"$VM_DIR/setup.sh" toolchain qemu busybox kernel-debug || { fail "set-up" /dev/null; finish; }
+	"$VM_DIR/setup.sh" default kernel-debug || { fail "set-up" /dev/null; finish; }
 	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}" SMMUV3_ACCEL_VMS=10)
 	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }")
 else
@@ -334,5 +334,8 @@ for host in "${hosts[@]}"; do
 	boot "${host%: *}" "${tests[@]}"
 done
 
-[ "$flavour" = debug ] || result coccinelle
+case $flavour in
+base) result coccinelle ;;
+debug) check demo-guest check_guest --debug ;;
+esac
 finish

@@ -4,16 +4,21 @@
 # make demo-guest: in the emulated host the reference VMM boots Linux, with an NVMe
 # disk and an edu device behind its vSMMU. Says PASS, or what failed.
 #
-# With --short only what one boot shows, as TAP.
+# With --short only what one boot shows, as TAP; --debug: the host has the debug kernel.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 
-form=long
-[ "${1:-}" != --short ] || form=short
+form=long host=()
+for arg; do
+	case $arg in
+	--short) form=short ;;
+	--debug) host=(--debug) ;;
+	*) die "usage: demo-guest.sh [--short] [--debug]" ;;
+	esac
+done
 
 "$VM_DIR/setup.sh"
 [ $form = short ] || "$VM_DIR/setup.sh" kernel-64k
-make -s -C "$TOP_DIR" vm-base >&2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{share,overlay}
@@ -210,7 +215,7 @@ pretty() {
 rc=0
 sum=$(sha256sum <"$work/disk")
 {
-	"$VM_DIR/run.sh" --nvme "$work/disk" --edu 1 --share "$work/share" --timeout 900 -- \
+	"$VM_DIR/run.sh" ${host[@]+"${host[@]}"} --nvme "$work/disk" --edu 1 --share "$work/share" --timeout 900 -- \
 		sh host $form "${sum%% *}"
 } | pretty || rc=$?
 if [ -s "$work/share/written" ]; then

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # A guest to run in the emulated host, behind any VMM: the emulated host's own
-# kernel and an initramfs, which appear as /opt/guest there. The init in it says
+# kernel (base, whichever flavour the host has) and an initramfs, which appear as /opt/guest there. The init in it says
 # what the guest can do.
 
 GUEST_DIR := tools/testing/guest
-GUEST_OUT := build/vm/base/guest
+GUEST_OUT := build/vm/%/guest
 GUEST_PROGRAMS := diskio edu-fault
 GUEST_ROOT := build/guest
 
-vm-files-base: $(GUEST_OUT)/Image $(GUEST_OUT)/initramfs
+vm-files-base vm-files-debug: vm-files-%: $(GUEST_OUT)/Image $(GUEST_OUT)/initramfs
 
 $(GUEST_OUT)/Image: $(VM_CACHE)/kernel-base/key
 	@mkdir -p $(@D)

@@ -78,7 +78,7 @@ for nvme in ${nvmes[@]+"${nvmes[@]}"}; do
 done
 
 if [ "$flavour" = debug ]; then
-	"$VM_DIR/setup.sh" toolchain qemu busybox libfdt kernel-debug || exit 125
+	"$VM_DIR/setup.sh" default kernel-debug || exit 125
 else
 	"$VM_DIR/setup.sh" || exit 125
 fi
