@@ -121,6 +121,8 @@ static const char *request_name(unsigned long request)
 		return "RUN_CMDQ: ";
 	case SMMUV3_ACCEL_RESET:
 		return "RESET: ";
+	case SMMUV3_ACCEL_CHANGE_PROCESS:
+		return "CHANGE_PROCESS: ";
 	default:
 		return "";
 	}

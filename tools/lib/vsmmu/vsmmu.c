@@ -31,6 +31,8 @@
 
 #define MAX_PHYS	64
 
+#define CONFIG_FLAGS	(VSMMU_CONFIG_CLEAN | VSMMU_CONFIG_CHANGE_PROCESS)
+
 /* Bits of CR0 that the kernel has a part in */
 #define CR0_KERNEL	(CR0_SMMUEN | CR0_CMDQEN)
 
@@ -155,8 +157,12 @@ struct veventq {
  * @reset_gbpa: SMMU_GBPA out of reset
  * @max_batch: most commands to run before CONS is published
  * @error: the last failure
+ * @counters: for the VMM
  * @raise: the VMM's callback for interrupts
- * @opaque: for @raise
+ * @feed: the VMM's callback for commands, or NULL
+ * @opaque: for @raise and @feed
+ * @soft: where the kernel writes commands for @feed
+ * @soft_room: how many there is room for
  * @raised: lines to call @raise for, when @lock is free
  * @irqfd: eventfds of the lines, or -1
  * @vsid: the attached streams
@@ -183,8 +189,13 @@ struct vsmmu {
 	__u32 reset_gbpa;
 	__u32 max_batch;
 	struct vsmmu_error error;
+	struct vsmmu_counters counters;
 	void (*raise)(void *opaque, enum vsmmu_irq line);
+	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+		     bool flush);
 	void *opaque;
+	struct vsmmu_cmd *soft;
+	__u32 soft_room;
 	unsigned int raised;
 	int irqfd[VSMMU_IRQ_NUM];
 	__u32 *vsid;
@@ -317,8 +328,11 @@ static int host_failed(struct vsmmu *v, unsigned long request, int rc,
 		.reason = reason,
 		.vsid = vsid,
 	});
-	return rc == -EINTR || rc == -ENOMEM ||
-	       reason == SMMUV3_ACCEL_REASON_RETRY ? -EAGAIN : -EIO;
+	if (rc != -EINTR && rc != -ENOMEM &&
+	    reason != SMMUV3_ACCEL_REASON_RETRY)
+		return -EIO;
+	v->counters.retries++;
+	return -EAGAIN;
 }
 
 /* The guest's memory */
@@ -529,6 +543,8 @@ static void regs_reset(struct vsmmu *v)
 	reg_set(v, REG_GBPA, v->reset_gbpa);
 	v->want_reset = true;
 	v->want_regs = true;
+	if (v->feed)
+		v->feed(v->opaque, NULL, 0, true);
 }
 
 /* The event queue (7.2 to 7.4) */
@@ -691,6 +707,35 @@ static __u32 cmdq_pending(struct vsmmu *v, __u32 mask)
 	return num;
 }
 
+/*
+ * As call(), but for soft_num: what comes out of a call that a signal interrupted
+ * is not what the next one is to be told.
+ */
+static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
+{
+	int tries = 0, rc;
+
+	do {
+		arg->soft_num = v->soft_room;
+		v->counters.runs++;
+		rc = v->kernel->ioctl(v->kernel_data, v->fd,
+				      SMMUV3_ACCEL_RUN_CMDQ, arg);
+	} while (rc == -EINTR && ++tries < MAX_INTERRUPTED);
+	return rc;
+}
+
+/*
+ * With room for as many commands as a run has at most, the kernel has no reason
+ * for an overflow. Whether there was one is up to it nevertheless.
+ */
+static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
+{
+	bool overflow = run->out_flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW;
+
+	if (v->feed && (run->soft_num || overflow))
+		v->feed(v->opaque, v->soft, run->soft_num, overflow);
+}
+
 /* Run the queue, a batch of the host's at a time, so that CONS is seen to move. */
 static int run_cmdq(struct vsmmu *v)
 {
@@ -707,21 +752,27 @@ static int run_cmdq(struct vsmmu *v)
 			.prod = v->reg[REG_CMDQ_PROD] & mask,
 			.cons = v->reg[REG_CMDQ_CONS] & mask,
 			.max_cmds = v->max_batch,
+			.soft_uptr = (uintptr_t)v->soft,
 		};
-		rc = call(v, SMMUV3_ACCEL_RUN_CMDQ, &arg);
+		rc = call_run_cmdq(v, &arg);
 		done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
 		/* None of this can be; to believe it might never end. */
 		if (done > num || (!done && !rc && !arg.out_error) ||
-		    arg.out_error > CERROR_MAX)
+		    arg.out_error > CERROR_MAX ||
+		    (done && (arg.soft_num > done ||
+			      arg.soft_num > v->soft_room)))
 			return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
 					   SMMUV3_ACCEL_REASON_NONE, 0);
 
-		/* Events come before the CMD_SYNC behind them is done. */
+		/* What the VMM has to do and events come before a CMD_SYNC is done. */
+		if (done)
+			feed(v, &arg);
 		if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
 			report_bad_stes(v);
 		reg_set(v, REG_CMDQ_CONS,
 			FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) |
 			(arg.cons & mask));
+		v->counters.cmds += done;
 		if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
 			raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
 		if (arg.out_error)
@@ -771,6 +822,7 @@ int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
 	__u64 written = size == 8 ? ~0ULL : U32;
 	unsigned int shift;
 	enum reg_id reg;
+	__u64 runs;
 	int rc;
 
 	rc = reg_find(offset, size, &reg, &shift);
@@ -780,8 +832,11 @@ int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
 	if (!v->started) {
 		rc = -ENXIO;
 	} else {
+		runs = v->counters.runs;
 		reg_write(v, reg, value << shift, written << shift);
 		rc = work(v);
+		if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
+			v->counters.doorbells++;
 	}
 	unlock(v);
 	return rc;
@@ -1063,9 +1118,20 @@ static void raise_standing(struct vsmmu *v)
 		raise_irq(v, VSMMU_IRQ_GERROR);
 }
 
-int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
+/* A state that is valid becomes the vSMMU's. */
+static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
 {
 	unsigned int i;
+
+	regs_reset(v);
+	for (i = 0; i < ARRAY_SIZE(saved); i++)
+		reg_set(v, saved[i].reg, state_get(state, i));
+	reg_set(v, REG_IRQ_CTRLACK, state->irq_ctrl);
+	raise_standing(v);
+}
+
+int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
+{
 	int rc;
 
 	lock(v);
@@ -1074,11 +1140,7 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 	} else if (!state_is_valid(v, state)) {
 		rc = fail_plain(v, -EINVAL);
 	} else {
-		regs_reset(v);
-		for (i = 0; i < ARRAY_SIZE(saved); i++)
-			reg_set(v, saved[i].reg, state_get(state, i));
-		reg_set(v, REG_IRQ_CTRLACK, state->irq_ctrl);
-		raise_standing(v);
+		load_state(v, state);
 		rc = work(v);
 	}
 	unlock(v);
@@ -1246,6 +1308,11 @@ static int set_idr(struct vsmmu *v, const __u32 idr[6])
 	});
 }
 
+static __u32 reset_gbpa(const struct vsmmu_options *options)
+{
+	return options->flags & VSMMU_OPT_RESET_ABORT ? GBPA_ABORT : 0;
+}
+
 static int start(struct vsmmu *v, const struct vsmmu_options *options)
 {
 	__u32 idr[6];
@@ -1263,7 +1330,7 @@ static int start(struct vsmmu *v, const struct vsmmu_options *options)
 	reg_set(v, REG_IIDR, options->iidr);
 	reg_set(v, REG_AIDR, options->aidr ? options->aidr :
 			     idr[3] & IDR3_RIL ? AIDR_SMMUV3_2 : 0);
-	v->reset_gbpa = options->flags & VSMMU_OPT_RESET_ABORT ? GBPA_ABORT : 0;
+	v->reset_gbpa = reset_gbpa(options);
 	regs_reset(v);
 	rc = work(v);
 	v->started = !rc;
@@ -1276,6 +1343,48 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 
 	lock(v);
 	rc = start(v, options ? options : &no_options);
+	unlock(v);
+	return rc;
+}
+
+/*
+ * The kernel has the registers already, and takes them again without a change
+ * for any stream; what it does not have is the change that was under way.
+ */
+static int resume(struct vsmmu *v, const struct vsmmu_options *options,
+		  const struct vsmmu_state *state, const __u32 *vsids,
+		  __u32 num)
+{
+	unsigned int i;
+
+	if (v->started)
+		return fail_plain(v, -EBUSY);
+	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS))
+		return fail_plain(v, -EINVAL);
+	if (num > v->stream_max)
+		return fail_plain(v, -ENOSPC);
+	/* The ID registers are as they are; all else is checked against them. */
+	for (i = 0; saved[i].reg < REG_CR0; i++)
+		reg_set(v, saved[i].reg, state_get(state, i));
+	if (!state_is_valid(v, state))
+		return fail_plain(v, -EINVAL);
+	if (num)
+		memcpy(v->vsid, vsids, num * sizeof(*vsids));
+	v->stream_num = num;
+	v->reset_gbpa = reset_gbpa(options);
+	load_state(v, state);
+	v->want_reset = false;
+	v->started = true;
+	return work(v);
+}
+
+int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
+		 const struct vsmmu_state *state, const __u32 *vsids, __u32 num)
+{
+	int rc;
+
+	lock(v);
+	rc = resume(v, options ? options : &no_options, state, vsids, num);
 	unlock(v);
 	return rc;
 }
@@ -1392,14 +1501,33 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	v->max_batch = info.out_max_batch;
 	v->stream_max = info.out_max_streams;
 	v->vsid = calloc(v->stream_max, sizeof(*v->vsid));
-	return v->vsid ? 0 : fail_plain(v, -ENOMEM);
+	if (v->feed) {
+		v->soft_room = v->max_batch;
+		v->soft = calloc(v->soft_room, sizeof(*v->soft));
+	}
+	return v->vsid && (v->soft || !v->feed) ? 0 : fail_plain(v, -ENOMEM);
+}
+
+static int change_process(struct vsmmu *v)
+{
+	struct smmuv3_accel_change_process arg = { .size = sizeof(arg) };
+	int rc = call(v, SMMUV3_ACCEL_CHANGE_PROCESS, &arg);
+
+	if (!rc)
+		return 0;
+	return fail(v, &(struct vsmmu_error){
+		.error = rc,
+		.request = SMMUV3_ACCEL_CHANGE_PROCESS,
+		.reason = arg.out_reason,
+	});
 }
 
 static int create(struct vsmmu *v, const struct vsmmu_config *config)
 {
 	struct smmuv3_accel_create arg = {
 		.size = sizeof(arg),
-		.flags = config->create_flags,
+		.flags = config->create_flags |
+			 (v->feed ? SMMUV3_ACCEL_CREATE_ALLOW_EMULATED : 0),
 		.iommufd = config->iommufd,
 		.ioas_id = config->ioas_id,
 		.s2_hwpt_id = config->s2_hwpt_id,
@@ -1418,6 +1546,7 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	      struct vsmmu_error *error)
 {
+	bool take_over = config->flags & VSMMU_CONFIG_CHANGE_PROCESS;
 	struct vsmmu *v;
 	int i, rc;
 
@@ -1432,19 +1561,20 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	v->kernel_data = config->kernel_data;
 	v->flags = config->flags;
 	v->raise = config->raise;
+	v->feed = config->feed;
 	v->opaque = config->opaque;
 	v->fd = -1;
 	for (i = 0; i < VSMMU_IRQ_NUM; i++)
 		v->irqfd[i] = -1;
 
-	if (v->flags & ~VSMMU_CONFIG_CLEAN)
+	if ((v->flags & ~CONFIG_FLAGS) || (take_over && config->accel_fd < 0))
 		rc = fail_plain(v, -EINVAL);
 	else
 		rc = get_page(v, config->regs);
 	if (!rc)
 		rc = get_accel(v, config->accel_fd);
 	if (!rc)
-		rc = create(v, config);
+		rc = take_over ? change_process(v) : create(v, config);
 	if (!rc)
 		rc = set_memory(v, config->regions, config->region_num);
 	if (error)
@@ -1465,6 +1595,7 @@ void vsmmu_free(struct vsmmu *v)
 	if (v->own_page)
 		munmap(v->page, VSMMU_REGS_SIZE);
 	pthread_mutex_destroy(&v->lock);
+	free(v->soft);
 	free(v->vsid);
 	free(v);
 }
@@ -1472,6 +1603,13 @@ void vsmmu_free(struct vsmmu *v)
 int vsmmu_fd(struct vsmmu *v)
 {
 	return v->fd;
+}
+
+void vsmmu_get_counters(struct vsmmu *v, struct vsmmu_counters *counters)
+{
+	lock(v);
+	*counters = v->counters;
+	unlock(v);
 }
 
 void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error)

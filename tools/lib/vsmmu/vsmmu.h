@@ -5,7 +5,9 @@
  *
  * Functions that return an int return 0 or more, or a negative errno. Those on
  * one vSMMU may be called from any thread but vsmmu_free(): each takes the
- * vSMMU's mutex. Callbacks are made without it, so they may call the library.
+ * vSMMU's mutex, but for vsmmu_fd() and vsmmu_page(). The callback for interrupts
+ * is made without it, so it may call the library; that for the feed is made with
+ * it, and may not.
  *
  * The errno -EAGAIN has one meaning throughout: the host could not do it just
  * now, nothing is lost, and vsmmu_kick() tries again.
@@ -13,6 +15,7 @@
 #ifndef _VSMMU_H
 #define _VSMMU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -68,6 +71,14 @@ struct vsmmu_error {
 };
 
 /**
+ * struct vsmmu_cmd - A command of the guest's
+ * @dw: its doublewords, in the architecture's layout (Arm IHI 0070, chapter 4)
+ */
+struct vsmmu_cmd {
+	__le64 dw[2];
+};
+
+/**
  * struct vsmmu_kernel - What the library needs of the kernel
  * @open: As open(path, O_RDWR | O_CLOEXEC)
  * @close: As close()
@@ -91,9 +102,12 @@ struct vsmmu_kernel {
  * @VSMMU_CONFIG_CLEAN: The guest reads the register file by a memory slot, and
  *	the host has no FEAT_S2FWB, or may have none: clean each line to memory
  *	after it has changed, because the guest's loads go past the caches
+ * @VSMMU_CONFIG_CHANGE_PROCESS: @accel_fd is a vSMMU already, of a process that
+ *	this one replaces: take it over as it is, for vsmmu_resume()
  */
 enum vsmmu_config_flags {
 	VSMMU_CONFIG_CLEAN = 1 << 0,
+	VSMMU_CONFIG_CHANGE_PROCESS = 1 << 1,
 };
 
 /**
@@ -104,16 +118,36 @@ enum vsmmu_config_flags {
  * @iommufd: The VMM's iommufd
  * @ioas_id: The IOAS that holds the guest's physical address space
  * @s2_hwpt_id: As for SMMUV3_ACCEL_CREATE; 0: none
- * @create_flags: Flags of SMMUV3_ACCEL_CREATE
+ * @create_flags: Flags of SMMUV3_ACCEL_CREATE. @feed adds
+ *	SMMUV3_ACCEL_CREATE_ALLOW_EMULATED; a VMM that caches no translations may
+ *	set that itself and do without
  * @region_num: How many regions @regions has
  * @regions: The guest's memory, as for vsmmu_set_memory()
  * @regs: Where to keep the register file: %VSMMU_REGS_SIZE bytes, aligned to
  *	%VSMMU_PAGE_SIZE; NULL: the library maps memory for it
  * @raise: Called for an edge of an interrupt line that has no eventfd, may be
  *	NULL
- * @opaque: For @raise
+ * @feed: Called for commands that concern the VMM's emulated endpoints; NULL: it
+ *	has none, or caches nothing for them
+ * @opaque: For @raise and @feed
  * @kernel: NULL: the kernel
  * @kernel_data: For @kernel
+ *
+ * @feed gets the commands that SMMUV3_ACCEL_RUN_CMDQ writes to soft_uptr, @num of
+ * them in the guest's order, when the host has done them and before CONS shows
+ * it. When it returns, the guest may take them as done: no access of an emulated
+ * endpoint's may use any more what they invalidate, and no walk that is under way
+ * may put it back. With @flush that goes for all that is cached: there were more
+ * commands than @cmds or, with @num 0, the registers are reset, restored or
+ * resumed. The same commands may come again.
+ *
+ * It is called with the vSMMU's mutex held, from any call that can run the command
+ * queue. Of the library it may call vsmmu_fd() and vsmmu_page() for this vSMMU; it
+ * may make ioctls on that descriptor, for instance SMMUV3_ACCEL_GET_STREAM. It may
+ * take no lock that another thread holds while it calls the library for this vSMMU,
+ * nor wait for a thread that does: a device that walks the tables reads the
+ * registers before it takes its IOTLB's lock. @cmds is the library's, and means
+ * nothing when the function has returned.
  */
 struct vsmmu_config {
 	__u32 flags;
@@ -126,6 +160,8 @@ struct vsmmu_config {
 	const struct smmuv3_accel_mem_region *regions;
 	void *regs;
 	void (*raise)(void *opaque, enum vsmmu_irq line);
+	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+		     bool flush);
 	void *opaque;
 	const struct vsmmu_kernel *kernel;
 	void *kernel_data;
@@ -233,6 +269,22 @@ struct vsmmu_state {
 	__u32 __reserved2;
 };
 
+/**
+ * struct vsmmu_counters - What a vSMMU did since vsmmu_new()
+ * @doorbells: Writes of SMMU_CMDQ_PROD that made the command queue run
+ * @runs: Calls of SMMUV3_ACCEL_RUN_CMDQ, whatever came of them
+ * @cmds: Commands by which CONS moved
+ * @retries: How often the host could not just now: -EAGAIN
+ *
+ * SMMUV3_ACCEL_GET_STATS of vsmmu_fd() has what the kernel counts.
+ */
+struct vsmmu_counters {
+	__u64 doorbells;
+	__u64 runs;
+	__u64 cmds;
+	__u64 retries;
+};
+
 /* Making one, in this order */
 
 /**
@@ -244,6 +296,11 @@ struct vsmmu_state {
  * Opens /dev/smmuv3-accel, binds it to the iommufd (SMMUV3_ACCEL_CREATE) and
  * tells it where the guest's memory is. All that the library ever allocates, it
  * allocates here.
+ *
+ * With %VSMMU_CONFIG_CHANGE_PROCESS the open file is given, and taken over
+ * (SMMUV3_ACCEL_CHANGE_PROCESS) instead of bound: @iommufd, @ioas_id, @s2_hwpt_id
+ * and @create_flags of @config are what they were made with before, and not looked
+ * at. DMA goes on.
  *
  * Return: 0, or the errno of what failed.
  */
@@ -288,7 +345,8 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
 /**
  * vsmmu_attach() - Put a device behind the vSMMU
  * @v: the vSMMU, started
- * @vfio_fd: the device's cdev, bound to the iommufd
+ * @vfio_fd: the device's cdev, bound to the iommufd; -1: a bridge or an emulated
+ *	endpoint of the VMM's, as @flags say
  * @vsid: the StreamID under which the guest knows it
  * @flags: of SMMUV3_ACCEL_ATTACH
  * @info: set to the IDs of the iommufd's objects; may be NULL
@@ -341,7 +399,8 @@ int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd);
  * @v: the vSMMU, or NULL; nobody else may use it any more, and the register file
  *	that the library mapped must not be in a memory slot
  *
- * If the library opened /dev/smmuv3-accel, DMA of all its devices is blocked.
+ * If the library opened /dev/smmuv3-accel, and no other process has it too, DMA
+ * of all its devices is blocked.
  */
 void vsmmu_free(struct vsmmu *v);
 
@@ -476,6 +535,26 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state);
  */
 int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state);
 
+/**
+ * vsmmu_resume() - Go on where the process before stopped, for a live update
+ * @v: the vSMMU, of %VSMMU_CONFIG_CHANGE_PROCESS, not started
+ * @options: as they were for vsmmu_start(); only %VSMMU_OPT_RESET_ABORT matters,
+ *	as @state has the ID registers; NULL: none
+ * @state: of vsmmu_save() in the process before, where no vsmmu_reset() is left
+ *	that the host could not do
+ * @vsids: the attached streams, which are copied
+ * @num: how many
+ *
+ * In place of vsmmu_start(), vsmmu_attach() and vsmmu_restore(): nothing is reset,
+ * and DMA goes on. Runs what is left in the command queue.
+ *
+ * Return: 0; -EINVAL: not a vSMMU that was taken over, or no vSMMU can be in that
+ * state; -EBUSY: it is started already; -ENOSPC: too many streams; and nothing was
+ * done. Else as vsmmu_write(), with the state resumed.
+ */
+int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
+		 const struct vsmmu_state *state, const __u32 *vsids, __u32 num);
+
 /* Asking */
 
 /**
@@ -485,6 +564,13 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state);
  * Return: the descriptor.
  */
 int vsmmu_fd(struct vsmmu *v);
+
+/**
+ * vsmmu_get_counters() - What the library counted
+ * @v: the vSMMU
+ * @counters: set to it
+ */
+void vsmmu_get_counters(struct vsmmu *v, struct vsmmu_counters *counters);
 
 /**
  * vsmmu_last_error() - What failed last

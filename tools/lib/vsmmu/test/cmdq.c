@@ -22,6 +22,7 @@ struct script {
 		__u32 error;
 		__u32 reason;
 		__u32 flags;
+		__u32 soft_num;
 	} steps[8];
 	unsigned int at;
 };
@@ -37,6 +38,7 @@ static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	run->out_error = script->steps[at].error;
 	run->out_reason = script->steps[at].reason;
 	run->out_flags = script->steps[at].flags;
+	run->soft_num = script->steps[at].soft_num;
 	return script->steps[at].rc;
 }
 
@@ -92,6 +94,58 @@ static void test_doorbell(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 0);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+}
+
+static void assert_counters(struct rig *rig, __u64 doorbells, __u64 runs,
+			    __u64 cmds, __u64 retries)
+{
+	struct vsmmu_counters counters;
+
+	vsmmu_get_counters(rig->v, &counters);
+	assert_int_equal(counters.doorbells, doorbells);
+	assert_int_equal(counters.runs, runs);
+	assert_int_equal(counters.cmds, cmds);
+	assert_int_equal(counters.retries, retries);
+}
+
+static void test_counters(void **state)
+{
+	struct script script = {
+		.steps = { { 0, 3, 0, 0, 0 }, { 0, 2, 0, 0, 0 },
+			   { -ENOMEM, 1, 0, SMMUV3_ACCEL_REASON_RETRY, 0 },
+			   { -EIO, 0, 0, SMMUV3_ACCEL_REASON_HOST_REJECT, 0 },
+			   { 0, 9, 0, 0, 0 },
+			   { 0, 4, 1, SMMUV3_ACCEL_REASON_CMD_OPCODE, 0 } },
+	};
+	struct rig *rig = *state;
+
+	/* Not enabled, nothing new: no doorbell that leads to work */
+	assert_put(rig, CMDQ_PROD, 0);
+	enable_cmdq(rig, 6);
+	assert_put(rig, CMDQ_PROD, 0);
+	assert_counters(rig, 0, 0, 0, 0);
+	play(rig, &script);
+	assert_put(rig, CMDQ_PROD, 5);
+	assert_counters(rig, 1, 2, 5, 0);
+	assert_int_equal(vsmmu_doorbell(rig->v, 7), -EAGAIN);
+	assert_counters(rig, 2, 3, 6, 1);
+	/* Other writes that go on with it are none. */
+	assert_int_equal(put(rig, IRQ_CTRL, 0), -EIO);
+	assert_counters(rig, 2, 4, 6, 1);
+	/* An answer that is not believed moves nothing. */
+	assert_int_equal(vsmmu_kick(rig->v), -EIO);
+	assert_counters(rig, 2, 5, 6, 1);
+	/* What is done before an error counts. */
+	assert_put(rig, CMDQ_PROD, 11);
+	assert_counters(rig, 3, 6, 10, 1);
+	/* A signal's repetition is a call too. The registers' -EAGAIN is one. */
+	rig->fake.on_run = NULL;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -EINTR, 0, 2);
+	assert_put(rig, GERRORN, CMDQ_ERR);
+	assert_counters(rig, 3, 9, 11, 1);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM, 0, 1);
+	assert_int_equal(put(rig, GBPA, UPDATE | ABORT), -EAGAIN);
+	assert_counters(rig, 3, 9, 11, 2);
 }
 
 static void test_disabled(void **state)
@@ -340,6 +394,8 @@ static void test_senseless_kernel(void **state)
 		{ .steps = { { -ENOMEM, 5, 0, SMMUV3_ACCEL_REASON_RETRY, 0 } } },
 		{ .steps = { { 0, 1, 4, 0, 0 } } },
 		{ .steps = { { 0, 1, 0x101, 0, 0 } } },
+		/* A command for a feed that there is not */
+		{ .steps = { { 0, 1, 0, 0, 0, 1 } } },
 	};
 	struct script script;
 	struct vsmmu_error error;
@@ -568,6 +624,7 @@ int main(void)
 #define TEST(name, setup) \
 	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 		TEST(test_doorbell, rig_setup),
+		TEST(test_counters, rig_setup),
 		TEST(test_disabled, rig_setup),
 		TEST(test_index_bits, rig_setup_off),
 		TEST(test_more_than_a_lap, rig_setup),

@@ -36,6 +36,8 @@ static __u32 *reason_of(unsigned long request, void *arg)
 		return &((struct smmuv3_accel_run_cmdq *)arg)->out_reason;
 	case SMMUV3_ACCEL_RESET:
 		return &((struct smmuv3_accel_reset *)arg)->out_reason;
+	case SMMUV3_ACCEL_CHANGE_PROCESS:
+		return &((struct smmuv3_accel_change_process *)arg)->out_reason;
 	default:
 		return NULL;
 	}
@@ -43,7 +45,6 @@ static __u32 *reason_of(unsigned long request, void *arg)
 
 static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
-	fake->run = *run;
 	if (fake->on_run)
 		return fake->on_run(fake, run);
 	run->cons = run->prod;
@@ -55,6 +56,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	struct fake *fake = data;
 	unsigned int nr = _IOC_NR(request);
 	struct smmuv3_accel_stream *stream = arg;
+	struct smmuv3_accel_run_cmdq *run = arg;
 	struct smmuv3_accel_info *info = arg;
 	struct smmuv3_accel_phys *phys = arg;
 	__u32 *reason;
@@ -68,6 +70,11 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 		*reason = 0;
 	if (request == SMMUV3_ACCEL_SET_REGS)
 		fake->regs = *(struct smmuv3_accel_set_regs *)arg;
+	if (request == SMMUV3_ACCEL_RUN_CMDQ) {
+		/* Written on failures too */
+		fake->run = *run;
+		run->soft_num = 0;
+	}
 	if (fake->fail_times[nr]) {
 		fake->fail_times[nr]--;
 		if (reason)
@@ -80,6 +87,9 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 		info->out_api_version = SMMUV3_ACCEL_API_VERSION;
 		info->out_max_streams = fake->max_streams;
 		info->out_max_batch = fake->batch;
+		break;
+	case SMMUV3_ACCEL_CREATE:
+		fake->create = *(struct smmuv3_accel_create *)arg;
 		break;
 	case SMMUV3_ACCEL_SET_IDR:
 		fake->idr = *(struct smmuv3_accel_set_idr *)arg;
@@ -102,7 +112,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 		stream->out_reason = fake->stream_reason[stream->vsid];
 		break;
 	case SMMUV3_ACCEL_RUN_CMDQ:
-		return fake_run(fake, arg);
+		return fake_run(fake, run);
 	}
 	return 0;
 }

@@ -29,6 +29,7 @@
  * @phys_num: how many there are
  * @attached: how many streams are attached
  * @stream_reason: by vSID, for those below FAKE_STREAMS
+ * @create: the last CREATE
  * @idr: the last SET_IDR
  * @attach: the last ATTACH
  * @regs: the last SET_REGS
@@ -55,6 +56,7 @@ struct fake {
 	__u32 phys_num;
 	int attached;
 	__u32 stream_reason[FAKE_STREAMS];
+	struct smmuv3_accel_create create;
 	struct smmuv3_accel_set_idr idr;
 	struct smmuv3_accel_attach attach;
 	struct smmuv3_accel_set_regs regs;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * A guest, a kernel and a sender of events that do anything, driven by bytes:
- * libFuzzer's, or those of fuzz-main.c. After each step the registers have to be
- * what no guest and no kernel can make them not be.
+ * libFuzzer's, or those of fuzz-main.c. The VMM has emulated endpoints. After each
+ * step the registers have to be what no guest and no kernel can make them not be.
  */
 #include <errno.h>
 #include <stdalign.h>
@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 #define RAM_BASE	0x80000000ULL
 #define RAM_PIECE	0x300
 #define RAM_PIECES	3
+#define BATCH		16
 
 /**
  * struct fuzz - One run
@@ -27,6 +28,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
  * @v: the vSMMU
  * @ram: memory of the guest, each piece an allocation of its own
  * @calls: into the kernel, since the step began
+ * @cons: CMDQ_CONS when the queue ran last
  */
 struct fuzz {
 	const unsigned char *data;
@@ -34,6 +36,7 @@ struct fuzz {
 	struct vsmmu *v;
 	char *ram[RAM_PIECES];
 	unsigned int calls;
+	__u32 cons;
 };
 
 #define check(condition)						\
@@ -75,22 +78,39 @@ static int fuzz_rc(struct fuzz *f)
 	return errnos[take(f, 1) % ARRAY_LEN(errnos)];
 }
 
+/* What the guest can see at this time, from anywhere */
+static __u32 published(struct fuzz *f, __u64 offset)
+{
+	__u32 value;
+
+	memcpy(&value, (const char *)vsmmu_page(f->v, 0) + offset, sizeof(value));
+	return value;
+}
+
 static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 {
 	unsigned char how = take(f, 1);
+	const __u32 cons = run->cons;
 	int rc = fuzz_rc(f);
 
+	check(run->soft_num == BATCH);
+	memset((void *)(unsigned long)run->soft_uptr, how, BATCH * sizeof(struct vsmmu_cmd));
+	run->soft_num = 0;
+	f->cons = published(f, 0x9c);
 	run->out_reason = take(f, 1);
 	if (how < 0x40) {
 		run->cons = run->prod;
+		run->soft_num = how & 1 ? run->cons - cons : 0;
 	} else if (how < 0xf0) {
 		run->cons += how & 7;
 		run->out_error = how >> 3 & 3;
-		run->out_flags = how >> 5 & 3;
+		run->out_flags = how >> 4 & 7;
+		run->soft_num = take(f, 1) & 7;
 	} else {
-		run->cons = take(f, 4);
-		run->out_error = take(f, 2);
+		run->cons = how & 1 ? run->cons + take(f, 1) : take(f, 4);
+		run->out_error = how & 2 ? 0 : take(f, 2);
 		run->out_flags = take(f, 1);
+		run->soft_num = how & 4 ? run->cons - cons : take(f, 4);
 	}
 	return rc;
 }
@@ -109,7 +129,7 @@ static int fuzz_ioctl(void *data, int fd, unsigned long request, void *arg)
 	switch (request) {
 	case SMMUV3_ACCEL_GET_INFO:
 		info->out_max_streams = 4;
-		info->out_max_batch = 16;
+		info->out_max_batch = BATCH;
 		return 0;
 	case SMMUV3_ACCEL_GET_STREAM:
 		stream->out_reason = take(f, 1);
@@ -183,13 +203,10 @@ static const __u32 offsets[] = {
 
 static __u32 reg(struct fuzz *f, __u64 offset)
 {
-	const char *page = vsmmu_page(f->v, 0);
-	__u32 published;
 	__u64 value;
 
 	check(!vsmmu_read(f->v, offset, &value, 4));
-	memcpy(&published, page + offset, sizeof(published));
-	check(published == value);
+	check(published(f, offset) == value);
 	return value;
 }
 
@@ -251,6 +268,71 @@ static __u64 take_value(struct fuzz *f)
 	}
 }
 
+/* All that is fed has been written, and the guest does not know of it yet. */
+static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+		    bool flush)
+{
+	struct fuzz *f = opaque;
+	__u32 i;
+
+	check(num || flush);
+	check(!num || published(f, 0x9c) == f->cons);
+	for (i = 0; i < num; i++)
+		check(cmds[i].dw[0] == cmds->dw[0] &&
+		      cmds[i].dw[1] == cmds->dw[0]);
+}
+
+static void on_irq(void *opaque, enum vsmmu_irq line)
+{
+	struct fuzz *f = opaque;
+	__u64 value;
+
+	check(line < VSMMU_IRQ_NUM);
+	check(!vsmmu_read(f->v, 0x60, &value, 4));
+}
+
+static alignas(VSMMU_PAGE_SIZE) char pages[VSMMU_REGS_SIZE];
+
+static void make(struct fuzz *f, __u32 flags)
+{
+	struct vsmmu_config config = VSMMU_CONFIG_INIT;
+
+	config.accel_fd = 0;
+	config.regs = pages;
+	config.flags = VSMMU_CONFIG_CLEAN | flags;
+	config.kernel = &fuzz_kernel;
+	config.kernel_data = f;
+	config.raise = on_irq;
+	config.feed = on_feed;
+	config.opaque = f;
+	check(!vsmmu_new(&config, &f->v, NULL));
+	check(!vsmmu_add_veventq(f->v, 1));
+}
+
+/* Another process goes on with what was saved, or with what is not quite that. */
+static void take_over(struct fuzz *f)
+{
+	static const __u32 vsids[] = { 0, 1, 2, 3 };
+	const __u32 num = take(f, 1) % (ARRAY_LEN(vsids) + 1);
+	struct vsmmu_state state, bad, after;
+	int rc;
+
+	check(!vsmmu_save(f->v, &state));
+	vsmmu_free(f->v);
+	make(f, VSMMU_CONFIG_CHANGE_PROCESS);
+	set_memory(f, 7);
+	bad = state;
+	((unsigned char *)&bad)[take(f, 1) % sizeof(bad)] ^= take(f, 1);
+	/* ID registers are for the kernel to check, when it is given them. */
+	memcpy(bad.idr, state.idr, sizeof(bad.idr));
+	if (vsmmu_resume(f->v, NULL, &bad, vsids, num) != -EINVAL)
+		return;
+	rc = vsmmu_resume(f->v, NULL, &state, vsids, num);
+	check(!rc || rc == -EAGAIN || rc == -EIO);
+	check(!vsmmu_save(f->v, &after));
+	check(rc || !memcmp(state.idr, after.idr, sizeof(after.idr)));
+}
+
 static void restore(struct fuzz *f)
 {
 	struct vsmmu_state before, state, after;
@@ -302,14 +384,18 @@ static void step(struct fuzz *f)
 		vsmmu_poll_events(f->v);
 		break;
 	case 12:
-		restore(f);
+		if (take(f, 1) & 1)
+			restore(f);
+		else
+			take_over(f);
 		break;
 	case 13:
 		set_memory(f, take(f, 1));
 		break;
 	case 14:
 		if (take(f, 1) & 1)
-			vsmmu_attach(f->v, 3, take(f, 1) % 8, 0, NULL);
+			vsmmu_attach(f->v, -1, take(f, 1) % 8,
+				     SMMUV3_ACCEL_ATTACH_EMULATED, NULL);
 		else
 			vsmmu_detach(f->v, take(f, 1) % 8);
 		break;
@@ -320,17 +406,6 @@ static void step(struct fuzz *f)
 	}
 }
 
-static void on_irq(void *opaque, enum vsmmu_irq line)
-{
-	struct fuzz *f = opaque;
-	__u64 value;
-
-	check(line < VSMMU_IRQ_NUM);
-	check(!vsmmu_read(f->v, 0x60, &value, 4));
-}
-
-static alignas(VSMMU_PAGE_SIZE) char pages[VSMMU_REGS_SIZE];
-
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct vsmmu_options options = {
@@ -338,24 +413,16 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		/* ATS and 2-level tables; queues up to 2^19; 44 bits */
 		.idr = { 0x0d48141a, 19 << 21 | 19 << 16 | 16, 0, 0x1c00, 0, 0x74 },
 	};
-	struct vsmmu_config config = VSMMU_CONFIG_INIT;
 	struct fuzz f = { .data = data, .size = 0 };
 	int i;
 
-	config.regs = pages;
-	config.flags = VSMMU_CONFIG_CLEAN;
-	config.kernel = &fuzz_kernel;
-	config.kernel_data = &f;
-	config.raise = on_irq;
-	config.opaque = &f;
-	check(!vsmmu_new(&config, &f.v, NULL));
+	make(&f, 0);
 	for (i = 0; i < RAM_PIECES; i++) {
 		f.ram[i] = malloc(RAM_PIECE);
 		check(f.ram[i]);
 	}
 	check(!vsmmu_start(f.v, &options));
 	set_memory(&f, 7);
-	check(!vsmmu_add_veventq(f.v, 1));
 
 	f.size = size;
 	do {

@@ -74,7 +74,7 @@ static void test_new_fails(void **state)
 	vsmmu_strerror(&error, text, sizeof(text));
 	assert_string_equal(text, "Permission denied");
 	rig->fake.opened = FAKE_FD;
-	config.flags = 2;
+	config.flags = 4;
 	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
 	config.flags = 0;
 	config.region_num = VSMMU_MAX_REGIONS + 1;
@@ -469,7 +469,7 @@ static void test_strerror(void **state)
 		REQUEST(GET_INFO), REQUEST(CREATE), REQUEST(SET_IDR),
 		REQUEST(SET_MEM_TABLE), REQUEST(ATTACH), REQUEST(DETACH),
 		REQUEST(GET_PHYS), REQUEST(SET_REGS), REQUEST(RUN_CMDQ),
-		REQUEST(RESET), { 0, "" },
+		REQUEST(RESET), REQUEST(CHANGE_PROCESS), { 0, "" },
 	};
 	struct vsmmu_error error = { .error = -ENOENT };
 	char text[200], want[200], small[8];

@@ -9,12 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <linux/iommufd.h>
 
 #include "guest.h"
 #include "harness.h"
 #include "vsmmu.h"
 
 #define VSID	0x42
+#define BRIDGE	0x80
+#define SOFT	0x81		/* an emulated endpoint */
 #define IOVA	0x10000000ULL
 #define ASID	5
 #define EVENTQ_BITS	2
@@ -49,6 +55,10 @@ enum {
  * @page: pages to write to
  * @s1: an STE for @pt
  * @irqs: edges that were seen
+ * @fed: commands that were fed, the last ones
+ * @fed_num: how many there were
+ * @flushes: how often all was to be forgotten
+ * @late: CONS showed a command before it was fed
  */
 struct machine {
 	struct guest g;
@@ -63,6 +73,10 @@ struct machine {
 	__u64 page[2];
 	__u64 s1[8];
 	unsigned int irqs[VSMMU_IRQ_NUM];
+	struct vsmmu_cmd fed[8];
+	unsigned int fed_num;
+	unsigned int flushes;
+	bool late;
 };
 
 FIXTURE(vsmmu) {
@@ -87,6 +101,23 @@ static void on_irq(void *opaque, enum vsmmu_irq line)
 	struct machine *m = opaque;
 
 	m->irqs[line]++;
+}
+
+static __u32 get(struct machine *m, __u32 offset)
+{
+	return *(volatile __u32 *)((char *)vsmmu_page(m->v, 0) + offset);
+}
+
+static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+		    bool flush)
+{
+	struct machine *m = opaque;
+	__u32 i;
+
+	m->flushes += flush;
+	m->late |= num && get(m, REG_CMDQ_CONS) == m->ring.prod;
+	for (i = 0; i < num; i++)
+		m->fed[m->fed_num++ % ARRAY_LEN(m->fed)] = cmds[i];
 }
 
 /* The VMM */
@@ -115,7 +146,7 @@ static int attach_all(struct machine *m)
 	return 0;
 }
 
-static int open_vsmmu(struct machine *m)
+static int make_vsmmu(struct machine *m, __u32 flags, int accel_fd)
 {
 	const struct smmuv3_accel_mem_region ram = {
 		.gpa = GUEST_BASE,
@@ -123,16 +154,24 @@ static int open_vsmmu(struct machine *m)
 		.uaddr = (__u64)(unsigned long)m->g.ram,
 	};
 	struct vsmmu_config config = VSMMU_CONFIG_INIT;
-	int i, rc;
 
+	config.accel_fd = accel_fd;
 	config.iommufd = m->g.iommufd;
 	config.ioas_id = m->g.ioas_id;
 	config.region_num = 1;
 	config.regions = &ram;
-	config.flags = VSMMU_CONFIG_CLEAN;
+	config.flags = VSMMU_CONFIG_CLEAN | flags;
 	config.raise = on_irq;
+	config.feed = on_feed;
 	config.opaque = m;
-	rc = vsmmu_new(&config, &m->v, NULL);
+	return vsmmu_new(&config, &m->v, NULL);
+}
+
+static int open_vsmmu(struct machine *m)
+{
+	int i, rc;
+
+	rc = make_vsmmu(m, 0, -1);
 	for (i = 0; !rc && i < m->devices; i++)
 		rc = vsmmu_probe(m->v, m->dev[i].fd);
 	if (!rc)
@@ -152,11 +191,6 @@ static void close_vsmmu(struct machine *m)
 }
 
 /* The guest's driver. It reads registers as the guest does: from the page. */
-
-static __u32 get(struct machine *m, __u32 offset)
-{
-	return *(volatile __u32 *)((char *)vsmmu_page(m->v, 0) + offset);
-}
 
 static int put(struct machine *m, __u32 offset, __u32 value)
 {
@@ -255,10 +289,13 @@ static int last_device(void)
 FIXTURE_SETUP(vsmmu)
 {
 	struct machine *m = &self->m;
+	int i, memfd = memfd_create("guest", MFD_CLOEXEC);
 	__u64 cd;
-	int i;
 
-	ASSERT_EQ(0, guest_open_memory(&m->g));
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, ftruncate(memfd, GUEST_SIZE));
+	ASSERT_EQ(0, guest_open_memfd(&m->g, memfd));
+	close(memfd);
 	m->devices = variant->devices;
 	for (i = 0; i < m->devices; i++)
 		if (dma_open(&m->dev[i], m->g.iommufd, DMA_TESTDEV, i ? last_device() : 0))
@@ -427,6 +464,117 @@ TEST_F(vsmmu, save_restore)
 	state.cmdq_prod = m->ring.prod;
 	state.cmdq_cons = m->ring.prod;
 	EXPECT_EQ(0, memcmp(&state, &again, sizeof(state)));
+}
+
+static bool was_fed(struct machine *m, unsigned int at, struct cmd c)
+{
+	return at < m->fed_num && !memcmp(&m->fed[at], &c, sizeof(c));
+}
+
+/* What an emulated endpoint beside the devices has to see, and nothing else */
+TEST_F(vsmmu, feed)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_stream stream = { .size = sizeof(stream), .vsid = SOFT };
+
+	ASSERT_EQ(0, driver_start(m));
+	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
+	ASSERT_EQ(0, send(m, cmd_tlbi_asid(ASID)));
+	EXPECT_EQ(0, m->fed_num);
+
+	ASSERT_EQ(0, vsmmu_attach(m->v, -1, BRIDGE, SMMUV3_ACCEL_ATTACH_BRIDGE, NULL));
+	ASSERT_EQ(0, send(m, cmd_tlbi_asid(ASID)));
+	EXPECT_EQ(0, m->fed_num);
+	ASSERT_EQ(0, vsmmu_attach(m->v, -1, SOFT, SMMUV3_ACCEL_ATTACH_EMULATED, NULL));
+	ASSERT_EQ(0, set_ste(m, SOFT, m->s1));
+	ASSERT_EQ(0, ioctl(vsmmu_fd(m->v), SMMUV3_ACCEL_GET_STREAM, &stream));
+	EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, stream.out_kind);
+	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
+	pgtable_map(&m->pt, IOVA, m->page[1], PTE_NOT_GLOBAL);
+	ASSERT_EQ(0, send(m, cmd_tlbi_va(ASID, IOVA, true)));
+	EXPECT_EQ(1, dma_goes(m, 0, IOVA));
+	ASSERT_EQ(2, m->fed_num);
+	EXPECT_TRUE(was_fed(m, 0, cmd_cfgi_ste(SOFT, true)));
+	EXPECT_TRUE(was_fed(m, 1, cmd_tlbi_va(ASID, IOVA, true)));
+	EXPECT_FALSE(m->late);
+
+	ASSERT_EQ(0, vsmmu_detach(m->v, SOFT));
+	ASSERT_EQ(0, send(m, cmd_tlbi_asid(ASID)));
+	EXPECT_EQ(2, m->fed_num);
+	m->flushes = 0;
+	EXPECT_EQ(0, vsmmu_reset(m->v));
+	EXPECT_EQ(1, m->flushes);
+}
+
+/* In a child, what the harness does not see: the parent looks at the status. */
+static int child_failed;
+
+static void child_expect(bool holds, const char *what, int line)
+{
+	if (!holds)
+		fprintf(stderr, "# %d: not: %s\n", line, what);
+	child_failed |= !holds;
+}
+
+#define CHILD_EXPECT(_condition) child_expect(_condition, #_condition, __LINE__)
+
+/* The process that takes the vSMMU over; a command is left in its queue. */
+static int new_process(struct machine *m, const struct vsmmu_state *state)
+{
+	struct iommu_ioas_change_process change = { .size = sizeof(change) };
+	const __u32 vsids[] = { VSID, VSID + 1, SOFT };
+	int i, fd = vsmmu_fd(m->v);
+	struct vsmmu_state again;
+
+	/* Not its own yet */
+	CHILD_EXPECT(vsmmu_doorbell(m->v, m->ring.prod) == -EIO);
+	CHILD_EXPECT(!ioctl(m->g.iommufd, IOMMU_IOAS_CHANGE_PROCESS, &change));
+	CHILD_EXPECT(!make_vsmmu(m, VSMMU_CONFIG_CHANGE_PROCESS, fd));
+	CHILD_EXPECT(dma_goes(m, 0, IOVA) == 0);
+	CHILD_EXPECT(!vsmmu_resume(m->v, NULL, state, vsids, ARRAY_LEN(vsids)));
+	/* DMA went on; the command that was left is done. */
+	CHILD_EXPECT(get(m, REG_CMDQ_CONS) == m->ring.prod);
+	for (i = 0; i < m->devices; i++)
+		CHILD_EXPECT(dma_goes(m, i, IOVA) == 1);
+	CHILD_EXPECT(m->fed_num == 1 && !m->late);
+	pgtable_map(&m->pt, IOVA, m->page[0], PTE_NOT_GLOBAL);
+	CHILD_EXPECT(!send(m, cmd_tlbi_va(ASID, IOVA, true)));
+	for (i = 0; i < m->devices; i++)
+		CHILD_EXPECT(dma_goes(m, i, IOVA) == 0);
+	CHILD_EXPECT(!vsmmu_detach(m->v, SOFT));
+	CHILD_EXPECT(!vsmmu_save(m->v, &again));
+	CHILD_EXPECT(again.cr0 == state->cr0);
+	CHILD_EXPECT(!memcmp(again.idr, state->idr, sizeof(again.idr)));
+	return child_failed;
+}
+
+TEST_F(vsmmu, live_update)
+{
+	struct machine *m = &self->m;
+	struct vsmmu_state state;
+	int i, status;
+	pid_t pid;
+
+	ASSERT_EQ(0, driver_start(m));
+	ASSERT_EQ(0, vsmmu_attach(m->v, -1, SOFT, SMMUV3_ACCEL_ATTACH_EMULATED, NULL));
+	for (i = 0; i < m->devices; i++)
+		ASSERT_EQ(0, set_ste(m, VSID + i, m->s1));
+	EXPECT_EQ(0, dma_goes(m, 0, IOVA));
+	ASSERT_EQ(0, vsmmu_save(m->v, &state));
+	/* A doorbell that the old process did not get to */
+	pgtable_map(&m->pt, IOVA, m->page[1], PTE_NOT_GLOBAL);
+	ring_put(&m->ring, cmd_tlbi_asid(ASID));
+	ring_put(&m->ring, cmd_sync());
+	state.cmdq_prod = m->ring.prod;
+	m->fed_num = 0;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(new_process(m, &state));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(-EIO, send(m, cmd_tlbi_asid(ASID)));
 }
 
 /* A failure has its reason in words. */

@@ -267,6 +267,161 @@ static void test_hostile(void **state)
 	assert_int_equal(vsmmu_restore(rig->v, &bad), 0);
 }
 
+/* Live update */
+
+static const __u32 vsids[FAKE_STREAMS + 1] = { 1, 5 };
+
+/* What a new process has of @rig's vSMMU: the same kernel, an object of its own */
+static void take_over(struct rig *rig)
+{
+	const struct smmuv3_accel_mem_region region = {
+		RAM_BASE, RAM_SIZE, (uintptr_t)rig->ram,
+	};
+	struct vsmmu_config config = rig_config(rig);
+
+	vsmmu_free(rig->v);
+	memset(rig->fake.calls, 0, sizeof(rig->fake.calls));
+	config.flags = VSMMU_CONFIG_CHANGE_PROCESS;
+	config.region_num = 1;
+	config.regions = &region;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_CHANGE_PROCESS), 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_CREATE), 0);
+}
+
+static void test_resume(void **state)
+{
+	struct vsmmu_state saved, again;
+	struct rig *rig = *state;
+
+	make_busy(rig);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	memcpy(before, vsmmu_page(rig->v, 0), sizeof(before));
+	take_over(rig);
+	assert_int_equal(put(rig, CR0, 0), -ENXIO);
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, vsids, 2), 0);
+	memcpy(after, vsmmu_page(rig->v, 0), sizeof(after));
+	assert_memory_equal(after, before, sizeof(after));
+	assert_int_equal(vsmmu_save(rig->v, &again), 0);
+	assert_memory_equal(&again, &saved, sizeof(again));
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, vsids, 2), -EBUSY);
+
+	/* DMA goes on: the kernel gets the registers that it has, and no more. */
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_IDR), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, saved.cr0);
+	assert_int_equal(rig->fake.regs.gbpa, ABORT);
+	assert_int_equal(rig->fake.regs.strtab_base, saved.strtab_base);
+	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
+	assert_int_equal(rig->fake.regs.cmdq_base, RAM_BASE | 4);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
+	/* The guest mends its command: the queue goes on from where it stopped. */
+	assert_put(rig, GERRORN, 1);
+	assert_int_equal(rig->fake.run.cons, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+	/* A reset is one. */
+	assert_int_equal(vsmmu_reset(rig->v), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 1);
+	assert_int_equal(get(rig, GBPA), 0);
+}
+
+static int all_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons = run->prod;
+	run->out_flags = SMMUV3_ACCEL_RUN_BAD_STE;
+	return 0;
+}
+
+/* The library knows the streams, and what it comes to out of reset. */
+static void test_resume_streams(void **state)
+{
+	const struct vsmmu_options options = { .flags = VSMMU_OPT_RESET_ABORT };
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 4);
+	enable_eventq(rig, RAM_BASE + 0x1000, 4);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM, 0, 1);
+	assert_int_equal(put(rig, CMDQ_PROD, 2), -EAGAIN);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	take_over(rig);
+	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	rig->fake.stream_reason[4] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	rig->fake.stream_reason[5] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	rig->fake.on_run = all_bad;
+	/* What was left in the queue is run, with the memory that is given now. */
+	assert_int_equal(vsmmu_resume(rig->v, &options, &saved, vsids, 2), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	assert_int_equal(*(__u64 *)(rig->ram + 0x1000), 4 | 1ULL << 32);
+	assert_int_equal(*(__u64 *)(rig->ram + 0x1020), 4 | 5ULL << 32);
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+	assert_put(rig, CMDQ_PROD, 3);
+	assert_int_equal(get(rig, EVENTQ_PROD), 3);
+	assert_int_equal(*(__u64 *)(rig->ram + 0x1040), 4 | 5ULL << 32);
+	assert_int_equal(vsmmu_reset(rig->v), 0);
+	assert_int_equal(get(rig, GBPA), ABORT);
+}
+
+static void test_resume_fails(void **state)
+{
+	struct vsmmu_config config;
+	struct vsmmu_state saved, bad;
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	struct vsmmu *v;
+
+	/* A vSMMU that is not another process's yet: there is none to take over. */
+	config = rig_config(rig);
+	config.flags = VSMMU_CONFIG_CHANGE_PROCESS;
+	config.accel_fd = -1;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	config.accel_fd = FAKE_FD;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_CHANGE_PROCESS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_NO_ROOM, 1);
+	assert_int_equal(vsmmu_new(&config, &v, &error), -ENOMEM);
+	assert_int_equal(error.request, SMMUV3_ACCEL_CHANGE_PROCESS);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_NO_ROOM);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 0);
+
+	make_busy(rig);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	config.flags = 0;
+	assert_int_equal(vsmmu_new(&config, &v, NULL), 0);
+	assert_int_equal(vsmmu_resume(v, NULL, &saved, NULL, 0), -EINVAL);
+	vsmmu_free(v);
+
+	take_over(rig);
+	fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS);
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, vsids,
+				      FAKE_STREAMS + 1), -ENOSPC);
+	bad = saved;
+	bad.version++;
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
+	bad = saved;
+	bad.cmdq_cons = 4 << 24;
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
+	bad = saved;
+	bad.idr[0] &= ~(1U << 10);		/* ATSCHK without ATS */
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
+	assert_int_equal(put(rig, CR0, 0), -ENXIO);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+
+	/* The host cannot just now: resumed nevertheless, to be tried again */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, NULL, 0), -EAGAIN);
+	assert_int_equal(get(rig, CR0), saved.cr0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 2);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +434,9 @@ int main(void)
 		TEST(test_pending, rig_setup),
 		TEST(test_flipped_bits, rig_setup),
 		TEST(test_hostile, rig_setup),
+		TEST(test_resume, rig_setup),
+		TEST(test_resume_streams, rig_setup),
+		TEST(test_resume_fails, rig_setup),
 	};
 
 	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
