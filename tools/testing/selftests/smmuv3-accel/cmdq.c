@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 #include "guest.h"
@@ -945,6 +947,48 @@ TEST_F(queue, unreadable)
 	ASSERT_EQ(0, ring_run(&m->ring, &out));
 	EXPECT_EQ(SMMUV3_ACCEL_CERROR_ABT, out.out_error);
 	EXPECT_EQ(17, out.cons);
+}
+
+/*
+ * What was done cannot be told: it stays with the guest to take it as not done,
+ * so the VMM's next call does it again. Each size has a way of its own.
+ */
+TEST_F(queue, answer_cannot_be_written)
+{
+	struct machine *m = &self->m;
+	struct {
+		struct smmuv3_accel_run_cmdq run;
+		__u64 more;
+	} *arg;
+	const long page = sysconf(_SC_PAGESIZE);
+	struct smmuv3_accel_run_cmdq out;
+	unsigned int i;
+
+	arg = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		   -1, 0);
+	ASSERT_NE(MAP_FAILED, arg);
+	for (i = 0; i < 2; i++) {
+		ring_put(&m->ring, tlbi_page(m));
+		ring_put(&m->ring, cmd_sync_irq());
+		ASSERT_EQ(0, mprotect(arg, page, PROT_READ | PROT_WRITE));
+		arg->run = (struct smmuv3_accel_run_cmdq){
+			.size = i ? sizeof(*arg) : sizeof(arg->run),
+			.prod = m->ring.prod,
+			.cons = m->ring.cons,
+		};
+		ASSERT_EQ(0, mprotect(arg, page, PROT_READ));
+		remap(m, 2);
+		EXPECT_EQ(-1, ioctl(m->g.accel, SMMUV3_ACCEL_RUN_CMDQ, arg));
+		EXPECT_EQ(EFAULT, errno);
+		EXPECT_EQ(m->ring.cons, arg->run.cons);
+		EXPECT_EQ(2, dma_goes(m, 0));
+		remap(m, 3);
+		EXPECT_EQ(2, dma_goes(m, 0));
+		ASSERT_TRUE(all_done(m, &out));
+		EXPECT_EQ(SMMUV3_ACCEL_RUN_SYNC_IRQ, out.out_flags);
+		EXPECT_EQ(3, dma_goes(m, 0));
+	}
+	munmap(arg, page);
 }
 
 /*

@@ -5,6 +5,7 @@
  * commands is compared with a model, and then one is run on it.
  *
  * SMMUV3_ACCEL_SEED: where the random numbers start
+ * SMMUV3_ACCEL_FEEDS: how many rings the feed's overflow is tried with
  *
  * Needs a test device.
  */
@@ -721,10 +722,11 @@ TEST_F(feed, concatenated)
  */
 TEST_F(feed, overflow)
 {
+	const __u32 rings = env_number("SMMUV3_ACCEL_FEEDS", 40);
 	struct machine *m = &self->m;
 	__u32 need, i, start;
 
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < rings; i++) {
 		fill(m, dice(2 * RING_SIZE), i & 1 ? RING_SIZE : 1 + dice(100));
 		start = m->ring.cons;
 		need = model(m, m->ring.cons, m->ring.prod, self->want);
