@@ -801,6 +801,32 @@ static void batch_rule(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->batch.subsumed + b->batch.merged + num, b->num);
 }
 
+/* ASIDs past the first few are left alone, and nothing is written past those. */
+static void batch_many_asids(struct kunit *test)
+{
+	static const struct smmuv3_batch_policy policy = ESCALATE(2);
+	const u32 asids = 20, replaced = 8;
+	struct bench *b = test->priv;
+	u32 i;
+
+	for (i = 0; i < 3 * asids; i++)
+		b->in[i] = (struct cmd)VA(i % asids, i);
+	b->num = i;
+	fill(b);
+	smmuv3_batch_reduce(&b->batch, &policy);
+	pick_after(b, SMMUV3_PHASE_TLBI, 0);
+	KUNIT_ASSERT_EQ(test, b->after.num, replaced + 3 * (asids - replaced));
+	for (i = 0; i < b->after.num; i++) {
+		const struct cmd *cmd = &b->after.cmds[i];
+		const struct cmd by_asid = BY_ASID(i), va = VA(replaced + (i - replaced) %
+							       (asids - replaced), 0);
+
+		KUNIT_EXPECT_EQ_MSG(test, cmd->w[0], (i < replaced ? by_asid : va).w[0],
+				    "command %u", i);
+	}
+	KUNIT_EXPECT_EQ(test, b->batch.subsumed, 3 * asids - b->after.num);
+}
+
 /* A rising run of single addresses, as drivers write it, with this and that in it */
 static void make_runs(struct bench *b, u32 num)
 {
@@ -1053,6 +1079,7 @@ static void batch_full(struct kunit *test)
 static struct kunit_case batch_cases[] = {
 	KUNIT_CASE_PARAM(batch_model, policy_gen_params),
 	KUNIT_CASE_PARAM(batch_rule, rule_gen_params),
+	KUNIT_CASE(batch_many_asids),
 	KUNIT_CASE(batch_extend),
 	KUNIT_CASE(batch_extend_end),
 	KUNIT_CASE(batch_picks),
