@@ -6,6 +6,7 @@
 #   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
 #   make check             every check and test; all is fetched and built as needed
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
+#   make coverage          the same on a kernel that counts which lines they reach
 #   make bench             measure what a doorbell costs, on the emulated host
 #   make bench-guest       the same guest behind QEMU and behind the reference VMM, there
 #   make htmldocs          the documentation, as web pages in build/htmldocs
@@ -22,7 +23,7 @@ Q := $(if $(filter 1,$(V)),,@)
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
-.PHONY: bench-guest htmldocs deb check-deb check-kernels
+.PHONY: coverage bench-guest htmldocs deb check-deb check-kernels
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -45,6 +46,9 @@ check:
 
 check-debug:
 	$(Q)tools/testing/check.sh --debug
+
+coverage:
+	$(Q)tools/testing/check.sh --coverage
 
 bench:
 	$(Q)tools/bench/bench.sh

@@ -8,7 +8,7 @@ GUEST_OUT := build/vm/%/guest
 GUEST_PROGRAMS := diskio edu-fault
 GUEST_ROOT := build/guest
 
-vm-files-base vm-files-debug: vm-files-%: $(GUEST_OUT)/Image $(GUEST_OUT)/initramfs
+$(VM_FLAVOURS:%=vm-files-%): vm-files-%: $(GUEST_OUT)/Image $(GUEST_OUT)/initramfs
 
 $(GUEST_OUT)/Image: $(VM_CACHE)/kernel-base/key
 	@mkdir -p $(@D)

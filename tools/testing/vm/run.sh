@@ -24,6 +24,7 @@ usage() {
 	                 times do not depend on how busy this machine is
 	  --mem SIZE     memory, as QEMU's -m (2G)
 	  --debug        the debug kernel (KASAN, lockdep, fault injection)
+	  --gcov         a kernel that counts how often each line of the module runs
 	  --no-canwbs    a host that does not offer nesting
 	  --no-module    do not load the module
 	  --share DIR    DIR appears as /mnt/share, the working directory
@@ -60,7 +61,7 @@ while (($#)); do
 		;;
 	--grouped) grouped=1 ;;
 	--icount) icount=1 ;;
-	--debug) flavour=debug ;;
+	--debug | --gcov) flavour=${1#--} ;;
 	--no-canwbs) canwbs=0 ;;
 	--no-module) module=0 ;;
 	--help | -h) usage; exit 0 ;;
@@ -77,11 +78,9 @@ for nvme in ${nvmes[@]+"${nvmes[@]}"}; do
 	[ -r "$nvme" ] && [ -w "$nvme" ] || die "--nvme: cannot read and write '$nvme'"
 done
 
-if [ "$flavour" = debug ]; then
-	"$VM_DIR/setup.sh" default kernel-debug || exit 125
-else
-	"$VM_DIR/setup.sh" || exit 125
-fi
+parts=(default)
+[ "$flavour" = base ] || parts+=("kernel-$flavour")
+"$VM_DIR/setup.sh" "${parts[@]}" || exit 125
 make -s -C "$TOP_DIR" "vm-$flavour" >&2 || { echo "run.sh: the module or its tests did not build" >&2; exit 125; }
 
 run=$(mktemp -d)

@@ -4,7 +4,8 @@
 # Fetch and build what the emulated host consists of, once, into the cache:
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
-#            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-debug] [kernel-64k]
+#            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
+#            [kernel-gcov]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -145,7 +146,7 @@ setup_linux_source() {
 	publish "$CACHE/linux.tmp" "$CACHE/linux"
 }
 
-# $1: base, debug or 64k. The key is what the build depends on; a build that was
+# $1: base, or what is put on top of that. The key is what the build depends on; a build that was
 # cut short goes on where it stopped.
 setup_kernel() {
 	local out=$CACHE/kernel-$1 key fragments=("$VM_DIR/config/base.config")
@@ -201,7 +202,7 @@ main() {
 		busybox) setup_busybox ;;
 		libfdt) setup_libfdt ;;
 		kernel) setup_toolchain; setup_kernel base ;;
-		kernel-debug | kernel-64k) setup_toolchain; setup_kernel "${part#kernel-}" ;;
+		kernel-64k | kernel-debug | kernel-gcov) setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac

@@ -9,6 +9,9 @@ VM_CFLAGS := -O2 -Wall -Wextra -Werror -static -D_GNU_SOURCE -I$(CURDIR)/include
 VM_CONFIG := CONFIG_SMMUV3_ACCEL=m CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m
 VM_SILENT := $(if $(filter 1,$(V)),,-s)
 
+# The kernels for a host in tools/testing/vm/config
+VM_FLAVOURS := base debug gcov
+
 VM_UAPI := include/uapi/linux/smmuv3_accel.h
 VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
@@ -17,13 +20,13 @@ VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
 VM_PROGRAMS := first-lesson bench libvsmmu-dma
 
 # One build at a time: emulated hosts may be started side by side.
-.PHONY: vm-base vm-debug vm-files-base vm-files-debug
-vm-base vm-debug: vm-%:
+.PHONY: $(VM_FLAVOURS:%=vm-%) $(VM_FLAVOURS:%=vm-files-%)
+$(VM_FLAVOURS:%=vm-%): vm-%:
 	@mkdir -p build
 	$(Q)flock build/vm.lock $(MAKE) --no-print-directory \
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
 
-vm-files-base vm-files-debug: vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
+$(VM_FLAVOURS:%=vm-files-%): vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
 		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm
 	@:
 
@@ -38,7 +41,8 @@ build/vm/%/module.stamp: $(VM_MODULE_SRC) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $(@D)
 	$(Q)$(call vm_make,build/kbuild-$*,$(MAKE) $(VM_SILENT) -C $(VM_CACHE)/kernel-$* \
 		M=$(CURDIR) MO=$(CURDIR)/build/kbuild-$* \
-		ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) $(VM_CONFIG) $(VM_KBUILD) modules)
+		ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) $(VM_CONFIG) $(VM_KBUILD) \
+		$(if $(filter gcov,$*),GCOV_PROFILE=y) modules)
 	$(Q)rsync -t build/kbuild-$*/drivers/iommu/smmuv3-accel/*.ko \
 		$(VM_CACHE)/kernel-$*/samples/vfio-mdev/mtty.ko \
 		$(VM_CACHE)/kernel-$*/drivers/vfio/mdev/mdev.ko $(@D)/
@@ -86,5 +90,5 @@ build/vm/%/bin/vmm: $(wildcard tools/vmm/* tools/lib/vsmmu/*) $(VM_UAPI) $(VM_CA
 $(VM_CACHE)/libfdt/include/libfdt.h:
 	@echo "$@ is missing: run tools/testing/vm/setup.sh libfdt" >&2; exit 1
 
-$(VM_CACHE)/kernel-base/key $(VM_CACHE)/kernel-debug/key:
+$(VM_FLAVOURS:%=$(VM_CACHE)/kernel-%/key):
 	@echo "$@ is missing: run tools/testing/vm/setup.sh $(patsubst %-base,%,$(notdir $(@D)))" >&2; exit 1
