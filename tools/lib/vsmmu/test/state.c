@@ -105,6 +105,17 @@ static void test_reset_fails(void **state)
 	assert_int_equal(get(rig, CR0ACK), SMMUEN);
 }
 
+/* The kernel was told of a state's registers, once. */
+static void assert_kernel_has(struct rig *rig, const struct vsmmu_state *saved)
+{
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+	assert_int_equal(rig->fake.regs.cr0, saved->cr0);
+	assert_int_equal(rig->fake.regs.gbpa, ABORT);
+	assert_int_equal(rig->fake.regs.strtab_base, saved->strtab_base);
+	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
+	assert_int_equal(rig->fake.regs.cmdq_base, RAM_BASE | 4);
+}
+
 static void test_round_trip(void **state)
 {
 	struct vsmmu_state saved, again;
@@ -125,12 +136,7 @@ static void test_round_trip(void **state)
 	rig = *state;
 	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 1);
-	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
-	assert_int_equal(rig->fake.regs.cr0, saved.cr0);
-	assert_int_equal(rig->fake.regs.gbpa, ABORT);
-	assert_int_equal(rig->fake.regs.strtab_base, saved.strtab_base);
-	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
-	assert_int_equal(rig->fake.regs.cmdq_base, RAM_BASE | 4);
+	assert_kernel_has(rig, &saved);
 	/* An error is active: the rest of the queue waits for the guest. */
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 0);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
@@ -311,12 +317,7 @@ static void test_resume(void **state)
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RESET), 0);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_IDR), 0);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
-	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
-	assert_int_equal(rig->fake.regs.cr0, saved.cr0);
-	assert_int_equal(rig->fake.regs.gbpa, ABORT);
-	assert_int_equal(rig->fake.regs.strtab_base, saved.strtab_base);
-	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
-	assert_int_equal(rig->fake.regs.cmdq_base, RAM_BASE | 4);
+	assert_kernel_has(rig, &saved);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
 	/* The guest mends its command: the queue goes on from where it stopped. */
