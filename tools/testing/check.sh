@@ -6,7 +6,8 @@
 #
 # make check-debug (check.sh --debug): KUnit, the kselftests and a guest's short run
 # on the debug kernel, which is some fifty times slower: the property test does
-# SMMUV3_ACCEL_ROUNDS rounds, 500 if not said otherwise.
+# SMMUV3_ACCEL_ROUNDS rounds, 500 if not said otherwise. Then what has threads, on a
+# kernel that finds data races.
 #
 # make coverage (check.sh --coverage): KUnit and the kselftests on a kernel that
 # counts. Leaves build/coverage: each source of the module with its counts, and the
@@ -29,6 +30,10 @@ debug_hosts=(
 	'--testdev 1: fail_nth'
 )
 named=" ${hosts[*]##*: } ${debug_hosts[*]##*: } "
+# What has threads, once more on the kernel that finds data races
+kcsan_hosts=(
+	'--testdev 4 --edu 2 --grouped --smmus 2: fuzz hotplug lifetime smmus'
+)
 
 flavour=base
 case ${1:-} in
@@ -223,6 +228,14 @@ for test; do
 	esac
 	echo "@@ end $?"
 done
+if [ -e /sys/kernel/debug/kcsan ]; then
+	echo "@@ begin kcsan"
+	echo 1..1
+	# Where both sides of a race are stands in the first lines of a report.
+	dmesg | grep -A 12 "BUG: KCSAN" >/tmp/races
+	if grep -q smmuv3_accel /tmp/races; then cat /tmp/races; echo not ok 1; else echo ok 1; fi
+	echo "@@ end 0"
+fi
 counts=/sys/kernel/debug/gcov
 if [ -e $counts ]; then
 	rmmod smmuv3_accel_test smmuv3_accel 2>/dev/null
@@ -289,7 +302,10 @@ boot() {
 	exec {results}<&-
 	wait "${job[host]}" || rc=$?
 	unset "job[host]"
-	[ "$flavour" != debug ] || set -- "$@" kmemleak
+	case ${options[0]} in
+	--debug) set -- "$@" kmemleak ;;
+	--kcsan) set -- "$@" kcsan ;;
+	esac
 	for test; do
 		[[ $ended == *" $test "* ]] || fail "$test: did not end" "$out"
 	done
@@ -343,9 +359,9 @@ base)
 	static_checks
 	;;
 debug)
-	"$VM_DIR/setup.sh" default kernel-debug || { fail "set-up" /dev/null; finish; }
+	"$VM_DIR/setup.sh" default kernel-debug kernel-kcsan || { fail "set-up" /dev/null; finish; }
 	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}" SMMUV3_ACCEL_VMS=10 SMMUV3_ACCEL_FEEDS=10)
-	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }")
+	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }" "${kcsan_hosts[@]/#/--kcsan }")
 	;;
 gcov)
 	"$VM_DIR/setup.sh" default kernel-gcov || { fail "set-up" /dev/null; finish; }

@@ -25,6 +25,7 @@ usage() {
 	  --mem SIZE     memory, as QEMU's -m (2G)
 	  --debug        the debug kernel (KASAN, lockdep, fault injection)
 	  --gcov         a kernel that counts how often each line of the module runs
+	  --kcsan        a kernel that finds data races, and does not panic on a warning
 	  --no-canwbs    a host that does not offer nesting
 	  --no-module    do not load the module
 	  --share DIR    DIR appears as /mnt/share, the working directory
@@ -61,7 +62,7 @@ while (($#)); do
 		;;
 	--grouped) grouped=1 ;;
 	--icount) icount=1 ;;
-	--debug | --gcov) flavour=${1#--} ;;
+	--debug | --gcov | --kcsan) flavour=${1#--} ;;
 	--no-canwbs) canwbs=0 ;;
 	--no-module) module=0 ;;
 	--help | -h) usage; exit 0 ;;
@@ -233,8 +234,11 @@ exec {out}> >(exec cat)
 out_pid=$!
 exec {err}> >(exec cat >&2)
 err_pid=$!
+# A data race anywhere in the kernel is a warning.
+warnings=panic_on_warn=1
+[ "$flavour" != kcsan ] || warnings=''
 boot -initrd "$run/initrd" \
-	-append "console=ttyAMA0 panic=-1 panic_on_warn=1 oops=panic loglevel=6" \
+	-append "console=ttyAMA0 panic=-1 $warnings oops=panic loglevel=6" \
 	-device virtio-serial-pci,bus=pcie.0 \
 	-add-fd "fd=$out,set=1" -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=out \
 	-add-fd "fd=$err,set=2" -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=err \

@@ -5,7 +5,7 @@
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
 #            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
-#            [kernel-gcov]
+#            [kernel-gcov] [kernel-kcsan]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -156,7 +156,7 @@ setup_kernel() {
 		return 0
 	fi
 	setup_linux_source
-	say "building the $1 kernel ($(make -s -C "$CACHE/linux" kernelversion), $([ "$1" = debug ] && echo 20 || echo 8) minutes on 2 cores)"
+	say "building the $1 kernel ($(make -s -C "$CACHE/linux" kernelversion), $([[ $1 = @(debug|kcsan) ]] && echo 20 || echo 8) minutes on 2 cores)"
 	need_space 4000
 	mkdir -p "$out"
 	rm -f "$out/key"
@@ -202,7 +202,7 @@ main() {
 		busybox) setup_busybox ;;
 		libfdt) setup_libfdt ;;
 		kernel) setup_toolchain; setup_kernel base ;;
-		kernel-64k | kernel-debug | kernel-gcov) setup_toolchain; setup_kernel "${part#kernel-}" ;;
+		kernel-64k | kernel-debug | kernel-gcov | kernel-kcsan) setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac
