@@ -516,7 +516,6 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 		.size = sizeof(cmd),
 		.id = id,
 	};
-
 	struct host_iommufd *h = to_iommufd(host);
 	int i;
 

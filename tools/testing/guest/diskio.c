@@ -73,15 +73,16 @@ static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count
 	struct iocb requests[DEPTH_MAX];
 	struct io_event done[DEPTH_MAX];
 	uint64_t start, given = 0, taken = 0;
-	char *data = buffer(depth * size);
 	aio_context_t context = 0;
 	struct iocb *request;
+	char *data;
 	long i, n;
 
 	if (size > disk_size)
 		error(1, 0, "the disk is too small");
 	if (depth > DEPTH_MAX || depth > count)
 		error(2, 0, "not a depth: %llu", (unsigned long long)depth);
+	data = buffer(depth * size);
 	if (syscall(SYS_io_setup, depth, &context))
 		error(1, errno, "io_setup");
 	for (i = 0; i < (long)depth; i++) {
