@@ -233,16 +233,17 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 
 	if (v->stream_num >= SMMUV3_MAX_STREAMS) {
 		why->reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
-		return ERR_PTR(-ENOSPC);
+		rc = -ENOSPC;
+		goto err;
 	}
 	/* Reserved, it is invisible to everybody else until it is stored. */
 	rc = xa_insert(&v->streams, vsid, NULL, GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		if (rc != -EBUSY)
-			return ERR_PTR(rc);
+	if (rc == -EBUSY) {
 		why->reason = SMMUV3_ACCEL_REASON_VSID_IN_USE;
-		return ERR_PTR(-EEXIST);
+		rc = -EEXIST;
 	}
+	if (rc)
+		goto err;
 
 	stream = kzalloc_obj(*stream, GFP_KERNEL_ACCOUNT);
 	if (!stream) {
@@ -286,6 +287,7 @@ err_free:
 	kfree(stream);
 err_release:
 	xa_release(&v->streams, vsid);
+err:
 	if (!why->reason)
 		why->reason = vsmmu_host_reason(rc);
 	trace_smmuv3_accel_attach(v, vsid, 0, rc, why->reason);

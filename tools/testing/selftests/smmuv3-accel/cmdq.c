@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "guest.h"
@@ -1350,6 +1351,137 @@ TEST(signal_during_a_run)
 	EXPECT_EQ(2, dma_goes(&m, 0));
 	EXPECT_EQ(before.out_cmds + size, stats_of(&m).out_cmds);
 	machine_close(&m);
+}
+
+/* What the tracepoints tell, which turn the shortcuts of a run off */
+
+#define TRACE	"/sys/kernel/tracing/instances/smmuv3-accel-cmdq"
+
+FIXTURE(trace)
+{
+	struct machine m;
+	__u32 id;
+	char text[4096];
+};
+
+/* All events since the last call, a line each, with neither when, who nor how long */
+static const char *trace_take(char *text, size_t size)
+{
+	FILE *trace = fopen(TRACE "/trace", "r");
+	char line[512], *event, *ns, *rest;
+	size_t len = 0;
+
+	text[0] = 0;
+	while (trace && fgets(line, sizeof(line), trace)) {
+		event = strstr(line, "smmuv3_accel_");
+		if (line[0] == '#' || !event)
+			continue;
+		ns = strstr(event, " ns=");
+		if (ns) {
+			rest = ns + 4 + strspn(ns + 4, "0123456789");
+			memmove(ns, rest, strlen(rest) + 1);
+		}
+		if (len < size)
+			len += snprintf(text + len, size - len, "%s", event);
+	}
+	if (trace)
+		fclose(trace);
+	trace = fopen(TRACE "/trace", "w");	/* which empties it */
+	if (trace)
+		fclose(trace);
+	return text;
+}
+
+#define EXPECT_TRACED(...)							\
+	do {									\
+		char _want[1024];						\
+										\
+		snprintf(_want, sizeof(_want), __VA_ARGS__);			\
+		EXPECT_STREQ(_want, trace_take(self->text, sizeof(self->text)));	\
+	} while (0)
+
+/* asked, done, issued, cerror, reason */
+#define TRACED_RUN								\
+	"smmuv3_accel_run: vsmmu=%u asked=%u done=%u issued=%u subsumed=0 "	\
+	"merged=0 cerror=%u reason=%u error=0\n"
+
+FIXTURE_SETUP(trace)
+{
+	static const char first[] = "smmuv3_accel_attach: vsmmu=";
+	const char *text;
+
+	rmdir(TRACE);		/* of a run that was ended */
+	if (access("/sys/kernel/tracing/events/smmuv3_accel", F_OK))
+		SKIP(return, "no tracefs");
+	ASSERT_EQ(0, mkdir(TRACE, 0700));
+	ASSERT_EQ(0, sysfs_write(TRACE "/events/smmuv3_accel/enable", "1"));
+	ASSERT_EQ(0, machine_open(&self->m, 0, 5, 1, 0));
+	text = trace_take(self->text, sizeof(self->text));
+	ASSERT_EQ(0, strncmp(text, first, strlen(first))) TH_LOG("%s", text);
+	self->id = strtoul(text + strlen(first), NULL, 10);
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	machine_close(&self->m);
+	rmdir(TRACE);
+}
+
+TEST_F(trace, stream)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_attach out;
+	__u32 reason;
+
+	EXPECT_EQ(-EEXIST, accel_attach(&m->g, m->dev[0].fd, VSID, &out));
+	EXPECT_TRACED("smmuv3_accel_attach: vsmmu=%u vsid=0x%x dev_id=0 error=%d reason=%u\n",
+		      self->id, VSID, -EEXIST, out.out_reason);
+	ASSERT_EQ(0, accel_detach(&m->g, VSID, &reason));
+	EXPECT_TRACED("smmuv3_accel_detach: vsmmu=%u vsid=0x%x\n", self->id, VSID);
+	ASSERT_EQ(0, accel_attach(&m->g, m->dev[0].fd, VSID, &out));
+	EXPECT_TRACED("smmuv3_accel_ste: vsmmu=%u vsid=0x%x abort -> s1 reason=0 error=0\n"
+		      "smmuv3_accel_attach: vsmmu=%u vsid=0x%x dev_id=%u error=0 reason=0\n",
+		      self->id, VSID, self->id, VSID, m->dev[0].dev_id);
+}
+
+TEST_F(trace, run)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_invalidate inv;
+	struct cmd cmds[] = { tlbi_page(m), cmd_sync() };
+	__u64 ste[8];
+	__u32 flags;
+
+	/* A doorbell that has a shorter way otherwise */
+	ASSERT_EQ(1, dma_goes(m, 0));
+	remap(m, 2);
+	EXPECT_RUNS(m, tlbi_page(m), 0);
+	EXPECT_TRACED(TRACED_RUN, self->id, 2, 2, 1, 0, 0);
+	EXPECT_EQ(2, dma_goes(m, 0));
+
+	/* With an STE that is not legal */
+	ste_config(ste, STE_CFG_S2);
+	strtab_write(&m->strtab, VSID, ste);
+	ASSERT_TRUE(run_one(m, cmd_cfgi_ste(VSID, true), &flags));
+	EXPECT_TRACED("smmuv3_accel_ste: vsmmu=%u vsid=0x%x s1 -> abort reason=%u error=0\n"
+		      TRACED_RUN, self->id, VSID, reason_of(m, VSID), self->id, 2, 2, 0, 0, 0);
+
+	/* With an error of the guest's */
+	ring_put(&m->ring, filler(0));
+	ring_put(&m->ring, illegal);
+	ring_put(&m->ring, filler(1));
+	ASSERT_EQ(0, ring_run(&m->ring, &out));
+	EXPECT_TRACED(TRACED_RUN, self->id, 3, 1, 1, SMMUV3_ACCEL_CERROR_ILL, out.out_reason);
+	EXPECT_NE(0, out.out_reason);
+
+	/* Without a queue */
+	ASSERT_EQ(0, accel_invalidate(&m->g, cmds, ARRAY_LEN(cmds), &inv));
+	EXPECT_TRACED(TRACED_RUN, self->id, 2, 2, 1, 0, 0);
+
+	ASSERT_EQ(0, sysfs_write(TRACE "/events/smmuv3_accel/enable", "0"));
+	ASSERT_EQ(0, accel_invalidate(&m->g, cmds, ARRAY_LEN(cmds), &inv));
+	EXPECT_STREQ("", trace_take(self->text, sizeof(self->text)));
 }
 
 TEST_HARNESS_MAIN
