@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +17,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <linux/iommufd.h>
+#include <linux/userfaultfd.h>
 
 #include "harness.h"
 #include "stress.h"
@@ -714,6 +718,64 @@ static bool all_foreign(struct vm *vm)
 #undef FOREIGN
 }
 
+/**
+ * struct stuck - A thread that the module waits for, with the vSMMU's queue locked
+ * @vm: its VMM
+ * @uffd: whom the module asks for the memory where the command is
+ * @page: that memory
+ * @error: what became of the command, or -1
+ * @thread: who gives it
+ */
+struct stuck {
+	struct vm *vm;
+	int uffd;
+	void *page;
+	int error;
+	pthread_t thread;
+};
+
+static void *stuck_thread(void *arg)
+{
+	struct stuck *stuck = arg;
+	struct smmuv3_accel_invalidate out;
+
+	stuck->error = accel_invalidate(&stuck->vm->g, stuck->page, 1, &out) ? -1 : out.out_error;
+	return NULL;
+}
+
+static bool stuck_start(struct stuck *stuck, struct vm *vm)
+{
+	const long size = sysconf(_SC_PAGESIZE);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range.len = size,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct pollfd poll_fd = { .events = POLLIN };
+
+	stuck->vm = vm;
+	stuck->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	stuck->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range.range.start = (unsigned long)stuck->page;
+	poll_fd.fd = stuck->uffd;
+	return stuck->uffd >= 0 && stuck->page != MAP_FAILED &&
+	       !ioctl(stuck->uffd, UFFDIO_API, &api) &&
+	       !ioctl(stuck->uffd, UFFDIO_REGISTER, &range) &&
+	       !pthread_create(&stuck->thread, NULL, stuck_thread, stuck) &&
+	       poll(&poll_fd, 1, 5000) == 1;
+}
+
+/* What comes is no command */
+static bool stuck_end(struct stuck *stuck)
+{
+	struct uffdio_zeropage zero = {
+		.range = { (unsigned long)stuck->page, sysconf(_SC_PAGESIZE) },
+	};
+
+	return !ioctl(stuck->uffd, UFFDIO_ZEROPAGE, &zero) && !pthread_join(stuck->thread, NULL) &&
+	       stuck->error == SMMUV3_ACCEL_CERROR_ILL;
+}
+
 /*
  * The VMM before: does DMA all the time and what it is told, one letter at a
  * time, until it is to close everything. Answers with 0 or 1.
@@ -721,6 +783,7 @@ static bool all_foreign(struct vm *vm)
 static int before(int sock, struct load *load)
 {
 	static struct vm vm;
+	static struct stuck stuck;
 	char what, answer;
 
 	if (!ROLE_EXPECT(!vm_start(&vm, new_memfd(), 1)) || !ROLE_EXPECT(goes(&vm, 0) == 1) ||
@@ -745,6 +808,12 @@ static int before(int sock, struct load *load)
 		case 'e':	/* close the vEVENTQ's descriptor */
 			close(vm.events);
 			vm.events = -1;
+			break;
+		case 'h':	/* have the module wait */
+			answer = !stuck_start(&stuck, &vm);
+			break;
+		case 'r':	/* no longer */
+			answer = !stuck_end(&stuck);
 			break;
 		case 'c':	/* close all */
 			close_files(&vm);
@@ -1041,6 +1110,50 @@ TEST_F(handover, to_oneself)
 
 	ASSERT_EQ(0, take_over(vm));
 	ASSERT_EQ(0, accel_change_process(&vm->g));
+	expect_all_works(_metadata, vm);
+}
+
+/* The process before is in a call that waits for its memory: a signal ends the waiting */
+
+static void on_alarm(int signal)
+{
+}
+
+static void expect_interrupted(struct __test_metadata *_metadata, struct vm *vm)
+{
+	const struct itimerval timer = { { 0, 100000 }, { 0, 100000 } }, off = { };
+	struct sigaction action = { .sa_handler = on_alarm };
+
+	ASSERT_EQ(0, change_ioas(vm));
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &timer, NULL));
+	EXPECT_EQ(-EINTR, accel_change_process(&vm->g));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &off, NULL));
+	EXPECT_EQ(1, goes(vm, 1));
+}
+
+TEST_F(handover, from_one_that_is_stuck)
+{
+	struct vm *vm = &self->vm;
+
+	ASSERT_EQ(0, tell(self->sock, 'h'));
+	expect_interrupted(_metadata, vm);
+	EXPECT_EQ(0, tell(self->sock, 'r'));
+	EXPECT_EQ(0, tell(self->sock, 'o'));
+	ASSERT_EQ(0, take_over(vm));
+	EXPECT_EQ(0, self->load->failed);
+	expect_all_works(_metadata, vm);
+}
+
+TEST_F(handover, from_one_that_is_killed_when_stuck)
+{
+	struct vm *vm = &self->vm;
+
+	ASSERT_EQ(0, tell(self->sock, 'h'));
+	expect_interrupted(_metadata, vm);
+	end(&self->pid);
+	ASSERT_EQ(0, take_over(vm));
+	EXPECT_EQ(0, self->load->failed);
 	expect_all_works(_metadata, vm);
 }
 
