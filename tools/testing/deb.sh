@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make deb: build the Debian packages for arm64 on an amd64 machine, and let
-# lintian look at them. make check-deb: see that what they hold can be used, the
-# module by DKMS for the emulated host's kernel.
+# lintian look at them. make check-deb: see that what they hold can be used, for
+# which they are installed on the emulated host.
 #
 #   deb.sh build|check
 
@@ -11,7 +11,7 @@
 unset MAKEFLAGS MFLAGS MAKELEVEL V
 
 cross=aarch64-linux-gnu-
-kernel=$CACHE/kernel-base
+kernel=$CACHE/kernel-debian
 out=$TOP_DIR/build/deb
 
 cd "$TOP_DIR"
@@ -33,7 +33,7 @@ build() {
 	rsync -a --exclude=/build --exclude=/.git --exclude='*.o' --exclude='*.a' ./ "$out/source"
 	(
 		cd "$out/source"
-		export KHDR_INCLUDES="-isystem $kernel/usr/include"
+		export KHDR_INCLUDES="-isystem $CACHE/kernel-base/usr/include"
 		# The cross compiler stands in for arm64's own build dependencies.
 		DEB_BUILD_OPTIONS=noautodbgsym logged "$out/build.log" dpkg-buildpackage -b -d -us -uc -a arm64
 	)
@@ -41,34 +41,93 @@ build() {
 	du -b "$out"/*.deb | sed "s|$TOP_DIR/||"
 }
 
-# dkms, with all that it keeps below $work. Its status is that of the command.
-dkms_in() {
-	ARCH=arm64 CROSS_COMPILE=$cross PATH="$work/bin:$PATH" dkms "$@" -m smmuv3-accel -v "$version" \
-		--sourcetree "$work/tree/usr/src" --dkmstree "$work/dkms" --installtree "$work/modules" 2>&1
+# $1: a folder, $2 and so on: goals of the kernel that Debian runs on
+kernel_make() {
+	logged "$out/kernel.log" make -s -C "$CACHE/linux" O="$kernel" ARCH=arm64 CROSS_COMPILE=$cross "$@"
 }
 
-check_module() {
-	local release ko
+# Debian for arm64 on the emulated host, with the kernel's modules and headers as
+# Debian has them, and a kernel beside it that will not do. There the packages are
+# installed, by dpkg, and the module is built, by the machine itself.
+check_install() {
+	local modules=$work/kernel/usr/lib/modules release
+	"$VM_DIR/setup.sh" kernel-debian debian-arm64
 	release=$(cat "$kernel/include/config/kernel.release")
-	mkdir -p "$work/bin" "$work/dkms" "$work/modules"
-	ln -s "$(command -v ${cross}strip)" "$work/bin/strip"
-	dkms_in add >"$work/log" && dkms_in build -k "$release" -a arm64 --kernelsourcedir "$kernel" >>"$work/log" ||
-		{ cat "$work/log" "$work"/dkms/smmuv3-accel/"$version"/build/make.log; die "dkms did not build the module"; }
-	ko=$(find "$work/dkms/smmuv3-accel/$version/$release" -name smmuv3-accel.ko)
-	[ "$(modinfo -F version "$ko")" = "$version" ] && modinfo -F vermagic "$ko" | grep -qF "$release " ||
-		die "dkms built something else: $(modinfo "$ko")"
-	cp "$ko" "$out/"
-	echo "ok   dkms builds the module for $release"
+	kernel_make modules_install INSTALL_MOD_PATH="$work/kernel/usr" DEPMOD=true
+	rm -f "$modules/$release/build"
+	kernel_make run-command \
+		KBUILD_RUN_COMMAND="$CACHE/linux/scripts/package/install-extmod-build $modules/$release/build"
+	mkdir -p "$modules/0.0-no-iommufd/build/include"
+	touch "$modules/0.0-no-iommufd/build/Makefile"
+	sed '/^CONFIG_IOMMUFD=/d' "$kernel/.config" >"$modules/0.0-no-iommufd/build/.config"
 
-	# A kernel that will not do is skipped, and the reason given.
-	mkdir "$work/kdir"
-	: >"$work/kdir/Makefile"
-	sed '/^CONFIG_IOMMUFD=/d' "$kernel/.config" >"$work/kdir/.config"
-	rc=0
-	dkms_in build -k 0.0-no-iommufd -a arm64 --kernelsourcedir "$work/kdir" >"$work/log" || rc=$?
-	[ "$rc" = 77 ] && grep 'lacks what the module stands on: CONFIG_IOMMUFD$' "$work/log" ||
-		{ cat "$work/log"; die "a kernel without IOMMUFD: dkms ended with $rc"; }
-	echo "ok   dkms skips a kernel without IOMMUFD"
+	mkdir "$work/share"
+	tar -C "$work/kernel" -cf "$work/share/kernel.tar" .
+	cp "$CACHE/debian-arm64/root.tar" "$out"/*.deb "$work/share/"
+	cat >"$work/share/host" <<-'HOST'
+		set -e
+		date -s "@$1" >/dev/null
+		mount -t tmpfs -o size=80% tmpfs /root
+		tar -C /root -xf root.tar
+		tar -C /root -xf kernel.tar
+		cp debian ./*.deb /root/tmp/
+		mount --bind /dev /root/dev
+		export PATH=/usr/sbin:/usr/bin version="$2"
+		exec chroot /root sh /tmp/debian
+	HOST
+	cat >"$work/share/debian" <<-'DEBIAN'
+		export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+		rc=0
+
+		check() { # $1: what is true if the rest succeeds
+			what=$1
+			shift
+			if "$@" >/tmp/log 2>&1; then
+				echo "ok   $what"
+			else
+				echo "FAIL $what"
+				tail -n 30 /tmp/log | sed 's/^/   | /'
+				rc=1
+			fi
+		}
+
+		install() { dpkg --install /tmp/*.deb; }
+		built() { dkms status -k "$(uname -r)" | grep ': installed' && modinfo smmuv3-accel; }
+		skipped() { # which dkms calls 77 where it was asked for this module
+			dkms autoinstall -k "$1"
+			! dkms status -k "$1" | grep ': \(built\|installed\)' || return 1
+			dkms build "smmuv3-accel/$version" -k "$1" >/tmp/skipped 2>&1
+			[ $? = 77 ] && grep 'lacks what the module stands on: CONFIG_IOMMUFD$' /tmp/skipped
+		}
+		coldplug() { udevadm trigger --action=add && udevadm settle; }
+		node() { stat "$1" && [ "$(stat -c '%G %a' "$1")" = "kvm 660" ]; }
+		as() { setpriv --reuid=nobody --regid=nogroup --groups="$1" sh -c ': <>/dev/smmuv3-accel'; }
+		as_others() { ! as nogroup; }
+		info() { smmuv3-accelctl info >/tmp/info && grep -A1 '^module:' /tmp/info | grep 'loaded: yes'; }
+		remove() { modprobe -r smmuv3-accel && dpkg --remove smmuv3-accel-dkms && ! modinfo smmuv3-accel; }
+
+		/debootstrap/debootstrap --second-stage >/tmp/log 2>&1 || { tail -n 30 /tmp/log; exit 1; }
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		export SYSTEMD_IGNORE_CHROOT=1
+		depmod # as is done for Debian's own kernels
+		/usr/lib/systemd/systemd-udevd --daemon
+		check "dpkg installs the packages" install
+		check "DKMS has built the module, on the machine" built
+		check "DKMS skips a kernel without IOMMUFD" skipped 0.0-no-iommufd
+		check "udev goes through the devices" coldplug
+		check "udev has loaded the module" test -d /sys/module/smmuv3_accel
+		check "/dev/smmuv3-accel is for the group kvm" node /dev/smmuv3-accel
+		check "/dev/iommu is" node /dev/iommu
+		check "so is a device bound to vfio-pci" node /dev/vfio/devices/vfio0
+		check "who is in the group can open it" as kvm
+		check "nobody else can" as_others
+		check "smmuv3-accelctl runs" info
+		check "the packages go away, and the module" remove
+		exit $rc
+	DEBIAN
+	"$VM_DIR/run.sh" --debian --no-module --testdev 1 --mem 6G --timeout 3000 --share "$work/share" -- \
+		sh host "$(date +%s)" "$version"
 }
 
 check_library() {
@@ -92,12 +151,9 @@ check_library() {
 }
 
 check_tools() {
-	local f=$work/tree
-	${cross}readelf -h "$f/usr/sbin/smmuv3-accelctl" | grep -q AArch64
-	[ -s "$f/usr/share/man/man8/smmuv3-accelctl.8.gz" ]
-	bash -n "$f/usr/share/bash-completion/completions/smmuv3-accelctl"
-	[ -s "$f/lib/udev/rules.d/60-smmuv3-accel.rules" ] || [ -s "$f/usr/lib/udev/rules.d/60-smmuv3-accel.rules" ]
-	echo "ok   the tools are there"
+	[ -s "$work/tree/usr/share/man/man8/smmuv3-accelctl.8.gz" ]
+	bash -n "$work/tree/usr/share/bash-completion/completions/smmuv3-accelctl"
+	echo "ok   smmuv3-accelctl has a man page, and completion"
 }
 
 check() {
@@ -109,9 +165,9 @@ check() {
 	for deb in "$out"/*.deb; do
 		dpkg-deb -x "$deb" "$work/tree"
 	done
-	check_module
 	check_library
 	check_tools
+	check_install
 }
 
 case ${1:-} in

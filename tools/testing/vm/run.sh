@@ -24,6 +24,7 @@ usage() {
 	                 times do not depend on how busy this machine is
 	  --mem SIZE     memory, as QEMU's -m (2G)
 	  --debug        the debug kernel (KASAN, lockdep, fault injection)
+	  --debian       a kernel that Debian's programs run on
 	  --gcov         a kernel that counts how often each line of the module runs
 	  --kcsan        a kernel that finds data races, and does not panic on a warning
 	  --no-canwbs    a host that does not offer nesting
@@ -62,7 +63,7 @@ while (($#)); do
 		;;
 	--grouped) grouped=1 ;;
 	--icount) icount=1 ;;
-	--debug | --gcov | --kcsan) flavour=${1#--} ;;
+	--debian | --debug | --gcov | --kcsan) flavour=${1#--} ;;
 	--no-canwbs) canwbs=0 ;;
 	--no-module) module=0 ;;
 	--help | -h) usage; exit 0 ;;

@@ -5,7 +5,7 @@
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
 #            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
-#            [kernel-gcov] [kernel-kcsan]
+#            [kernel-gcov] [kernel-kcsan] [kernel-debian] [debian-arm64]
 #
 # Without arguments: what "run.sh" needs. Each part says nothing and takes no
 # time when it is there. To start anew, or to move on to newer versions of
@@ -120,6 +120,23 @@ setup_libfdt() {
 	publish "$CACHE/libfdt.tmp" "$CACHE/libfdt"
 }
 
+# Debian as it is before any of its programs has run, to go on in the emulated host.
+setup_debian_arm64() {
+	local tree=$CACHE/debian-arm64.tmp
+	[ ! -r "$CACHE/debian-arm64/root.tar" ] || return 0
+	host_packages debootstrap
+	say "fetching Debian for arm64 (about 150 MB)"
+	need_space 2000
+	as_root rm -rf "$tree"
+	mkdir -p "$tree"
+	logged "$CACHE/log/debootstrap.log" as_root debootstrap --foreign --arch=arm64 --variant=minbase \
+		--include=dkms,gcc,libc6-dev,udev trixie "$tree/root" "$(debian_mirror)" ||
+		die "debootstrap failed"
+	as_root tar -C "$tree/root" -cf - . >"$tree/root.tar" || die "cannot pack Debian"
+	as_root rm -rf "$tree/root"
+	publish "$tree" "$CACHE/debian-arm64"
+}
+
 setup_linux_source() {
 	local name
 	[ ! -r "$CACHE/linux/Makefile" ] || return 0
@@ -196,13 +213,15 @@ main() {
 		bench) host_packages gnuplot-nox ;;
 		clang) host_packages clang-19 lld-19 llvm-19 ;;
 		docs) host_packages python3-sphinx python3-sphinx-rtd-theme; setup_linux_source ;;
-		packaging) host_packages debhelper dh-dkms dpkg-dev lintian dkms pkgconf ;;
+		packaging) host_packages debhelper dh-dkms dpkg-dev lintian pkgconf ;;
 		qemu) setup_qemu ;;
 		qemu-arm64) setup_toolchain; setup_qemu_arm64 ;;
 		busybox) setup_busybox ;;
 		libfdt) setup_libfdt ;;
 		kernel) setup_toolchain; setup_kernel base ;;
-		kernel-64k | kernel-debug | kernel-gcov | kernel-kcsan) setup_toolchain; setup_kernel "${part#kernel-}" ;;
+		kernel-64k | kernel-debian | kernel-debug | kernel-gcov | kernel-kcsan)
+			setup_toolchain; setup_kernel "${part#kernel-}" ;;
+		debian-arm64) setup_debian_arm64 ;;
 		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac

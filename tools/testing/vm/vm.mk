@@ -10,7 +10,7 @@ VM_CONFIG := CONFIG_SMMUV3_ACCEL=m CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m
 VM_SILENT := $(if $(filter 1,$(V)),,-s)
 
 # The kernels for a host in tools/testing/vm/config
-VM_FLAVOURS := base debug gcov kcsan
+VM_FLAVOURS := base debian debug gcov kcsan
 
 VM_UAPI := include/uapi/linux/smmuv3_accel.h
 VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
