@@ -111,6 +111,17 @@ static struct mock_obj *obj_add(struct mock *mock, struct mock_obj init)
 	return obj;
 }
 
+/* What somebody else does while the host is called for a parent */
+static void meanwhile(struct mock *mock, enum mock_op op, const struct mock_obj *obj)
+{
+	void (*what)(struct kunit *test, u32 parent) = mock->meanwhile;
+
+	if (!what || mock->meanwhile_op != op || !obj || obj->kind != MOCK_PARENT)
+		return;
+	mock->meanwhile = NULL;
+	what(mock->test, obj->id);
+}
+
 /* All allocations. The ID is 0 where it fails. */
 static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id,
 		     u32 on_id, struct mock_obj init, u32 *id)
@@ -136,6 +147,7 @@ static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id
 		return -EEXIST;
 	*id = obj_add(mock, init)->id;
 	call->id = *id;
+	meanwhile(mock, MOCK_ALLOC + MOCK_PARENT, mock_find(mock, *id));
 	return 0;
 }
 
@@ -177,6 +189,7 @@ static void mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id
 	struct mock_obj *obj = mock_find(mock, id);
 
 	record(mock, MOCK_DESTROY, id);
+	meanwhile(mock, MOCK_DESTROY, obj);
 	MUST(mock, obj && !obj->users && !obj->vmms,
 	     "%u is in use, the VMM's or no object", id);
 	if (!obj)
@@ -188,6 +201,7 @@ static void mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id
 	if (obj->on)
 		obj->on->users--;
 	list_del(&obj->node);
+	meanwhile(mock, MOCK_DESTROYED, obj);
 }
 
 static struct smmuv3_host_dev *mock_dev_get(struct smmuv3_host *host, int fd,
@@ -466,6 +480,13 @@ u32 mock_vmm_parent(struct mock *mock, int smmu)
 	};
 
 	return obj_add(mock, init)->id;
+}
+
+void mock_meanwhile(struct mock *mock, enum mock_op op,
+		    void (*what)(struct kunit *test, u32 parent))
+{
+	mock->meanwhile = what;
+	mock->meanwhile_op = op;
 }
 
 void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc)

@@ -43,6 +43,7 @@ enum mock_op {
 	MOCK_ENTER,
 	MOCK_CHANGE_PROCESS,
 	MOCK_ANY,
+	MOCK_DESTROYED,		/* for mock_meanwhile() alone */
 };
 
 struct mock_obj {
@@ -104,6 +105,10 @@ struct mock {
 	bool signal;			/* each invalidation leaves one pending */
 	bool scribble;			/* the VMM changes what was just read from it */
 
+	/* Within the next ALLOC or DESTROY of a parent, when it exists or no longer does */
+	void (*meanwhile)(struct kunit *test, u32 parent);
+	enum mock_op meanwhile_op;
+
 	/* The fail_at'th call (from 1) of fail_op fails, fail_num in a row. */
 	enum mock_op fail_op;
 	u32 fail_at;
@@ -119,6 +124,8 @@ struct mock *mock_init(struct kunit *test);
 struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v);
 void mock_set_reachable(struct mock *mock, bool reachable);
 u32 mock_vmm_parent(struct mock *mock, int smmu);
+void mock_meanwhile(struct mock *mock, enum mock_op op,
+		    void (*what)(struct kunit *test, u32 parent));
 void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc);
 struct mock_obj *mock_find(struct mock *mock, u32 id);
 struct mock_state mock_state(struct mock *mock);

@@ -20,7 +20,7 @@
  *	whether it fits the first one
  * @ioas_id: what it was made from, if @ours
  * @hwpt_id: its ID
- * @users: how many vSMMUs use it
+ * @users: how many vSMMUs use it; 0: it is being destroyed
  * @shared: all of them have SHARED_ASIDS
  * @ours: it was made here and goes with its last user
  * @unflushed: TLB entries of a user that is gone may be left
@@ -84,7 +84,7 @@ static struct vsmmu_parent *parent_share(const struct vsmmu *v,
 	if (!v->shared_asids)
 		return NULL;
 	list_for_each_entry(parent, &parents, node) {
-		if (parent->ours && parent->shared &&
+		if (parent->ours && parent->shared && parent->users &&
 		    parent->owner == v->host->owner &&
 		    parent->ioas_id == v->host->ioas_id &&
 		    parent->iommu == dev->iommu) {
@@ -102,8 +102,8 @@ static struct vsmmu_parent *parent_share(const struct vsmmu *v,
  * @reason: set where it fails
  *
  * Return: the parent, NULL where it is known to be another physical SMMU's, or
- * an ERR_PTR: -EBUSY where another vSMMU has it, or is finding out whether it
- * fits, -ENOMEM.
+ * an ERR_PTR: -EBUSY where another vSMMU has it, is finding out whether it fits,
+ * or has made it and destroys it, -ENOMEM.
  */
 struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 					const struct smmuv3_host_dev *dev,
@@ -121,7 +121,7 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 			return new;
 		}
 		kfree(new);
-		if (!parent->iommu) {
+		if (!parent->iommu || !parent->users) {
 			*reason = SMMUV3_ACCEL_REASON_RETRY;
 			return ERR_PTR(-EBUSY);
 		}
@@ -136,13 +136,27 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 	return ERR_PTR(-EBUSY);
 }
 
+/*
+ * Destroy one that was made here. It stays listed until it is no more, or who
+ * names it now would have it for the VMM's own.
+ */
+static void parent_destroy(struct vsmmu_parent *parent,
+			   struct smmuv3_host *host)
+{
+	host->ops->destroy(host, SMMUV3_LANE_CONFIG, parent->hwpt_id);
+	scoped_guard(mutex, &parents_lock)
+		list_del(&parent->node);
+	kfree(parent);
+}
+
 /**
  * vsmmu_parent_make() - Make a parent, or share one that was made
  * @v: the vSMMU, @lock held
  * @dev: a device behind the physical SMMU
  * @reason: set where it fails
  *
- * Return: the parent, or an ERR_PTR with the host's errno.
+ * Return: the parent, or an ERR_PTR with the host's errno, or -EBUSY where
+ * another vSMMU has taken the new one for the VMM's own.
  */
 struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 				       const struct smmuv3_host_dev *dev,
@@ -150,7 +164,6 @@ struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 {
 	struct vsmmu_parent *parent, *new;
 	struct smmuv3_host *host = v->host;
-	u32 hwpt_id;
 	int rc;
 
 	scoped_guard(mutex, &parents_lock) {
@@ -159,27 +172,39 @@ struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 			return parent;
 	}
 
-	rc = host->ops->alloc_parent(host, dev->dev_id, &hwpt_id);
+	new = parent_new(v, dev, 0, true);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	rc = host->ops->alloc_parent(host, dev->dev_id, &new->hwpt_id);
 	if (rc) {
+		kfree(new);
 		if (rc == -ENOMEM)
 			*reason = SMMUV3_ACCEL_REASON_RETRY;
 		return ERR_PTR(rc);
 	}
-	new = parent_new(v, dev, hwpt_id, true);
-	if (!new) {
-		host->ops->destroy(host, SMMUV3_LANE_CONFIG, hwpt_id);
-		return ERR_PTR(-ENOMEM);
-	}
-	/* The host was called without the lock: somebody may have been faster. */
+
+	/* The host was called without the lock. */
 	scoped_guard(mutex, &parents_lock) {
-		parent = parent_share(v, dev);
-		if (!parent) {
-			list_add(&new->node, &parents);
-			return new;
+		/*
+		 * Somebody named an ID before it was this one's: it is theirs.
+		 * One that was destroyed had the ID before.
+		 */
+		parent = parent_find_id(v, new->hwpt_id);
+		if (parent && parent->users) {
+			parent->ours = true;
+			parent->ioas_id = host->ioas_id;
+			kfree(new);
+			*reason = SMMUV3_ACCEL_REASON_RETRY;
+			return ERR_PTR(-EBUSY);
 		}
+		/* Somebody may have been faster. */
+		parent = parent_share(v, dev);
+		new->users = !parent;
+		list_add(&new->node, &parents);
 	}
-	host->ops->destroy(host, SMMUV3_LANE_CONFIG, hwpt_id);
-	kfree(new);
+	if (!parent)
+		return new;
+	parent_destroy(new, host);
 	return parent;
 }
 
@@ -217,11 +242,13 @@ void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host,
 		parent->unflushed |= unflushed;
 		if (--parent->users)
 			return;
-		list_del(&parent->node);
+		if (!parent->ours || !host) {
+			list_del(&parent->node);
+			kfree(parent);
+			return;
+		}
 	}
-	if (parent->ours && host)
-		host->ops->destroy(host, SMMUV3_LANE_CONFIG, parent->hwpt_id);
-	kfree(parent);
+	parent_destroy(parent, host);
 }
 
 /**

@@ -1055,6 +1055,122 @@ static void parents_share_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n, 8);
 }
 
+/* What another vSMMU does while the first one, which is locked, calls the host */
+static struct vsmmu *other;
+
+static int other_attach(u32 *reason)
+{
+	struct vsmmu_refusal why = {};
+	int rc;
+
+	mutex_lock_nested(&other->lock, SINGLE_DEPTH_NESTING);
+	rc = PTR_ERR_OR_ZERO(vsmmu_attach(other, 1, VSID, 0, &why));
+	mutex_unlock(&other->lock);
+	*reason = why.reason;
+	return rc;
+}
+
+static void other_has(struct kunit *test, u32 parent)
+{
+	u32 reason;
+
+	other = open_sharing(test, parent);
+	KUNIT_ASSERT_EQ(test, other_attach(&reason), 0);
+	KUNIT_EXPECT_EQ(test, parent_of(test, xa_load(&other->streams, VSID)), parent);
+}
+
+static void other_has_to_wait(struct kunit *test, u32 parent)
+{
+	u32 reason;
+
+	other = open_sharing(test, parent);
+	KUNIT_EXPECT_EQ(test, other_attach(&reason), -EBUSY);
+	KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
+}
+
+/* The host gives the ID away again at once. */
+static void other_gets_the_id(struct kunit *test, u32 parent)
+{
+	struct mock *mock = test->priv;
+	u32 reason;
+
+	mock->last_id = parent - 1;
+	other = open_sharing(test, 0);
+	KUNIT_ASSERT_EQ(test, other_attach(&reason), 0);
+	KUNIT_EXPECT_EQ(test, parent_of(test, xa_load(&other->streams, VSID)), parent);
+}
+
+/* It makes one itself, and a third one names the one that is not wanted now. */
+static void other_is_faster(struct kunit *test, u32 parent)
+{
+	struct mock *mock = test->priv;
+	u32 reason;
+
+	other = open_sharing(test, 0);
+	KUNIT_ASSERT_EQ(test, other_attach(&reason), 0);
+	KUNIT_EXPECT_NE(test, parent_of(test, xa_load(&other->streams, VSID)), parent);
+	mock_meanwhile(mock, MOCK_DESTROY, other_has_to_wait);
+}
+
+/* One that is being made has no name yet: who guesses it has it, alone. */
+static void parents_named_when_made(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_vsmmu(test, 0);
+	u32 made, reason;
+
+	mock_meanwhile(mock, MOCK_ALLOC + MOCK_PARENT, other_has);
+	KUNIT_EXPECT_EQ(test, attach(v, 0, VSID, &reason), -EBUSY);
+	KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
+	made = must_attach_parent(test, v, 0, VSID);
+	KUNIT_EXPECT_NE(test, parent_of(test, xa_load(&other->streams, VSID)), made);
+	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 2);
+	close_vsmmu(other);
+	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 1);
+	close_vsmmu(v);
+
+	/* Two that share do that here as well. */
+	v = open_sharing(test, 0);
+	mock_meanwhile(mock, MOCK_ALLOC + MOCK_PARENT, other_has);
+	KUNIT_EXPECT_EQ(test, attach(v, 0, VSID, &reason), -EBUSY);
+	KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
+	made = must_attach_parent(test, v, 0, VSID);
+	KUNIT_EXPECT_EQ(test, parent_of(test, xa_load(&other->streams, VSID)), made);
+	close_vsmmu(other);
+	KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, made));
+}
+
+/* One that is being destroyed is nobody's. */
+static void parents_named_when_destroyed(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_sharing(test, 0);
+
+	must_attach(test, v, 0, VSID);
+	mock_meanwhile(mock, MOCK_DESTROY, other_has_to_wait);
+	close_vsmmu(v);
+	KUNIT_EXPECT_NULL(test, mock->meanwhile);
+	expect_refused(test, other, 1, VSID, -ENOENT, REASON(PARENT_REJECTED));
+
+	/* Its ID may be another one's before it is forgotten. */
+	v = open_sharing(test, 0);
+	must_attach(test, v, 0, VSID);
+	mock_meanwhile(mock, MOCK_DESTROYED, other_gets_the_id);
+	close_vsmmu(v);
+	KUNIT_EXPECT_NULL(test, mock->meanwhile);
+	v = open_sharing(test, parent_of(test, xa_load(&other->streams, VSID)));
+	must_attach(test, v, 0, VSID);
+	close_vsmmu(v);
+	close_vsmmu(other);
+
+	/* Nor is one that was made for nothing anybody's. */
+	v = open_sharing(test, 0);
+	mock_meanwhile(mock, MOCK_ALLOC + MOCK_PARENT, other_is_faster);
+	must_attach(test, v, 0, VSID);
+	KUNIT_EXPECT_NULL(test, mock->meanwhile);
+	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 1);
+}
+
 static u32 times_destroyed(const struct mock *mock, u32 id)
 {
 	u32 i, num = 0;
@@ -1451,6 +1567,8 @@ static struct kunit_case vsmmu_cases[] = {
 	KUNIT_CASE(parents_named_shared),
 	KUNIT_CASE(parents_named_fails),
 	KUNIT_CASE(parents_share_fails),
+	KUNIT_CASE(parents_named_when_made),
+	KUNIT_CASE(parents_named_when_destroyed),
 	KUNIT_CASE_PARAM(parents_last_user, last_user_gen_params),
 	KUNIT_CASE(parents_close_flushes),
 	KUNIT_CASE(hostless),

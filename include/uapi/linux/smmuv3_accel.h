@@ -102,7 +102,8 @@
  * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The guest's stream table is not in memory
  * @SMMUV3_ACCEL_REASON_GBPA_ABORT: CR0.SMMUEN is 0 and GBPA.ABORT is 1
  * @SMMUV3_ACCEL_REASON_RETRY: The host cannot now: the device is being reset,
- *	or memory is short; the same call may succeed later
+ *	memory is short, or another vSMMU tries, makes or destroys the stage-2
+ *	parent; the same call may succeed later
  * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
  *	legal
  * @SMMUV3_ACCEL_REASON_DETACHED: The device was unbound from the iommufd
