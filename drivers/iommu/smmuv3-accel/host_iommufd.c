@@ -13,6 +13,7 @@
  * no user memory, so DMA can be blocked in any context.
  */
 #include <linux/cdev.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
@@ -113,6 +114,10 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
  * done whatever comes is therefore tried twice.
  */
 #define TRIES	2
+
+/* An object that is busy is tried again after 10 us, 20, up to 1280: 33 ms in all */
+#define DESTROY_TRIES	32
+#define DESTROY_WAIT_US(i)	(10 << min(i, 7))
 
 static bool scratch_copy(struct host_iommufd *h, enum smmuv3_lane lane,
 			 unsigned long offset, const void *data, size_t len)
@@ -517,17 +522,24 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 		.id = id,
 	};
 	struct host_iommufd *h = to_iommufd(host);
-	int i;
+	int i, rc;
 
 	/*
-	 * Can else only fail where the VMM uses, or has destroyed, what is not
-	 * its own. What is left goes with the iommufd.
+	 * Any call of the VMM's that names an object has hold of it, and so it
+	 * is busy for as long as that takes. Can else only fail where the VMM
+	 * uses, or has destroyed, what is not its own. What is left goes with
+	 * the iommufd.
 	 */
-	for (i = 0; smmuv3_host_reachable(host) && i < TRIES; i++)
-		if (!scratch_write(h, lane, 0, &cmd, sizeof(cmd)) &&
-		    iommufd_ioctl(h, IOMMU_DESTROY,
-				  (void __user *)h->scratch[lane]) != -EFAULT)
+	for (i = 0; smmuv3_host_reachable(host) && i < DESTROY_TRIES; i++) {
+		rc = -EFAULT;
+		if (!scratch_write(h, lane, 0, &cmd, sizeof(cmd)))
+			rc = iommufd_ioctl(h, IOMMU_DESTROY,
+					   (void __user *)h->scratch[lane]);
+		if (rc == -EBUSY)
+			fsleep(DESTROY_WAIT_US(i));
+		else if (rc != -EFAULT)
 			break;
+	}
 }
 
 /*

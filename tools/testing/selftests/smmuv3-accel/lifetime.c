@@ -158,6 +158,69 @@ TEST_F(lifetime, event_queue_left_open)
 	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, phys.out_viommu_id));
 }
 
+/* The VMM has the vIOMMU invalidate, directly, a third of the time */
+
+struct user {
+	int iommufd;
+	volatile __u32 viommu_id;
+	volatile bool stop;
+	volatile unsigned int calls;
+};
+
+static void *use_viommu(void *arg)
+{
+	struct user *u = arg;
+	struct cmd cmds[16];
+	struct timespec start, end, pause = {};
+	unsigned int i;
+
+	while (!u->stop) {
+		struct iommu_hwpt_invalidate inv = {
+			.size = sizeof(inv),
+			.hwpt_id = u->viommu_id,
+			.data_uptr = (__u64)(unsigned long)cmds,
+			.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+			.entry_len = sizeof(cmds[0]),
+			.entry_num = ARRAY_LEN(cmds),
+		};
+
+		for (i = 0; i < ARRAY_LEN(cmds); i++)
+			cmds[i] = cmd_tlbi_asid(i);
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		u->calls += !ioctl(u->iommufd, IOMMU_HWPT_INVALIDATE, &inv);
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		if (end.tv_sec == start.tv_sec)
+			pause.tv_nsec = 2 * (end.tv_nsec - start.tv_nsec) % 1000000000;
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+TEST_F(lifetime, viommu_in_use_for_a_moment)
+{
+	struct smmuv3_accel_phys phys;
+	struct user u = { .iommufd = self->g.iommufd };
+	pthread_t thread;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, use_viommu, &u));
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, accel_phys(&self->g, 0, &phys));
+		u.viommu_id = phys.out_viommu_id;
+		ASSERT_EQ(0, testdev_write(&self->dev, self->page));
+		close(self->g.accel);
+		ASSERT_EQ(0, guest_create(&self->g));
+		ASSERT_EQ(0, start(&self->g, &self->dev, VSID));
+	}
+	u.stop = true;
+	pthread_join(thread, NULL);
+	close(self->g.accel);
+	self->g.accel = -1;
+	TH_LOG("%u calls", u.calls);
+	EXPECT_LT(0, u.calls);
+	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+}
+
 /* The device unbound behind the module's back: another file had bound it */
 TEST_F(lifetime, device_unbound_meanwhile)
 {
