@@ -18,9 +18,10 @@ setup_toolchain() {
 		flex bison bc libssl-dev libelf-dev cpio gzip xz-utils rsync kmod perl python3
 }
 
+# coccinelle looks for Python's library by the name that only the -dev package has.
 setup_checkers() {
-	host_packages git g++ shellcheck coccinelle ocaml-nox ocaml-findlib codespell \
-		libcmocka-dev
+	host_packages git g++ shellcheck coccinelle libpython3-dev ocaml-nox ocaml-findlib \
+		codespell libcmocka-dev
 	setup_sparse
 }
 
