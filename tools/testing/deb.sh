@@ -111,7 +111,7 @@ check_install() {
 		mount -t sysfs sysfs /sys
 		export SYSTEMD_IGNORE_CHROOT=1
 		depmod # as is done for Debian's own kernels
-		/usr/lib/systemd/systemd-udevd --daemon
+		/usr/lib/systemd/systemd-udevd --daemon >/tmp/log 2>&1
 		check "dpkg installs the packages" install
 		check "DKMS has built the module, on the machine" built
 		check "DKMS skips a kernel without IOMMUFD" skipped 0.0-no-iommufd
