@@ -67,15 +67,16 @@ check_install() {
 	cat >"$work/share/host" <<-'HOST'
 		set -e
 		date -s "@$1" >/dev/null
-		mount -t tmpfs -o size=80% tmpfs /root
-		tar -C /root -xf root.tar
-		tar -C /root -xf kernel.tar
-		cp debian ./*.deb /root/tmp/
-		mount --bind /dev /root/dev
+		mkdir /debian
+		mount -t tmpfs -o size=80% tmpfs /debian
+		tar -C /debian -xf root.tar
+		tar -C /debian -xf kernel.tar
+		cp install ./*.deb /debian/tmp/
+		mount --bind /dev /debian/dev
 		export PATH=/usr/sbin:/usr/bin version="$2"
-		exec chroot /root sh /tmp/debian
+		exec chroot /debian sh /tmp/install
 	HOST
-	cat >"$work/share/debian" <<-'DEBIAN'
+	cat >"$work/share/install" <<-'DEBIAN'
 		export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 		rc=0
 
