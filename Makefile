@@ -65,7 +65,7 @@ htmldocs:
 deb:
 	$(Q)tools/testing/deb.sh build
 
-check-deb:
+check-deb: deb
 	$(Q)tools/testing/deb.sh check
 
 check-kernels:

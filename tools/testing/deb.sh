@@ -105,7 +105,10 @@ check_install() {
 		as() { setpriv --reuid=nobody --regid=nogroup --groups="$1" sh -c ': <>/dev/smmuv3-accel'; }
 		as_others() { ! as nogroup; }
 		info() { smmuv3-accelctl info >/tmp/info && grep -A1 '^module:' /tmp/info | grep 'loaded: yes'; }
-		remove() { modprobe -r smmuv3-accel && dpkg --remove smmuv3-accel-dkms && ! modinfo smmuv3-accel; }
+		remove() {
+			modprobe -r smmuv3-accel && dpkg --remove smmuv3-accel-dkms smmuv3-accel-tools libvsmmu-dev &&
+				! modinfo smmuv3-accel && ! command -v smmuv3-accelctl
+		}
 
 		/debootstrap/debootstrap --second-stage >/tmp/log 2>&1 || { tail -n 30 /tmp/log; exit 1; }
 		mount -t proc proc /proc
@@ -159,7 +162,7 @@ check_tools() {
 
 check() {
 	local deb
-	[ -e "$out/smmuv3-accel-dkms_${version}_all.deb" ] || build
+	[ -e "$out/smmuv3-accel-dkms_${version}_all.deb" ] || die "there are no packages: make deb comes first"
 	"$VM_DIR/setup.sh" packaging
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT

@@ -23,6 +23,7 @@
 #include <linux/mman.h>
 #include <linux/pci.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -115,7 +116,10 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
  */
 #define TRIES	2
 
-/* An object that is busy is tried again after 10 us, 20, up to 1280: 33 ms in all */
+/*
+ * An object that is busy is tried again after 10 us, 20, up to 1280: 33 ms in
+ * all, but not by a task that is being killed, whose iommufd may go as well.
+ */
 #define DESTROY_TRIES	32
 #define DESTROY_WAIT_US(i)	(10 << min(i, 7))
 
@@ -535,7 +539,7 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 		if (!scratch_write(h, lane, 0, &cmd, sizeof(cmd)))
 			rc = iommufd_ioctl(h, IOMMU_DESTROY,
 					   (void __user *)h->scratch[lane]);
-		if (rc == -EBUSY)
+		if (rc == -EBUSY && !fatal_signal_pending(current))
 			fsleep(DESTROY_WAIT_US(i));
 		else if (rc != -EFAULT)
 			break;

@@ -126,7 +126,7 @@ setup_debian_arm64() {
 	local tree=$CACHE/debian-arm64.tmp
 	[ ! -r "$CACHE/debian-arm64/root.tar" ] || return 0
 	host_packages debootstrap
-	say "fetching Debian for arm64 (about 150 MB)"
+	say "fetching Debian for arm64 (about 100 MB)"
 	need_space 2000
 	as_root rm -rf "$tree"
 	mkdir -p "$tree"
@@ -164,8 +164,8 @@ setup_linux_source() {
 	publish "$CACHE/linux.tmp" "$CACHE/linux"
 }
 
-# $1: base, or what is put on top of that. The key is what the build depends on; a build that was
-# cut short goes on where it stopped.
+# $1: base, or what is put on top of that. The key is what the build depends on; a
+# build that was cut short goes on where it stopped.
 setup_kernel() {
 	local out=$CACHE/kernel-$1 key fragments=("$VM_DIR/config/base.config")
 	[ "$1" = base ] || fragments+=("$VM_DIR/config/$1.config")
