@@ -181,6 +181,9 @@ check_refusals() {
 		grep -q ' is Linux 7\.1, ' "$work/refusal" || echo "Linux 7.1 is not refused"
 }
 
+# What is fetched, built and run, only its owner can change.
+check_cache() { tools/testing/cache-test.sh; }
+
 # The library's own tests, on this machine
 check_libvsmmu() {
 	make -s -C tools/lib/vsmmu OUTPUT="$work/lib" CFLAGS='-O2 -Werror' all check >"$work/lib.out" 2>&1 ||
@@ -346,6 +349,7 @@ static_checks() {
 	check python check_python
 	check licences check_licences
 	check check-kernel check_refusals
+	check cache check_cache
 	check libvsmmu check_libvsmmu
 	check fuzz check_fuzz
 	check vm-programs check_programs

@@ -6,6 +6,7 @@
 
 set -euo pipefail
 export LC_ALL=C
+umask 022
 
 VM_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # for the scripts that source this
@@ -14,6 +15,47 @@ CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/smmuv3-accel
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# Say why somebody other than $2, a user's number, and root can change what is at
+# $1, an absolute path; say nothing if nobody can. What does not exist is not looked
+# at. In a sticky folder, such as /tmp, only the owner of a file can replace it.
+unsafe_path() {
+	local user=$2 path='' part parts kind owner name mode target
+	IFS=/ read -r -d '' -a parts < <(printf '%s\0' "${1#/}")
+	for part in '' ${parts[@]+"${parts[@]}"}; do
+		path=${path%/}/$part
+		[ -e "$path" ] || return 0
+		read -r owner name mode kind < <(stat -c '%u %U %a %F' "$path")
+		case $owner in
+		"$user" | 0 | "$(stat -c %u /)") ;;
+		*) echo "$path belongs to $name"; return 0 ;;
+		esac
+		if [ "$kind" = "symbolic link" ]; then
+			target=$(readlink "$path")
+			[[ $target == /* ]] || target=${path%/*}/$target
+			target=$(unsafe_path "$target" "$user")
+			[ -z "$target" ] || { echo "$target"; return 0; }
+		elif (((8#$mode & 8#22) && !(8#$mode & 8#1000))); then
+			echo "others can write to $path (mode $mode)"
+			return 0
+		fi
+	done
+}
+
+# Refuse a cache that another user can change: what is in it is run, also by root.
+# Its folders are looked at too, as a careless umask may have made them. $1: the
+# user's number.
+cache_check() {
+	local why
+	[[ $CACHE == /* ]] || die "the cache $CACHE has no absolute path: set XDG_CACHE_HOME to one"
+	why=$(unsafe_path "$CACHE" "$1")
+	if [ -z "$why" ] && [ -d "$CACHE" ]; then
+		why=$(find -H "$CACHE" -maxdepth 1 ! -type l \( -perm /022 -printf 'others can write to %p (mode %m)\n' \
+			-o ! -uid 0 ! -uid "$1" ! -uid "$(stat -c %u /)" -printf '%p belongs to %u\n' \) -quit)
+	fi
+	[ -z "$why" ] ||
+		die "$why: somebody else could change what is run from the cache $CACHE; remove it, or set XDG_CACHE_HOME to a folder that only you and root can write to"
+}
 
 # Run a long command with its output in a log; on a terminal show that it lives.
 # $1: log, rest: command. The tail of the log is shown where it fails.
@@ -41,8 +83,10 @@ logged() {
 
 # One writer of the cache at a time; a second one waits and then finds it done.
 cache_lock() {
-	mkdir -p "$CACHE" || die "cannot create the cache $CACHE"
 	[ -z "${CACHE_LOCKED:-}" ] || return 0
+	(umask 077 && mkdir -p "$CACHE") || die "cannot create the cache $CACHE"
+	cache_check "$(id -u)"
+	[ ! -O "$CACHE" ] || chmod go= "$CACHE"
 	exec {CACHE_LOCKED}>"$CACHE/lock"
 	if ! flock -n "$CACHE_LOCKED"; then
 		say "waiting for another set-up that uses $CACHE"
@@ -179,3 +223,5 @@ publish() {
 	rm -rf "${2:?}"
 	mv "$1" "$2"
 }
+
+cache_check "$(id -u)"

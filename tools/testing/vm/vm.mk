@@ -19,9 +19,11 @@ VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
 VM_PROGRAMS := first-lesson bench libvsmmu-dma
 
-# One build at a time: emulated hosts may be started side by side.
+# One build at a time: emulated hosts may be started side by side. lib.sh refuses a
+# cache that somebody else can change.
 .PHONY: $(VM_FLAVOURS:%=vm-%) $(VM_FLAVOURS:%=vm-files-%)
 $(VM_FLAVOURS:%=vm-%): vm-%:
+	@bash -c '. tools/testing/vm/lib.sh' make
 	@mkdir -p build
 	$(Q)flock build/vm.lock $(MAKE) --no-print-directory \
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
