@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What the make targets fetch and build is run, also by root: nobody else can change
-# it in the cache. Says what is wrong, and nothing if all is well. Needs no root.
+# it in the cache, and none of it comes without a signature by Debian's keys. Says
+# what is wrong, and nothing if all is well. Needs no network and no root.
 
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/vm"
@@ -92,7 +93,53 @@ test_make() {
 	grep -q 'others can write' "$work/said" || wrong "make: $(cat "$work/said")"
 }
 
-for test in new_cache old_cache parents make; do
+# An archive without a signature on a machine whose configuration lets that pass
+test_unsigned_lists() {
+	mkdir -p "$work/mirror/dists/sid/main/binary-amd64" "$work/bin"
+	(
+		cd "$work/mirror/dists/sid"
+		packages=main/binary-amd64/Packages
+		printf 'Package: %s\nVersion: 1\nArchitecture: all\nFilename: x.deb\nSize: 1\n' evil >"$packages"
+		printf 'Suite: sid\nCodename: sid\nComponents: main\nArchitectures: amd64\nDate: %s\nSHA256:\n %s %s %s\n' \
+			"$(date -Ru)" "$(sha256sum <"$packages" | cut -d' ' -f1)" "$(stat -c %s "$packages")" "$packages" >Release
+	)
+	cat >"$work/bin/apt-get" <<-'APT'
+		#!/bin/sh
+		exec /usr/bin/apt-get -o Acquire::AllowInsecureRepositories=1 -o APT::Get::AllowUnauthenticated=1 "$@"
+	APT
+	chmod 755 "$work/bin/apt-get"
+	! PATH=$work/bin:$PATH with_lib "$home/new/deep" "
+		host_packages() { :; }
+		debian_mirror() { echo 'copy:$work/mirror'; }
+		private_apt unsigned amd64 sid" || wrong "the lists of an archive without a signature were taken"
+	grep -qi 'not signed' "$work/said" || wrong "unsigned lists: $(cat "$work/said")"
+}
+
+# debootstrap goes on without a signature unless it is told otherwise.
+test_debootstrap() {
+	local stub
+	mkdir -p "$work/stubs" "$home/boot/smmuv3-accel"
+	for stub in debootstrap sudo dpkg-query df apt-get; do
+		cat >"$work/stubs/$stub" <<-'STUB'
+			#!/bin/sh
+			case ${0##*/} in
+			debootstrap) echo "$*" >"$STUB_ARGUMENTS"; exit 1 ;;
+			sudo) exec "$@" ;;
+			dpkg-query) echo "ok installed" ;;
+			df) printf 'Free\na b c 99999\n' ;;
+			apt-get) echo "Debian|https://debian.example/debian/" ;;
+			esac
+		STUB
+		chmod 755 "$work/stubs/$stub"
+	done
+	! PATH=$work/stubs:$PATH STUB_ARGUMENTS=$work/arguments XDG_CACHE_HOME=$home/boot \
+		./setup.sh debian-arm64 >"$work/said" 2>&1 || wrong "debootstrap failed, setup.sh did not"
+	grep -q -- '--keyring=/usr/share/keyrings/debian-archive-keyring\.' "$work/arguments" &&
+		grep -q -- '--force-check-gpg' "$work/arguments" ||
+		wrong "debootstrap does not have to check signatures: $(cat "$work/arguments" "$work/said")"
+}
+
+for test in new_cache old_cache parents make unsigned_lists debootstrap; do
 	("test_$test") || failed=1
 done
 exit "${failed:-0}"

@@ -57,7 +57,7 @@ fetch() {
 	(
 		cd "$new"
 		export APT_CONFIG=$CACHE/apt/kernels-$2/apt.conf
-		logged "$CACHE/log/kernels-fetch.log" apt-get download "$3=$4"
+		logged "$CACHE/log/kernels-fetch.log" verified_apt download "$3=$4"
 	) || die "cannot fetch $3 $4: is there a network?"
 	case $name in
 	linux-source-*)

@@ -154,18 +154,28 @@ known_mirror() {
 		awk -F'|' '$1 == "Debian" || ($1 == "" && $2 ~ /\/debian\/?$/) { print $2; exit }'
 }
 
+# Debian's keys, by which all that is fetched is verified
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# apt-get for what is fetched into the cache. On the command line the options prevail
+# over whatever the machine's own configuration allows.
+verified_apt() {
+	apt-get -o Acquire::AllowInsecureRepositories=0 -o Acquire::AllowWeakRepositories=0 \
+		-o Acquire::AllowDowngradeToInsecureRepositories=0 -o APT::Get::AllowUnauthenticated=0 "$@"
+}
+
 # A package root of our own. $1: its name, $2: architecture, $3...: suites.
 # Sets APT_CONFIG for the apt commands that follow in the same (sub)shell.
 private_apt() {
-	local dir=$CACHE/apt/$1 arch=$2 suite mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local dir=$CACHE/apt/$1 arch=$2 suite mirror
 	shift 2
-	[ -r "$keyring" ] || die "$keyring is missing: install debian-archive-keyring"
+	host_packages debian-archive-keyring
 	mirror=$(debian_mirror)
 	mkdir -p "$dir"/{state/lists/partial,cache/archives/partial}
 	: >"$dir/status"
 	: >"$dir/sources.list"
 	for suite; do
-		printf 'deb [arch=%s signed-by=%s] %s %s main\n' "$arch" "$keyring" "$mirror" "$suite" \
+		printf 'deb [arch=%s signed-by=%s] %s %s main\n' "$arch" "$KEYRING" "$mirror" "$suite" \
 			>>"$dir/sources.list"
 	done
 	cat >"$dir/apt.conf" <<-CONF
@@ -185,7 +195,7 @@ private_apt() {
 	CONF
 	[ "$(id -u)" != 0 ] || echo 'APT::Sandbox::User "root";' >>"$dir/apt.conf"
 	export APT_CONFIG=$dir/apt.conf
-	logged "$CACHE/log/apt-$arch-$1.log" apt-get update ||
+	logged "$CACHE/log/apt-$arch-$1.log" verified_apt update ||
 		die "cannot read the lists of $*: is there a network?"
 	# apt-get update only warns where a suite could not be reached.
 	for suite; do
@@ -200,7 +210,7 @@ private_unpack() {
 	local root=$1 suite=$2 archives deb
 	shift 2
 	archives=$(dirname "$APT_CONFIG")/cache/archives
-	logged "$CACHE/log/download-$1.log" apt-get -y --download-only -t "$suite" install "$@" ||
+	logged "$CACHE/log/download-$1.log" verified_apt -y --download-only -t "$suite" install "$@" ||
 		die "cannot fetch $*: is there a network?"
 	mkdir -p "$root"
 	for deb in "$archives"/*.deb; do

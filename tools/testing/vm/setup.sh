@@ -125,13 +125,13 @@ setup_libfdt() {
 setup_debian_arm64() {
 	local tree=$CACHE/debian-arm64.tmp
 	[ ! -r "$CACHE/debian-arm64/root.tar" ] || return 0
-	host_packages debootstrap
+	host_packages debootstrap debian-archive-keyring
 	say "fetching Debian for arm64 (about 100 MB)"
 	need_space 2000
 	as_root rm -rf "$tree"
 	mkdir -p "$tree"
 	logged "$CACHE/log/debootstrap.log" as_root debootstrap --foreign --arch=arm64 --variant=minbase \
-		--include=dkms,gcc,libc6-dev,udev trixie "$tree/root" "$(debian_mirror)" ||
+		--keyring="$KEYRING" --force-check-gpg --include=dkms,gcc,libc6-dev,udev trixie "$tree/root" "$(debian_mirror)" ||
 		die "debootstrap failed"
 	as_root tar -C "$tree/root" -cf - . >"$tree/root.tar" || die "cannot pack Debian"
 	as_root rm -rf "$tree/root"
@@ -150,7 +150,7 @@ setup_linux_source() {
 		[ -n "$name" ] || die "the mirror has no linux-source-7.x"
 		cd "$CACHE/apt/linux"
 		rm -f ./*.deb
-		logged "$CACHE/log/linux-source.log" apt-get download "$name/trixie-backports" ||
+		logged "$CACHE/log/linux-source.log" verified_apt download "$name/trixie-backports" ||
 			die "cannot fetch $name: is there a network?"
 		say "unpacking $name"
 		rm -rf "$CACHE/linux.tmp"
