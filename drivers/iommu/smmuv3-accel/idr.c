@@ -196,6 +196,44 @@ bool smmuv3_idr_check(const u32 idr[6], u32 *bad_idr, u32 *bad_mask)
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_check);
 
+/* What two host SMMUs both honour of a field. */
+static u32 field_meet(const struct idr_field *field, u32 a, u32 b)
+{
+	switch (field->rule) {
+	case IDR_UP_TO:
+		return min(a, b);
+	case IDR_SUBSET:
+	case IDR_SUBSET_SOME:
+		return a & b;
+	case IDR_AT_LEAST:
+		return max(a, b);
+	case IDR_EQUAL_OR_ANY:
+		return a ?: b;
+	default:
+		return a;
+	}
+}
+
+/**
+ * smmuv3_idr_meet() - Reduce ID registers to what a second host SMMU honours
+ * @idr: SMMU_IDR0 to SMMU_IDR5 to reduce; what no guest may see set stays as it is
+ * @with: those of the second SMMU
+ */
+void smmuv3_idr_meet(u32 idr[6], const u32 with[6])
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(idr_fields); i++) {
+		const struct idr_field *field = &idr_fields[i];
+		u32 both = field_meet(field, field_of(field, idr),
+				      field_of(field, with));
+
+		idr[field->reg] &= ~field->mask;
+		idr[field->reg] |= both << __ffs(field->mask);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_meet);
+
 /**
  * smmuv3_idr_fits() - Whether a host SMMU can honour a guest's ID registers
  * @idr: those of the guest, which smmuv3_idr_check() accepts

@@ -374,6 +374,103 @@ static void idr_random(struct kunit *test)
 	KUNIT_EXPECT_LT(test, fitted, 19000);
 }
 
+/* What two hosts both honour of a field, by what a guest is told of each */
+static u32 meet_of(enum relation relation, u32 a, u32 b)
+{
+	switch (relation) {
+	case AT_MOST:
+		return min(a, b);
+	case AT_LEAST:
+		return max(a, b);
+	case NO_BIT_MORE:
+		return a & b;
+	case SAME_UNLESS_MIXED:
+		return a ? a : b;
+	default:
+		return a;
+	}
+}
+
+/* Each pair of values of a field, beside other fields and bits that are random */
+static void idr_meet(struct kunit *test)
+{
+	const struct guest_field *field = test->param_value;
+	u32 values = 1U << (field->hi - field->lo + 1), a, b, i, value;
+	u32 idr[6], with[6], want[6], kept[6];
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 0x3e);
+	for (a = 0; a < values; a++) {
+		for (b = 0; b < values; b++) {
+			for (i = 0; i < 6; i++) {
+				idr[i] = prandom_u32_state(&rnd);
+				with[i] = prandom_u32_state(&rnd);
+			}
+			idr[field->reg] = put_field(idr[field->reg], field, a);
+			with[field->reg] = put_field(with[field->reg], field, b);
+			memcpy(kept, with, sizeof(kept));
+			memcpy(want, idr, sizeof(want));
+			for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+				const struct guest_field *f = &guest_fields[i];
+				u32 mask = GENMASK(f->hi, f->lo);
+
+				value = meet_of(f->relation, (idr[f->reg] & mask) >> f->lo,
+						(with[f->reg] & mask) >> f->lo);
+				want[f->reg] = put_field(want[f->reg], f, value);
+			}
+			smmuv3_idr_meet(idr, with);
+			for (i = 0; i < 6; i++)
+				KUNIT_ASSERT_EQ_MSG(test, idr[i], want[i], "IDR%u, %u with %u",
+						    i, a, b);
+			KUNIT_ASSERT_MEMEQ(test, with, kept, sizeof(kept));
+		}
+	}
+}
+
+/* Whoever fits both hosts fits what they have in common, and the reverse. */
+static void idr_meet_fits(struct kunit *test)
+{
+	u32 round, i, bad_idr, bad_mask, value, host, fitted = 0;
+	u32 idr[6], hosts[2][6], both[6];
+	struct rnd_state rnd;
+	bool fits[2];
+
+	prandom_seed_state(&rnd, 0x3ef);
+	for (round = 0; round < 20000; round++) {
+		memset(idr, 0, sizeof(idr));
+		memset(hosts, 0, sizeof(hosts));
+		for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+			const struct guest_field *field = &guest_fields[i];
+			u32 most = GENMASK(field->hi - field->lo, 0);
+
+			/* A single TTENDIAN cannot say that there is none in common. */
+			if (field->relation == SAME_UNLESS_MIXED)
+				continue;
+			value = prandom_u32_state(&rnd) & most;
+			idr[field->reg] = put_field(idr[field->reg], field, value);
+			for (host = 0; host < 2; host++) {
+				/* Mostly one that has it */
+				if (field->relation == AT_LEAST)
+					most = 0;
+				if (!(prandom_u32_state(&rnd) % 32))
+					most = prandom_u32_state(&rnd) &
+					       GENMASK(field->hi - field->lo, 0);
+				hosts[host][field->reg] = put_field(hosts[host][field->reg],
+								    field, most);
+			}
+		}
+		for (host = 0; host < 2; host++)
+			fits[host] = smmuv3_idr_fits(idr, hosts[host], &bad_idr, &bad_mask);
+		memcpy(both, hosts[0], sizeof(both));
+		smmuv3_idr_meet(both, hosts[1]);
+		KUNIT_ASSERT_EQ_MSG(test, smmuv3_idr_fits(idr, both, &bad_idr, &bad_mask),
+				    fits[0] && fits[1], "round %u", round);
+		fitted += fits[0] && fits[1];
+	}
+	KUNIT_EXPECT_GT(test, fitted, 1000);
+	KUNIT_EXPECT_LT(test, fitted, 19000);
+}
+
 static struct kunit_case idr_cases[] = {
 	KUNIT_CASE(caps_from_idr),
 	KUNIT_CASE(caps_meet),
@@ -381,6 +478,8 @@ static struct kunit_case idr_cases[] = {
 	KUNIT_CASE(idr_each_bit),
 	KUNIT_CASE_PARAM(idr_each_value, guest_field_gen_params),
 	KUNIT_CASE(idr_random),
+	KUNIT_CASE_PARAM(idr_meet, guest_field_gen_params),
+	KUNIT_CASE(idr_meet_fits),
 	{}
 };
 
