@@ -3,7 +3,10 @@
  * Guest memory, read through the VMM's own mapping of it as vhost does. Going
  * through the IOAS costs as much for one access as a short doorbell in all.
  */
+#include <linux/highmem.h>
+#include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/string.h>
@@ -49,9 +52,13 @@ int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num)
 	if (!num)
 		return 0;
 
-	regions = memdup_array_user(uregions, num, sizeof(*regions));
-	if (IS_ERR(regions))
-		return PTR_ERR(regions);
+	regions = kmalloc_objs(*regions, num, GFP_KERNEL_ACCOUNT);
+	if (!regions)
+		return -ENOMEM;
+	if (copy_from_user(regions, uregions, num * sizeof(*regions))) {
+		kfree(regions);
+		return -EFAULT;
+	}
 	sort(regions, num, sizeof(*regions), region_cmp, NULL);
 	for (i = 0; i < num; i++) {
 		if (region_is_sane(&regions[i]) &&
@@ -109,6 +116,66 @@ const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
 	return NULL;
 }
 
+/*
+ * Copy what is in one page, having it brought in. A page fault of ours would be
+ * repeated until the page is there, whatever signal comes, so leave it to
+ * get_user_pages(). It refuses mappings without pages, VM_IO and VM_PFNMAP.
+ * userfaultfd cannot hold back those either, so read them directly.
+ */
+static size_t copy_in_page(void *to, const void __user *from, size_t len)
+{
+	unsigned long addr = untagged_addr((unsigned long)from);
+	struct page *page;
+	void *kaddr;
+	long rc;
+
+	if (!access_ok(from, len))
+		return 0;
+	rc = get_user_pages_unlocked(addr, 1, &page, FOLL_INTERRUPTIBLE);
+	/* Memory may be short for a moment. */
+	if (rc == -ENOMEM)
+		rc = get_user_pages_unlocked(addr, 1, &page,
+					     FOLL_INTERRUPTIBLE);
+	if (rc == -EINTR || rc == -ERESTARTSYS)
+		return 0;
+	if (rc != 1)
+		return len - copy_from_user(to, from, len);
+	kaddr = kmap_local_page(page);
+	memcpy(to, kaddr + offset_in_page(addr), len);
+	kunmap_local(kaddr);
+	put_page(page);
+	return len;
+}
+
+/**
+ * guest_mem_copy() - Copy from the VMM's mapping of the guest's memory
+ * @to: takes what is read
+ * @from: the VMM's address
+ * @len: how much
+ *
+ * Waits for a page that is missing, as while a guest is moved by postcopy, but
+ * not beyond a signal.
+ *
+ * Return: how much was copied. If that is not all, the rest cannot be read, or a
+ * signal is pending.
+ */
+size_t guest_mem_copy(void *to, const void __user *from, size_t len)
+{
+	size_t done = 0, want, part;
+
+	while (done < len) {
+		want = min(len - done,
+			   PAGE_SIZE - offset_in_page(from + done));
+		part = want;
+		if (copy_from_user_nofault(to + done, from + done, want))
+			part = copy_in_page(to + done, from + done, want);
+		done += part;
+		if (part < want)
+			break;
+	}
+	return done;
+}
+
 /**
  * guest_mem_read() - Read guest memory
  * @mem: the table
@@ -116,7 +183,7 @@ const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
  * @buf: takes what is read
  * @len: how much; may span regions
  *
- * Return: 0 or -EFAULT.
+ * Return: 0, -EFAULT, or -EINTR if a signal came while a page was missing.
  */
 int guest_mem_read(const struct guest_mem *mem, u64 gpa, void *buf, size_t len)
 {
@@ -124,13 +191,10 @@ int guest_mem_read(const struct guest_mem *mem, u64 gpa, void *buf, size_t len)
 		size_t part = len;
 		const void __user *from = guest_mem_find(mem, gpa, &part);
 
-		/*
-		 * Twice: what is not there is the guest's mistake, but not where
-		 * memory was short for a moment.
-		 */
-		if (!from || (copy_from_user(buf, from, part) &&
-			      copy_from_user(buf, from, part)))
+		if (!from)
 			return -EFAULT;
+		if (guest_mem_copy(buf, from, part) < part)
+			return signal_pending(current) ? -EINTR : -EFAULT;
 		gpa += part;
 		buf += part;
 		len -= part;

@@ -25,6 +25,7 @@ int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num);
 void guest_mem_free(struct guest_mem *mem);
 const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
 				  size_t *len);
+size_t guest_mem_copy(void *to, const void __user *from, size_t len);
 int guest_mem_read(const struct guest_mem *mem, u64 gpa, void *buf, size_t len);
 
 #endif
