@@ -118,7 +118,7 @@ static void raise_line(void *opaque, enum vsmmu_irq line)
 
 static void create(struct smmu *smmu)
 {
-	const struct smmuv3_accel_mem_region region = {
+	const struct vsmmu_region region = {
 		.gpa = RAM_BASE,
 		.size = config.mem,
 		.uaddr = (uintptr_t)ram,

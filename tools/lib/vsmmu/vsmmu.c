@@ -32,6 +32,7 @@
 #define MAX_PHYS	64
 
 #define CONFIG_FLAGS	(VSMMU_CONFIG_CLEAN | VSMMU_CONFIG_CHANGE_PROCESS)
+#define REGION_FLAGS	VSMMU_REGION_READONLY
 
 /* Bits of CR0 that the kernel has a part in */
 #define CR0_KERNEL	(CR0_SMMUEN | CR0_CMDQEN)
@@ -170,6 +171,7 @@ struct veventq {
  * @stream_max: how many there can be
  * @region: the guest's memory
  * @region_num: how many regions there are
+ * @table: the same, on its way to the kernel
  * @veventq: sources of events
  * @veventq_num: how many there are
  */
@@ -201,8 +203,9 @@ struct vsmmu {
 	__u32 *vsid;
 	__u32 stream_num;
 	__u32 stream_max;
-	struct smmuv3_accel_mem_region region[VSMMU_MAX_REGIONS];
+	struct vsmmu_region region[VSMMU_MAX_REGIONS];
 	__u32 region_num;
+	struct smmuv3_accel_mem_region table[VSMMU_MAX_REGIONS];
 	struct veventq veventq[VSMMU_MAX_VEVENTQS];
 	unsigned int veventq_num;
 };
@@ -337,17 +340,22 @@ static int host_failed(struct vsmmu *v, unsigned long request, int rc,
 
 /* The guest's memory */
 
-/* Where the VMM has @gpa, and how much of @len follows in one piece; or NULL */
+/*
+ * Where the library may write at @gpa, and how much of @len follows in one piece;
+ * NULL if there is no memory or the guest can only read it.
+ */
 static void *memory_find(struct vsmmu *v, __u64 gpa, size_t *len)
 {
 	__u32 i;
 
 	for (i = 0; i < v->region_num; i++) {
-		const struct smmuv3_accel_mem_region *region = &v->region[i];
+		const struct vsmmu_region *region = &v->region[i];
 		__u64 offset = gpa - region->gpa;
 
 		if (gpa < region->gpa || offset >= region->size)
 			continue;
+		if (region->flags & VSMMU_REGION_READONLY)
+			return NULL;
 		if (*len > region->size - offset)
 			*len = region->size - offset;
 		return (void *)(uintptr_t)(region->uaddr + offset);
@@ -355,17 +363,34 @@ static void *memory_find(struct vsmmu *v, __u64 gpa, size_t *len)
 	return NULL;
 }
 
+static bool memory_is_writable(struct vsmmu *v, __u64 gpa, size_t len)
+{
+	while (len) {
+		size_t part = len;
+
+		if (!memory_find(v, gpa, &part))
+			return false;
+		gpa += part;
+		len -= part;
+	}
+	return true;
+}
+
+/*
+ * All that the library ever does with guest memory: it writes event records, and
+ * reads nothing. A record is written whole or not at all.
+ */
 static bool memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
 			 size_t len)
 {
 	const char *from = buf;
 
+	if (!memory_is_writable(v, gpa, len))
+		return false;
 	while (len) {
 		size_t part = len;
 		void *to = memory_find(v, gpa, &part);
 
-		if (!to)
-			return false;
 		memcpy(to, from, part);
 		gpa += part;
 		from += part;
@@ -568,8 +593,9 @@ static void eventq_overflow(struct vsmmu *v)
 }
 
 /*
- * Where the queue cannot be written, EVENTQ_ABT_ERR keeps it from being written
- * again until it is acknowledged.
+ * A write that finds no memory, or memory that the guest can only read, aborts.
+ * The event is lost, and EVENTQ_ABT_ERR (6.3.17) keeps the queue from being
+ * written again until the guest acknowledges it.
  */
 static void eventq_put(struct vsmmu *v, const void *event)
 {
@@ -1391,18 +1417,38 @@ int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
 
 /* Making and unmaking */
 
-static int set_memory(struct vsmmu *v,
-		      const struct smmuv3_accel_mem_region *regions, __u32 num)
+static bool regions_are_valid(const struct vsmmu_region *regions, __u32 num)
+{
+	__u32 i;
+
+	if (num > VSMMU_MAX_REGIONS)
+		return false;
+	for (i = 0; i < num; i++)
+		if ((regions[i].flags & ~REGION_FLAGS) || regions[i].__reserved)
+			return false;
+	return true;
+}
+
+static int set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
+		      __u32 num)
 {
 	struct smmuv3_accel_mem_table arg = {
 		.size = sizeof(arg),
 		.region_num = num,
-		.regions_uptr = (uintptr_t)regions,
+		.regions_uptr = (uintptr_t)v->table,
 	};
+	__u32 i;
 	int rc;
 
-	if (num > ARRAY_SIZE(v->region))
+	if (!regions_are_valid(regions, num))
 		return fail_plain(v, -EINVAL);
+	/* The kernel only reads guest memory, so it has no such flag. */
+	for (i = 0; i < num; i++)
+		v->table[i] = (struct smmuv3_accel_mem_region){
+			.gpa = regions[i].gpa,
+			.size = regions[i].size,
+			.uaddr = regions[i].uaddr,
+		};
 	rc = call(v, SMMUV3_ACCEL_SET_MEM_TABLE, &arg);
 	if (rc)
 		return fail(v, &(struct vsmmu_error){
@@ -1415,8 +1461,8 @@ static int set_memory(struct vsmmu *v,
 	return 0;
 }
 
-int vsmmu_set_memory(struct vsmmu *v,
-		     const struct smmuv3_accel_mem_region *regions, __u32 num)
+int vsmmu_set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
+		     __u32 num)
 {
 	int rc;
 

@@ -79,6 +79,31 @@ struct vsmmu_cmd {
 };
 
 /**
+ * enum vsmmu_region_flags - Flags of struct vsmmu_region
+ * @VSMMU_REGION_READONLY: The guest can only read it, for instance a ROM, and
+ *	the VMM may have it mapped without PROT_WRITE
+ */
+enum vsmmu_region_flags {
+	VSMMU_REGION_READONLY = 1 << 0,
+};
+
+/**
+ * struct vsmmu_region - Some of the guest's memory
+ * @gpa: Guest physical address
+ * @size: Length in bytes, not 0
+ * @uaddr: Where the VMM has it
+ * @flags: Combination of enum vsmmu_region_flags
+ * @__reserved: 0
+ */
+struct vsmmu_region {
+	__u64 gpa;
+	__u64 size;
+	__u64 uaddr;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
  * struct vsmmu_kernel - What the library needs of the kernel
  * @open: As open(path, O_RDWR | O_CLOEXEC)
  * @close: As close()
@@ -157,7 +182,7 @@ struct vsmmu_config {
 	__u32 s2_hwpt_id;
 	__u32 create_flags;
 	__u32 region_num;
-	const struct smmuv3_accel_mem_region *regions;
+	const struct vsmmu_region *regions;
 	void *regs;
 	void (*raise)(void *opaque, enum vsmmu_irq line);
 	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
@@ -375,13 +400,19 @@ int vsmmu_detach(struct vsmmu *v, __u32 vsid);
  * @regions: its regions, which are copied
  * @num: how many, up to %VSMMU_MAX_REGIONS
  *
- * Replaces what was said before. What is removed has to stay mapped until this
- * returns.
+ * Replaces what was said before; on failure that stays. What is removed has to
+ * stay mapped until this returns.
  *
- * Return: 0, or -EINVAL and so on as SMMUV3_ACCEL_SET_MEM_TABLE.
+ * The module reads the stream table and the command queue from any region. The
+ * library writes the event queue, and nothing else: to a region without
+ * %VSMMU_REGION_READONLY, which must be mapped writable. An event queue in any
+ * other place is not written; the guest gets GERROR.EVENTQ_ABT_ERR.
+ *
+ * Return: 0; -EINVAL: too many regions, or an unknown flag; else as
+ * SMMUV3_ACCEL_SET_MEM_TABLE.
  */
-int vsmmu_set_memory(struct vsmmu *v,
-		     const struct smmuv3_accel_mem_region *regions, __u32 num);
+int vsmmu_set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
+		     __u32 num);
 
 /**
  * vsmmu_set_irqfd() - Have an eventfd written for each edge of a line

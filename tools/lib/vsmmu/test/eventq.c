@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "rig.h"
 
@@ -65,10 +66,10 @@ static void test_disabled(void **state)
 static void test_base(void **state)
 {
 	const struct vsmmu_options options = { .eventq_bits = 2 };
-	const struct smmuv3_accel_mem_region region = {
+	const struct vsmmu_region region = {
 		RAM_BASE, RAM_HALF, 0,
 	};
-	struct smmuv3_accel_mem_region here = region;
+	struct vsmmu_region here = region;
 	struct rig *rig = *state;
 
 	here.uaddr = (uintptr_t)rig->ram + RAM_HALF;
@@ -166,7 +167,7 @@ static void test_irq_nobody(void **state)
 {
 	struct rig *rig = *state;
 	struct vsmmu_config config = rig_config(rig);
-	const struct smmuv3_accel_mem_region region = {
+	const struct vsmmu_region region = {
 		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF,
 	};
 
@@ -222,7 +223,7 @@ static void test_abort(void **state)
 /* Records and the queue cross from a region to the next. */
 static void test_regions(void **state)
 {
-	struct smmuv3_accel_mem_region regions[4] = {
+	struct vsmmu_region regions[4] = {
 		{ RAM_BASE + 0x1000, 0x10, 0 }, { RAM_BASE + 0x1010, 0x18, 0 },
 		{ RAM_BASE + 0x1028, 0x38, 0 }, { RAM_BASE, 0x1000, 0 },
 	};
@@ -250,6 +251,61 @@ static void test_regions(void **state)
 	inject(rig, 0x3333);
 	assert_int_equal(get(rig, EVENTQ_PROD), 2);
 	assert_int_equal(get(rig, GERROR), EVENTQ_ABT_ERR);
+	assert_memory_equal(rig->ram + 0xc000, want, 0x10);
+}
+
+/* A queue at @base aborts, and goes on in memory once that is acknowledged. */
+static void assert_aborts(struct rig *rig, __u64 base)
+{
+	__u32 prod = get(rig, EVENTQ_PROD), gerror = get(rig, GERROR);
+
+	assert_put(rig, CR0, 0);
+	enable_eventq(rig, base, 1);
+	inject(rig, 0x7777);
+	assert_int_equal(get(rig, GERROR), gerror ^ EVENTQ_ABT_ERR);
+	assert_int_equal(get(rig, EVENTQ_PROD), prod);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+	assert_put(rig, GERRORN, gerror ^ EVENTQ_ABT_ERR);
+}
+
+/* A ROM, which the VMM cannot write either, and a record that ends in it */
+static void test_read_only(void **state)
+{
+	const size_t size = 0x1000;
+	char *rom = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rig *rig = *state;
+	struct vsmmu_region regions[] = {
+		{ RAM_BASE, 0x30, (uintptr_t)rig->ram },
+		{ RAM_BASE + 0x30, size, (uintptr_t)rom, VSMMU_REGION_READONLY },
+		{ RAM_BASE + 0x30 + size, 0x40, (uintptr_t)rig->ram + 0x30 },
+	};
+	size_t i;
+
+	assert_ptr_not_equal(rom, MAP_FAILED);
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, ARRAY_LEN(regions)), 0);
+	assert_put(rig, IRQ_CTRL, GERROR_IRQEN | EVENTQ_IRQEN);
+	assert_aborts(rig, RAM_BASE + 0x40);
+	assert_aborts(rig, RAM_BASE + 0x1000);
+
+	/* Half of it in memory, before and behind the ROM: nothing is written. */
+	assert_put(rig, CR0, 0);
+	assert_put(rig, EVENTQ_PROD, 1);
+	assert_put(rig, EVENTQ_CONS, 1);
+	assert_aborts(rig, RAM_BASE);
+	assert_aborts(rig, RAM_BASE + 0x1000);
+	for (i = 0; i < RAM_SIZE; i++)
+		assert_int_equal(rig->ram[i], 0);
+
+	/* The VMM lists other memory there; what is in memory is written. */
+	regions[1].uaddr = (uintptr_t)rig->ram + 0x1000;
+	regions[1].flags = 0;
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, ARRAY_LEN(regions)), 0);
+	inject(rig, 0x4444);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	assert_int_equal(*(__u64 *)(rig->ram + 0x1ff0), 0x4444);
+	assert_int_equal(*(__u64 *)(rig->ram + 0x30), 0x4446);
+	munmap(rom, size);
 }
 
 static void test_veventq(void **state)
@@ -434,6 +490,7 @@ int main(void)
 		TEST(test_irq_nobody, rig_setup_off),
 		TEST(test_abort, rig_setup),
 		TEST(test_regions, rig_setup),
+		TEST(test_read_only, rig_setup),
 		TEST(test_veventq, rig_setup),
 		TEST(test_lost, rig_setup),
 		TEST(test_veventq_errors, rig_setup),

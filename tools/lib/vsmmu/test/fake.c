@@ -51,6 +51,18 @@ static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	return 0;
 }
 
+static int fake_set_memory(struct fake *fake,
+			   const struct smmuv3_accel_mem_table *table)
+{
+	if (table->region_num > VSMMU_MAX_REGIONS)
+		return -EINVAL;
+	fake->region_num = table->region_num;
+	if (fake->region_num)
+		memcpy(fake->region, (void *)(unsigned long)table->regions_uptr,
+		       fake->region_num * sizeof(fake->region[0]));
+	return 0;
+}
+
 static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 {
 	struct fake *fake = data;
@@ -111,6 +123,8 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 			return -ENOENT;
 		stream->out_reason = fake->stream_reason[stream->vsid];
 		break;
+	case SMMUV3_ACCEL_SET_MEM_TABLE:
+		return fake_set_memory(fake, arg);
 	case SMMUV3_ACCEL_RUN_CMDQ:
 		return fake_run(fake, run);
 	}

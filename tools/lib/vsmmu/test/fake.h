@@ -28,6 +28,8 @@
  * @phys: physical SMMUs
  * @phys_num: how many there are
  * @attached: how many streams are attached
+ * @region: the last SET_MEM_TABLE's
+ * @region_num: how many there are
  * @stream_reason: by vSID, for those below FAKE_STREAMS
  * @create: the last CREATE
  * @idr: the last SET_IDR
@@ -55,6 +57,8 @@ struct fake {
 	struct smmuv3_accel_phys phys[4];
 	__u32 phys_num;
 	int attached;
+	struct smmuv3_accel_mem_region region[VSMMU_MAX_REGIONS];
+	__u32 region_num;
 	__u32 stream_reason[FAKE_STREAMS];
 	struct smmuv3_accel_create create;
 	struct smmuv3_accel_set_idr idr;

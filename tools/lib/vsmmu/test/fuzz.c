@@ -27,6 +27,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
  * @size: how many
  * @v: the vSMMU
  * @ram: memory of the guest, each piece an allocation of its own
+ * @was: what was in there when it was made read-only
+ * @readonly: bits of the pieces that are read-only
  * @calls: into the kernel, since the step began
  * @cons: CMDQ_CONS when the queue ran last
  */
@@ -35,6 +37,8 @@ struct fuzz {
 	size_t size;
 	struct vsmmu *v;
 	char *ram[RAM_PIECES];
+	char was[RAM_PIECES][RAM_PIECE];
+	unsigned int readonly;
 	unsigned int calls;
 	__u32 cons;
 };
@@ -223,6 +227,9 @@ static void check_invariants(struct fuzz *f)
 	check(((reg(f, 0x60) ^ reg(f, 0x64)) & CMDQ_ERR) == (cons >> 24 != 0));
 	check(cons >> 24 <= 3);
 	check(!(reg(f, 0x60) & ~0x5U));
+	for (i = 0; i < RAM_PIECES; i++)
+		check(!(f->readonly & 1U << i) ||
+		      !memcmp(f->ram[i], f->was[i], RAM_PIECE));
 
 	/* With no bytes left the kernel is willing: nothing is left to do. */
 	if (f->size)
@@ -238,18 +245,23 @@ static void check_invariants(struct fuzz *f)
 	      num > mask / 2 + 1);
 }
 
+/* @which: bits of the pieces that there are, then of those that are read-only */
 static void set_memory(struct fuzz *f, unsigned int which)
 {
-	struct smmuv3_accel_mem_region regions[RAM_PIECES];
+	struct vsmmu_region regions[RAM_PIECES];
 	unsigned int i, num = 0;
 
+	f->readonly = which >> RAM_PIECES;
 	for (i = 0; i < RAM_PIECES; i++) {
+		memcpy(f->was[i], f->ram[i], RAM_PIECE);
 		if (!(which & 1U << i))
 			continue;
-		regions[num++] = (struct smmuv3_accel_mem_region){
+		regions[num++] = (struct vsmmu_region){
 			.gpa = RAM_BASE + i * RAM_PIECE,
 			.size = RAM_PIECE,
 			.uaddr = (__u64)(unsigned long)f->ram[i],
+			.flags = f->readonly & 1U << i ?
+				 VSMMU_REGION_READONLY : 0,
 		};
 	}
 	check(!vsmmu_set_memory(f->v, regions, num));
@@ -418,7 +430,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
 	make(&f, 0);
 	for (i = 0; i < RAM_PIECES; i++) {
-		f.ram[i] = malloc(RAM_PIECE);
+		f.ram[i] = calloc(1, RAM_PIECE);
 		check(f.ram[i]);
 	}
 	check(!vsmmu_start(f.v, &options));

@@ -10,7 +10,7 @@
 static void test_new(void **state)
 {
 	struct rig *rig = *state;
-	const struct smmuv3_accel_mem_region region = {
+	const struct vsmmu_region region = {
 		RAM_BASE, RAM_SIZE, (uintptr_t)rig->ram,
 	};
 	struct vsmmu_config config = rig_config(rig);
@@ -204,20 +204,34 @@ static void test_streams(void **state)
 
 static void test_memory(void **state)
 {
-	static struct smmuv3_accel_mem_region regions[VSMMU_MAX_REGIONS + 1];
+	static struct vsmmu_region regions[VSMMU_MAX_REGIONS + 1];
 	struct rig *rig = *state;
 
 	assert_int_equal(vsmmu_set_memory(rig->v, regions,
 					  VSMMU_MAX_REGIONS + 1), -EINVAL);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 0);
+	regions[VSMMU_MAX_REGIONS - 1].flags = VSMMU_REGION_READONLY << 1;
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, VSMMU_MAX_REGIONS), -EINVAL);
+	regions[VSMMU_MAX_REGIONS - 1].flags = VSMMU_REGION_READONLY;
+	regions[0].__reserved = 1;
+	assert_int_equal(vsmmu_set_memory(rig->v, regions, VSMMU_MAX_REGIONS), -EINVAL);
+	regions[0].__reserved = 0;
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 0);
+	/* The kernel gets them all, as structs of its own. */
+	regions[1] = (struct vsmmu_region){ 1, 2, 3, VSMMU_REGION_READONLY };
 	assert_int_equal(vsmmu_set_memory(rig->v, regions, VSMMU_MAX_REGIONS), 0);
+	assert_int_equal(rig->fake.region_num, VSMMU_MAX_REGIONS);
+	assert_int_equal(rig->fake.region[1].gpa, 1);
+	assert_int_equal(rig->fake.region[1].size, 2);
+	assert_int_equal(rig->fake.region[1].uaddr, 3);
 	assert_int_equal(vsmmu_set_memory(rig->v, NULL, 0), 0);
+	assert_int_equal(rig->fake.region_num, 0);
 }
 
 /* Refused by the kernel: the memory is what it was. */
 static void test_memory_refused(void **state)
 {
-	const struct smmuv3_accel_mem_region region = { 0, 1, 1 };
+	const struct vsmmu_region region = { 0, 1, 1 };
 	const __le64 event[4] = { 0x10 };
 	struct rig *rig = *state;
 

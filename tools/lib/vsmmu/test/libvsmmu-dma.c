@@ -148,7 +148,7 @@ static int attach_all(struct machine *m)
 
 static int make_vsmmu(struct machine *m, __u32 flags, int accel_fd)
 {
-	const struct smmuv3_accel_mem_region ram = {
+	const struct vsmmu_region ram = {
 		.gpa = GUEST_BASE,
 		.size = GUEST_SIZE,
 		.uaddr = (__u64)(unsigned long)m->g.ram,

@@ -49,7 +49,7 @@ static int setup(void **state, __u32 config_flags, bool start)
 	config.flags = config_flags;
 	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
 	if (start) {
-		const struct smmuv3_accel_mem_region regions[] = {
+		const struct vsmmu_region regions[] = {
 			{ RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF },
 			{ RAM_BASE + RAM_HALF, RAM_HALF, (uintptr_t)rig->ram },
 		};

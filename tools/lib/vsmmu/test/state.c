@@ -280,7 +280,7 @@ static const __u32 vsids[FAKE_STREAMS + 1] = { 1, 5 };
 /* What a new process has of @rig's vSMMU: the same kernel, an object of its own */
 static void take_over(struct rig *rig)
 {
-	const struct smmuv3_accel_mem_region region = {
+	const struct vsmmu_region region = {
 		RAM_BASE, RAM_SIZE, (uintptr_t)rig->ram,
 	};
 	struct vsmmu_config config = rig_config(rig);
