@@ -401,31 +401,37 @@ static bool memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
 
 /* Registers */
 
-static __u64 reg_bits(struct vsmmu *v, enum reg_id reg)
+/* What is implemented of a register by an SMMU with these SMMU_IDR0 and IDR5 */
+static __u64 bits_by_idr(enum reg_id reg, __u32 idr0, __u32 idr5)
 {
 	static const __u8 oas_bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
-	__u32 oas = FIELD_GET(IDR5_OAS, v->reg[REG_IDR5]);
 	__u64 bits = regs[reg].bits;
 
 	switch (reg) {
 	case REG_CR0:
 	case REG_CR0ACK:
-		if (!(v->reg[REG_IDR0] & IDR0_ATS))
+		if (!(idr0 & IDR0_ATS))
 			bits &= ~CR0_ATSCHK;
 		break;
 	case REG_STRTAB_BASE:
 	case REG_CMDQ_BASE:
 	case REG_EVENTQ_BASE:
-		bits &= BITS(oas_bits[oas] - 1, 0) | BASE_HINT;
+		bits &= BITS(oas_bits[FIELD_GET(IDR5_OAS, idr5)] - 1, 0) |
+			BASE_HINT;
 		break;
 	case REG_STRTAB_BASE_CFG:
-		if (!(v->reg[REG_IDR0] & IDR0_ST_LEVEL))
+		if (!(idr0 & IDR0_ST_LEVEL))
 			bits &= ~(STRTAB_CFG_FMT | STRTAB_CFG_SPLIT);
 		break;
 	default:
 		break;
 	}
 	return bits;
+}
+
+static __u64 reg_bits(struct vsmmu *v, enum reg_id reg)
+{
+	return bits_by_idr(reg, v->reg[REG_IDR0], v->reg[REG_IDR5]);
 }
 
 /*
@@ -1107,26 +1113,41 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 	return rc;
 }
 
-/* Whether a vSMMU with these ID registers can be in such a state. */
-static bool state_is_valid(struct vsmmu *v, const struct vsmmu_state *state)
+/*
+ * Whether a vSMMU with the state's ID registers can be in that state. The ID
+ * registers themselves are for the kernel to judge, except for the sizes of
+ * queues, with which the library counts.
+ */
+static bool state_is_valid(const struct vsmmu_state *state)
 {
 	bool cmdq_err = (state->gerror ^ state->gerrorn) & GERROR_CMDQ_ERR;
 	__u32 cerror = FIELD_GET(CMDQ_CONS_ERR, state->cmdq_cons);
 	unsigned int i;
-	__u64 value;
 
 	if (state->version != VSMMU_STATE_VERSION || state->__reserved ||
 	    state->__reserved2)
 		return false;
-	for (i = 0; i < ARRAY_SIZE(saved); i++) {
-		value = state_get(state, i);
-		if (saved[i].reg < REG_CR0 ? value != v->reg[saved[i].reg] :
-					     value & ~reg_bits(v, saved[i].reg))
+	if (FIELD_GET(IDR1_CMDQS, state->idr[1]) > QUEUE_BITS_MAX ||
+	    FIELD_GET(IDR1_EVENTQS, state->idr[1]) > QUEUE_BITS_MAX)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(saved); i++)
+		if (state_get(state, i) & ~bits_by_idr(saved[i].reg, state->idr[0],
+						       state->idr[5]))
 			return false;
-	}
 	if ((state->cr0 ^ state->cr0ack) & ~CR0_KERNEL)
 		return false;
 	return cerror <= CERROR_MAX && cmdq_err == (cerror != 0);
+}
+
+/* Whether a state is one of a vSMMU that offers what this one offers */
+static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
+{
+	unsigned int i;
+
+	for (i = 0; saved[i].reg < REG_CR0; i++)
+		if (state_get(state, i) != v->reg[saved[i].reg])
+			return false;
+	return true;
 }
 
 /*
@@ -1163,7 +1184,7 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 	lock(v);
 	if (!v->started) {
 		rc = -ENXIO;
-	} else if (!state_is_valid(v, state)) {
+	} else if (!state_is_valid(state) || !ids_match(v, state)) {
 		rc = fail_plain(v, -EINVAL);
 	} else {
 		load_state(v, state);
@@ -1381,19 +1402,12 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 		  const struct vsmmu_state *state, const __u32 *vsids,
 		  __u32 num)
 {
-	unsigned int i;
-
 	if (v->started)
 		return fail_plain(v, -EBUSY);
-	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS))
+	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS) || !state_is_valid(state))
 		return fail_plain(v, -EINVAL);
 	if (num > v->stream_max)
 		return fail_plain(v, -ENOSPC);
-	/* The ID registers are as they are; all else is checked against them. */
-	for (i = 0; saved[i].reg < REG_CR0; i++)
-		reg_set(v, saved[i].reg, state_get(state, i));
-	if (!state_is_valid(v, state))
-		return fail_plain(v, -EINVAL);
 	if (num)
 		memcpy(v->vsid, vsids, num * sizeof(*vsids));
 	v->stream_num = num;

@@ -369,6 +369,14 @@ static void test_resume_streams(void **state)
 	assert_int_equal(get(rig, GBPA), ABORT);
 }
 
+/* No register changed since @before, and the kernel was not asked. */
+static void assert_not_resumed(struct rig *rig)
+{
+	assert_memory_equal(vsmmu_page(rig->v, 0), before, sizeof(before));
+	assert_int_equal(put(rig, CR0, 0), -ENXIO);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+}
+
 static void test_resume_fails(void **state)
 {
 	struct vsmmu_config config;
@@ -398,20 +406,27 @@ static void test_resume_fails(void **state)
 	vsmmu_free(v);
 
 	take_over(rig);
+	memcpy(before, vsmmu_page(rig->v, 0), sizeof(before));
 	fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS);
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, vsids,
 				      FAKE_STREAMS + 1), -ENOSPC);
+	assert_not_resumed(rig);
 	bad = saved;
 	bad.version++;
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
+	assert_not_resumed(rig);
 	bad = saved;
 	bad.cmdq_cons = 4 << 24;
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
+	assert_not_resumed(rig);
 	bad = saved;
 	bad.idr[0] &= ~(1U << 10);		/* ATSCHK without ATS */
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
-	assert_int_equal(put(rig, CR0, 0), -ENXIO);
-	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
+	assert_not_resumed(rig);
+	bad = saved;
+	bad.idr[1] |= 0x1f << 21;		/* queues larger than an index */
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
+	assert_not_resumed(rig);
 
 	/* The host cannot just now: resumed nevertheless, to be tried again */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
