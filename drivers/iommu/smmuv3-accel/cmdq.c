@@ -16,6 +16,8 @@
 #include "trace.h"
 
 #define CMD_SIZE	sizeof(__le64[2])
+/* From here on a run lets others in between batches. */
+#define MANY_BATCHES	8
 
 static bool phys_wants_repeat(const struct vsmmu_phys *phys)
 {
@@ -83,36 +85,48 @@ int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
 /* Few commands are copied faster word by word than by a call. */
 #define FEW_CMDS	8
 
-/* Copy commands from the VMM's memory. Returns how many could be. */
+/*
+ * Copy commands from the VMM's memory, as far as that needs no page fault.
+ * Returns how many were copied.
+ */
 static __always_inline u32 copy_cmds(__le64 (*to)[2], const __le64 (__user *from)[2], u32 num)
 {
 	u32 i = 0;
 
 	if (num > FEW_CMDS)
-		return num - DIV_ROUND_UP(copy_from_user(to, from,
-							 num * CMD_SIZE),
-					  CMD_SIZE);
-	if (!user_read_access_begin(from, num * CMD_SIZE))
-		return 0;
+		return copy_from_user_nofault(to, from, num * CMD_SIZE) ? 0 : num;
+	pagefault_disable();
+	if (user_read_access_begin(from, num * CMD_SIZE)) {
 #pragma GCC unroll 2
-	for (; i < num; i++) {
-		unsafe_get_user(to[i][0], &from[i][0], fault);
-		unsafe_get_user(to[i][1], &from[i][1], fault);
-	}
+		for (; i < num; i++) {
+			unsafe_get_user(to[i][0], &from[i][0], fault);
+			unsafe_get_user(to[i][1], &from[i][1], fault);
+		}
 fault:
-	user_read_access_end();
+		user_read_access_end();
+	}
+	pagefault_enable();
 	return i;
 }
 
-/* Append commands to the batch: false where not all could be copied. */
+/*
+ * Append commands to the batch: false if not all could be copied. Where a page
+ * was missing the host is to use the copy, as it would wait for the page without
+ * heeding signals if that went away again.
+ */
 static __always_inline bool run_copy(struct cmdq_run *run,
 				     const void __user *uaddr, u32 num)
 {
-	u32 copied = copy_cmds(&run->batch->cmds[run->num], uaddr, num);
+	__le64 (*to)[2] = &run->batch->cmds[run->num];
+	u32 copied = copy_cmds(to, uaddr, num);
+	bool missing = copied < num;
 
+	if (unlikely(missing))
+		copied = guest_mem_copy(to, uaddr, num * CMD_SIZE) / CMD_SIZE;
 	if (copied) {
 		run->pieces[run->piece_num++] =
-			(struct cmdq_piece){ run->num, copied, uaddr };
+			(struct cmdq_piece){ run->num, copied,
+					     missing ? NULL : uaddr };
 		run->num += copied;
 	}
 	return copied == num;
@@ -136,26 +150,98 @@ static const void __user *run_uaddr(const struct cmdq_run *run, u32 first,
 	return NULL;
 }
 
-/*
- * ATC_INVs. Where a device does not answer, the host stops at that block of its
- * own, so the rest is given to it block by block: all must have been tried when
- * the guest learns of the failure.
- */
-static int run_atc(struct vsmmu *v, struct vsmmu_phys *phys,
-		   const __le64 (*cmds)[2], const void __user *ucmds, u32 num)
+static u32 stream_id(const __le64 cmd[2])
 {
-	u32 i, block;
+	return FIELD_GET(CMD_0_SID, le64_to_cpu(cmd[0]));
+}
+
+/*
+ * A device did not answer an ATC_INV. The host stops at that block of a call, so
+ * none of the call's ATC_INVs is known to be done, and issuing the rest would
+ * take a second for each block, on a queue that all share. A stale ATC entry
+ * must not go on translating: the streams abort until their next STE.
+ */
+static int run_atc_timeout(struct cmdq_run *run, const __le64 (*cmds)[2],
+			   u32 num)
+{
+	struct vsmmu *v = run->v;
+	struct vsmmu_stream *stream;
+	int rc;
+	u32 i;
+
+	v->atc_failed = true;
+	for (i = 0; i < num; i++) {
+		stream = xa_load(&v->streams, stream_id(cmds[i]));
+		if (!stream || stream->ste.kind == SMMUV3_ACCEL_KIND_ABORT)
+			continue;
+		/* The host switches ATS off by another ATC_INV, and waits. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = vsmmu_abort_stream(v, stream,
+					SMMUV3_ACCEL_REASON_ATC_TIMEOUT);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/*
+ * The host refuses commands of a stream, as when the VMM has destroyed its
+ * vDEVICE. All others of the segment are carried out, so what is done ends at the
+ * first command of such a stream.
+ */
+static void run_note_refusal(struct cmdq_run *run, u32 vsid, int rc)
+{
+	u32 i;
+
+	for (i = run->first; i < run->refused; i++) {
+		switch (FIELD_GET(CMD_0_OP,
+				  le64_to_cpu(run->batch->cmds[i][0]))) {
+		case CMD_CFGI_CD:
+		case CMD_CFGI_CD_ALL:
+		case CMD_ATC_INV:
+			if (stream_id(run->batch->cmds[i]) != vsid)
+				continue;
+			run->refused = i;
+			run->vsid = vsid;
+			run->rc = rc;
+			return;
+		}
+	}
+}
+
+static bool is_refusal(int rc)
+{
+	return vsmmu_host_reason(rc) == SMMUV3_ACCEL_REASON_HOST_REJECT;
+}
+
+/* Commands with a StreamID, in one call, or if that is refused stream by stream */
+static int run_streams(struct cmdq_run *run, struct vsmmu_phys *phys,
+		       const __le64 (*cmds)[2], const void __user *ucmds,
+		       u32 num, bool atc)
+{
+	struct vsmmu *v = run->v;
+	u32 i, part;
 	int rc;
 
-	rc = vsmmu_invalidate_phys(v, phys, cmds, ucmds, num, false);
-	if (rc != -ETIMEDOUT)
+	rc = vsmmu_invalidate_phys(v, phys, cmds, ucmds, num, !atc);
+	if (rc == -ETIMEDOUT && atc)
+		return run_atc_timeout(run, cmds, num);
+	if (!is_refusal(rc))
 		return rc;
-	v->atc_failed = true;
-	for (i = 0; num > SMMUV3_HOST_BLOCK && i < num; i += block) {
-		block = min_t(u32, num - i, SMMUV3_HOST_BLOCK);
-		rc = vsmmu_invalidate_phys(v, phys, cmds + i, NULL, block,
-					   false);
-		if (rc && rc != -ETIMEDOUT)
+	for (i = 0; i < num; i += part) {
+		for (part = 1; i + part < num; part++)
+			if (stream_id(cmds[i + part]) != stream_id(cmds[i]))
+				break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = vsmmu_invalidate_phys(v, phys, cmds + i, NULL, part, !atc);
+		/* Stop at the first time-out. */
+		if (rc == -ETIMEDOUT && atc)
+			return run_atc_timeout(run, cmds + i, num - i);
+		if (is_refusal(rc))
+			run_note_refusal(run, stream_id(cmds[i]), rc);
+		else if (rc)
 			return rc;
 	}
 	return 0;
@@ -184,11 +270,12 @@ static int run_phase(struct cmdq_run *run, enum smmuv3_phase phase)
 			cmds = batch->stage;
 			ucmds = NULL;
 		}
-		if (phase == SMMUV3_PHASE_ATC)
-			rc = run_atc(run->v, phys, cmds, ucmds, num);
-		else
+		if (phase == SMMUV3_PHASE_TLBI)
 			rc = vsmmu_invalidate_phys(run->v, phys, cmds, ucmds,
 						   num, true);
+		else
+			rc = run_streams(run, phys, cmds, ucmds, num,
+					 phase == SMMUV3_PHASE_ATC);
 		if (rc)
 			return rc;
 	}
@@ -214,9 +301,10 @@ static u32 run_find_sync(struct cmdq_run *run, u32 start, u32 end)
 
 /*
  * Carry out a segment: what was added to the batch from @start to @end. Returns
- * up to where commands are done: @end, @start where the host failed, or the
- * CMD_SYNC at which the guest learns that an ATC_INV failed, be it of this
- * segment or of an earlier one.
+ * up to where commands are done: @end, @start if the host failed, the first
+ * command of a stream whose commands it refuses, or the CMD_SYNC at which the
+ * guest learns that an ATC_INV failed, be it of this segment or of an earlier
+ * one.
  */
 static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 {
@@ -226,6 +314,8 @@ static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 	u32 sync;
 	int rc;
 
+	run->first = start;
+	run->refused = end;
 	smmuv3_batch_reduce(run->batch, &v->policy);
 	v->stats.out_subsumed = run->batch->subsumed;
 	v->stats.out_merged = run->batch->merged;
@@ -234,19 +324,24 @@ static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 			continue;
 		rc = run_phase(run, phase);
 		if (rc) {
-			run->errno = rc;
+			run->rc = rc;
+			run->vsid = 0;
 			run->reason = vsmmu_host_reason(rc);
 			return start;
 		}
 	}
+	if (unlikely(run->rc))
+		run->reason = vsmmu_host_reason(run->rc);
 	if (likely(!v->atc_failed))
-		return end;
+		return run->refused;
 	if (!failed_before)
 		start = run->batch->phases[SMMUV3_PHASE_ATC].first;
-	sync = run_find_sync(run, start, end);
-	if (sync == end)
-		return end;
+	sync = run_find_sync(run, min(start, run->refused), run->refused);
+	if (sync == run->refused)
+		return sync;
 	v->atc_failed = false;
+	run->rc = 0;	/* Found again when the rest is run */
+	run->vsid = 0;
 	run->error = SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
 	run->reason = SMMUV3_ACCEL_REASON_ATC_TIMEOUT;
 	return sync;
@@ -275,15 +370,13 @@ static void run_add_stream(struct cmdq_run *run, u32 index, const u64 cmd[2],
 /* Whether the STE command at hand was carried out. */
 static bool run_cfgi_ste(struct cmdq_run *run, const u64 cmd[2])
 {
-	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]), first = sid, last = sid;
-	bool bad = false;
-	u32 failed;
-	int rc;
+	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]);
+	struct vsmmu_reread reread = { .first = sid, .last = sid };
 
 	if (!run->v->table_mode) {
 		/* Not the guest's fault, so not an error to report to it. */
 		run->reason = SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE;
-		run->errno = -EINVAL;
+		run->rc = -EINVAL;
 		return false;
 	}
 	if (FIELD_GET(CMD_0_OP, cmd[0]) == CMD_CFGI_STE_RANGE) {
@@ -291,15 +384,84 @@ static bool run_cfgi_ste(struct cmdq_run *run, const u64 cmd[2])
 		u32 mask = range == CFGI_RANGE_ALL ? U32_MAX :
 						     (2U << range) - 1;
 
-		first = sid & ~mask;
-		last = sid | mask;
+		reread.first = sid & ~mask;
+		reread.last = sid | mask;
 	}
-	rc = vsmmu_table_reread(run->v, first, last, &bad, &failed,
-				&run->reason);
-	if (bad)
+	run->rc = vsmmu_table_reread(run->v, &reread);
+	run->ste_num += reread.num;
+	if (reread.bad)
 		run->flags |= SMMUV3_ACCEL_RUN_BAD_STE;
-	run->errno = rc;
-	return !rc;
+	if (!run->rc)
+		return true;
+	run->vsid = reread.failed;
+	run->reason = reread.reason;
+	return false;
+}
+
+/*
+ * Whether a run that has done something is to end: for a signal or, if it has
+ * had much to do, for somebody who waits for the vSMMU.
+ */
+static bool run_is_long(const struct cmdq_run *run)
+{
+	return signal_pending(current) ||
+	       (unlikely(atomic_read(&run->v->waiters)) &&
+		(run->ste_num >= SMMUV3_MANY_STES ||
+		 run->batch_num >= MANY_BATCHES));
+}
+
+/* The same between batches: a signal ends it before it has done anything, too. */
+static bool run_must_end(struct cmdq_run *run)
+{
+	if (run->batch_num && run_is_long(run))
+		return true;
+	if (!run->batch_num++ && signal_pending(current))
+		run->rc = -EINTR;
+	return run->rc;
+}
+
+/* Count again the CMD_SYNCs among the first @num commands, and what they want. */
+static void count_syncs(const struct smmuv3_batch *batch, u32 num, u32 *syncs,
+			u32 *flags)
+{
+	u32 i;
+
+	*syncs = 0;
+	*flags = 0;
+	for (i = 0; i < num; i++) {
+		u64 cmd0 = le64_to_cpu(batch->cmds[i][0]);
+
+		*syncs += FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC;
+		*flags |= sync_flag(cmd0);
+	}
+}
+
+/* A segment, and the illegal command behind it */
+static u32 run_illegal(struct cmdq_run *run, u32 start, u32 index, u32 rule)
+{
+	u32 done = run_segment(run, start, index);
+
+	if (done == index && !run->error && !run->rc) {
+		run->error = SMMUV3_ACCEL_CERROR_ILL;
+		run->reason = rule;
+	}
+	return done;
+}
+
+/*
+ * An STE command, after the segment before it, which is done up to @done. Returns
+ * whether to go on behind it.
+ */
+static bool run_ste(struct cmdq_run *run, const u64 cmd[2], u32 index, u32 *done)
+{
+	if (*done != index || run->error || run->rc ||
+	    run->ste_num >= SMMUV3_MAX_STES || !run_cfgi_ste(run, cmd))
+		return false;
+	*done = index + 1;
+	smmuv3_batch_start(run->batch);
+	/* It may have cost a walk for each of many streams. */
+	cond_resched();
+	return !run_is_long(run);
 }
 
 /*
@@ -308,8 +470,8 @@ static bool run_cfgi_ste(struct cmdq_run *run, const u64 cmd[2])
  * checked before anything of its segment goes to the host, where a bad one in
  * the middle would leave earlier ones undone that are reported as done.
  *
- * Returns how many commands are done; where that is not all, run->error or
- * run->errno says why.
+ * Returns how many commands are done; if that is not all, run->error or run->rc
+ * says why, or neither is set and the run is to end.
  */
 static u32 run_batch(struct cmdq_run *run)
 {
@@ -328,11 +490,7 @@ static u32 run_batch(struct cmdq_run *run)
 			       SMMUV3_ACCEL_REASON_NONE :
 			       smmuv3_cmd_check(cmd, &v->caps, &class);
 		if (unlikely(rule)) {
-			done = run_segment(run, start, i);
-			if (done == i && !run->error) {
-				run->error = SMMUV3_ACCEL_CERROR_ILL;
-				run->reason = rule;
-			}
+			done = run_illegal(run, start, i, rule);
 			goto out;
 		}
 		switch (class) {
@@ -342,24 +500,18 @@ static u32 run_batch(struct cmdq_run *run)
 			i = smmuv3_batch_extend(batch, i, run->num);
 			continue;
 		case SMMUV3_CMD_CD:
-			run_add_stream(run, i, cmd, SMMUV3_PHASE_CD);
-			break;
 		case SMMUV3_CMD_ATC:
-			run_add_stream(run, i, cmd, SMMUV3_PHASE_ATC);
+			run_add_stream(run, i, cmd,
+				       class == SMMUV3_CMD_CD ?
+					       SMMUV3_PHASE_CD : SMMUV3_PHASE_ATC);
 			break;
 		case SMMUV3_CMD_STE:
 			done = run_segment(run, start, i);
-			if (done != i || run->error || !run_cfgi_ste(run, cmd))
-				goto out;
-			start = i + 1;
-			smmuv3_batch_start(batch);
-			/* It may have cost a walk for each of many streams. */
-			cond_resched();
-			if (signal_pending(current)) {
-				i = start;
-				done = start;
+			if (!run_ste(run, cmd, i, &done)) {
+				i = max(i, done);
 				goto out;
 			}
+			start = done;
 			break;
 		case SMMUV3_CMD_SYNC:
 			syncs++;
@@ -374,16 +526,8 @@ static u32 run_batch(struct cmdq_run *run)
 	done = run_segment(run, start, i);
 out:
 	/* A CMD_SYNC that is not done wants no interrupt yet. */
-	if (done < i) {
-		flags = 0;
-		syncs = 0;
-		for (i = 0; i < done; i++) {
-			u64 cmd0 = le64_to_cpu(batch->cmds[i][0]);
-
-			syncs += FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC;
-			flags |= sync_flag(cmd0);
-		}
-	}
+	if (done < i)
+		count_syncs(batch, done, &syncs, &flags);
 	run->flags |= flags;
 	v->stats.out_cmds += done;
 	v->stats.out_syncs += syncs;
@@ -445,9 +589,9 @@ static bool run_plain(struct cmdq_run *run, u32 *done)
 		return false;
 
 	*done = 0;
-	run->errno = issue_tlbis(v, run->pieces[0].uaddr, num);
-	if (run->errno) {
-		run->reason = vsmmu_host_reason(run->errno);
+	run->rc = issue_tlbis(v, run->pieces[0].uaddr, num);
+	if (run->rc) {
+		run->reason = vsmmu_host_reason(run->rc);
 		return true;
 	}
 	v->stats.out_cmds += num + 1;
@@ -467,7 +611,10 @@ static struct cmdq_run *run_begin(struct vsmmu *v)
 	run->error = SMMUV3_ACCEL_CERROR_NONE;
 	run->reason = SMMUV3_ACCEL_REASON_NONE;
 	run->flags = 0;
-	run->errno = 0;
+	run->rc = 0;
+	run->vsid = 0;
+	run->ste_num = 0;
+	run->batch_num = 0;
 	run->feed = false;
 	run->soft_num = 0;
 	run->began = 0;
@@ -489,52 +636,64 @@ static void run_trace(const struct cmdq_run *run, u32 asked, u32 done)
 			       stats->out_subsumed - run->before.out_subsumed,
 			       stats->out_merged - run->before.out_merged,
 			       ktime_get_ns() - run->began, run->error,
-			       run->reason, run->errno);
+			       run->reason, run->vsid, run->rc);
+}
+
+/* A signal is nobody's fault, and after some progress no error but an end. */
+static void run_end(struct cmdq_run *run, u32 done)
+{
+	if (run->rc != -EINTR)
+		return;
+	run->vsid = 0;
+	run->reason = SMMUV3_ACCEL_REASON_NONE;
+	if (done)
+		run->rc = 0;
 }
 
 /**
  * vsmmu_invalidate() - Carry out an array of commands
  * @v: the vSMMU, @queue_lock held
- * @cmds: the array
- * @cmd_num: how many there are, set to how many are done
- * @error: set to the guest's command error, if any
- * @reason: set where not all is done
+ * @cmd: the array, and what came of it; see SMMUV3_ACCEL_INVALIDATE
  *
- * Return: 0 or an errno; see SMMUV3_ACCEL_INVALIDATE.
+ * Return: 0 or an errno.
  */
-int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
-		     u32 *error, u32 *reason)
+int vsmmu_invalidate(struct vsmmu *v, struct smmuv3_accel_invalidate *cmd)
 {
-	u32 num = *cmd_num, done = 0, part;
+	const void __user *cmds = u64_to_user_ptr(cmd->cmds_uptr);
+	u32 num = cmd->cmd_num, done = 0, part;
 	struct cmdq_run *run;
 
 	lockdep_assert_held(&v->queue_lock);
 
-	*cmd_num = 0;
+	cmd->cmd_num = 0;
 	if (num > SMMUV3_MAX_CMDS)
 		return -EINVAL;
 
 	run = run_begin(v);
 	while (done < num) {
-		if (signal_pending(current))
-			return done ? 0 : -EINTR;
+		if (run_must_end(run))
+			break;
 		run->num = 0;
 		run->piece_num = 0;
 		run_copy(run, cmds + (size_t)done * CMD_SIZE,
 			 min_t(u32, num - done, SMMUV3_HOST_MAX_BATCH));
-		if (!run->num)
-			return -EFAULT;
+		if (!run->num) {
+			run->rc = signal_pending(current) ? -EINTR : -EFAULT;
+			break;
+		}
 		if (!run_plain(run, &part))
 			part = run_batch(run);
 		done += part;
-		*cmd_num = done;
-		if (part < run->num || run->error || run->errno)
+		if (part < run->num || run->error || run->rc)
 			break;
 	}
-	*error = run->error;
-	*reason = run->reason;
+	run_end(run, done);
+	cmd->cmd_num = done;
+	cmd->out_error = run->error;
+	cmd->out_reason = run->reason;
+	cmd->out_vsid = run->vsid;
 	run_trace(run, num, done);
-	return run->errno;
+	return run->rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_invalidate);
 
@@ -589,7 +748,7 @@ static bool run_fetch(struct cmdq_run *run, u32 cons, u32 num)
  * doorbell of a guest that unmaps a page. Nothing of a run is set up for it.
  */
 static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		      int *errno)
+		      int *rc)
 {
 	const u64 *unusual = v->rules.op[CMD_TLBI_NH_VA].unusual;
 	u32 index = cmd->cons & ((1U << v->cmdq_log2size) - 1);
@@ -608,9 +767,9 @@ static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	    (tlbi & unusual[0]) || (le64_to_cpu(cmds[0][1]) & unusual[1]))
 		return false;
 
-	*errno = issue_tlbis(v, from, 1);
-	if (*errno) {
-		cmd->out_reason = vsmmu_host_reason(*errno);
+	*rc = issue_tlbis(v, from, 1);
+	if (*rc) {
+		cmd->out_reason = vsmmu_host_reason(*rc);
 		return true;
 	}
 	v->stats.out_cmds += 2;
@@ -679,14 +838,13 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	run->soft_uptr = u64_to_user_ptr(cmd->soft_uptr);
 	run->soft_room = soft_room;
 	while (done < num) {
-		if (signal_pending(current)) {
-			if (!done)
-				return -EINTR;
+		if (run_must_end(run))
 			break;
-		}
-		/* Twice, as memory may have been short for a moment. */
-		if (!run_fetch(run, cons + done, num - done) &&
-		    !run_fetch(run, cons + done, num - done)) {
+		if (!run_fetch(run, cons + done, num - done)) {
+			if (signal_pending(current)) {
+				run->rc = -EINTR;
+				break;
+			}
 			run->error = SMMUV3_ACCEL_CERROR_ABT;
 			run->reason = SMMUV3_ACCEL_REASON_CMD_UNREADABLE;
 			stats->out_cmd_errors++;
@@ -707,23 +865,26 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			run->error = SMMUV3_ACCEL_CERROR_NONE;
 			run->reason = SMMUV3_ACCEL_REASON_NONE;
 			run->flags = flags;
-			run->errno = -EFAULT;
+			run->rc = -EFAULT;
+			run->vsid = 0;
 			stats->out_cmds = cmds;
 			stats->out_syncs = syncs;
 			stats->out_cmd_errors = errors;
 			break;
 		}
 		done += part;
-		if (part < run->num || run->error || run->errno)
+		if (part < run->num || run->error || run->rc)
 			break;
 	}
+	run_end(run, done);
 	cmd->cons = (cons + done) & ((2U << v->cmdq_log2size) - 1);
 	cmd->out_error = run->error;
 	cmd->out_reason = run->reason;
 	cmd->out_flags = run->flags;
 	cmd->soft_num = run->soft_num;
+	cmd->out_vsid = run->vsid;
 	run_trace(run, num, done);
-	return run->errno;
+	return run->rc;
 }
 
 /**

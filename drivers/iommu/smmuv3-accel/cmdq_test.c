@@ -168,7 +168,7 @@ static int attach(struct bench *b, int at, struct vsmmu_refusal *why)
 {
 	*why = (struct vsmmu_refusal){};
 	guard(mutex)(&b->v->lock);
-	return PTR_ERR_OR_ZERO(vsmmu_attach(b->v, fds[at], vsids[at], 0, why));
+	return vsmmu_attach(b->v, fds[at], vsids[at], 0, NULL, why);
 }
 
 static void detach(struct kunit *test, int at)
@@ -231,7 +231,8 @@ static int cmdq_test_init(struct kunit *test)
 	test->priv = b;
 	host = mock_open(b->mock, b->v);
 	scoped_guard(mutex, &b->v->lock)
-		rc = vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+		scoped_guard(mutex, &b->v->queue_lock)
+			rc = vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	set_whole_mem(test);
 	b->regs = (struct vsmmu_regs){
@@ -302,6 +303,7 @@ struct result {
 	u32 reason;
 	u32 flags;
 	u32 soft_num;
+	u32 vsid;
 };
 
 /* Run what is in the ring, with room for a feed. */
@@ -325,6 +327,7 @@ static struct result run_ring_feed(struct bench *b, u32 cons, u32 num, u32 max_c
 	r.reason = run.out_reason;
 	r.flags = run.out_flags;
 	r.soft_num = run.soft_num;
+	r.vsid = run.out_vsid;
 	return r;
 }
 
@@ -601,8 +604,10 @@ static void ring_sync_irq(struct kunit *test)
 	EXPECT_RESULT(test, RUN(test, va(1), sync(SYNC_CS_IRQ)), -EIO, 0, NONE, HOST_REJECT, 0);
 	EXPECT_RESULT(test, RUN(test, va(2), va(3), sync(SYNC_CS_IRQ)), -EIO, 0, NONE,
 		      HOST_REJECT, 0);
-	EXPECT_RESULT(test, RUN(test, sync(SYNC_CS_IRQ), cd(VSID, 1), sync(SYNC_CS_IRQ)), -EIO, 0,
-		      NONE, HOST_REJECT, 0);
+	b->mock->fail_num = 0;
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 9, -ENOMEM);
+	EXPECT_RESULT(test, RUN(test, sync(SYNC_CS_IRQ), cd(VSID, 1), sync(SYNC_CS_IRQ)), -ENOMEM,
+		      0, NONE, RETRY, 0);
 	/* But what is before an STE change is */
 	mock_fail(b->mock, MOCK_ALLOC + MOCK_NESTED, 1, 1, -ENOMEM);
 	put_ste(test, VSID, STE_S1_AT(2), 0);
@@ -757,7 +762,7 @@ static void ste_fails(struct kunit *test)
 	static const struct { enum mock_op op; int rc; u32 reason; } errors[] = {
 		{ MOCK_ALLOC + MOCK_NESTED, -ENOMEM, REASON(RETRY) },
 		{ MOCK_ATTACH, -EBUSY, REASON(RETRY) },
-		{ MOCK_ATTACH, -ENODEV, REASON(DETACHED) },
+		{ MOCK_ATTACH, -ENODEV, REASON(NO_POWER) },
 		{ MOCK_ALLOC + MOCK_NESTED, -EINVAL, REASON(HOST_REJECT) },
 	};
 	struct bench *b = test->priv;
@@ -783,17 +788,39 @@ static void ste_fails(struct kunit *test)
 		EXPECT_DONE(test, run_ring(b, 1, 2, 0), 2);
 		KUNIT_EXPECT_EQ(test, stream_at(b, 0)->ste.data[0], STE_S1_AT(10 + i));
 	}
-	/* At each stream of a range: those before it are changed already. */
+	/* At each stream of a range: the others are not held up. */
 	for (at = 0; at < STREAMS; at++) {
 		put_all_stes(test, STE_S1_AT(20 + at), 0);
 		mock_fail(b->mock, MOCK_ATTACH, at + 1, 1, -EBUSY);
-		EXPECT_RESULT(test, RUN(test, cfgi_range(0, 31)), -EBUSY, 0, NONE, RETRY, 0);
+		r = RUN(test, cfgi_range(0, 31));
+		EXPECT_RESULT(test, r, -EBUSY, 0, NONE, RETRY, 0);
+		KUNIT_EXPECT_EQ(test, r.vsid, vsids[at]);
 		for (n = 0; n < STREAMS; n++)
 			KUNIT_EXPECT_EQ(test, stream_at(b, n)->ste.data[0] == STE_S1_AT(20 + at),
-					n < at);
+					n != at);
 		EXPECT_DONE(test, run_ring(b, 0, 1, 0), 1);
 		KUNIT_EXPECT_EQ(test, stream_at(b, 3)->ste.data[0], STE_S1_AT(20 + at));
 	}
+}
+
+/* To be killed is no stream's fault, and no failure after some progress. */
+static void ste_killed(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	struct result r;
+
+	start(test);
+	put_all_stes(test, STE_S1_AT(2), 0);
+	mock_fail(b->mock, MOCK_ATTACH, 1, 2, -EINTR);
+	r = RUN(test, cfgi_range(0, CFGI_RANGE_ALL));
+	EXPECT_RESULT(test, r, -EINTR, 0, NONE, NONE, 0);
+	KUNIT_EXPECT_EQ(test, r.vsid, 0);
+	r = RUN(test, va(1), cfgi_ste(VSID));
+	EXPECT_DONE(test, r, 1);
+	KUNIT_EXPECT_EQ(test, r.vsid, 0);
+	KUNIT_EXPECT_EQ(test, b->mock->failed, 2);
+	EXPECT_DONE(test, run_ring(b, 1, 1, 0), 1);
+	KUNIT_EXPECT_EQ(test, stream_at(b, 0)->ste.data[0], STE_S1_AT(2));
 }
 
 /* Where a command was carried out: the first and the last of the host's calls */
@@ -960,37 +987,258 @@ static void regs_evaluate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stream_at(b, 0)->ste.reason, REASON(STE_UNREADABLE));
 }
 
-/* Registers are recorded when all streams took them. */
+/* Registers are in force whatever fails, and a stream that could not take them aborts. */
 static void regs_fail(struct kunit *test)
 {
 	struct bench *b = test->priv;
 	u32 at, i, failed, reason;
-	struct vsmmu_regs old;
+	u32 kind;
 
 	start(test);
 	for (at = 0; at < STREAMS; at++) {
-		old = b->regs;
 		b->regs.cr0 ^= CR0_SMMUEN;
+		kind = b->regs.cr0 & CR0_SMMUEN ? KIND(S1) : KIND(BYPASS);
 		mock_fail(b->mock, MOCK_ATTACH, at + 1, 1, -EBUSY);
 		KUNIT_EXPECT_EQ(test, set_regs(b, &failed, &reason), -EBUSY);
 		KUNIT_EXPECT_EQ(test, failed, vsids[at]);
 		KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
-		KUNIT_EXPECT_MEMEQ(test, &b->v->regs, &old, sizeof(old));
+		KUNIT_EXPECT_MEMEQ(test, &b->v->regs, &b->regs, sizeof(b->regs));
 		for (i = 0; i < STREAMS; i++)
-			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind == KIND(S1),
-					!!((i < at ? b->regs.cr0 : old.cr0) & CR0_SMMUEN));
-		/* The guest takes it back: that is a change for those that had it. */
-		swap(b->regs, old);
+			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind,
+					i == at ? KIND(ABORT) : kind);
+		KUNIT_EXPECT_EQ(test, stream_at(b, at)->ste.reason, REASON(RETRY));
+		/* The same again gives it what it lacks. */
 		must_set_regs(test);
 		for (i = 0; i < STREAMS; i++)
-			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind == KIND(S1),
-					!!(b->regs.cr0 & CR0_SMMUEN));
-		swap(b->regs, old);
-		must_set_regs(test);
-		for (i = 0; i < STREAMS; i++)
-			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind == KIND(S1),
-					!!(b->regs.cr0 & CR0_SMMUEN));
+			KUNIT_EXPECT_EQ(test, stream_at(b, i)->ste.kind, kind);
 	}
+}
+
+/* What a stream was given cannot be told from what it has. */
+static void expect_aborts(struct kunit *test, int at, u32 reason)
+{
+	struct bench *b = test->priv;
+	struct vsmmu_stream *stream = stream_at(b, at);
+
+	KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
+	KUNIT_EXPECT_EQ(test, stream->ste.reason, reason);
+	KUNIT_EXPECT_EQ(test, stream->hwpt_id, b->mock->devs[fds[at]].hwpt_id);
+	if (stream->hwpt_id)
+		KUNIT_EXPECT_EQ(test, stream->hwpt_id, stream->phys->abort_hwpt_id);
+}
+
+static void expect_s1(struct kunit *test, int at, u32 page)
+{
+	struct bench *b = test->priv;
+	struct vsmmu_stream *stream = stream_at(b, at);
+	struct mock_obj *hwpt = mock_find(b->mock, b->mock->devs[fds[at]].hwpt_id);
+
+	KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(S1));
+	KUNIT_EXPECT_EQ(test, stream->ste.data[0], STE_S1_AT(page));
+	KUNIT_ASSERT_NOT_NULL(test, hwpt);
+	KUNIT_EXPECT_EQ(test, hwpt->ste[0], STE_S1_AT(page));
+}
+
+/* A stream that cannot take a new table aborts, and does not keep the old one. */
+static void regs_fail_table(struct kunit *test)
+{
+	static const struct { enum mock_op op; int rc; u32 reason; } errors[] = {
+		{ MOCK_ALLOC + MOCK_NESTED, -ENOMEM, REASON(RETRY) },
+		{ MOCK_ALLOC + MOCK_NESTED, -EINVAL, REASON(HOST_REJECT) },
+		{ MOCK_ATTACH, -EBUSY, REASON(RETRY) },
+		{ MOCK_ATTACH, -ENODEV, REASON(NO_POWER) },
+	};
+	struct bench *b = test->priv;
+	u32 i, n, at, num, failed, reason, page = 2;
+
+	start(test);
+	b->cmds[0] = va(1);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		/* At each of them; then at the second and the third */
+		for (at = 0; at <= STREAMS; at++, page++) {
+			u32 first = at < STREAMS ? at : 1;
+
+			num = at < STREAMS ? 1 : 2;
+			/* An abort is an attach more. */
+			if (num == 2 && errors[i].op == MOCK_ATTACH)
+				break;
+			put_all_stes(test, STE_S1_AT(page), 0);
+			b->regs.strtab_base_cfg ^= 1;
+			b->log2size ^= 1;
+			b->regs.cmdq_base ^= 1;
+			mock_fail(b->mock, errors[i].op, first + 1, num, errors[i].rc);
+			KUNIT_EXPECT_EQ(test, set_regs(b, &failed, &reason), errors[i].rc);
+			KUNIT_EXPECT_EQ(test, failed, vsids[first]);
+			KUNIT_EXPECT_EQ(test, reason, errors[i].reason);
+			for (n = 0; n < STREAMS; n++) {
+				if (n >= first && n < first + num)
+					expect_aborts(test, n, errors[i].reason);
+				else
+					expect_s1(test, n, page);
+			}
+			/* What does not concern streams is in force as well. */
+			KUNIT_EXPECT_MEMEQ(test, &b->v->regs, &b->regs, sizeof(b->regs));
+			EXPECT_DONE(test, run(test, (1U << b->log2size) - 1, b->cmds, 1), 1);
+			/* The same again */
+			must_set_regs(test);
+			for (n = 0; n < STREAMS; n++)
+				expect_s1(test, n, page);
+			b->mock->log_num = 0;
+			must_set_regs(test);
+			KUNIT_EXPECT_EQ(test, b->mock->log_num, 0);
+		}
+	}
+	/* It has a reason if the host's errno says nothing. */
+	b->regs.strtab_base_cfg ^= 1;
+	put_all_stes(test, STE_S1_AT(page), 0);
+	mock_fail(b->mock, MOCK_ALLOC + MOCK_NESTED, 1, 1, -EACCES);
+	KUNIT_EXPECT_EQ(test, set_regs(b, &failed, &reason), -EACCES);
+	KUNIT_EXPECT_EQ(test, reason, REASON(NONE));
+	expect_aborts(test, 0, REASON(HOST_REJECT));
+	must_set_regs(test);
+	/* The stream's next STE makes up for it as well. */
+	b->regs.strtab_base_cfg ^= 1;
+	put_all_stes(test, STE_S1_AT(1), 0);
+	mock_fail(b->mock, MOCK_ATTACH, 1, 1, -EBUSY);
+	KUNIT_EXPECT_EQ(test, set_regs(b, &failed, &reason), -EBUSY);
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID)), 1);
+	expect_s1(test, 0, 1);
+}
+
+/* All abort, whatever fails: without its domain DMA is blocked. */
+static void reset_fails(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	u32 at, i, reason;
+	int rc;
+
+	start(test);
+	for (at = 0; at < STREAMS; at++) {
+		b->mock->log_num = 0;
+		mock_fail(b->mock, MOCK_ATTACH, at + 1, 1, -EBUSY);
+		scoped_guard(mutex, &b->v->queue_lock)
+			rc = vsmmu_reset(b->v, &reason);
+		KUNIT_EXPECT_EQ(test, rc, 0);
+		KUNIT_EXPECT_EQ(test, b->mock->failed, 1);
+		for (i = 0; i < STREAMS; i++) {
+			expect_aborts(test, i, REASON(NO_STE));
+			KUNIT_EXPECT_EQ(test, !stream_at(b, i)->hwpt_id, i == at);
+		}
+		must_set_regs(test);
+		for (i = 0; i < STREAMS; i++)
+			expect_s1(test, i, 1);
+	}
+}
+
+struct told {
+	struct kunit *test;
+	int rc;
+	u32 num;		/* how many times */
+	u32 log_num;		/* when it was */
+};
+
+static int tell(const struct vsmmu_stream *stream, void *arg)
+{
+	struct told *told = arg;
+	struct bench *b = told->test->priv;
+
+	told->num++;
+	told->log_num = b->mock->log_num;
+	KUNIT_EXPECT_EQ(told->test, stream->dev->dev_id, MOCK_DEV_ID(0));
+	KUNIT_EXPECT_NOT_NULL(told->test, mock_find(b->mock, stream->vdevice_id));
+	KUNIT_EXPECT_NOT_NULL(told->test, mock_find(b->mock, stream->phys->viommu_id));
+	KUNIT_EXPECT_EQ(told->test, b->mock->devs[0].hwpt_id, MOCK_VMM_HWPT);
+	return told->rc;
+}
+
+static int attach_telling(struct bench *b, struct told *told, struct vsmmu_refusal *why)
+{
+	const struct vsmmu_answer answer = { tell, told };
+
+	*why = (struct vsmmu_refusal){};
+	guard(mutex)(&b->v->lock);
+	return vsmmu_attach(b->v, fds[0], vsids[0], 0, &answer, why);
+}
+
+static const struct attach_case {
+	const char *name;
+	u32 calls;
+	bool second_device;
+	bool pending;
+} attach_cases[] = {
+	{ "first device", .calls = 9 },
+	{ "second device", .calls = 4, .second_device = true },
+	{ "pending flush", .calls = 5, .second_device = true, .pending = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(attach, attach_cases, name);
+
+/* Stream 1 leaves, and what it flushes fails. */
+static void make_pending(struct kunit *test)
+{
+	struct bench *b = test->priv;
+
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	detach(test, 1);
+	KUNIT_ASSERT_EQ(test, b->mock->failed, 2);
+}
+
+/*
+ * In table mode, with an STE that translates: whatever fails, the device keeps the
+ * domain that the VMM gave it. Nothing can fail once the caller was told but the
+ * attach itself.
+ */
+static void attach_fails(struct kunit *test)
+{
+	const struct attach_case *c = test->param_value;
+	struct bench *b = test->priv;
+	struct mock_state before, after;
+	struct vsmmu_refusal why;
+	u32 n, phys_num, streams;
+	struct told told;
+	int rc;
+
+	put_all_stes(test, STE_S1_AT(1), 0);
+	must_set_regs(test);
+	if (c->second_device)
+		KUNIT_ASSERT_EQ(test, attach(b, 1, &why), 0);
+	if (c->pending)
+		make_pending(test);
+	before = mock_state(b->mock);
+	phys_num = b->v->phys_num;
+	streams = b->v->stream_num;
+	for (n = 0;; n++) {
+		told = (struct told){ .test = test, .rc = n ? 0 : -EFAULT };
+		b->mock->log_num = 0;
+		/* Twice: an invalidation is made again after an error. */
+		mock_fail(b->mock, MOCK_ANY, n, n ? 2 : 0, -ENOMEM);
+		rc = attach_telling(b, &told, &why);
+		b->mock->fail_num = 0;
+		if (n && !b->mock->failed)
+			break;
+		KUNIT_EXPECT_EQ(test, rc, n ? -ENOMEM : -EFAULT);
+		KUNIT_EXPECT_EQ(test, mock_count(b->mock, MOCK_DETACH), 0);
+		KUNIT_EXPECT_EQ(test, mock_count(b->mock, MOCK_ATTACH), n == c->calls);
+		KUNIT_EXPECT_EQ(test, told.num, !n || n == c->calls);
+		after = mock_state(b->mock);
+		KUNIT_EXPECT_MEMEQ_MSG(test, &before, &after, sizeof(after), "call %u", n);
+		KUNIT_EXPECT_EQ(test, b->v->phys_num, phys_num);
+		KUNIT_EXPECT_EQ(test, b->v->stream_num, streams);
+		KUNIT_EXPECT_NULL(test, stream_at(b, 0));
+		/* The flush may have been made up for all the same. */
+		if (c->pending) {
+			KUNIT_ASSERT_EQ(test, attach(b, 1, &why), 0);
+			make_pending(test);
+			before = mock_state(b->mock);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, rc, 0);
+	KUNIT_EXPECT_EQ(test, n, c->calls + 1);
+	KUNIT_EXPECT_EQ(test, told.num, 1);
+	KUNIT_EXPECT_EQ(test, told.log_num + 1, b->mock->log_num);
+	KUNIT_EXPECT_EQ(test, b->mock->log[told.log_num].op, MOCK_ATTACH);
+	KUNIT_EXPECT_EQ(test, mock_count(b->mock, MOCK_INVALIDATE), c->pending);
+	expect_s1(test, 0, 1);
 }
 
 static void modes(struct kunit *test)
@@ -1020,7 +1268,7 @@ static void modes(struct kunit *test)
 
 	/* A stream that comes later has its STE at once, or does not come. */
 	detach(test, 1);
-	mock_fail(b->mock, MOCK_ATTACH, 2, 1, -EBUSY);
+	mock_fail(b->mock, MOCK_ATTACH, 1, 1, -EBUSY);
 	KUNIT_EXPECT_EQ(test, attach(b, 1, &why), -EBUSY);
 	KUNIT_EXPECT_EQ(test, why.reason, REASON(RETRY));
 	KUNIT_EXPECT_NULL(test, stream_at(b, 1));
@@ -1067,6 +1315,7 @@ static int set_idr(struct bench *b, u32 reg, u32 flip, struct vsmmu_refusal *why
 	idr[reg] ^= flip;
 	*why = (struct vsmmu_refusal){};
 	guard(mutex)(&b->v->lock);
+	guard(mutex)(&b->v->queue_lock);
 	return vsmmu_set_idr(b->v, idr, why);
 }
 
@@ -1138,11 +1387,11 @@ static void attach_soft(struct kunit *test, u32 kind)
 {
 	struct vsmmu_refusal why = {};
 	struct bench *b = test->priv;
-	struct vsmmu_stream *stream;
+	int rc;
 
 	scoped_guard(mutex, &b->v->lock)
-		stream = vsmmu_attach(b->v, -1, VSID_SOFT, kind, &why);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(stream));
+		rc = vsmmu_attach(b->v, -1, VSID_SOFT, kind, NULL, &why);
+	KUNIT_ASSERT_EQ(test, rc, 0);
 }
 
 static void detach_soft(struct kunit *test)
@@ -1360,6 +1609,25 @@ static void feed_unwritable(struct kunit *test)
 		      -EFAULT, SMMUV3_HOST_MAX_BATCH, NONE, NONE, SMMUV3_ACCEL_RUN_SYNC_IRQ);
 }
 
+/* Nor is it said which stream was refused. */
+static void feed_unwritable_refused(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	struct result r;
+
+	start(test);
+	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	mock_vmm_destroy(b->mock, stream_at(b, 0)->vdevice_id);
+	put_ring(test, 0, (const struct cmd[]){ va(1), cd(VSID, 1), sync(0) }, 3);
+	r = run_ring_feed(b, 0, 3, 0, (void __user *)16, 9);
+	EXPECT_RESULT(test, r, -EFAULT, 0, NONE, NONE, 0);
+	KUNIT_EXPECT_EQ(test, r.vsid, 0);
+	r = run_ring_feed(b, 0, 3, 0, b->umem + UMEM_LEN - 9 * CMD_LEN, 9);
+	EXPECT_RESULT(test, r, -EIO, 1, NONE, HOST_REJECT, 0);
+	KUNIT_EXPECT_EQ(test, r.vsid, VSID);
+	KUNIT_EXPECT_EQ(test, r.soft_num, 1);
+}
+
 /* What its CMD_SYNC says of an ATC_INV is said when the feed can be written. */
 static void feed_unwritable_atc(struct kunit *test)
 {
@@ -1432,9 +1700,9 @@ static void stale_cds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->mock->log_num, 1);
 
 	/* The same again does it all; a stream that is gone meanwhile is left out. */
-	mock_fail(b->mock, MOCK_INVALIDATE, 1, 2, -EIO);
-	EXPECT_RESULT(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), -EIO, 0, NONE,
-		      HOST_REJECT, 0);
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_RESULT(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), -ENOMEM, 0, NONE,
+		      RETRY, 0);
 	detach(test, 3);
 	put_ste(test, VSID, 0, 0);
 	EXPECT_DONE(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 1);
@@ -1454,6 +1722,13 @@ static void stale_cds(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, call[i].smmu, i / 2);
 }
 
+static int change(struct vsmmu *v, int iommufd, u32 *reason)
+{
+	guard(mutex)(&v->lock);
+	guard(mutex)(&v->queue_lock);
+	return vsmmu_change_process(v, iommufd, reason);
+}
+
 /* Live update: the process that took the descriptors over has its own memory. */
 static void change_process(struct kunit *test)
 {
@@ -1469,21 +1744,24 @@ static void change_process(struct kunit *test)
 	for (i = 0; i < STREAMS; i++)
 		hwpt_id[i] = stream_at(b, i)->hwpt_id;
 
-	/* To the process that has it nothing happens; then memory is short. */
+	/* To the process that has it nothing happens, whichever iommufd it shows. */
 	num = v->mem.num;
+	KUNIT_EXPECT_EQ(test, change(v, MOCK_IOMMUFD, &reason), 0);
+	KUNIT_EXPECT_EQ(test, change(v, 0, &reason), -EINVAL);
+	KUNIT_EXPECT_EQ(test, reason, REASON(OTHER_IOMMUFD));
+	KUNIT_EXPECT_EQ(test, v->mem.num, num);
+	/* Nor to another one that shows another iommufd, or lacks memory. */
+	mock_set_reachable(b->mock, false);
 	for (i = 0; i < 2; i++) {
-		mock_set_reachable(b->mock, !i);
-		b->mock->log_num = 0;
-		mock_fail(b->mock, MOCK_CHANGE_PROCESS, 1, 1, -ENOMEM);
-		scoped_guard(mutex, &v->lock)
-			rc = vsmmu_change_process(v);
+		mock_fail(b->mock, MOCK_CHANGE_PROCESS, 1, i, -ENOMEM);
+		rc = change(v, i ? MOCK_IOMMUFD : 0, &reason);
 		b->mock->fail_num = 0;
-		KUNIT_EXPECT_EQ(test, rc, i ? -ENOMEM : 0);
-		KUNIT_EXPECT_EQ(test, b->mock->log_num, i);
+		KUNIT_EXPECT_EQ(test, rc, i ? -ENOMEM : -EINVAL);
+		KUNIT_EXPECT_EQ(test, reason, i ? REASON(NO_ROOM) : REASON(OTHER_IOMMUFD));
 		KUNIT_EXPECT_EQ(test, v->mem.num, num);
 		KUNIT_EXPECT_NOT_NULL(test, (__force void *)v->cmdq_uaddr);
 		scoped_guard(mutex, &v->lock)
-			KUNIT_EXPECT_EQ(test, vsmmu_check(v, &reason), i ? -EIO : 0);
+			KUNIT_EXPECT_EQ(test, vsmmu_check(v, &reason), -EIO);
 	}
 	/* Whose it was has all as it was. */
 	mock_set_reachable(b->mock, true);
@@ -1491,8 +1769,8 @@ static void change_process(struct kunit *test)
 
 	mock_set_reachable(b->mock, false);
 	b->mock->log_num = 0;
-	scoped_guard(mutex, &v->lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_change_process(v), 0);
+	KUNIT_EXPECT_EQ(test, change(v, MOCK_IOMMUFD, &reason), 0);
+	KUNIT_EXPECT_EQ(test, reason, REASON(NONE));
 	KUNIT_EXPECT_EQ(test, b->mock->log_num, 1);
 	KUNIT_EXPECT_EQ(test, mock_count(b->mock, MOCK_CHANGE_PROCESS), 1);
 	for (i = 0; i < STREAMS; i++) {
@@ -1514,6 +1792,316 @@ static void change_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stream_at(b, 0)->hwpt_id, hwpt_id[0]);
 }
 
+/* Somebody who waits is let in if there is much to do: between batches, or STEs. */
+static void ring_waiters(struct kunit *test)
+{
+	const u32 stes = DIV_ROUND_UP(SMMUV3_MANY_STES, STREAMS);
+	const u32 max = 8 * SMMUV3_HOST_MAX_BATCH;
+	struct bench *b = test->priv;
+	u32 i;
+
+	start(test);
+	set_cmdq(test, 16);
+	for (i = 0; i < MAX_RUN; i++)
+		b->cmds[i] = va(i);
+	for (i = 0; i < 4; i++)
+		put_ring(test, i * MAX_RUN, b->cmds, MAX_RUN);
+	KUNIT_ASSERT_GT(test, 4 * MAX_RUN, max);
+	EXPECT_DONE(test, run_ring(b, 0, 4 * MAX_RUN, 0), 4 * MAX_RUN);
+	atomic_set(&b->v->waiters, 1);
+	EXPECT_DONE(test, run_ring(b, 0, 4 * MAX_RUN, 0), max);
+	EXPECT_DONE(test, run_ring(b, max, 4 * MAX_RUN - max, 0), 4 * MAX_RUN - max);
+
+	for (i = 0; i < 2 * stes; i++)
+		b->cmds[i] = cfgi_range(0, CFGI_RANGE_ALL);
+	b->cmds[2 * stes] = sync(SYNC_CS_IRQ);
+	put_ring(test, 0, b->cmds, 2 * stes + 1);
+	EXPECT_DONE(test, run_ring(b, 0, stes - 1, 0), stes - 1);
+	EXPECT_DONE(test, run_ring(b, 0, 2 * stes + 1, 0), stes);
+	EXPECT_RESULT(test, run_ring(b, stes + 1, stes, 0), 0, stes, NONE, NONE,
+		      SMMUV3_ACCEL_RUN_SYNC_IRQ);
+	/* A failure is reported all the same. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_RESULT(test, run_ring(b, 0, 2 * stes, 0), -ENOMEM, 0, NONE, RETRY, 0);
+	put_ring(test, stes, (const struct cmd[]){ bad(1) }, 1);
+	EXPECT_DONE(test, run_ring(b, 0, 2 * stes, 0), stes);
+	EXPECT_RESULT(test, run_ring(b, stes, stes, 0), 0, 0, ILL, CMD_OPCODE, 0);
+	atomic_set(&b->v->waiters, 0);
+	EXPECT_RESULT(test, run_ring(b, 0, 2 * stes, 0), 0, stes, ILL, CMD_OPCODE, 0);
+}
+
+/* A run that has evaluated so many STEs ends before a command that asks for more. */
+static void ring_ste_budget(struct kunit *test)
+{
+	const u32 budget = DIV_ROUND_UP(SMMUV3_MAX_STES, STREAMS);
+	struct bench *b = test->priv;
+	u32 i;
+
+	put_all_stes(test, STE_BYPASS, 0);
+	attach_all(test);
+	set_cmdq(test, 13);
+	KUNIT_ASSERT_GT(test, MAX_RUN, 3 * budget);
+	for (i = 0; i < MAX_RUN; i++)
+		b->cmds[i] = cfgi_range(0, CFGI_RANGE_ALL);
+	EXPECT_DONE(test, run(test, 0, b->cmds, budget - 1), budget - 1);
+	EXPECT_DONE(test, run(test, 0, b->cmds, budget + 1), budget);
+	/* Each run anew, and whichever command it is that reaches it */
+	EXPECT_DONE(test, run(test, 0, b->cmds, MAX_RUN), budget);
+	for (i = 0; i < 3; i++)
+		b->cmds[i] = cfgi_ste(VSID);
+	EXPECT_DONE(test, run(test, 0, b->cmds, MAX_RUN), budget + 3);
+	b->cmds[0] = va(1);
+	for (i = 1; i < 3; i++)
+		b->cmds[i] = cfgi_ste(0x55);
+	EXPECT_DONE(test, run(test, 0, b->cmds, MAX_RUN), budget + 3);
+	/* With SMMUEN clear none is read. */
+	b->regs.cr0 = CR0_CMDQEN;
+	must_set_regs(test);
+	EXPECT_DONE(test, run(test, 0, b->cmds, MAX_RUN), MAX_RUN);
+}
+
+/* Table mode with ATS for all streams and a long queue */
+static void start_ats(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_PCI_ATS))
+		kunit_skip(test, "no ATS");
+	start(test);
+	set_cmdq(test, 12);
+}
+
+/*
+ * A device that does not answer costs one call of the host. Its streams abort, and
+ * those that were not in that call go on.
+ */
+static void atc_timeout(struct kunit *test)
+{
+	const u32 num = SMMUV3_HOST_MAX_BATCH;
+	struct bench *b = test->priv;
+	struct cmd *cmds = b->cmds;
+	u32 i;
+
+	start_ats(test);
+	for (i = 0; i < num - 2; i++)
+		cmds[i] = atc(VSID, i);
+	cmds[num - 2] = atc(VSID_OTHER, 1);
+	cmds[num - 1] = sync(SYNC_CS_IRQ);
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
+	EXPECT_RESULT(test, run(test, 0, cmds, num), 0, num - 1, ATC_INV_SYNC, ATC_TIMEOUT, 0);
+	EXPECT_OPS(test, MOCK_INVALIDATE, MOCK_ATTACH, MOCK_DESTROY, MOCK_INVALIDATE);
+	KUNIT_EXPECT_EQ(test, b->mock->log[0].num, num - 2);
+	KUNIT_EXPECT_EQ(test, b->mock->log[3].smmu, 1);
+	KUNIT_EXPECT_EQ(test, b->mock->log[3].num, 1);
+	expect_aborts(test, 0, REASON(ATC_TIMEOUT));
+	for (i = 1; i < STREAMS; i++)
+		expect_s1(test, i, 1);
+
+	/* Once. What aborts has no ATC entries. */
+	EXPECT_RESULT(test, run_ring(b, num - 1, 1, 0), 0, 1, NONE, NONE,
+		      SMMUV3_ACCEL_RUN_SYNC_IRQ);
+	EXPECT_DONE(test, RUN(test, atc(VSID, 1), atc(VSID_NEXT, 1), sync(0)), 3);
+	EXPECT_OPS(test, MOCK_INVALIDATE);
+	KUNIT_EXPECT_EQ(test, b->mock->log[0].num, 1);
+	/* Its next STE, the same as before, brings it back. */
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID), atc(VSID, 1), sync(0)), 3);
+	EXPECT_OPS(test, MOCK_ALLOC + MOCK_NESTED, MOCK_ATTACH, MOCK_INVALIDATE);
+	expect_s1(test, 0, 1);
+
+	/* Both of a call; it is said when there is a CMD_SYNC. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
+	EXPECT_DONE(test, RUN(test, atc(VSID, 1), atc(VSID_NEXT, 1), atc(VSID, 2)), 3);
+	expect_aborts(test, 0, REASON(ATC_TIMEOUT));
+	expect_aborts(test, 1, REASON(ATC_TIMEOUT));
+	expect_s1(test, 2, 1);
+	EXPECT_DONE(test, RUN(test, va(1)), 1);
+	EXPECT_RESULT(test, RUN(test, va(1), sync(0)), 0, 1, ATC_INV_SYNC, ATC_TIMEOUT, 0);
+	EXPECT_DONE(test, RUN(test, va(1), sync(0)), 2);
+	/* Registers that say the same are no STE. */
+	must_set_regs(test);
+	expect_aborts(test, 0, REASON(ATC_TIMEOUT));
+	EXPECT_DONE(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 1);
+	for (i = 0; i < STREAMS; i++)
+		expect_s1(test, i, 1);
+}
+
+/* DMA is blocked even if the domain that aborts cannot be attached. */
+static void atc_timeout_abort_fails(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	u32 reason;
+
+	start_ats(test);
+	mock_fail(b->mock, MOCK_ANY, 1, 2, -ETIMEDOUT);
+	EXPECT_RESULT(test, RUN(test, atc(VSID, 1), sync(0)), 0, 1, ATC_INV_SYNC, ATC_TIMEOUT, 0);
+	EXPECT_OPS(test, MOCK_INVALIDATE, MOCK_ATTACH, MOCK_DETACH, MOCK_DESTROY);
+	KUNIT_EXPECT_EQ(test, stream_at(b, 0)->hwpt_id, 0);
+	expect_aborts(test, 0, REASON(ATC_TIMEOUT));
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID)), 1);
+	expect_s1(test, 0, 1);
+
+	/* A reset guest is told nothing of it. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
+	EXPECT_DONE(test, RUN(test, atc(VSID, 1)), 1);
+	scoped_guard(mutex, &b->v->queue_lock)
+		KUNIT_EXPECT_EQ(test, vsmmu_reset(b->v, &reason), 0);
+	expect_aborts(test, 0, REASON(NO_STE));
+	must_set_regs(test);
+	EXPECT_DONE(test, RUN(test, sync(0)), 1);
+	expect_s1(test, 0, 1);
+}
+
+/* Other commands that time out are for the VMM to try again: nobody aborts. */
+static void other_timeout(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	u32 i, n;
+
+	start_ats(test);
+	for (n = 0; n < 3; n++) {
+		const struct cmd cmds[] = {
+			n ? cd(VSID, 1) : va(1), n ? va(1) : va(2), atc(VSID, 1), sync(0),
+		};
+
+		/* TLBIs, CDs, and TLBIs again on the second SMMU */
+		mock_fail(b->mock, MOCK_INVALIDATE, n == 2 ? 3 : 1, 1, -ETIMEDOUT);
+		EXPECT_RESULT(test, run(test, 0, cmds, 4), -ETIMEDOUT, 0, NONE, RETRY, 0);
+		KUNIT_EXPECT_EQ(test, b->mock->log_num, n == 2 ? 3 : 1);
+		for (i = 0; i < STREAMS; i++)
+			expect_s1(test, i, 1);
+		EXPECT_DONE(test, run_ring(b, 0, 4, 0), 4);
+	}
+}
+
+/* The VMM destroys the vDEVICE of stream number @at. */
+static void kill_vdevice(struct kunit *test, int at)
+{
+	struct bench *b = test->priv;
+
+	mock_vmm_destroy(b->mock, stream_at(b, at)->vdevice_id);
+}
+
+#define EXPECT_GIVEN(test, smmu, ...) do {				\
+	const struct cmd __cmds[] = { __VA_ARGS__ };			\
+	struct bench *__b = (test)->priv;				\
+									\
+	collect(test, smmu);						\
+	KUNIT_ASSERT_EQ(test, __b->seen_num, ARRAY_SIZE(__cmds));	\
+	KUNIT_EXPECT_MEMEQ(test, __b->seen, __cmds, sizeof(__cmds));	\
+} while (0)
+
+#define EXPECT_REFUSED(test, r, _done, _vsid) do {			\
+	struct result __refused = (r);					\
+									\
+	EXPECT_RESULT(test, __refused, -EIO, _done, NONE, HOST_REJECT, 0); \
+	KUNIT_EXPECT_EQ(test, __refused.vsid, _vsid);			\
+} while (0)
+
+/* What the host refuses of one stream does not hold up the others'. */
+static void dead_stream(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	struct result r;
+
+	start(test);
+	kill_vdevice(test, 0);
+	EXPECT_REFUSED(test, RUN(test, va(1), cd(VSID_NEXT, 1), sync(0), cd(VSID, 1),
+				 cd(VSID_OTHER, 1), cd(VSID_NEXT, 2), va(2), sync(0)), 3, VSID);
+	EXPECT_GIVEN(test, 0, cd(VSID_NEXT, 1), cd(VSID_NEXT, 2), va(1), va(2));
+	EXPECT_GIVEN(test, 1, cd(VSID_OTHER, 1), va(1), va(2));
+	/* It is refused in its own right as well, and no later segment is begun. */
+	put_ste(test, VSID_OTHER, STE_S1_AT(2), 0);
+	EXPECT_REFUSED(test, RUN(test, va(1), cd_all(VSID), cfgi_ste(VSID_OTHER)), 1, VSID);
+	expect_s1(test, 2, 1);
+	EXPECT_REFUSED(test, RUN(test, cd(VSID, 1), bad(1)), 0, VSID);
+	/* What is before an STE command is done. */
+	r = RUN(test, va(1), cfgi_ste(VSID_OTHER), va(2), cd(VSID, 1), va(3));
+	EXPECT_REFUSED(test, r, 3, VSID);
+	expect_s1(test, 2, 2);
+
+	/* Two of them: the first command of either, whichever the host is asked for first */
+	kill_vdevice(test, 1);
+	kill_vdevice(test, 3);
+	EXPECT_REFUSED(test, RUN(test, va(1), cd(VSID_OTHER, 1), cd(VSID_NEXT, 1), cd(VSID, 1),
+				 cd(VSID_LAST, 1), cd(VSID_OTHER, 2)), 2, VSID_NEXT);
+	EXPECT_GIVEN(test, 0, va(1));
+	EXPECT_GIVEN(test, 1, cd(VSID_OTHER, 1), cd(VSID_OTHER, 2), va(1));
+	EXPECT_REFUSED(test, RUN(test, va(1), cd(VSID_LAST, 1), cd(VSID, 1), cd(VSID_NEXT, 1)), 1,
+		       VSID_LAST);
+
+	/* Without them the rest runs. */
+	detach(test, 0);
+	detach(test, 1);
+	EXPECT_REFUSED(test, run_ring(b, 0, 4, 0), 1, VSID_LAST);
+	detach(test, 3);
+	EXPECT_DONE(test, run_ring(b, 0, 4, 0), 4);
+}
+
+static void dead_stream_atc(struct kunit *test)
+{
+	struct bench *b = test->priv;
+
+	start_ats(test);
+	kill_vdevice(test, 0);
+	/* Refused alone, by ATC_INVs alone */
+	EXPECT_REFUSED(test, RUN(test, atc(VSID_NEXT, 1), va(1), atc(VSID, 1), atc(VSID_OTHER, 1),
+				 sync(0)), 2, VSID);
+	EXPECT_GIVEN(test, 0, va(1), atc(VSID_NEXT, 1));
+	EXPECT_GIVEN(test, 1, va(1), atc(VSID_OTHER, 1));
+
+	/* Another one, behind it, does not answer: calls 1 to 4 are refused. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 5, 1, -ETIMEDOUT);
+	EXPECT_REFUSED(test, RUN(test, atc(VSID, 1), atc(VSID_NEXT, 1), sync(0)), 0, VSID);
+	KUNIT_EXPECT_EQ(test, b->mock->failed, 1);
+	expect_aborts(test, 1, REASON(ATC_TIMEOUT));
+	expect_s1(test, 0, 1);
+	/* The guest is told at the next CMD_SYNC that is carried out, once. */
+	EXPECT_RESULT(test, RUN(test, sync(0)), 0, 0, ATC_INV_SYNC, ATC_TIMEOUT, 0);
+	EXPECT_DONE(test, run_ring(b, 0, 1, 0), 1);
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID_NEXT)), 1);
+
+	/* In front of it: the rest is not tried, so both abort. */
+	mock_fail(b->mock, MOCK_INVALIDATE, 3, 1, -ETIMEDOUT);
+	EXPECT_RESULT(test, RUN(test, atc(VSID_NEXT, 1), sync(0), atc(VSID, 1)), 0, 1,
+		      ATC_INV_SYNC, ATC_TIMEOUT, 0);
+	expect_aborts(test, 0, REASON(ATC_TIMEOUT));
+	expect_aborts(test, 1, REASON(ATC_TIMEOUT));
+	EXPECT_DONE(test, run_ring(b, 1, 2, 0), 2);
+}
+
+/* CFGI_ALL over STEs that did not change: each stream's CDs but the dead one's */
+static void dead_stream_ste(struct kunit *test)
+{
+	struct bench *b = test->priv;
+	struct result r;
+
+	start(test);
+	kill_vdevice(test, 1);
+	EXPECT_REFUSED(test, RUN(test, va(1), cfgi_range(0, CFGI_RANGE_ALL), va(2)), 1, VSID_NEXT);
+	EXPECT_GIVEN(test, 0, va(1), cd_all(VSID));
+	EXPECT_GIVEN(test, 1, va(1), cd_all(VSID_OTHER), cd_all(VSID_LAST));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&b->v->stale_cds), 1);
+
+	/* It is nobody else's failure, though it is tried with whatever is next. */
+	EXPECT_DONE(test, RUN(test, cfgi_ste(VSID)), 1);
+	EXPECT_GIVEN(test, 0, cd_all(VSID));
+	EXPECT_REFUSED(test, RUN(test, cfgi_ste(VSID_NEXT)), 0, VSID_NEXT);
+	/* No STE that translates can be attached without one. */
+	put_ste(test, VSID_NEXT, STE_S1_AT(2), 0);
+	r = RUN(test, cfgi_ste(VSID_NEXT));
+	EXPECT_RESULT(test, r, -EIO, 0, NONE, HOST_REJECT, 0);
+	KUNIT_EXPECT_EQ(test, r.vsid, VSID_NEXT);
+	expect_s1(test, 1, 1);
+	put_ste(test, VSID_NEXT, STE_S1_AT(1), STE_ATS);
+	/* Two of them, on two SMMUs */
+	kill_vdevice(test, 2);
+	EXPECT_REFUSED(test, RUN(test, cfgi_range(0, CFGI_RANGE_ALL)), 0, VSID_NEXT);
+	EXPECT_GIVEN(test, 0, cd_all(VSID));
+	EXPECT_GIVEN(test, 1, cd_all(VSID_LAST));
+	detach(test, 1);
+	detach(test, 2);
+	EXPECT_DONE(test, RUN(test, va(1), cfgi_range(0, CFGI_RANGE_ALL), va(2)), 3);
+	KUNIT_EXPECT_TRUE(test, list_empty(&b->v->stale_cds));
+}
+
 static struct kunit_case cmdq_cases[] = {
 	KUNIT_CASE(ring_sizes),
 	KUNIT_CASE(ring_max_cmds),
@@ -1528,16 +2116,29 @@ static struct kunit_case cmdq_cases[] = {
 	KUNIT_CASE(ste_range),
 	KUNIT_CASE(ste_bad),
 	KUNIT_CASE(ste_fails),
+	KUNIT_CASE(ste_killed),
 	KUNIT_CASE(regs_evaluate),
 	KUNIT_CASE(regs_fail),
+	KUNIT_CASE(regs_fail_table),
+	KUNIT_CASE(reset_fails),
+	KUNIT_CASE_PARAM(attach_fails, attach_gen_params),
 	KUNIT_CASE(modes),
 	KUNIT_CASE(idr_set),
 	KUNIT_CASE(feed),
 	KUNIT_CASE(feed_fails),
 	KUNIT_CASE(feed_unwritable),
 	KUNIT_CASE(feed_unwritable_atc),
+	KUNIT_CASE(feed_unwritable_refused),
 	KUNIT_CASE(stale_cds),
 	KUNIT_CASE(change_process),
+	KUNIT_CASE(ring_waiters),
+	KUNIT_CASE(ring_ste_budget),
+	KUNIT_CASE(atc_timeout),
+	KUNIT_CASE(atc_timeout_abort_fails),
+	KUNIT_CASE(other_timeout),
+	KUNIT_CASE(dead_stream),
+	KUNIT_CASE(dead_stream_atc),
+	KUNIT_CASE(dead_stream_ste),
 	{}
 };
 

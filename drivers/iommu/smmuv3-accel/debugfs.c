@@ -60,20 +60,37 @@ static const char *kind_name(enum smmuv3_accel_kind kind)
 		return "bypass";
 	case SMMUV3_ACCEL_KIND_S1:
 		return "s1";
+	case SMMUV3_ACCEL_KIND_OTHER:
+		return "other";
 	}
 	return "?";
 }
 
-static int vsmmu_show(struct seq_file *seq, void *unused)
+static void vsmmu_show_stream(struct vsmmu *v, struct vsmmu_stream *stream,
+			      struct seq_file *seq)
 {
-	struct vsmmu *v = seq->private;
+	struct smmuv3_accel_stream now = { .vsid = stream->vsid };
+
+	vsmmu_describe_stream(v, stream, &now);
+	seq_printf(seq, "stream %#x:\t", stream->vsid);
+	if (stream->dev)
+		seq_printf(seq, "%s phys %u dev_id %u vdevice %u hwpt %u",
+			   stream->dev->name, now.out_phys, now.out_dev_id,
+			   now.out_vdevice_id, now.out_hwpt_id);
+	else if (stream->phys)
+		seq_puts(seq, "closed");
+	else
+		seq_puts(seq, stream->emulated ? "emulated" : "bridge");
+	seq_printf(seq, " %s reason %u ste %#llx %#llx\n",
+		   kind_name(now.out_kind), now.out_reason,
+		   le64_to_cpu(now.out_ste[0]), le64_to_cpu(now.out_ste[1]));
+}
+
+static void vsmmu_show_locked(struct vsmmu *v, struct seq_file *seq)
+{
 	struct vsmmu_stream *stream;
 	struct vsmmu_phys *phys;
 	unsigned long vsid;
-
-	ACQUIRE(mutex_intr, lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &lock))
-		return -EINTR;
 
 	seq_printf(seq, "mode:\t%s\n", v->table_mode ? "table" : "explicit");
 	if (v->table_mode)
@@ -85,20 +102,21 @@ static int vsmmu_show(struct seq_file *seq, void *unused)
 			   phys->index, phys->viommu_id,
 			   vsmmu_parent_id(phys->parent),
 			   phys->stream_num);
-	xa_for_each(&v->streams, vsid, stream) {
-		seq_printf(seq, "stream %#lx:\t", vsid);
-		if (stream->dev)
-			seq_printf(seq, "%s phys %u dev_id %u vdevice %u hwpt %u",
-				   stream->dev->name, stream->phys->index,
-				   stream->dev->dev_id, stream->vdevice_id,
-				   stream->hwpt_id);
-		else
-			seq_puts(seq, stream->emulated ? "emulated" : "bridge");
-		seq_printf(seq, " %s reason %u ste %#llx %#llx\n",
-			   kind_name(stream->ste.kind), stream->ste.reason,
-			   stream->ste.data[0], stream->ste.data[1]);
-	}
+	xa_for_each(&v->streams, vsid, stream)
+		vsmmu_show_stream(v, stream, seq);
 	vsmmu_show_counters(v, seq, "");
+}
+
+static int vsmmu_show(struct seq_file *seq, void *unused)
+{
+	struct vsmmu *v = seq->private;
+	int rc;
+
+	rc = vsmmu_lock_queue(v);
+	if (rc)
+		return rc;
+	vsmmu_show_locked(v, seq);
+	vsmmu_unlock_queue(v);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vsmmu);
@@ -117,7 +135,8 @@ void vsmmu_debugfs_add(struct vsmmu *v)
 
 /**
  * vsmmu_debugfs_remove() - Show it no longer
- * @v: the vSMMU, @queue_lock not held; nobody looks at it afterwards
+ * @v: the vSMMU, @queue_lock not held; nobody looks at it afterwards. Waits until
+ *	a read that has begun is over
  */
 void vsmmu_debugfs_remove(struct vsmmu *v)
 {

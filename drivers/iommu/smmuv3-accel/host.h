@@ -56,6 +56,22 @@ static inline bool smmuv3_host_reachable(const struct smmuv3_host *host)
 }
 
 /**
+ * smmuv3_host_owned() - Whether the host can be called from here, at close
+ * @host: the host
+ *
+ * Anybody may close a file, also the kernel's threads and workers, which may be in
+ * the VMM's address space. A security module would see their credentials.
+ *
+ * Return: true for a task of the VMM's own.
+ */
+static inline bool smmuv3_host_owned(const struct smmuv3_host *host)
+{
+	return !host->mm ||
+	       (host->mm == current->mm &&
+		!(current->flags & (PF_KTHREAD | PF_USER_WORKER)));
+}
+
+/**
  * struct smmuv3_host_dev - A device handed over by the VMM, held until dev_put
  * @iommu: tells physical SMMUs apart
  * @name: the device's name
@@ -85,19 +101,20 @@ struct smmuv3_hw_info {
 
 /**
  * struct smmuv3_host_ops - What a host can do
- * @close: forget the host; all devices are put, objects may be left. This and
- *	the dev_* calls work in any context, those that take object IDs where
+ * @close: forget the host; all devices are put, objects may be left. This,
+ *	@dev_put and @dev_detach work in any context, the others if
  *	smmuv3_host_reachable() says so
- * @gone: the VMM's address space is no more, so that they never will again
- * @enter: make them work, in a work item. Fails where the VMM is gone, whose
- *	objects then go with it
- * @leave: undo @enter. Nothing but @close and the dev_* calls come afterwards
- * @change_process: from now on they are called in the caller's address space
- * @dev_get: identify a VFIO descriptor. Sets the reason where it fails
+ * @change_process: check that the descriptor is the host's and, if it is not the
+ *	caller's already, belong to the caller's address space from now on. Sets
+ *	the reason if it fails, with nothing changed
+ * @dev_get: identify a VFIO descriptor. Sets the reason if it fails
  * @dev_put: let go of it
  * @dev_attach: attach it to a domain, in place of the one it has. -ENODEV: it
- *	was unbound meanwhile
- * @dev_detach: block its DMA
+ *	did not leave its low-power state; -EINTR: the caller is being killed
+ * @dev_detach: block its DMA. Fails only if @killable, with -EINTR if the caller
+ *	is being killed
+ * @dev_in_force: whether the device still has what @dev_attach or @dev_detach
+ *	left; false if the VMM changed it. Waits for nobody
  * @hw_info: read its SMMU's ID registers. -EOPNOTSUPP: it is no SMMUv3
  * @alloc_parent: make a stage-2 nesting parent
  * @alloc_viommu: make a vIOMMU on a parent
@@ -109,22 +126,23 @@ struct smmuv3_hw_info {
  * @invalidate_user: the same for commands in the VMM's memory, which the host
  *	reads itself. They may change meanwhile
  *
- * Those that return an int return 0 or a negative errno.
+ * Those that return an int return 0 or a negative errno. -EIO: the host refuses,
+ * also because the VMM has destroyed an object of the module's.
  */
 struct smmuv3_host_ops {
 	void (*close)(struct smmuv3_host *host);
-	bool (*gone)(struct smmuv3_host *host);
-	int (*enter)(struct smmuv3_host *host);
-	void (*leave)(struct smmuv3_host *host);
-	int (*change_process)(struct smmuv3_host *host);
+	int (*change_process)(struct smmuv3_host *host, int fd,
+			      enum smmuv3_accel_reason *reason);
 
 	struct smmuv3_host_dev *(*dev_get)(struct smmuv3_host *host, int fd,
 					   enum smmuv3_accel_reason *reason);
 	void (*dev_put)(struct smmuv3_host *host, struct smmuv3_host_dev *dev);
 	int (*dev_attach)(struct smmuv3_host *host, struct smmuv3_host_dev *dev,
 			  u32 hwpt_id);
-	void (*dev_detach)(struct smmuv3_host *host,
-			   struct smmuv3_host_dev *dev);
+	int (*dev_detach)(struct smmuv3_host *host, struct smmuv3_host_dev *dev,
+			  bool killable);
+	bool (*dev_in_force)(struct smmuv3_host *host,
+			     struct smmuv3_host_dev *dev);
 
 	int (*hw_info)(struct smmuv3_host *host, u32 dev_id,
 		       struct smmuv3_hw_info *info);

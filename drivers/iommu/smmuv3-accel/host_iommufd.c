@@ -5,29 +5,35 @@
  * iommufd exports no call to make a vIOMMU, a vDEVICE or a nested HWPT, or to
  * invalidate, so these go through the VMM's own iommufd: its file's ioctl, with
  * arguments staged in a scratch mapping in the VMM's address space. This can do
- * nothing that the VMM could not do itself with the same descriptors, and what
- * is read back from the scratch mapping is only ever handed to iommufd again,
- * so a VMM that writes there harms itself alone.
+ * nothing that the VMM could not do itself with the same descriptors.
+ *
+ * The scratch mapping is of the module's own pages. The module accesses them by
+ * their kernel address, so it never waits for the VMM's memory; iommufd alone
+ * uses the VMM's address. A VMM that writes there, or puts something else there
+ * while a call is under way, harms itself alone: an ID that the module reads back
+ * is only ever handed to iommufd again, and the ID registers describe its own guest.
  *
  * Attaching and detaching a device go through its struct vfio_device and need
  * no user memory, so DMA can be blocked in any context.
  */
+#include <linux/anon_inodes.h>
 #include <linux/cdev.h>
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
-#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
+#include <linux/vmalloc.h>
 #include <uapi/linux/iommufd.h>
 
 #include "host.h"
@@ -41,9 +47,33 @@
 #define SCRATCH_CMDS	SZ_4K
 
 static const size_t scratch_size[SMMUV3_LANE_NUM] = {
-	[SMMUV3_LANE_CONFIG] = SCRATCH_CMDS,
-	[SMMUV3_LANE_QUEUE] =
-		SCRATCH_CMDS + SMMUV3_HOST_MAX_BATCH * sizeof(__le64[2]),
+	[SMMUV3_LANE_CONFIG] = PAGE_ALIGN(SCRATCH_CMDS),
+	[SMMUV3_LANE_QUEUE] = PAGE_ALIGN(SCRATCH_CMDS + SMMUV3_HOST_MAX_BATCH *
+							sizeof(__le64[2])),
+};
+
+/**
+ * struct scratch - The pages of a scratch mapping; goes with its file
+ * @kaddr: the kernel's address of them
+ * @size: their size in bytes
+ * @vmas: how many times they are mapped; 0: the VMM has unmapped them
+ */
+struct scratch {
+	void *kaddr;
+	size_t size;
+	atomic_t vmas;
+};
+
+/**
+ * struct host_lane - A lane's scratch mapping
+ * @file: what is mapped, an anonymous inode; holds @scratch
+ * @scratch: its pages
+ * @addr: where they are in the VMM's address space, if anywhere
+ */
+struct host_lane {
+	struct file *file;
+	struct scratch *scratch;
+	unsigned long addr;
 };
 
 /**
@@ -51,25 +81,28 @@ static const size_t scratch_size[SMMUV3_LANE_NUM] = {
  * @host: base; its mm is held by mmgrab() and may be empty already
  * @file: the iommufd
  * @ictx: the same to the kernel's own users; kept alive by @file
- * @scratch: where each lane's scratch mapping is
+ * @lanes: the scratch mappings
  */
 struct host_iommufd {
 	struct smmuv3_host host;
 	struct file *file;
 	struct iommufd_ctx *ictx;
-	unsigned long scratch[SMMUV3_LANE_NUM];
+	struct host_lane lanes[SMMUV3_LANE_NUM];
 };
 
 /**
  * struct host_vfio_dev - A VFIO device
  * @dev: base
- * @file: its cdev; keeps @vdev registered, and bound if it was bound by it
+ * @file: the cdev file that bound it; keeps it bound
  * @vdev: the device
+ * @domain: what the module attached it to last, or what blocks it. To be compared
+ *	only: the VMM may have had it freed
  */
 struct host_vfio_dev {
 	struct smmuv3_host_dev dev;
 	struct file *file;
 	struct vfio_device *vdev;
+	const struct iommu_domain *domain;
 };
 
 static struct host_iommufd *to_iommufd(struct smmuv3_host *host)
@@ -82,39 +115,206 @@ static struct host_vfio_dev *to_vfio(struct smmuv3_host_dev *dev)
 	return container_of(dev, struct host_vfio_dev, dev);
 }
 
-static struct iommu_hwpt_invalidate __user *
-scratch_inv(const struct host_iommufd *h)
+static void scratch_vma_open(struct vm_area_struct *vma)
 {
-	return (void __user *)(h->scratch[SMMUV3_LANE_QUEUE] + SCRATCH_INV);
+	struct scratch *scratch = vma->vm_private_data;
+
+	atomic_inc(&scratch->vmas);
 }
 
-static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
+/* Also called for the copy that an mremap() makes before it is refused. */
+static void scratch_vma_close(struct vm_area_struct *vma)
 {
-	const struct iommu_hwpt_invalidate inv = {
-		.size = sizeof(inv),
-		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
-		.entry_len = sizeof(__le64[2]),
-	};
-	unsigned long addr;
+	struct scratch *scratch = vma->vm_private_data;
 
-	addr = vm_mmap(NULL, 0, PAGE_ALIGN(scratch_size[lane]),
-		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
-	if (IS_ERR_VALUE(addr))
-		return addr;
-	h->scratch[lane] = addr;
-	if (lane == SMMUV3_LANE_QUEUE && copy_to_user(scratch_inv(h), &inv, sizeof(inv))) {
-		vm_munmap(addr, PAGE_ALIGN(scratch_size[lane]));
-		h->scratch[lane] = 0;
-		return -EFAULT;
-	}
+	atomic_dec(&scratch->vmas);
+}
+
+static int scratch_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int scratch_vma_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static int scratch_vma_mprotect(struct vm_area_struct *vma, unsigned long start,
+				unsigned long end, unsigned long newflags)
+{
+	return -EACCES;
+}
+
+/* Also after the VMM has dropped the pages from its page tables by madvise(). */
+static vm_fault_t scratch_vma_fault(struct vm_fault *vmf)
+{
+	struct scratch *scratch = vmf->vma->vm_private_data;
+	struct page *page;
+
+	if (vmf->pgoff >= scratch->size >> PAGE_SHIFT)
+		return VM_FAULT_SIGBUS;
+	page = vmalloc_to_page(scratch->kaddr + (vmf->pgoff << PAGE_SHIFT));
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static const struct vm_operations_struct scratch_vm_ops = {
+	.open = scratch_vma_open,
+	.close = scratch_vma_close,
+	.may_split = scratch_vma_may_split,
+	.mremap = scratch_vma_mremap,
+	.mprotect = scratch_vma_mprotect,
+	.fault = scratch_vma_fault,
+};
+
+static int scratch_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct scratch *scratch = file->private_data;
+
+	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != scratch->size ||
+	    !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	/*
+	 * A forked child must not write its parent's arguments. VM_IO keeps the
+	 * VMM from undoing that, and userfaultfd from holding back a page.
+	 */
+	vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &scratch_vm_ops;
+	vma->vm_private_data = scratch;
+	atomic_inc(&scratch->vmas);
+	return 0;
+}
+
+static void scratch_free(struct scratch *scratch)
+{
+	vfree(scratch->kaddr);
+	kfree(scratch);
+}
+
+static int scratch_release(struct inode *inode, struct file *file)
+{
+	scratch_free(file->private_data);
 	return 0;
 }
 
 /*
- * A user access also fails where memory is short for a moment. What has to be
- * done whatever comes is therefore tried twice.
+ * A file of its own: a mapping holds its file, so one of the accel file would
+ * keep that from being released for as long as the VMM lives.
  */
-#define TRIES	2
+static const struct file_operations scratch_fops = {
+	.owner = THIS_MODULE,
+	.mmap = scratch_mmap,
+	.release = scratch_release,
+};
+
+static int lane_open(struct host_lane *lane, size_t size)
+{
+	struct scratch *scratch;
+	struct file *file;
+
+	scratch = kzalloc_obj(*scratch, GFP_KERNEL_ACCOUNT);
+	if (!scratch)
+		return -ENOMEM;
+	scratch->size = size;
+	scratch->kaddr = __vmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!scratch->kaddr) {
+		kfree(scratch);
+		return -ENOMEM;
+	}
+	file = anon_inode_getfile("[smmuv3-accel]", &scratch_fops, scratch,
+				  O_RDWR);
+	if (IS_ERR(file)) {
+		scratch_free(scratch);
+		return PTR_ERR(file);
+	}
+	*lane = (struct host_lane){ .file = file, .scratch = scratch };
+	return 0;
+}
+
+static bool lane_is_mapped(const struct host_lane *lane)
+{
+	return atomic_read(&lane->scratch->vmas);
+}
+
+/*
+ * Map a lane's scratch pages, if they are not: at first, and after the VMM has
+ * unmapped them. -EAGAIN means that mlockall(MCL_FUTURE) is in force and that
+ * RLIMIT_MEMLOCK leaves no room.
+ */
+static int lane_map(struct host_lane *lane)
+{
+	unsigned long addr;
+
+	if (likely(lane_is_mapped(lane)))
+		return 0;
+	addr = vm_mmap(lane->file, 0, lane->scratch->size,
+		       PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	if (IS_ERR_VALUE(addr))
+		return addr == -EAGAIN ? -ENOMEM : addr;
+	lane->addr = addr;
+	return 0;
+}
+
+static void *lane_kaddr(const struct host_lane *lane, size_t offset)
+{
+	return lane->scratch->kaddr + offset;
+}
+
+static void __user *lane_uaddr(const struct host_lane *lane, size_t offset)
+{
+	return (void __user *)(lane->addr + offset);
+}
+
+/* Where the queue's struct for invalidations is kept ready */
+static struct iommu_hwpt_invalidate *lane_inv(const struct host_lane *lane)
+{
+	return lane_kaddr(lane, SCRATCH_INV);
+}
+
+static void lane_inv_init(const struct host_lane *lane)
+{
+	*lane_inv(lane) = (struct iommu_hwpt_invalidate){
+		.size = sizeof(struct iommu_hwpt_invalidate),
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.entry_len = sizeof(__le64[2]),
+	};
+}
+
+/* Open and map all lanes in the calling process. */
+static int lanes_open(struct host_lane lanes[SMMUV3_LANE_NUM])
+{
+	int i, rc;
+
+	for (i = 0; i < SMMUV3_LANE_NUM; i++) {
+		rc = lane_open(&lanes[i], scratch_size[i]);
+		if (rc)
+			return rc;
+		rc = lane_map(&lanes[i]);
+		if (rc)
+			return rc;
+	}
+	lane_inv_init(&lanes[SMMUV3_LANE_QUEUE]);
+	return 0;
+}
+
+/*
+ * @unmap: unmap the pages, which are mapped in the calling process, unless the VMM
+ * has put something else in their place
+ */
+static void lanes_close(struct host_lane lanes[SMMUV3_LANE_NUM], bool unmap)
+{
+	int i;
+
+	for (i = 0; i < SMMUV3_LANE_NUM; i++) {
+		if (!lanes[i].file)
+			continue;
+		if (unmap && lane_is_mapped(&lanes[i]))
+			vm_munmap(lanes[i].addr, lanes[i].scratch->size);
+		fput(lanes[i].file);
+	}
+}
 
 /*
  * An object that is busy is tried again after 10 us, 20, up to 1280: 33 ms in
@@ -123,140 +323,127 @@ static int scratch_map(struct host_iommufd *h, enum smmuv3_lane lane)
 #define DESTROY_TRIES	32
 #define DESTROY_WAIT_US(i)	(10 << min(i, 7))
 
-static bool scratch_copy(struct host_iommufd *h, enum smmuv3_lane lane,
-			 unsigned long offset, const void *data, size_t len)
+/* Ask the security modules as a VMM call would, and make the call. */
+static int file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
-	int i;
+	int rc = security_file_ioctl(file, cmd, (unsigned long)arg);
 
-	for (i = 0; h->scratch[lane] && i < TRIES; i++)
-		if (!copy_to_user((void __user *)(h->scratch[lane] + offset),
-				  data, len))
-			return true;
-	return false;
+	if (rc)
+		return rc;
+	return file->f_op->unlocked_ioctl(file, cmd, (unsigned long)arg);
 }
 
 /*
- * Write to the scratch mapping; where the VMM unmapped it, make it anew once.
- * The offset is applied to the address that is in force afterwards.
+ * The VMM has destroyed an object of the module's. That is no ID which the caller of
+ * an ioctl has named.
  */
-static int scratch_write(struct host_iommufd *h, enum smmuv3_lane lane,
-			 unsigned long offset, const void *data, size_t len)
+static int object_error(int rc)
 {
-	int rc;
-
-	if (scratch_copy(h, lane, offset, data, len))
-		return 0;
-	rc = scratch_map(h, lane);
-	if (rc)
-		return rc;
-	return scratch_copy(h, lane, offset, data, len) ? 0 : -EFAULT;
+	return rc == -ENOENT ? -EIO : rc;
 }
 
-static int iommufd_ioctl(struct host_iommufd *h, unsigned int cmd,
-			 void __user *arg)
+/* Stage what the struct of a call points to, and set its field that does. */
+static int stage_data(struct host_lane *lane, const void *data, size_t len,
+		      u64 *uptr)
 {
-	int rc = security_file_ioctl(h->file, cmd, (unsigned long)arg);
+	int rc = lane_map(lane);
 
 	if (rc)
 		return rc;
-	return h->file->f_op->unlocked_ioctl(h->file, cmd, (unsigned long)arg);
-}
-
-/*
- * Call the iommufd with what is staged: a struct of @len bytes from @arg, which
- * is read back where the call succeeds. What the struct points to has to be
- * staged before, by scratch_write(), and @arg has to hold its address.
- */
-static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane,
-			unsigned int cmd, void *arg, size_t len)
-{
-	void __user *uarg;
-	int rc, i;
-
-	if (!smmuv3_host_reachable(&h->host))
-		return -EIO;
-
-	rc = scratch_write(h, lane, 0, arg, len);
-	if (rc)
-		return rc;
-	uarg = (void __user *)h->scratch[lane];
-	rc = iommufd_ioctl(h, cmd, uarg);
-	if (rc)
-		return rc;
-	/* An object whose ID cannot be read back would be lost. */
-	for (i = 0; i < TRIES; i++)
-		if (!copy_from_user(arg, uarg, len))
-			return 0;
-	return -EFAULT;
-}
-
-static bool host_iommufd_gone(struct smmuv3_host *host)
-{
-	return !atomic_read(&host->mm->mm_users);
-}
-
-static int host_iommufd_enter(struct smmuv3_host *host)
-{
-	if (!mmget_not_zero(host->mm))
-		return -ESRCH;
-	kthread_use_mm(host->mm);
+	memcpy(lane_kaddr(lane, SCRATCH_DATA), data, len);
+	*uptr = (uintptr_t)lane_uaddr(lane, SCRATCH_DATA);
 	return 0;
 }
 
-/* The last chance to unmap what is in an address space that may live on */
-static void scratch_unmap(struct host_iommufd *h)
+/*
+ * Call the iommufd with a struct of @len bytes from @arg, which is read back if
+ * the call succeeds.
+ */
+static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane_index,
+			unsigned int cmd, void *arg, size_t len)
 {
-	int lane;
+	struct host_lane *lane = &h->lanes[lane_index];
+	void *staged = lane_kaddr(lane, 0);
+	int rc;
 
-	for (lane = 0; lane < SMMUV3_LANE_NUM; lane++) {
-		if (h->scratch[lane])
-			vm_munmap(h->scratch[lane],
-				  PAGE_ALIGN(scratch_size[lane]));
-		h->scratch[lane] = 0;
-	}
-}
-
-static void host_iommufd_leave(struct smmuv3_host *host)
-{
-	scratch_unmap(to_iommufd(host));
-	kthread_unuse_mm(host->mm);
-	mmput(host->mm);
+	if (!smmuv3_host_reachable(&h->host))
+		return -EIO;
+	rc = lane_map(lane);
+	if (rc)
+		return rc;
+	memcpy(staged, arg, len);
+	rc = file_ioctl(h->file, cmd, lane_uaddr(lane, 0));
+	if (!rc)
+		memcpy(arg, staged, len);
+	return rc;
 }
 
 static void host_iommufd_close(struct smmuv3_host *host)
 {
 	struct host_iommufd *h = to_iommufd(host);
 
-	if (smmuv3_host_reachable(host))
-		scratch_unmap(h);
+	lanes_close(h->lanes, smmuv3_host_owned(host));
 	mmdrop(host->mm);
 	fput(h->file);
 	kfree(h);
 }
 
-/* The scratch mappings of the process before stay there as long as it does. */
-static int host_iommufd_change_process(struct smmuv3_host *host)
+/* The iommufd that a descriptor of the caller's names, for the caller to put */
+static struct file *iommufd_get(int fd, struct iommufd_ctx **ictx,
+				enum smmuv3_accel_reason *reason)
 {
-	struct host_iommufd *h = to_iommufd(host);
-	unsigned long old[SMMUV3_LANE_NUM];
-	int lane, rc;
+	struct file *file = fget(fd);
 
-	memcpy(old, h->scratch, sizeof(old));
-	for (lane = 0; lane < SMMUV3_LANE_NUM; lane++) {
-		rc = scratch_map(h, lane);
-		if (rc)
-			goto err_unmap;
+	if (!file)
+		return ERR_PTR(-EBADF);
+	*ictx = iommufd_ctx_from_file(file);
+	if (IS_ERR(*ictx)) {
+		fput(file);
+		*reason = SMMUV3_ACCEL_REASON_NOT_IOMMUFD;
+		return ERR_PTR(-EINVAL);
 	}
+	/* The file keeps it. */
+	iommufd_ctx_put(*ictx);
+	return file;
+}
+
+/*
+ * The scratch mappings of the process before stay there as long as it does, but
+ * their pages are not used again.
+ */
+static int host_iommufd_change_process(struct smmuv3_host *host, int fd,
+				       enum smmuv3_accel_reason *reason)
+{
+	struct host_lane lanes[SMMUV3_LANE_NUM] = {};
+	struct host_iommufd *h = to_iommufd(host);
+	struct iommufd_ctx *ictx;
+	struct file *file;
+	int rc;
+
+	file = iommufd_get(fd, &ictx, reason);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fput(file);
+	if (ictx != h->ictx) {
+		*reason = SMMUV3_ACCEL_REASON_OTHER_IOMMUFD;
+		return -EINVAL;
+	}
+	if (smmuv3_host_reachable(host))
+		return 0;
+
+	rc = lanes_open(lanes);
+	if (rc) {
+		if (rc == -ENOMEM)
+			*reason = SMMUV3_ACCEL_REASON_NO_ROOM;
+		lanes_close(lanes, true);
+		return rc;
+	}
+	lanes_close(h->lanes, false);
+	memcpy(h->lanes, lanes, sizeof(lanes));
 	mmgrab(current->mm);
 	mmdrop(host->mm);
 	host->mm = current->mm;
 	return 0;
-
-err_unmap:
-	while (lane--)
-		vm_munmap(h->scratch[lane], PAGE_ALIGN(scratch_size[lane]));
-	memcpy(h->scratch, old, sizeof(old));
-	return rc;
 }
 
 static int count_device(struct device *dev, void *data)
@@ -314,18 +501,45 @@ static int vfio_dev_identify(struct file *file, struct host_vfio_dev *vfio,
 	return 0;
 }
 
+/*
+ * Whether a file is the one that bound its device. VFIO refuses every ioctl on
+ * another one with EINVAL before it reads the argument. A device has one such
+ * file, and stays bound by it until it is released: to hold it is enough.
+ */
+static int vfio_dev_granted(struct host_iommufd *h, struct file *file,
+			    enum smmuv3_accel_reason *reason)
+{
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
+	struct vfio_device_info *info = lane_kaddr(lane, 0);
+	int rc;
+
+	rc = lane_map(lane);
+	if (rc)
+		return rc;
+	*info = (struct vfio_device_info){
+		.argsz = offsetofend(struct vfio_device_info, num_irqs),
+	};
+	rc = file_ioctl(file, VFIO_DEVICE_GET_INFO, lane_uaddr(lane, 0));
+	if (rc == -EINVAL) {
+		*reason = SMMUV3_ACCEL_REASON_NOT_BOUND;
+	} else if (rc == -EIO) {
+		*reason = SMMUV3_ACCEL_REASON_NO_POWER;
+		rc = -ENODEV;
+	}
+	return rc;
+}
+
 static int vfio_dev_bound(struct host_iommufd *h, struct host_vfio_dev *vfio,
 			  enum smmuv3_accel_reason *reason)
 {
-	struct vfio_device *vdev = vfio->vdev;
-	int id;
+	int id, rc;
 
-	guard(mutex)(&vdev->dev_set->lock);
-	id = vfio_iommufd_get_dev_id(vdev, h->ictx);
+	rc = vfio_dev_granted(h, vfio->file, reason);
+	if (rc)
+		return rc;
+	id = vfio_iommufd_get_dev_id(vfio->vdev, h->ictx);
 	if (id < 0) {
-		*reason = vfio_iommufd_device_ictx(vdev) ?
-				  SMMUV3_ACCEL_REASON_OTHER_IOMMUFD :
-				  SMMUV3_ACCEL_REASON_NOT_BOUND;
+		*reason = SMMUV3_ACCEL_REASON_OTHER_IOMMUFD;
 		return -EINVAL;
 	}
 	vfio->dev.dev_id = id;
@@ -370,16 +584,27 @@ static void host_iommufd_dev_put(struct smmuv3_host *host,
 	kfree(vfio);
 }
 
-/*
- * Another file of the same device may have bound it and be closed by now, so
- * that it is unbound, or bound anew by someone else, though this file is held.
- */
-static bool vfio_dev_still_bound(struct host_iommufd *h,
-				 struct host_vfio_dev *vfio)
+/* VFIO leaves the power of other devices alone. */
+static bool vfio_dev_has_pm(const struct vfio_device *vdev)
 {
-	lockdep_assert_held(&vfio->vdev->dev_set->lock);
-	return vfio_iommufd_get_dev_id(vfio->vdev, h->ictx) ==
-	       (int)vfio->dev.dev_id;
+	return vdev->dev->driver && vdev->dev->driver->pm;
+}
+
+/*
+ * Attaching and detaching access the device's configuration space and may
+ * invalidate its ATC, so it must not sleep. Resume it outside of the device
+ * set's lock, as VFIO does for the same. Returns whether that worked.
+ */
+static bool vfio_dev_resume(struct vfio_device *vdev)
+{
+	return !vfio_dev_has_pm(vdev) ||
+	       pm_runtime_resume_and_get(vdev->dev) >= 0;
+}
+
+static void vfio_dev_suspend(struct vfio_device *vdev)
+{
+	if (vfio_dev_has_pm(vdev))
+		pm_runtime_put(vdev->dev);
 }
 
 static int host_iommufd_dev_attach(struct smmuv3_host *host,
@@ -387,28 +612,67 @@ static int host_iommufd_dev_attach(struct smmuv3_host *host,
 {
 	struct host_vfio_dev *vfio = to_vfio(dev);
 	struct vfio_device *vdev = vfio->vdev;
+	int rc;
 
-	guard(mutex)(&vdev->dev_set->lock);
-	if (!vfio_dev_still_bound(to_iommufd(host), vfio))
+	/* The VMM could do the same by this ioctl. */
+	rc = security_file_ioctl(vfio->file, VFIO_DEVICE_ATTACH_IOMMUFD_PT, 0);
+	if (rc)
+		return rc;
+	if (!vfio_dev_resume(vdev))
 		return -ENODEV;
-	return vdev->ops->attach_ioas(vdev, &hwpt_id);
+	rc = -EINTR;
+	if (!mutex_lock_killable(&vdev->dev_set->lock)) {
+		rc = object_error(vdev->ops->attach_ioas(vdev, &hwpt_id));
+		if (!rc)
+			vfio->domain = iommu_get_domain_for_dev(vdev->dev);
+		mutex_unlock(&vdev->dev_set->lock);
+	}
+	vfio_dev_suspend(vdev);
+	return rc;
 }
 
-static void host_iommufd_dev_detach(struct smmuv3_host *host,
-				    struct smmuv3_host_dev *dev)
+/* DMA is blocked even if the device does not leave its low-power state. */
+static int host_iommufd_dev_detach(struct smmuv3_host *host,
+				   struct smmuv3_host_dev *dev, bool killable)
 {
 	struct host_vfio_dev *vfio = to_vfio(dev);
 	struct vfio_device *vdev = vfio->vdev;
+	bool awake = vfio_dev_resume(vdev);
+	int rc = 0;
 
-	guard(mutex)(&vdev->dev_set->lock);
-	if (vfio_dev_still_bound(to_iommufd(host), vfio))
+	if (!killable)
+		mutex_lock(&vdev->dev_set->lock);
+	else
+		rc = mutex_lock_killable(&vdev->dev_set->lock);
+	if (!rc) {
 		vdev->ops->detach_ioas(vdev);
+		vfio->domain = iommu_get_domain_for_dev(vdev->dev);
+		mutex_unlock(&vdev->dev_set->lock);
+	}
+	if (awake)
+		vfio_dev_suspend(vdev);
+	return rc;
+}
+
+/*
+ * A snapshot. Under the device set's lock it would be no more than that, and
+ * strangers may hold the lock for long.
+ */
+static bool host_iommufd_dev_in_force(struct smmuv3_host *host,
+				      struct smmuv3_host_dev *dev)
+{
+	struct host_vfio_dev *vfio = to_vfio(dev);
+
+	/* The VMM may be attaching the device elsewhere at this moment. */
+	return data_race(iommu_get_domain_for_dev(vfio->vdev->dev)) ==
+	       vfio->domain;
 }
 
 static int host_iommufd_hw_info(struct smmuv3_host *host, u32 dev_id,
 				struct smmuv3_hw_info *info)
 {
 	struct host_iommufd *h = to_iommufd(host);
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
 	struct iommu_hw_info_arm_smmuv3 smmu = {};
 	struct iommu_hw_info cmd = {
 		.size = sizeof(cmd),
@@ -417,19 +681,16 @@ static int host_iommufd_hw_info(struct smmuv3_host *host, u32 dev_id,
 	};
 	int rc;
 
-	rc = scratch_write(h, SMMUV3_LANE_CONFIG, SCRATCH_DATA, &smmu,
-			   sizeof(smmu));
+	rc = stage_data(lane, &smmu, sizeof(smmu), &cmd.data_uptr);
 	if (rc)
 		return rc;
-	cmd.data_uptr = h->scratch[SMMUV3_LANE_CONFIG] + SCRATCH_DATA;
 	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_GET_HW_INFO, &cmd,
 			  sizeof(cmd));
 	if (rc)
 		return rc;
 	if (cmd.out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
 		return -EOPNOTSUPP;
-	if (copy_from_user(&smmu, u64_to_user_ptr(cmd.data_uptr), sizeof(smmu)))
-		return -EFAULT;
+	memcpy(&smmu, lane_kaddr(lane, SCRATCH_DATA), sizeof(smmu));
 
 	info->flags = smmu.flags;
 	memcpy(info->idr, smmu.idr, sizeof(info->idr));
@@ -488,7 +749,7 @@ static int host_iommufd_alloc_vdevice(struct smmuv3_host *host, u32 dev_id,
 	rc = iommufd_call(to_iommufd(host), SMMUV3_LANE_CONFIG,
 			  IOMMU_VDEVICE_ALLOC, &cmd, sizeof(cmd));
 	*vdevice_id = cmd.out_vdevice_id;
-	return rc;
+	return object_error(rc);
 }
 
 static int host_iommufd_alloc_nested(struct smmuv3_host *host,
@@ -509,15 +770,19 @@ static int host_iommufd_alloc_nested(struct smmuv3_host *host,
 	};
 	int rc;
 
-	rc = scratch_write(h, lane, SCRATCH_DATA, &data, sizeof(data));
+	rc = stage_data(&h->lanes[lane], &data, sizeof(data), &cmd.data_uptr);
 	if (rc)
 		return rc;
-	cmd.data_uptr = h->scratch[lane] + SCRATCH_DATA;
 	rc = iommufd_call(h, lane, IOMMU_HWPT_ALLOC, &cmd, sizeof(cmd));
 	*hwpt_id = cmd.out_hwpt_id;
-	return rc;
+	return object_error(rc);
 }
 
+/*
+ * Any VMM call that names an object holds a reference, so it is busy until that
+ * call ends. Destroying can fail otherwise only if the VMM uses, or has
+ * destroyed, what is not its own. What is left goes with the iommufd.
+ */
 static void host_iommufd_destroy(struct smmuv3_host *host,
 				 enum smmuv3_lane lane, u32 id)
 {
@@ -525,87 +790,73 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 		.size = sizeof(cmd),
 		.id = id,
 	};
-	struct host_iommufd *h = to_iommufd(host);
 	int i, rc;
 
-	/*
-	 * Any call of the VMM's that names an object has hold of it, and so it
-	 * is busy for as long as that takes. Can else only fail where the VMM
-	 * uses, or has destroyed, what is not its own. What is left goes with
-	 * the iommufd.
-	 */
-	for (i = 0; smmuv3_host_reachable(host) && i < DESTROY_TRIES; i++) {
-		rc = -EFAULT;
-		if (!scratch_write(h, lane, 0, &cmd, sizeof(cmd)))
-			rc = iommufd_ioctl(h, IOMMU_DESTROY,
-					   (void __user *)h->scratch[lane]);
-		if (rc == -EBUSY && !fatal_signal_pending(current))
-			fsleep(DESTROY_WAIT_US(i));
-		else if (rc != -EFAULT)
+	for (i = 0; i < DESTROY_TRIES; i++) {
+		rc = iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd,
+				  sizeof(cmd));
+		/* iommufd's access to the lane may have failed for a moment. */
+		if (rc == -EFAULT)
+			continue;
+		if (rc != -EBUSY || fatal_signal_pending(current))
 			break;
+		fsleep(DESTROY_WAIT_US(i));
 	}
 }
 
 /*
- * Commands at an address of the VMM's. Only what differs from one call to the
- * next is written; where the VMM has tampered with the rest iommufd refuses, and
- * the replay that follows writes it all.
+ * Write what differs from one call to the next, and the length, by which iommufd
+ * would read other commands. If the VMM has tampered with the rest iommufd refuses,
+ * and the replay that follows writes it all.
  */
+static int invalidate(struct host_iommufd *h, u32 viommu_id,
+		      const void __user *cmds, u32 num)
+{
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
+	struct iommu_hwpt_invalidate *inv = lane_inv(lane);
+
+	inv->hwpt_id = viommu_id;
+	inv->data_uptr = (uintptr_t)cmds;
+	inv->entry_len = sizeof(__le64[2]);
+	inv->entry_num = num;
+	return object_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
+				       lane_uaddr(lane, SCRATCH_INV)));
+}
+
 static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 					const void __user *cmds, u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	struct iommu_hwpt_invalidate __user *inv = scratch_inv(h);
+	int rc = lane_map(&h->lanes[SMMUV3_LANE_QUEUE]);
 
-	if (!user_write_access_begin(inv, sizeof(*inv)))
-		return -EFAULT;
-	unsafe_put_user(viommu_id, &inv->hwpt_id, fault);
-	unsafe_put_user((uintptr_t)cmds, &inv->data_uptr, fault);
-	unsafe_put_user(num, &inv->entry_num, fault);
-	user_write_access_end();
-	return iommufd_ioctl(h, IOMMU_HWPT_INVALIDATE, inv);
-
-fault:
-	user_write_access_end();
-	return -EFAULT;
+	return rc ?: invalidate(h, viommu_id, cmds, num);
 }
 
 static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 				   const __le64 (*cmds)[2], u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	struct iommu_hwpt_invalidate inv = {
-		.size = sizeof(inv),
-		.hwpt_id = viommu_id,
-		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
-		.entry_len = sizeof(*cmds),
-		.entry_num = num,
-	};
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
 	int rc;
 
 	if (!smmuv3_host_reachable(&h->host))
 		return -EIO;
-	rc = scratch_write(h, SMMUV3_LANE_QUEUE, SCRATCH_CMDS, cmds,
-			   num * sizeof(*cmds));
+	rc = lane_map(lane);
 	if (rc)
 		return rc;
-	inv.data_uptr = h->scratch[SMMUV3_LANE_QUEUE] + SCRATCH_CMDS;
-	rc = scratch_write(h, SMMUV3_LANE_QUEUE, SCRATCH_INV, &inv, sizeof(inv));
-	if (rc)
-		return rc;
-	return iommufd_ioctl(h, IOMMU_HWPT_INVALIDATE, scratch_inv(h));
+	lane_inv_init(lane);
+	memcpy(lane_kaddr(lane, SCRATCH_CMDS), cmds, num * sizeof(*cmds));
+	return invalidate(h, viommu_id, lane_uaddr(lane, SCRATCH_CMDS), num);
 }
 
 static const struct smmuv3_host_ops host_iommufd_ops = {
 	.close = host_iommufd_close,
-	.gone = host_iommufd_gone,
-	.enter = host_iommufd_enter,
-	.leave = host_iommufd_leave,
 	.change_process = host_iommufd_change_process,
 	.dev_get = host_iommufd_dev_get,
 	.dev_put = host_iommufd_dev_put,
 	.dev_attach = host_iommufd_dev_attach,
 	.dev_detach = host_iommufd_dev_detach,
+	.dev_in_force = host_iommufd_dev_in_force,
 	.hw_info = host_iommufd_hw_info,
 	.alloc_parent = host_iommufd_alloc_parent,
 	.alloc_viommu = host_iommufd_alloc_viommu,
@@ -616,7 +867,7 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.invalidate_user = host_iommufd_invalidate_user,
 };
 
-/* An IOAS exists where asking for its ranges fails for want of room only. */
+/* An IOAS exists if asking for its ranges fails for want of room only. */
 static int ioas_exists(struct host_iommufd *h)
 {
 	struct iommu_ioas_iova_ranges cmd = {
@@ -634,7 +885,7 @@ static int ioas_exists(struct host_iommufd *h)
  * smmuv3_host_iommufd_open() - Reach the host through a VMM's iommufd
  * @fd: the iommufd
  * @ioas_id: the IOAS that holds the guest's physical address space
- * @reason: set where it fails
+ * @reason: set if it fails
  *
  * The calling process becomes the one that all calls have to come from.
  *
@@ -645,7 +896,7 @@ struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 					     enum smmuv3_accel_reason *reason)
 {
 	struct host_iommufd *h;
-	int lane, rc;
+	int rc;
 
 	h = kzalloc_obj(*h, GFP_KERNEL_ACCOUNT);
 	if (!h)
@@ -653,45 +904,28 @@ struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 	h->host.ops = &host_iommufd_ops;
 	h->host.ioas_id = ioas_id;
 
-	h->file = fget(fd);
-	if (!h->file) {
-		rc = -EBADF;
-		goto err_free;
+	h->file = iommufd_get(fd, &h->ictx, reason);
+	if (IS_ERR(h->file)) {
+		rc = PTR_ERR(h->file);
+		kfree(h);
+		return ERR_PTR(rc);
 	}
-	h->ictx = iommufd_ctx_from_file(h->file);
-	if (IS_ERR(h->ictx)) {
-		*reason = SMMUV3_ACCEL_REASON_NOT_IOMMUFD;
-		rc = -EINVAL;
-		goto err_put;
-	}
-	iommufd_ctx_put(h->ictx);
 	h->host.owner = h->ictx;
 	h->host.mm = current->mm;
 	mmgrab(h->host.mm);
 
-	for (lane = 0; lane < SMMUV3_LANE_NUM; lane++) {
-		rc = scratch_map(h, lane);
-		if (rc) {
-			*reason = SMMUV3_ACCEL_REASON_NO_ROOM;
-			goto err_close;
-		}
-	}
-	rc = ioas_exists(h);
+	rc = lanes_open(h->lanes);
+	if (rc == -ENOMEM)
+		*reason = SMMUV3_ACCEL_REASON_NO_ROOM;
+	if (!rc)
+		rc = ioas_exists(h);
+	if (rc == -ENOENT)
+		*reason = SMMUV3_ACCEL_REASON_NO_IOAS;
 	if (rc) {
-		if (rc == -ENOENT)
-			*reason = SMMUV3_ACCEL_REASON_NO_IOAS;
-		goto err_close;
+		host_iommufd_close(&h->host);
+		return ERR_PTR(rc);
 	}
 	return &h->host;
-
-err_close:
-	host_iommufd_close(&h->host);
-	return ERR_PTR(rc);
-err_put:
-	fput(h->file);
-err_free:
-	kfree(h);
-	return ERR_PTR(rc);
 }
 
 MODULE_IMPORT_NS("IOMMUFD");

@@ -40,7 +40,8 @@ static struct mock_call *record(struct mock *mock, enum mock_op op, u32 id)
 	if (!mock->fail_num || (mock->fail_op != MOCK_ANY && mock->fail_op != op))
 		return call;
 	/* These cannot fail. */
-	if (op == MOCK_DESTROY || op == MOCK_DETACH || op == MOCK_PUT)
+	if (op == MOCK_DESTROY || op == MOCK_PUT ||
+	    (op == MOCK_DETACH && mock->fail_rc != -EINTR))
 		return call;
 	if (mock->fail_at > 1) {
 		mock->fail_at--;
@@ -111,7 +112,7 @@ static struct mock_obj *obj_add(struct mock *mock, struct mock_obj init)
 	return obj;
 }
 
-/* What somebody else does while the host is called for a parent */
+/* What somebody else does while the host is called for a parent, or to flush it */
 static void meanwhile(struct mock *mock, enum mock_op op, const struct mock_obj *obj)
 {
 	void (*what)(struct kunit *test, u32 parent) = mock->meanwhile;
@@ -190,6 +191,8 @@ static void mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id
 
 	record(mock, MOCK_DESTROY, id);
 	meanwhile(mock, MOCK_DESTROY, obj);
+	if (obj && obj->users && mock->left)
+		return;
 	MUST(mock, obj && !obj->users && !obj->vmms,
 	     "%u is in use, the VMM's or no object", id);
 	if (!obj)
@@ -249,24 +252,40 @@ static int mock_dev_attach(struct smmuv3_host *host, struct smmuv3_host_dev *dev
 	struct mock_dev *d = to_dev(mock, dev->dev_id);
 	struct mock_obj *hwpt = mock_find(mock, hwpt_id);
 	int rc = record(mock, MOCK_ATTACH, hwpt_id)->rc;
+	struct mock_obj *vdevice;
 
 	MUST(mock, hwpt && hwpt->kind == MOCK_NESTED && hwpt->iommu == dev->iommu,
 	     "%u is no domain for device %u", hwpt_id, dev->dev_id);
 	if (rc || !hwpt)
 		return rc ?: -ENOENT;
+	vdevice = find_vdevice(mock, d, NULL, 0);
 	if (FIELD_GET(STE_0_CONFIG, hwpt->ste[0]) == STE_CONFIG_S1 &&
-	    !find_vdevice(mock, d, NULL, 0))
-		return -ENOENT;
+	    (!vdevice || vdevice->dead))
+		return -EIO;
 	dev_set_hwpt(mock, d, hwpt_id);
+	d->set_hwpt_id = hwpt_id;
 	return 0;
 }
 
-static void mock_dev_detach(struct smmuv3_host *host, struct smmuv3_host_dev *dev)
+static int mock_dev_detach(struct smmuv3_host *host, struct smmuv3_host_dev *dev,
+			   bool killable)
 {
 	struct mock *mock = to_mock(host);
+	struct mock_dev *d = to_dev(mock, dev->dev_id);
+	int rc = record(mock, MOCK_DETACH, dev->dev_id)->rc;
 
-	record(mock, MOCK_DETACH, dev->dev_id);
-	dev_set_hwpt(mock, to_dev(mock, dev->dev_id), 0);
+	if (rc && killable)
+		return rc;
+	dev_set_hwpt(mock, d, 0);
+	d->set_hwpt_id = 0;
+	return 0;
+}
+
+static bool mock_dev_in_force(struct smmuv3_host *host, struct smmuv3_host_dev *dev)
+{
+	struct mock_dev *d = to_dev(to_mock(host), dev->dev_id);
+
+	return d->hwpt_id == d->set_hwpt_id;
 }
 
 static int mock_hw_info(struct smmuv3_host *host, u32 dev_id,
@@ -298,9 +317,8 @@ static int do_invalidate(struct mock *mock, u32 viommu_id, const __le64 (*cmds)[
 			 u32 num, const void __user *from)
 {
 	struct mock_call *call = record(mock, MOCK_INVALIDATE, viommu_id);
-	struct mock_obj *viommu = mock_find(mock, viommu_id);
+	struct mock_obj *viommu = mock_find(mock, viommu_id), *vdevice;
 	enum smmuv3_phase phase = phase_of(le64_to_cpu(cmds[0][0]));
-	bool here;
 	u64 cmd;
 	u32 i;
 
@@ -309,15 +327,21 @@ static int do_invalidate(struct mock *mock, u32 viommu_id, const __le64 (*cmds)[
 		/* The host carries them out in any order. */
 		MUST(mock, phase != SMMUV3_PHASE_NONE && phase_of(cmd) == phase,
 		     "command %u, %llx, in this batch", i, cmd);
-		here = viommu && (phase == SMMUV3_PHASE_TLBI ||
-				  find_vdevice(mock, NULL, viommu, cmd >> 32));
-		MUST(mock, here, "command %u, %llx, is not for %u", i, cmd, viommu_id);
+		MUST(mock, viommu, "%u is no object", viommu_id);
+		if (!viommu || phase == SMMUV3_PHASE_TLBI)
+			continue;
+		vdevice = find_vdevice(mock, NULL, viommu, cmd >> 32);
+		MUST(mock, vdevice, "command %u, %llx, is not for %u", i, cmd, viommu_id);
+		if (vdevice && vdevice->dead)
+			call->rc = call->rc ?: -EIO;
 	}
 	if (viommu)
 		call->smmu = (const struct smmuv3_hw_info *)viommu->iommu - mock->smmu;
 	call->num = num;
 	call->from = from;
 	call->cmds = cmds;
+	if (viommu)
+		meanwhile(mock, MOCK_INVALIDATE, viommu->on);
 	if (mock->signal)
 		set_thread_flag(TIF_SIGPENDING);
 	return call->rc;
@@ -356,10 +380,8 @@ static int mock_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 
 static void mock_close(struct smmuv3_host *host)
 {
-	struct mock *mock = to_mock(host);
-
+	to_mock(host);
 	container_of(host, struct mock_host, host)->open = false;
-	complete(&mock->closed);
 }
 
 /**
@@ -376,31 +398,18 @@ void mock_set_reachable(struct mock *mock, bool reachable)
 		mock->hosts[i].host.mm = reachable ? NULL : ERR_PTR(-ESRCH);
 }
 
-static bool mock_gone(struct smmuv3_host *host)
-{
-	return to_mock(host)->gone;
-}
-
-static int mock_enter(struct smmuv3_host *host)
-{
-	struct mock *mock = to_mock(host);
-	int rc = record(mock, MOCK_ENTER, 0)->rc;
-
-	mock_set_reachable(mock, !rc);
-	return rc;
-}
-
-static void mock_leave(struct smmuv3_host *host)
-{
-	mock_set_reachable(to_mock(host), false);
-}
-
-static int mock_change_process(struct smmuv3_host *host)
+static int mock_change_process(struct smmuv3_host *host, int fd,
+			       enum smmuv3_accel_reason *reason)
 {
 	struct mock *mock = to_mock(host);
 	int rc = record(mock, MOCK_CHANGE_PROCESS, 0)->rc;
 
-	MUST(mock, !mock->reachable, "taken over without need");
+	if (fd != MOCK_IOMMUFD) {
+		*reason = SMMUV3_ACCEL_REASON_OTHER_IOMMUFD;
+		return -EINVAL;
+	}
+	if (rc == -ENOMEM)
+		*reason = SMMUV3_ACCEL_REASON_NO_ROOM;
 	if (!rc)
 		mock_set_reachable(mock, true);
 	return rc;
@@ -408,14 +417,12 @@ static int mock_change_process(struct smmuv3_host *host)
 
 static const struct smmuv3_host_ops mock_ops = {
 	.close = mock_close,
-	.gone = mock_gone,
-	.enter = mock_enter,
-	.leave = mock_leave,
 	.change_process = mock_change_process,
 	.dev_get = mock_dev_get,
 	.dev_put = mock_dev_put,
 	.dev_attach = mock_dev_attach,
 	.dev_detach = mock_dev_detach,
+	.dev_in_force = mock_dev_in_force,
 	.hw_info = mock_hw_info,
 	.alloc_parent = mock_alloc_parent,
 	.alloc_viommu = mock_alloc_viommu,
@@ -438,7 +445,6 @@ struct mock *mock_init(struct kunit *test)
 	mock->reachable = true;
 	mock->last_id = 1000;
 	INIT_LIST_HEAD(&mock->objs);
-	init_completion(&mock->closed);
 	for (i = 0; i < MOCK_SMMUS; i++) {
 		mock->smmu[i].idr[0] = IDR0_S2P | IDR0_S1P | IDR0_ATS | IDR0_ASID16 |
 				       FIELD_PREP(IDR0_STALL_MODEL, 1);
@@ -482,6 +488,28 @@ u32 mock_vmm_parent(struct mock *mock, int smmu)
 	return obj_add(mock, init)->id;
 }
 
+/* The VMM attaches a device, or with 0 detaches it, by the VFIO device's ioctls. */
+void mock_vmm_attach(struct mock *mock, int fd, u32 hwpt_id)
+{
+	dev_set_hwpt(mock, &mock->devs[fd], hwpt_id);
+}
+
+/* The VMM destroys what the module made. The module may destroy it again. */
+void mock_vmm_destroy(struct mock *mock, u32 id)
+{
+	struct mock_obj *obj = mock_find(mock, id);
+
+	KUNIT_ASSERT_NOT_NULL(mock->test, obj);
+	obj->dead = true;
+}
+
+/* The iommufd is closed, and what is left goes with it. */
+void mock_iommufd_gone(struct mock *mock)
+{
+	INIT_LIST_HEAD(&mock->objs);
+	mock->left = false;
+}
+
 void mock_meanwhile(struct mock *mock, enum mock_op op,
 		    void (*what)(struct kunit *test, u32 parent))
 {
@@ -505,7 +533,7 @@ struct mock_state mock_state(struct mock *mock)
 	int i;
 
 	list_for_each_entry(obj, &mock->objs, node)
-		state.live[obj->kind] += !obj->vmms;
+		state.live[obj->kind] += !obj->vmms && !obj->dead;
 	for (i = 0; i < MOCK_DEVS; i++) {
 		state.hwpt_id[i] = mock->devs[i].hwpt_id;
 		state.held[i] = mock->devs[i].held;

@@ -8,7 +8,6 @@
 #define _SMMUV3_ACCEL_HOST_MOCK_H
 
 #include <kunit/test.h>
-#include <linux/completion.h>
 #include <linux/list.h>
 
 #include "host.h"
@@ -19,6 +18,7 @@ struct vsmmu;
 #define MOCK_DEVS		8
 #define MOCK_SMMUS		2
 #define MOCK_DEV_ID(fd)		(100 + (fd))
+#define MOCK_IOMMUFD		50	/* what it is as a descriptor */
 #define MOCK_VMM_HWPT		1	/* the VMM's own, attached at first */
 #define MOCK_HOSTS		4
 #define MOCK_LOG		256
@@ -35,12 +35,11 @@ enum mock_op {
 	MOCK_ALLOC,		/* plus one of enum mock_kind */
 	MOCK_DESTROY = MOCK_KINDS,
 	MOCK_ATTACH,
-	MOCK_DETACH,
+	MOCK_DETACH,		/* fails with EINTR alone, if it may be killed */
 	MOCK_GET,
 	MOCK_PUT,
 	MOCK_HW_INFO,
 	MOCK_INVALIDATE,	/* from the VMM's memory as well: mock_call.from */
-	MOCK_ENTER,
 	MOCK_CHANGE_PROCESS,
 	MOCK_ANY,
 	MOCK_DESTROYED,		/* for mock_meanwhile() alone */
@@ -54,6 +53,7 @@ struct mock_obj {
 	struct mock_obj *on;
 	const void *iommu;
 	bool vmms;			/* made by the VMM */
+	bool dead;			/* destroyed by the VMM */
 	const struct mock_dev *dev;	/* it was made for */
 	u32 vsid;			/* of a vDEVICE */
 	u64 ste[2];			/* of a nested domain */
@@ -62,6 +62,7 @@ struct mock_obj {
 struct mock_dev {
 	struct smmuv3_host_dev dev;
 	u32 hwpt_id;			/* 0: DMA is blocked */
+	u32 set_hwpt_id;		/* by the module */
 	u32 held;
 };
 
@@ -99,13 +100,15 @@ struct mock {
 	struct list_head objs;
 	u32 last_id;
 	struct mock_host hosts[MOCK_HOSTS];
-	struct completion closed;	/* by each close */
 	bool reachable;
-	bool gone;
+	bool left;			/* objects that keep others busy */
 	bool signal;			/* each invalidation leaves one pending */
 	bool scribble;			/* the VMM changes what was just read from it */
 
-	/* Within the next ALLOC or DESTROY of a parent, when it exists or no longer does */
+	/*
+	 * Within the next ALLOC or DESTROY of a parent, when it exists or no longer
+	 * does, or the next INVALIDATE
+	 */
 	void (*meanwhile)(struct kunit *test, u32 parent);
 	enum mock_op meanwhile_op;
 
@@ -124,6 +127,9 @@ struct mock *mock_init(struct kunit *test);
 struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v);
 void mock_set_reachable(struct mock *mock, bool reachable);
 u32 mock_vmm_parent(struct mock *mock, int smmu);
+void mock_vmm_attach(struct mock *mock, int fd, u32 hwpt_id);
+void mock_vmm_destroy(struct mock *mock, u32 id);
+void mock_iommufd_gone(struct mock *mock);
 void mock_meanwhile(struct mock *mock, enum mock_op op,
 		    void (*what)(struct kunit *test, u32 parent));
 void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc);

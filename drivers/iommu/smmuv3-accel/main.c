@@ -11,7 +11,7 @@
 #include "smmuv3-accel.h"
 
 /**
- * struct vsmmu_entry - An ioctl on a vSMMU that is bound, by who bound it
+ * struct vsmmu_entry - Locked access to a bound vSMMU, for its owner
  * @lock: held, if @rc is 0
  * @rc: why the ioctl cannot be served
  */
@@ -25,13 +25,27 @@ static struct vsmmu_entry vsmmu_enter(struct vsmmu *v, struct mutex *lock,
 {
 	struct vsmmu_entry entry = { .lock = lock };
 
-	if (mutex_lock_interruptible(lock)) {
-		entry.rc = -EINTR;
+	entry.rc = lock == &v->queue_lock ? vsmmu_lock_queue(v) :
+					    mutex_lock_interruptible(lock);
+	if (entry.rc)
 		return entry;
-	}
 	entry.rc = vsmmu_check(v, reason);
 	if (entry.rc)
 		mutex_unlock(lock);
+	return entry;
+}
+
+/* For a run, which waits for others of its kind and need not be let in */
+static struct vsmmu_entry vsmmu_enter_run(struct vsmmu *v, u32 *reason)
+{
+	struct vsmmu_entry entry = { .lock = &v->queue_lock };
+
+	entry.rc = mutex_lock_interruptible(&v->queue_lock);
+	if (entry.rc)
+		return entry;
+	entry.rc = vsmmu_check(v, reason);
+	if (entry.rc)
+		mutex_unlock(&v->queue_lock);
 	return entry;
 }
 
@@ -44,6 +58,49 @@ static void vsmmu_leave(const struct vsmmu_entry *entry)
 DEFINE_CLASS(vsmmu_entry, struct vsmmu_entry, vsmmu_leave(&_T),
 	     vsmmu_enter(v, lock, reason),
 	     struct vsmmu *v, struct mutex *lock, u32 *reason)
+EXTEND_CLASS(vsmmu_entry, _run, vsmmu_enter_run(v, reason), struct vsmmu *v,
+	     u32 *reason)
+
+union ioctl_buffer {
+	struct smmuv3_accel_info info;
+	struct smmuv3_accel_create create;
+	struct smmuv3_accel_set_idr set_idr;
+	struct smmuv3_accel_mem_table mem_table;
+	struct smmuv3_accel_attach attach;
+	struct smmuv3_accel_detach detach;
+	struct smmuv3_accel_phys phys;
+	struct smmuv3_accel_stream stream;
+	struct smmuv3_accel_install_ste install_ste;
+	struct smmuv3_accel_invalidate invalidate;
+	struct smmuv3_accel_set_regs set_regs;
+	struct smmuv3_accel_run_cmdq run_cmdq;
+	struct smmuv3_accel_reset reset;
+	struct smmuv3_accel_stats stats;
+	struct smmuv3_accel_change_process change_process;
+};
+
+/**
+ * struct ioctl_call - A call of an ioctl
+ * @buf: its struct
+ * @uarg: the caller's
+ * @len: how much of it the caller has
+ */
+struct ioctl_call {
+	union ioctl_buffer buf;
+	void __user *uarg;
+	u32 len;
+};
+
+/* What a handler returns that has answered already; not an errno */
+#define IOCTL_ANSWERED	1
+
+/* Write a struct back; @arg is what its handler was given. */
+static int ioctl_answer(void *arg)
+{
+	struct ioctl_call *call = container_of(arg, struct ioctl_call, buf);
+
+	return copy_to_user(call->uarg, &call->buf, call->len) ? -EFAULT : 0;
+}
 
 static int ioctl_get_info(struct vsmmu *v, void *arg)
 {
@@ -53,6 +110,7 @@ static int ioctl_get_info(struct vsmmu *v, void *arg)
 	cmd->out_features = 0;
 	cmd->out_max_streams = SMMUV3_MAX_STREAMS;
 	cmd->out_max_batch = SMMUV3_HOST_MAX_BATCH;
+	cmd->out_max_stes = SMMUV3_MAX_STES;
 	return cmd->flags ? -EOPNOTSUPP : 0;
 }
 
@@ -78,25 +136,20 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 	cmd->out_reason = reason;
 	if (IS_ERR(host))
 		return PTR_ERR(host);
-	rc = vsmmu_create(v, host, cmd->s2_hwpt_id, cmd->flags);
-	if (rc)
+	/* Before the file is bound: what the caller does not know must not be. */
+	rc = ioctl_answer(arg);
+	if (!rc)
+		rc = vsmmu_lock_queue(v);
+	if (!rc) {
+		rc = vsmmu_create(v, host, cmd->s2_hwpt_id, cmd->flags);
+		vsmmu_unlock_queue(v);
+	}
+	if (rc) {
 		host->ops->close(host);
-	else
-		vsmmu_debugfs_add(v);
-	return rc;
-}
-
-/*
- * Undo is for a caller that was never told of the success: what it does not
- * know of must not be. Unless another thread has made use of it already.
- */
-static void undo_create(struct vsmmu *v, void *arg)
-{
-	guard(mutex)(&v->lock);
-	if (!v->host || v->phys_num || v->stream_num)
-		return;
-	vsmmu_debugfs_remove(v);
-	vsmmu_uncreate(v);
+		return rc;
+	}
+	vsmmu_debugfs_add(v);
+	return IOCTL_ANSWERED;
 }
 
 static int ioctl_set_idr(struct vsmmu *v, void *arg)
@@ -114,7 +167,11 @@ static int ioctl_set_idr(struct vsmmu *v, void *arg)
 	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
+	rc = vsmmu_lock_queue(v);
+	if (rc)
+		return rc;
 	rc = vsmmu_set_idr(v, cmd->idr, &why);
+	vsmmu_unlock_queue(v);
 	cmd->out_bad_idr = why.bad_idr;
 	cmd->out_bad_mask = why.bad_mask;
 	cmd->out_reason = why.reason;
@@ -144,20 +201,37 @@ static int ioctl_set_mem_table(struct vsmmu *v, void *arg)
 	return 0;
 }
 
+/* Write the answer of an ATTACH that is going to succeed. */
+static int answer_attach(const struct vsmmu_stream *stream, void *arg)
+{
+	struct smmuv3_accel_attach *cmd = arg;
+
+	if (stream->dev) {
+		cmd->out_dev_id = stream->dev->dev_id;
+		cmd->out_viommu_id = stream->phys->viommu_id;
+		cmd->out_vdevice_id = stream->vdevice_id;
+		cmd->out_s2_hwpt_id = vsmmu_parent_id(stream->phys->parent);
+		cmd->out_phys = stream->phys->index;
+	} else {
+		cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
+	}
+	return ioctl_answer(arg);
+}
+
+static void clear_attach(struct smmuv3_accel_attach *cmd)
+{
+	memset(&cmd->out_dev_id, 0,
+	       sizeof(*cmd) - offsetof(typeof(*cmd), out_dev_id));
+}
+
 static int ioctl_attach(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_attach *cmd = arg;
+	const struct vsmmu_answer answer = { answer_attach, cmd };
 	struct vsmmu_refusal why = {};
-	struct vsmmu_stream *stream;
+	int rc;
 
-	cmd->out_dev_id = 0;
-	cmd->out_viommu_id = 0;
-	cmd->out_vdevice_id = 0;
-	cmd->out_s2_hwpt_id = 0;
-	cmd->out_phys = 0;
-	cmd->out_bad_idr = 0;
-	cmd->out_bad_mask = 0;
-	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
+	clear_attach(cmd);
 	if (cmd->flags & ~(SMMUV3_ACCEL_ATTACH_BRIDGE |
 			   SMMUV3_ACCEL_ATTACH_EMULATED))
 		return -EOPNOTSUPP;
@@ -167,36 +241,15 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	stream = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, cmd->flags, &why);
+	rc = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, cmd->flags, &answer,
+			  &why);
+	if (!rc)
+		return IOCTL_ANSWERED;
+	clear_attach(cmd);
 	cmd->out_bad_idr = why.bad_idr;
 	cmd->out_bad_mask = why.bad_mask;
 	cmd->out_reason = why.reason;
-	if (IS_ERR(stream))
-		return PTR_ERR(stream);
-	if (!stream->dev) {
-		cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
-		return 0;
-	}
-	cmd->out_dev_id = stream->dev->dev_id;
-	cmd->out_viommu_id = stream->phys->viommu_id;
-	cmd->out_vdevice_id = stream->vdevice_id;
-	cmd->out_s2_hwpt_id = vsmmu_parent_id(stream->phys->parent);
-	cmd->out_phys = stream->phys->index;
-	return 0;
-}
-
-static void undo_attach(struct vsmmu *v, void *arg)
-{
-	struct smmuv3_accel_attach *cmd = arg;
-	struct vsmmu_stream *stream;
-	u32 reason;
-
-	guard(mutex)(&v->lock);
-	if (vsmmu_check(v, &reason))
-		return;
-	stream = xa_load(&v->streams, cmd->vsid);
-	if (stream && stream->vdevice_id == cmd->out_vdevice_id)
-		vsmmu_detach(v, cmd->vsid, &reason);
+	return rc;
 }
 
 static int ioctl_detach(struct vsmmu *v, void *arg)
@@ -222,6 +275,8 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 	memset(&cmd->out_viommu_id, 0,
 	       offsetof(typeof(*cmd), __reserved) -
 	       offsetof(typeof(*cmd), out_viommu_id));
+	cmd->out_abort_hwpt_id = 0;
+	cmd->out_bypass_hwpt_id = 0;
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
@@ -238,6 +293,8 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 		cmd->out_iidr = phys->info.iidr;
 		cmd->out_aidr = phys->info.aidr;
 		cmd->out_hw_flags = phys->info.flags;
+		cmd->out_abort_hwpt_id = phys->abort_hwpt_id;
+		cmd->out_bypass_hwpt_id = phys->bypass_hwpt_id;
 		return 0;
 	}
 	return -ENOENT;
@@ -247,7 +304,6 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_stream *cmd = arg;
 	struct vsmmu_stream *stream;
-	int i;
 
 	memset(&cmd->out_kind, 0,
 	       offsetof(typeof(*cmd), __reserved) -
@@ -264,17 +320,7 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
 	}
-	cmd->out_kind = stream->ste.kind;
-	cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
-	if (stream->dev) {
-		cmd->out_phys = stream->phys->index;
-		cmd->out_dev_id = stream->dev->dev_id;
-	}
-	cmd->out_vdevice_id = stream->vdevice_id;
-	cmd->out_hwpt_id = stream->hwpt_id;
-	cmd->out_reason = stream->ste.reason;
-	for (i = 0; i < ARRAY_SIZE(cmd->out_ste); i++)
-		cmd->out_ste[i] = cpu_to_le64(stream->ste.data[i]);
+	vsmmu_describe_stream(v, stream, cmd);
 	return 0;
 }
 
@@ -320,6 +366,8 @@ static int ioctl_install_ste(struct vsmmu *v, void *arg)
 	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
 	rc = entry.rc;
 	for (i = 0; !rc && i < num; i++) {
+		if (i >= SMMUV3_MANY_STES && atomic_read(&v->waiters))
+			return 0;
 		if (signal_pending(current))
 			return i ? 0 : -EINTR;
 		rc = install_entry(v, u64_to_user_ptr(cmd->entries_uptr) +
@@ -339,16 +387,15 @@ static int ioctl_invalidate(struct vsmmu *v, void *arg)
 	cmd->cmd_num = 0;
 	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
-	if (cmd->flags || cmd->__reserved)
+	cmd->out_vsid = 0;
+	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	CLASS(vsmmu_entry_run, entry)(v, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
 	cmd->cmd_num = num;
-	return vsmmu_invalidate(v, u64_to_user_ptr(cmd->cmds_uptr),
-				&cmd->cmd_num, &cmd->out_error,
-				&cmd->out_reason);
+	return vsmmu_invalidate(v, cmd);
 }
 
 static int ioctl_set_regs(struct vsmmu *v, void *arg)
@@ -382,22 +429,24 @@ static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
 	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	cmd->out_flags = 0;
-	if (cmd->flags || cmd->__reserved)
+	cmd->out_vsid = 0;
+	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	CLASS(vsmmu_entry_run, entry)(v, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
 	return vsmmu_run_cmdq(v, cmd, soft_room);
 }
 
-/* That an ATC_INV failed is still to be said, at the same CMD_SYNC. */
+/* Keep the failure pending, so that the repeated CMD_SYNC reports it. */
 static void undo_error(struct vsmmu *v, u32 error)
 {
-	if (error != SMMUV3_ACCEL_CERROR_ATC_INV_SYNC)
+	if (error != SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
+	    mutex_lock_killable(&v->queue_lock))
 		return;
-	guard(mutex)(&v->queue_lock);
 	v->atc_failed = true;
+	vsmmu_unlock_queue(v);
 }
 
 static void undo_invalidate(struct vsmmu *v, void *arg)
@@ -448,7 +497,7 @@ static int ioctl_change_process(struct vsmmu *v, void *arg)
 	int rc;
 
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
-	if (cmd->flags || cmd->__reserved)
+	if (cmd->flags)
 		return -EOPNOTSUPP;
 
 	ACQUIRE(mutex_intr, lock)(&v->lock);
@@ -456,36 +505,21 @@ static int ioctl_change_process(struct vsmmu *v, void *arg)
 		return -EINTR;
 	if (!v->host)
 		return -ENXIO;
-	rc = vsmmu_change_process(v);
-	if (rc == -ENOMEM)
-		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_ROOM;
+	rc = vsmmu_lock_queue(v);
+	if (rc)
+		return rc;
+	rc = vsmmu_change_process(v, cmd->iommufd, &cmd->out_reason);
+	vsmmu_unlock_queue(v);
 	return rc;
 }
-
-union ioctl_buffer {
-	struct smmuv3_accel_info info;
-	struct smmuv3_accel_create create;
-	struct smmuv3_accel_set_idr set_idr;
-	struct smmuv3_accel_mem_table mem_table;
-	struct smmuv3_accel_attach attach;
-	struct smmuv3_accel_detach detach;
-	struct smmuv3_accel_phys phys;
-	struct smmuv3_accel_stream stream;
-	struct smmuv3_accel_install_ste install_ste;
-	struct smmuv3_accel_invalidate invalidate;
-	struct smmuv3_accel_set_regs set_regs;
-	struct smmuv3_accel_run_cmdq run_cmdq;
-	struct smmuv3_accel_reset reset;
-	struct smmuv3_accel_stats stats;
-	struct smmuv3_accel_change_process change_process;
-};
 
 /**
  * struct ioctl_op - An ioctl
  * @cmd: its number
  * @size: of its struct
  * @min_size: of its struct's first version
- * @execute: carry it out; sets all out_* fields
+ * @execute: carry it out; sets all out_* fields. Returns 0, an errno, or
+ *	IOCTL_ANSWERED if it has written them itself
  * @undo: take it back, where its success cannot be told to the caller. NULL
  *	where nothing is lost by that
  */
@@ -512,19 +546,19 @@ struct ioctl_op {
 
 static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(SMMUV3_ACCEL_GET_INFO, ioctl_get_info, NULL,
-		 smmuv3_accel_info, out_max_batch, 24),
-	IOCTL_OP(SMMUV3_ACCEL_CREATE, ioctl_create, undo_create,
+		 smmuv3_accel_info, out_max_stes, 28),
+	IOCTL_OP(SMMUV3_ACCEL_CREATE, ioctl_create, NULL,
 		 smmuv3_accel_create, out_reason, 24),
 	IOCTL_OP(SMMUV3_ACCEL_SET_IDR, ioctl_set_idr, NULL,
 		 smmuv3_accel_set_idr, __reserved, 48),
 	IOCTL_OP(SMMUV3_ACCEL_SET_MEM_TABLE, ioctl_set_mem_table, NULL,
 		 smmuv3_accel_mem_table, regions_uptr, 24),
-	IOCTL_OP(SMMUV3_ACCEL_ATTACH, ioctl_attach, undo_attach,
+	IOCTL_OP(SMMUV3_ACCEL_ATTACH, ioctl_attach, NULL,
 		 smmuv3_accel_attach, out_reason, 48),
 	IOCTL_OP(SMMUV3_ACCEL_DETACH, ioctl_detach, NULL,
 		 smmuv3_accel_detach, out_reason, 16),
 	IOCTL_OP(SMMUV3_ACCEL_GET_PHYS, ioctl_get_phys, NULL,
-		 smmuv3_accel_phys, __reserved, 64),
+		 smmuv3_accel_phys, out_bypass_hwpt_id, 72),
 	IOCTL_OP(SMMUV3_ACCEL_GET_STREAM, ioctl_get_stream, NULL,
 		 smmuv3_accel_stream, out_ste, 56),
 	IOCTL_OP(SMMUV3_ACCEL_INSTALL_STE, ioctl_install_ste, NULL,
@@ -540,7 +574,7 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(SMMUV3_ACCEL_GET_STATS, ioctl_get_stats, NULL,
 		 smmuv3_accel_stats, out_replays, 104),
 	IOCTL_OP(SMMUV3_ACCEL_CHANGE_PROCESS, ioctl_change_process, NULL,
-		 smmuv3_accel_change_process, __reserved, 16),
+		 smmuv3_accel_change_process, out_reason, 16),
 };
 
 static_assert(sizeof(struct smmuv3_accel_mem_region) == 24);
@@ -576,7 +610,7 @@ static int doorbell(struct vsmmu *v, u64 __user *uarg)
 	READ_WORD(size);	/* and flags */
 	READ_WORD(prod);	/* and cons */
 	READ_WORD(max_cmds);
-	READ_WORD(soft_num);	/* and __reserved */
+	READ_WORD(soft_num);	/* and out_vsid */
 	READ_WORD(soft_uptr);
 	user_read_access_end();
 	if (arg.cmd.size != sizeof(arg))
@@ -612,7 +646,7 @@ fault:
 static noinline int ioctl_by_table(struct vsmmu *v, unsigned int cmd,
 				   void __user *uarg)
 {
-	union ioctl_buffer buf __uninitialized;
+	struct ioctl_call call __uninitialized;
 	const struct ioctl_op *op;
 	u32 size;
 	int rc;
@@ -628,14 +662,18 @@ static noinline int ioctl_by_table(struct vsmmu *v, unsigned int cmd,
 		return -EFAULT;
 	if (size < op->min_size)
 		return -EINVAL;
-	rc = copy_struct_from_user(&buf, op->size, uarg, size);
+	rc = copy_struct_from_user(&call.buf, op->size, uarg, size);
 	if (rc)
 		return rc;
+	call.uarg = uarg;
+	call.len = min(size, op->size);
 
-	rc = op->execute(v, &buf);
-	if (copy_to_user(uarg, &buf, min(size, op->size))) {
+	rc = op->execute(v, &call.buf);
+	if (rc == IOCTL_ANSWERED)
+		return 0;
+	if (ioctl_answer(&call.buf)) {
 		if (!rc && op->undo)
-			op->undo(v, &buf);
+			op->undo(v, &call.buf);
 		return -EFAULT;
 	}
 	return rc;
@@ -668,7 +706,6 @@ static int smmuv3_accel_open(struct inode *inode, struct file *file)
 
 static int smmuv3_accel_release(struct inode *inode, struct file *file)
 {
-	vsmmu_debugfs_remove(file->private_data);
 	vsmmu_close(file->private_data);
 	return 0;
 }
@@ -703,15 +740,10 @@ static int __init smmuv3_accel_init(void)
 {
 	int rc;
 
-	rc = smmuv3_vsmmu_init();
-	if (rc)
-		return rc;
 	smmuv3_debugfs_init();
 	rc = misc_register(&smmuv3_accel_miscdev);
-	if (rc) {
+	if (rc)
 		smmuv3_debugfs_exit();
-		smmuv3_vsmmu_exit();
-	}
 	return rc;
 }
 module_init(smmuv3_accel_init);
@@ -720,7 +752,6 @@ static void __exit smmuv3_accel_exit(void)
 {
 	misc_deregister(&smmuv3_accel_miscdev);
 	smmuv3_debugfs_exit();
-	smmuv3_vsmmu_exit();
 }
 module_exit(smmuv3_accel_exit);
 

@@ -8,6 +8,8 @@
  * that were created with SMMUV3_ACCEL_CREATE_SHARED_ASIDS may, and those of one
  * iommufd and IOAS do.
  */
+#include <kunit/visibility.h>
+#include <linux/export.h>
 #include <linux/slab.h>
 
 #include "smmuv3-accel.h"
@@ -23,7 +25,9 @@
  * @users: how many vSMMUs use it; 0: it is being destroyed
  * @shared: all of them have SHARED_ASIDS
  * @ours: it was made here and goes with its last user
- * @unflushed: TLB entries of a user that is gone may be left
+ * @pending: how many times a flush of its TLB entries became necessary
+ * @flushed: @pending when a flush that succeeded began; a flush is pending while
+ *	they differ
  */
 struct vsmmu_parent {
 	struct list_head node;
@@ -34,7 +38,8 @@ struct vsmmu_parent {
 	u32 users;
 	bool shared;
 	bool ours;
-	bool unflushed;
+	u32 pending;
+	u32 flushed;
 };
 
 static LIST_HEAD(parents);
@@ -55,8 +60,8 @@ static struct vsmmu_parent *parent_new(struct vsmmu *v,
 	parent->users = 1;
 	parent->shared = v->shared_asids;
 	parent->ours = ours;
-	/* Who used the VMM's before is not known. */
-	parent->unflushed = !ours;
+	/* The VMM's own starts pending, since its earlier users are unknown. */
+	parent->pending = !ours;
 	return parent;
 }
 
@@ -137,8 +142,8 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 }
 
 /*
- * Destroy one that was made here. It stays listed until it is no more, or who
- * names it now would have it for the VMM's own.
+ * Destroy one that was made here. Keep it listed until it is destroyed;
+ * otherwise a vSMMU that names the ID meanwhile would take it for the VMM's.
  */
 static void parent_destroy(struct vsmmu_parent *parent,
 			   struct smmuv3_host *host)
@@ -212,34 +217,60 @@ struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
  * vsmmu_parent_fits() - The host took a parent for a physical SMMU
  * @parent: the parent
  * @dev: a device behind the physical SMMU
- *
- * Return: whether TLB entries of former users may be left, which is for the
- * caller to see to now.
  */
-bool vsmmu_parent_fits(struct vsmmu_parent *parent,
+void vsmmu_parent_fits(struct vsmmu_parent *parent,
 		       const struct smmuv3_host_dev *dev)
 {
-	bool unflushed;
-
 	guard(mutex)(&parents_lock);
 	parent->iommu = dev->iommu;
-	unflushed = parent->unflushed;
-	parent->unflushed = false;
-	return unflushed;
 }
+
+/**
+ * vsmmu_parent_pending() - Whether a parent's TLB entries have to be flushed
+ * @parent: the parent
+ * @ticket: set, for vsmmu_parent_flushed()
+ *
+ * Return: true if entries of a user that left may serve the next one.
+ */
+bool vsmmu_parent_pending(struct vsmmu_parent *parent, u32 *ticket)
+{
+	guard(mutex)(&parents_lock);
+	*ticket = parent->pending;
+	return parent->pending != parent->flushed;
+}
+
+/**
+ * vsmmu_parent_flushed() - A flush of a parent's TLB entries has succeeded
+ * @parent: the parent
+ * @ticket: from before it began: what became pending since stays pending
+ */
+void vsmmu_parent_flushed(struct vsmmu_parent *parent, u32 ticket)
+{
+	guard(mutex)(&parents_lock);
+	if ((s32)(ticket - parent->flushed) > 0)
+		parent->flushed = ticket;
+}
+
+/**
+ * vsmmu_parent_set_pending() - A parent's TLB entries have to be flushed
+ * @parent: the parent
+ */
+void vsmmu_parent_set_pending(struct vsmmu_parent *parent)
+{
+	guard(mutex)(&parents_lock);
+	parent->pending++;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsmmu_parent_set_pending);
 
 /**
  * vsmmu_parent_put() - Let go of a parent
  * @parent: the parent
- * @host: where to destroy it if nobody else uses it; NULL: the host destroys it
- *	with the VMM's iommufd
- * @unflushed: TLB entries of this user's may be left
+ * @host: where to destroy it if nobody else uses it; NULL: it is left to the
+ *	VMM's iommufd
  */
-void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host,
-		      bool unflushed)
+void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host)
 {
 	scoped_guard(mutex, &parents_lock) {
-		parent->unflushed |= unflushed;
 		if (--parent->users)
 			return;
 		if (!parent->ours || !host) {

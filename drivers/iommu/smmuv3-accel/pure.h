@@ -51,7 +51,7 @@ struct smmuv3_ste {
  * enum smmuv3_cmd_class - What is to be done for a command
  * @SMMUV3_CMD_NOP: nothing: a hint
  * @SMMUV3_CMD_SYNC: see to it that all before it is done
- * @SMMUV3_CMD_STE: read STEs anew
+ * @SMMUV3_CMD_STE: read STEs again
  * @SMMUV3_CMD_CD: invalidate cached CDs, for one StreamID
  * @SMMUV3_CMD_TLBI: invalidate TLB entries, on each SMMU
  * @SMMUV3_CMD_ATC: invalidate a device's ATC, for one StreamID

@@ -3,7 +3,7 @@
  * Objects of the module: a virtual SMMU (one open file), its physical SMMUs
  * and its streams.
  *
- * Locking: vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, CHANGE_PROCESS, close) is
+ * Locking: vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, CHANGE_PROCESS) is
  * taken outside vsmmu.queue_lock (STEs, registers, commands, publishing a
  * stream). Both are held across user access and calls to the host, which belong
  * to this vSMMU alone. The lists of physical SMMUs and streams are written under
@@ -16,7 +16,6 @@
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "batch.h"
@@ -27,6 +26,10 @@
 
 /* Bounds what a file can cost: a stream takes a few hundred bytes. */
 #define SMMUV3_MAX_STREAMS	4096
+/* A run that has evaluated so many STEs ends before a command that asks for more. */
+#define SMMUV3_MAX_STES		SMMUV3_MAX_STREAMS
+/* From here on a call lets others in between STEs that it is given. */
+#define SMMUV3_MANY_STES	64
 /* A command queue's largest size (SMMU_IDR1.CMDQS), so one lap of it. */
 #define SMMUV3_MAX_CMDS		SZ_512K
 
@@ -45,8 +48,6 @@ struct vsmmu_parent;
  * @viommu_id: vIOMMU on it
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
- * @unflushed: its TLBs may have entries of streams that left: they are to be
- *	flushed before the next one is attached
  */
 struct vsmmu_phys {
 	struct list_head node;
@@ -60,7 +61,6 @@ struct vsmmu_phys {
 	u32 viommu_id;
 	u32 abort_hwpt_id;
 	u32 bypass_hwpt_id;
-	bool unflushed;
 };
 
 /**
@@ -127,6 +127,35 @@ struct cmdq_piece {
 	const void __user *uaddr;
 };
 
+/**
+ * struct vsmmu_answer - How the caller of an attach learns of its outcome
+ * @write: called when all has succeeded that may fail but the attach itself.
+ *	Returns 0, or an errno, on which nothing is attached
+ * @arg: for @write
+ */
+struct vsmmu_answer {
+	int (*write)(const struct vsmmu_stream *stream, void *arg);
+	void *arg;
+};
+
+/**
+ * struct vsmmu_reread - Streams whose STEs are evaluated again
+ * @first: the first StreamID
+ * @last: the last
+ * @num: how many streams were evaluated
+ * @bad: one of them has no legal STE
+ * @failed: the first stream that could not be given its STE, if the call fails
+ * @reason: why
+ */
+struct vsmmu_reread {
+	u32 first;
+	u32 last;
+	u32 num;
+	bool bad;
+	u32 failed;
+	u32 reason;
+};
+
 struct vsmmu;
 
 /* Where fetched commands came from: a ring wraps, and memory has regions. */
@@ -142,7 +171,13 @@ struct vsmmu;
  * @error: the guest's command error
  * @reason: why the run stopped
  * @flags: combination of enum smmuv3_accel_run_flags
- * @errno: why the run failed
+ * @rc: why the run failed
+ * @vsid: the stream because of which it failed, if it is one's fault
+ * @first: index of the segment's first command
+ * @refused: the index of the first command of the segment that the host refused,
+ *	with @rc and @vsid set; else the index behind its last command
+ * @ste_num: how many STEs were evaluated
+ * @batch_num: how many batches were begun
  * @feed: emulated endpoints are to learn of the commands
  * @soft_uptr: where to write those
  * @soft_room: how many there is room for
@@ -159,7 +194,12 @@ struct cmdq_run {
 	u32 error;
 	u32 reason;
 	u32 flags;
-	int errno;
+	int rc;
+	u32 vsid;
+	u32 first;
+	u32 refused;
+	u32 ste_num;
+	u32 batch_num;
 	bool feed;
 	void __user *soft_uptr;
 	u32 soft_room;
@@ -172,6 +212,7 @@ struct cmdq_run {
  * struct vsmmu - A virtual SMMU
  * @lock: outer lock
  * @queue_lock: inner lock
+ * @waiters: how many wait for @queue_lock; a run lets them in
  * @id: names it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
  * @s2_hwpt_id: the VMM's stage-2 parent, to be used on the physical SMMU that it
@@ -186,6 +227,10 @@ struct cmdq_run {
  * @caps: what the guest is offered, to check commands and STEs against: what
  *	@idr says, else what all physical SMMUs can do
  * @rules: @caps, as commands are checked against them
+ * @offered: without @idr_set, the ID registers that all physical SMMUs honour;
+ *	like @caps, written under both locks
+ * @started: the guest has enabled its SMMU or a stream translates, so @offered
+ *	must not shrink; under @queue_lock
  * @streams: struct vsmmu_stream by virtual StreamID
  * @stream_num: how many there are
  * @emulated_num: how many of them are emulated endpoints
@@ -193,7 +238,7 @@ struct cmdq_run {
  * @mem: the guest's memory
  * @table_mode: STEs are read from the guest's stream table
  * @regs: the guest's registers, in table mode
- * @regs_mixed: streams have taken others already, when one of them could not
+ * @regs_mixed: a stream could not take them and aborts
  * @cmdq_base: guest physical address of the command queue
  * @cmdq_log2size: log2 of its length
  * @cmdq_uaddr: where the VMM has all of it in one piece; NULL: it has not
@@ -204,13 +249,13 @@ struct cmdq_run {
  * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC is to say
  * @stats: counters, the out_* fields in use
  * @dentry: its file in debugfs
- * @close_work: to destroy objects from where the VMM's address space is not
  *
  * What @table_mode and what is behind it say is under @queue_lock.
  */
 struct vsmmu {
 	struct mutex lock;		/* outer */
 	struct mutex queue_lock;	/* inner */
+	atomic_t waiters;
 	u32 id;
 	struct smmuv3_host *host;
 	u32 s2_hwpt_id;
@@ -223,6 +268,8 @@ struct vsmmu {
 	bool cmds_ran;
 	struct smmuv3_caps caps;
 	struct smmuv3_cmd_rules rules;
+	u32 offered[6];
+	bool started;
 	struct xarray streams;
 	u32 stream_num;
 	u32 emulated_num;
@@ -242,24 +289,23 @@ struct vsmmu {
 	struct smmuv3_accel_stats stats;
 
 	struct dentry *dentry;
-	struct work_struct close_work;
 };
 
 /* vsmmu.c */
-int smmuv3_vsmmu_init(void);
-void smmuv3_vsmmu_exit(void);
 struct vsmmu *vsmmu_alloc(void);
 void vsmmu_close(struct vsmmu *v);
 int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 		 u32 flags);
-void vsmmu_uncreate(struct vsmmu *v);
-int vsmmu_change_process(struct vsmmu *v);
+int vsmmu_change_process(struct vsmmu *v, int iommufd, u32 *reason);
 int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why);
 struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
 				  struct vsmmu_refusal *why);
 void vsmmu_phys_put(struct vsmmu_phys *phys);
+bool vsmmu_phys_fits(struct vsmmu *v, const struct vsmmu_phys *phys,
+		     struct vsmmu_refusal *why);
 void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys);
 int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys);
+int vsmmu_flush_pending(struct vsmmu *v, struct vsmmu_phys *phys);
 
 /**
  * vsmmu_check() - Whether an ioctl can be served
@@ -279,6 +325,29 @@ static inline int vsmmu_check(struct vsmmu *v, u32 *reason)
 	return -EIO;
 }
 
+/**
+ * vsmmu_lock_queue() - Take the inner lock, for anything but a run
+ * @v: the vSMMU
+ *
+ * A run that keeps the lock for long ends early while somebody waits here.
+ *
+ * Return: 0 or -EINTR.
+ */
+static inline int vsmmu_lock_queue(struct vsmmu *v)
+{
+	int rc;
+
+	atomic_inc(&v->waiters);
+	rc = mutex_lock_interruptible(&v->queue_lock);
+	atomic_dec(&v->waiters);
+	return rc;
+}
+
+static inline void vsmmu_unlock_queue(struct vsmmu *v)
+{
+	mutex_unlock(&v->queue_lock);
+}
+
 /* parent.c */
 struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 					const struct smmuv3_host_dev *dev,
@@ -286,18 +355,24 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
 struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 				       const struct smmuv3_host_dev *dev,
 				       u32 *reason);
-bool vsmmu_parent_fits(struct vsmmu_parent *parent,
+void vsmmu_parent_fits(struct vsmmu_parent *parent,
 		       const struct smmuv3_host_dev *dev);
-void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host,
-		      bool unflushed);
+bool vsmmu_parent_pending(struct vsmmu_parent *parent, u32 *ticket);
+void vsmmu_parent_flushed(struct vsmmu_parent *parent, u32 ticket);
+void vsmmu_parent_set_pending(struct vsmmu_parent *parent);
+void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host);
 u32 vsmmu_parent_id(const struct vsmmu_parent *parent);
 
 /* stream.c */
 u32 vsmmu_host_reason(int rc);
-struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
-				  u32 flags, struct vsmmu_refusal *why);
+void vsmmu_describe_stream(struct vsmmu *v, struct vsmmu_stream *stream,
+			   struct smmuv3_accel_stream *out);
+int vsmmu_abort_stream(struct vsmmu *v, struct vsmmu_stream *stream,
+		       u32 reason);
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
+		 const struct vsmmu_answer *answer, struct vsmmu_refusal *why);
 int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason);
-void vsmmu_block_streams(struct vsmmu *v);
+void vsmmu_release_devs(struct vsmmu *v);
 void vsmmu_drop_streams(struct vsmmu *v, bool destroy);
 void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		      const u64 words[8], struct smmuv3_ste *ste);
@@ -307,12 +382,12 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed);
 int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
 
 /* table.c */
-int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
-		       u32 *failed, u32 *reason);
+int vsmmu_table_reread(struct vsmmu *v, struct vsmmu_reread *reread);
 int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 		   u32 *reason);
 void vsmmu_find_cmdq(struct vsmmu *v);
-int vsmmu_attach_ste(struct vsmmu *v, struct vsmmu_stream *stream);
+int vsmmu_table_ste(struct vsmmu *v, struct vsmmu_stream *stream,
+		    struct smmuv3_ste *ste);
 int vsmmu_reset(struct vsmmu *v, u32 *reason);
 
 /* debugfs.c */
@@ -328,8 +403,7 @@ void vsmmu_show_counters(struct vsmmu *v, struct seq_file *seq,
 int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
 			  const __le64 (*cmds)[2], const void __user *ucmds,
 			  u32 num, bool repeat);
-int vsmmu_invalidate(struct vsmmu *v, const void __user *cmds, u32 *cmd_num,
-		     u32 *error, u32 *reason);
+int vsmmu_invalidate(struct vsmmu *v, struct smmuv3_accel_invalidate *cmd);
 int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		   u32 soft_room);
 

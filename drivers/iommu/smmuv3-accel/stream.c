@@ -9,6 +9,7 @@
 #include <linux/export.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "arch.h"
@@ -31,7 +32,7 @@ u32 vsmmu_host_reason(int rc)
 	case -EBUSY:	/* during a function reset */
 		return SMMUV3_ACCEL_REASON_RETRY;
 	case -ENODEV:
-		return SMMUV3_ACCEL_REASON_DETACHED;
+		return SMMUV3_ACCEL_REASON_NO_POWER;
 	case -EIO:
 	case -EINVAL:
 		return SMMUV3_ACCEL_REASON_HOST_REJECT;
@@ -59,7 +60,24 @@ static bool stream_caps(struct vsmmu *v, struct vsmmu_stream *stream,
 	return true;
 }
 
-/* The nested domain of a stream is its own only where it translates. */
+/* A stream was given an STE. */
+static void stream_note_ste(struct vsmmu *v, const struct vsmmu_stream *stream,
+			    u32 old_kind)
+{
+	const struct smmuv3_ste *ste = &stream->ste;
+
+	if (ste->kind == SMMUV3_ACCEL_KIND_S1)
+		v->started = true;
+	if (smmuv3_ste_is_bad(ste->reason)) {
+		v->stats.out_ste_bad++;
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts, reason %u\n",
+				    v->id, stream->vsid, ste->reason);
+	}
+	trace_smmuv3_accel_ste(v, stream->vsid, old_kind, ste->kind, ste->reason,
+			       0);
+}
+
+/* The nested domain of a stream is its own only if it translates. */
 static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 				struct vsmmu_stream *stream)
 {
@@ -72,52 +90,8 @@ static void stream_destroy_objects(struct smmuv3_host *host,
 				   struct vsmmu_stream *stream)
 {
 	stream_destroy_hwpt(host, SMMUV3_LANE_CONFIG, stream);
-	host->ops->destroy(host, SMMUV3_LANE_CONFIG, stream->vdevice_id);
-}
-
-static void stream_free(struct vsmmu *v, struct vsmmu_stream *stream,
-			bool destroy)
-{
-	struct smmuv3_host *host = v->host;
-
-	if (stream->dev) {
-		if (destroy)
-			stream_destroy_objects(host, stream);
-		host->ops->dev_put(host, stream->dev);
-	}
-	kfree(stream);
-}
-
-/* The host's part of attaching: a vDEVICE, and the domain that aborts. */
-static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
-			u32 *reason)
-{
-	struct smmuv3_host *host = v->host;
-	struct vsmmu_phys *phys = stream->phys;
-	int rc;
-
-	/* Before any domain that translates: that one needs to know the vSID. */
-	rc = host->ops->alloc_vdevice(host, stream->dev->dev_id,
-				      phys->viommu_id, stream->vsid,
-				      &stream->vdevice_id);
-	if (rc == -EEXIST) {
-		*reason = SMMUV3_ACCEL_REASON_DEVICE_IN_USE;
-		return -EBUSY;
-	}
-	if (rc == -EOPNOTSUPP)
-		*reason = SMMUV3_ACCEL_REASON_MULTI_STREAM;
-	if (rc)
-		return rc;
-
-	rc = host->ops->dev_attach(host, stream->dev, phys->abort_hwpt_id);
-	if (rc) {
-		*reason = vsmmu_host_reason(rc);
-		host->ops->destroy(host, SMMUV3_LANE_CONFIG,
-				   stream->vdevice_id);
-		return rc;
-	}
-	stream->hwpt_id = phys->abort_hwpt_id;
-	return 0;
+	if (stream->vdevice_id)
+		host->ops->destroy(host, SMMUV3_LANE_CONFIG, stream->vdevice_id);
 }
 
 /* The guest can say no more than so many StreamIDs. */
@@ -129,26 +103,44 @@ static int check_vsid(u32 vsid, const struct smmuv3_caps *caps, u32 *reason)
 	return -EINVAL;
 }
 
-/* What streams that left have in the TLBs must not serve a new one. */
-static int stream_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys)
+/* Before any domain that translates: that one needs to know the vSID. */
+static int stream_make_vdevice(struct smmuv3_host *host,
+			       struct vsmmu_stream *stream, u32 *reason)
 {
 	int rc;
 
-	if (!phys->unflushed)
-		return 0;
-	guard(mutex)(&v->queue_lock);
-	rc = vsmmu_flush_phys(v, phys);
-	phys->unflushed = rc;
+	rc = host->ops->alloc_vdevice(host, stream->dev->dev_id,
+				      stream->phys->viommu_id, stream->vsid,
+				      &stream->vdevice_id);
+	if (rc == -EEXIST) {
+		*reason = SMMUV3_ACCEL_REASON_DEVICE_IN_USE;
+		return -EBUSY;
+	}
+	if (rc == -EOPNOTSUPP)
+		*reason = SMMUV3_ACCEL_REASON_MULTI_STREAM;
 	return rc;
 }
 
-/* Put the device of a stream behind its physical SMMU. */
-static int stream_start_dev(struct vsmmu *v, struct vsmmu_stream *stream,
-			    int vfio_fd, struct vsmmu_refusal *why)
+/* Undo stream_prepare(). The device is not attached. */
+static void stream_unprepare(struct vsmmu *v, struct vsmmu_stream *stream)
+{
+	if (!stream->dev)
+		return;
+	stream_destroy_objects(v->host, stream);
+	if (stream->phys)
+		vsmmu_phys_put(stream->phys);
+	v->host->ops->dev_put(v->host, stream->dev);
+	stream->dev = NULL;
+}
+
+/* The host objects of a stream, but for its domain: nothing changes for DMA. */
+static int stream_prepare(struct vsmmu *v, struct vsmmu_stream *stream,
+			  int vfio_fd, struct vsmmu_refusal *why)
 {
 	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
 	struct smmuv3_host *host = v->host;
 	struct smmuv3_host_dev *dev;
+	struct vsmmu_phys *phys;
 	struct smmuv3_caps caps;
 	int rc;
 
@@ -157,33 +149,26 @@ static int stream_start_dev(struct vsmmu *v, struct vsmmu_stream *stream,
 		why->reason = reason;
 		return PTR_ERR(dev);
 	}
-	stream->phys = vsmmu_phys_get(v, dev, why);
-	if (IS_ERR(stream->phys)) {
-		rc = PTR_ERR(stream->phys);
-		goto err_put_dev;
-	}
+	stream->dev = dev;
+	phys = vsmmu_phys_get(v, dev, why);
+	rc = PTR_ERR_OR_ZERO(phys);
+	if (rc)
+		goto err;
+	stream->phys = phys;
 	stream_caps(v, stream, &caps);
 	rc = check_vsid(stream->vsid, &caps, &why->reason);
-	if (rc)
-		goto err_put_phys;
-	rc = stream_flush_phys(v, stream->phys);
-	if (rc)
-		goto err_put_phys;
-	stream->dev = dev;
-	rc = stream_start(v, stream, &why->reason);
+	if (!rc)
+		rc = stream_make_vdevice(host, stream, &why->reason);
 	if (!rc)
 		return 0;
-	stream->dev = NULL;
-err_put_phys:
-	vsmmu_phys_put(stream->phys);
-err_put_dev:
-	host->ops->dev_put(host, dev);
+err:
+	stream_unprepare(v, stream);
 	return rc;
 }
 
 /* A stream of which the host knows nothing */
-static int stream_start_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
-				int vfio_fd, u32 *reason)
+static int stream_prepare_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
+				  int vfio_fd, u32 *reason)
 {
 	struct smmuv3_caps caps;
 
@@ -200,16 +185,119 @@ static int stream_start_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
 	return check_vsid(stream->vsid, &caps, reason);
 }
 
-/* Undo what stream_start_dev() did. */
-static void stream_stop(struct vsmmu *v, struct vsmmu_stream *stream)
+/* The domain that an STE asks for; one that translates is made. */
+static int stream_make_domain(struct vsmmu_stream *stream,
+			      const struct smmuv3_ste *ste, u32 *hwpt_id)
 {
-	list_del_init(&stream->stale_node);
-	if (!stream->dev)
-		return;
-	v->host->ops->dev_detach(v->host, stream->dev);
-	stream_destroy_objects(v->host, stream);
-	vsmmu_phys_put(stream->phys);
-	v->host->ops->dev_put(v->host, stream->dev);
+	struct vsmmu_phys *phys = stream->phys;
+	struct smmuv3_host *host = phys->host;
+
+	switch (ste->kind) {
+	case SMMUV3_ACCEL_KIND_BYPASS:
+		*hwpt_id = phys->bypass_hwpt_id;
+		return 0;
+	case SMMUV3_ACCEL_KIND_S1:
+		return host->ops->alloc_nested(host, SMMUV3_LANE_QUEUE,
+					       stream->dev->dev_id,
+					       phys->viommu_id, ste->data,
+					       hwpt_id);
+	default:
+		*hwpt_id = phys->abort_hwpt_id;
+		return 0;
+	}
+}
+
+/* Make a stream visible. Cannot fail, as the slot is reserved. */
+static void stream_publish(struct vsmmu *v, struct vsmmu_stream *stream)
+{
+	if (stream->phys) {
+		vsmmu_phys_publish(v, stream->phys);
+		stream->phys->stream_num++;
+	}
+	v->stream_num++;
+	v->emulated_num += stream->emulated;
+	xa_store(&v->streams, stream->vsid, stream, GFP_KERNEL_ACCOUNT);
+}
+
+/*
+ * Attach a stream that is prepared. All that can fail, telling the caller
+ * included, comes before the device changes hands.
+ */
+static int stream_attach(struct vsmmu *v, struct vsmmu_stream *stream,
+			 const struct vsmmu_answer *answer,
+			 struct vsmmu_refusal *why)
+{
+	struct smmuv3_host *host = v->host;
+	struct smmuv3_ste ste = stream->ste;
+	int rc = 0;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (stream->dev) {
+		if (!vsmmu_phys_fits(v, stream->phys, why))
+			return -EOPNOTSUPP;
+		rc = vsmmu_flush_pending(v, stream->phys);
+	}
+	if (!rc)
+		rc = vsmmu_table_ste(v, stream, &ste);
+	if (!rc && stream->dev)
+		rc = stream_make_domain(stream, &ste, &stream->hwpt_id);
+	if (rc)
+		return rc;
+	stream->ste = ste;
+	if (answer)
+		rc = answer->write(stream, answer->arg);
+	if (!rc && stream->dev)
+		rc = host->ops->dev_attach(host, stream->dev, stream->hwpt_id);
+	if (rc)
+		return rc;
+	stream_publish(v, stream);
+	if (v->table_mode) {
+		if (ste.kind == SMMUV3_ACCEL_KIND_ABORT)
+			v->stats.out_ste_unchanged++;
+		else
+			v->stats.out_ste_installed++;
+		stream_note_ste(v, stream, SMMUV3_ACCEL_KIND_ABORT);
+	}
+	return 0;
+}
+
+static struct vsmmu_stream *stream_alloc(u32 vsid, u32 flags)
+{
+	struct vsmmu_stream *stream;
+
+	stream = kzalloc_obj(*stream, GFP_KERNEL_ACCOUNT);
+	if (!stream)
+		return NULL;
+	INIT_LIST_HEAD(&stream->stale_node);
+	stream->vsid = vsid;
+	stream->emulated = flags & SMMUV3_ACCEL_ATTACH_EMULATED;
+	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
+	stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
+	return stream;
+}
+
+static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
+			int vfio_fd, u32 flags,
+			const struct vsmmu_answer *answer,
+			struct vsmmu_refusal *why)
+{
+	int rc;
+
+	if (flags)
+		rc = stream_prepare_virtual(v, stream, vfio_fd, &why->reason);
+	else
+		rc = stream_prepare(v, stream, vfio_fd, why);
+	if (rc)
+		return rc;
+	rc = vsmmu_lock_queue(v);
+	if (!rc) {
+		rc = stream_attach(v, stream, answer, why);
+		vsmmu_unlock_queue(v);
+	}
+	if (rc)
+		stream_unprepare(v, stream);
+	return rc;
 }
 
 /**
@@ -218,13 +306,16 @@ static void stream_stop(struct vsmmu *v, struct vsmmu_stream *stream)
  * @vfio_fd: the device, or -1
  * @vsid: the guest's StreamID for it
  * @flags: one of enum smmuv3_accel_attach_flags, or 0
- * @why: set where it fails
+ * @answer: how the caller learns of the outcome; NULL: from what this returns
+ * @why: set if it fails
  *
- * Return: the stream, its DMA aborted but in table mode as the guest has it, or
- * an ERR_PTR with nothing changed.
+ * The device's DMA is aborted afterwards; in table mode it is as the guest has
+ * it.
+ *
+ * Return: 0, or an errno with nothing changed.
  */
-struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
-				  u32 flags, struct vsmmu_refusal *why)
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
+		 const struct vsmmu_answer *answer, struct vsmmu_refusal *why)
 {
 	struct vsmmu_stream *stream;
 	int rc;
@@ -245,110 +336,149 @@ struct vsmmu_stream *vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid,
 	if (rc)
 		goto err;
 
-	stream = kzalloc_obj(*stream, GFP_KERNEL_ACCOUNT);
-	if (!stream) {
-		rc = -ENOMEM;
-		goto err_release;
-	}
-	INIT_LIST_HEAD(&stream->stale_node);
-	stream->vsid = vsid;
-	stream->emulated = flags & SMMUV3_ACCEL_ATTACH_EMULATED;
-	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
-	stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
-	if (flags)
-		rc = stream_start_virtual(v, stream, vfio_fd, &why->reason);
-	else
-		rc = stream_start_dev(v, stream, vfio_fd, why);
+	stream = stream_alloc(vsid, flags);
+	rc = stream ? stream_start(v, stream, vfio_fd, flags, answer, why) :
+		      -ENOMEM;
 	if (rc)
 		goto err_free;
-
-	scoped_guard(mutex, &v->queue_lock) {
-		rc = vsmmu_attach_ste(v, stream);
-		if (rc) {
-			why->reason = vsmmu_host_reason(rc);
-			goto err_stop;
-		}
-		if (stream->phys) {
-			vsmmu_phys_publish(v, stream->phys);
-			stream->phys->stream_num++;
-		}
-		v->stream_num++;
-		v->emulated_num += stream->emulated;
-		/* Cannot fail: the slot is reserved. */
-		xa_store(&v->streams, vsid, stream, GFP_KERNEL_ACCOUNT);
-	}
 	trace_smmuv3_accel_attach(v, vsid, stream->dev ? stream->dev->dev_id : 0,
 				  0, 0);
-	return stream;
+	return 0;
 
-err_stop:
-	stream_stop(v, stream);
 err_free:
 	kfree(stream);
-err_release:
 	xa_release(&v->streams, vsid);
 err:
 	if (!why->reason)
 		why->reason = vsmmu_host_reason(rc);
 	trace_smmuv3_accel_attach(v, vsid, 0, rc, why->reason);
-	return ERR_PTR(rc);
+	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_attach);
+
+/* The part of a detach that changes something, all at once or not at all. */
+static int stream_detach(struct vsmmu *v, struct vsmmu_stream *stream)
+{
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (stream->dev) {
+		/* Before another vSMMU on the same parent can attach a device. */
+		if (stream->phys->stream_num == 1)
+			vsmmu_parent_set_pending(stream->phys->parent);
+		rc = v->host->ops->dev_detach(v->host, stream->dev, true);
+		if (rc)
+			return rc;
+	}
+	xa_erase(&v->streams, stream->vsid);
+	list_del_init(&stream->stale_node);
+	v->stream_num--;
+	v->emulated_num -= stream->emulated;
+	/* Its last entries must not serve the next user of its ASIDs. */
+	if (stream->dev && !--stream->phys->stream_num)
+		vsmmu_flush_phys(v, stream->phys);
+	return 0;
+}
 
 /**
  * vsmmu_detach() - Take a device out of a virtual SMMU
  * @v: the vSMMU, @lock held
  * @vsid: its StreamID
- * @reason: set where it fails
+ * @reason: set if it fails
  *
- * Return: 0, or -ENOENT where there is no such stream.
+ * Return: 0, -ENOENT if there is no such stream, -EINTR with nothing changed.
  */
 int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
 {
 	struct vsmmu_stream *stream;
+	int rc;
 
 	lockdep_assert_held(&v->lock);
 
-	scoped_guard(mutex, &v->queue_lock) {
-		stream = xa_erase(&v->streams, vsid);
-		if (!stream) {
-			*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
-			return -ENOENT;
-		}
-		list_del(&stream->stale_node);
-		v->stream_num--;
-		v->emulated_num -= stream->emulated;
-		if (stream->dev) {
-			v->host->ops->dev_detach(v->host, stream->dev);
-			/* Its last entries must not serve the next user of its ASIDs. */
-			if (!--stream->phys->stream_num)
-				stream->phys->unflushed =
-					vsmmu_flush_phys(v, stream->phys);
-		}
+	stream = xa_load(&v->streams, vsid);
+	if (!stream) {
+		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
+		return -ENOENT;
 	}
+	rc = vsmmu_lock_queue(v);
+	if (rc)
+		return -EINTR;
+	rc = stream_detach(v, stream);
+	vsmmu_unlock_queue(v);
+	if (rc)
+		return rc;
+
 	trace_smmuv3_accel_detach(v, vsid);
-	stream_free(v, stream, true);
+	if (stream->dev) {
+		stream_destroy_objects(v->host, stream);
+		v->host->ops->dev_put(v->host, stream->dev);
+	}
+	kfree(stream);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_detach);
 
 /**
- * vsmmu_block_streams() - Block the DMA of all devices
+ * vsmmu_describe_stream() - Say what a stream has
+ * @v: the vSMMU, @queue_lock held
+ * @stream: the stream
+ * @out: its out_* fields are set
+ */
+void vsmmu_describe_stream(struct vsmmu *v, struct vsmmu_stream *stream,
+			   struct smmuv3_accel_stream *out)
+{
+	int i;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	out->out_phys = SMMUV3_ACCEL_NO_PHYS;
+	if (stream->dev) {
+		out->out_phys = stream->phys->index;
+		out->out_dev_id = stream->dev->dev_id;
+		out->out_vdevice_id = stream->vdevice_id;
+	}
+	if (stream->dev && !v->host->ops->dev_in_force(v->host, stream->dev)) {
+		out->out_kind = SMMUV3_ACCEL_KIND_OTHER;
+		out->out_reason = SMMUV3_ACCEL_REASON_DETACHED;
+		return;
+	}
+	out->out_kind = stream->ste.kind;
+	out->out_reason = stream->ste.reason;
+	out->out_hwpt_id = stream->hwpt_id;
+	for (i = 0; i < ARRAY_SIZE(out->out_ste); i++)
+		out->out_ste[i] = cpu_to_le64(stream->ste.data[i]);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsmmu_describe_stream);
+
+/**
+ * vsmmu_release_devs() - Block the DMA of all devices and let go of them
  * @v: the vSMMU, being closed. Works from any context
  */
-void vsmmu_block_streams(struct vsmmu *v)
+void vsmmu_release_devs(struct vsmmu *v)
 {
 	struct vsmmu_stream *stream;
+	struct vsmmu_phys *phys;
 	unsigned long vsid;
 
-	xa_for_each(&v->streams, vsid, stream)
-		if (stream->dev)
-			v->host->ops->dev_detach(v->host, stream->dev);
+	/* Only debugfs may be looking on. */
+	guard(mutex)(&v->queue_lock);
+	/* Before another vSMMU on the same parent can have one of the devices. */
+	list_for_each_entry(phys, &v->phys, node)
+		if (phys->stream_num)
+			vsmmu_parent_set_pending(phys->parent);
+	xa_for_each(&v->streams, vsid, stream) {
+		if (!stream->dev)
+			continue;
+		v->host->ops->dev_detach(v->host, stream->dev, false);
+		v->host->ops->dev_put(v->host, stream->dev);
+		stream->dev = NULL;
+	}
 }
 
 /**
- * vsmmu_drop_streams() - Let go of all devices
- * @v: the vSMMU, being closed, its DMA blocked
+ * vsmmu_drop_streams() - Forget all streams
+ * @v: the vSMMU, being closed, its devices released
  * @destroy: destroy their objects as well
  */
 void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
@@ -358,7 +488,9 @@ void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
 
 	xa_for_each(&v->streams, vsid, stream) {
 		xa_erase(&v->streams, vsid);
-		stream_free(v, stream, destroy);
+		if (destroy)
+			stream_destroy_objects(v->host, stream);
+		kfree(stream);
 	}
 }
 
@@ -379,7 +511,7 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
 {
 	struct vsmmu_stream *stream, *tmp;
 	struct vsmmu_phys *phys;
-	int rc, first_rc = 0;
+	int rc, all_rc, first_rc = 0;
 	LIST_HEAD(left);
 	u32 num;
 
@@ -403,9 +535,23 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
 			if (++num == SMMUV3_HOST_MAX_BATCH)
 				break;
 		}
-		rc = vsmmu_invalidate_phys(v, phys, v->batch->stage, NULL, num,
-					   true);
+		all_rc = vsmmu_invalidate_phys(v, phys, v->batch->stage, NULL,
+					       num, true);
+		num = 0;
 		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
+			rc = all_rc;
+			/* Refused for the sake of one: stream by stream */
+			if (vsmmu_host_reason(rc) ==
+			    SMMUV3_ACCEL_REASON_HOST_REJECT)
+				rc = vsmmu_invalidate_phys(v, phys,
+							   &v->batch->stage[num],
+							   NULL, 1, true);
+			/* Not a second for each of them */
+			if (rc == -ETIMEDOUT)
+				all_rc = rc;
+			if (rc && fatal_signal_pending(current))
+				all_rc = -EINTR;
+			num++;
 			if (!rc) {
 				list_del_init(&stream->stale_node);
 				continue;
@@ -424,14 +570,13 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
 
 /*
  * Attach the domain that a decoded STE asks for in place of the stream's. An
- * abort must not fail: where its domain cannot be attached, DMA is blocked
- * without one.
+ * abort must not fail: if its domain cannot be attached, DMA is blocked without
+ * one.
  */
 static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
 			  const struct smmuv3_ste *ste)
 {
 	struct smmuv3_host *host = v->host;
-	struct vsmmu_phys *phys = stream->phys;
 	u32 hwpt_id = 0;
 	int rc;
 
@@ -439,28 +584,13 @@ static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
 		stream->ste = *ste;
 		return 0;
 	}
-	switch (ste->kind) {
-	case SMMUV3_ACCEL_KIND_ABORT:
-		hwpt_id = phys->abort_hwpt_id;
-		break;
-	case SMMUV3_ACCEL_KIND_BYPASS:
-		hwpt_id = phys->bypass_hwpt_id;
-		break;
-	case SMMUV3_ACCEL_KIND_S1:
-		rc = host->ops->alloc_nested(host, SMMUV3_LANE_QUEUE,
-					     stream->dev->dev_id,
-					     phys->viommu_id, ste->data,
-					     &hwpt_id);
-		if (rc)
-			return rc;
-		break;
-	}
-
+	rc = stream_make_domain(stream, ste, &hwpt_id);
+	if (rc)
+		return rc;
 	rc = host->ops->dev_attach(host, stream->dev, hwpt_id);
 	if (rc && ste->kind == SMMUV3_ACCEL_KIND_ABORT) {
-		host->ops->dev_detach(host, stream->dev);
+		rc = host->ops->dev_detach(host, stream->dev, true);
 		hwpt_id = 0;
-		rc = 0;
 	}
 	if (rc) {
 		if (ste->kind == SMMUV3_ACCEL_KIND_S1)
@@ -502,6 +632,18 @@ static bool host_sends_cfgi(const struct smmuv3_ste *old,
 	       ((old->data[1] ^ new->data[1]) & ~STE_1_EATS);
 }
 
+/* Whether a stream has what an STE asks for, and the VMM has not moved its device */
+static bool stream_has(struct vsmmu *v, struct vsmmu_stream *stream,
+		       const struct smmuv3_ste *ste)
+{
+	if (!smmuv3_ste_same(ste, &stream->ste))
+		return false;
+	if (!stream->dev)
+		return true;
+	return stream->hwpt_id &&
+	       v->host->ops->dev_in_force(v->host, stream->dev);
+}
+
 /**
  * vsmmu_set_ste() - Give a stream a new STE
  * @v: the vSMMU, @queue_lock held
@@ -522,7 +664,7 @@ int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if ((stream->hwpt_id || !stream->dev) && smmuv3_ste_same(ste, &old)) {
+	if (stream_has(v, stream, ste)) {
 		stream->ste.reason = ste->reason;
 		v->stats.out_ste_unchanged++;
 	} else {
@@ -534,13 +676,33 @@ int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 		list_move_tail(&stream->stale_node, &v->stale_cds);
 	else if (!rc)
 		list_del_init(&stream->stale_node);
-	if (!rc && smmuv3_ste_is_bad(ste->reason)) {
-		v->stats.out_ste_bad++;
-		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts, reason %u\n",
-				    v->id, stream->vsid, ste->reason);
-	}
-	trace_smmuv3_accel_ste(v, stream->vsid, old.kind, ste->kind, ste->reason, rc);
+	if (!rc)
+		stream_note_ste(v, stream, old.kind);
+	else
+		trace_smmuv3_accel_ste(v, stream->vsid, old.kind, ste->kind,
+				       ste->reason, rc);
 	return rc;
+}
+
+/**
+ * vsmmu_abort_stream() - Abort a stream's DMA, until its next STE
+ * @v: the vSMMU, @queue_lock held
+ * @stream: the stream
+ * @reason: why
+ *
+ * Return: 0, or -EINTR if the caller is being killed.
+ */
+int vsmmu_abort_stream(struct vsmmu *v, struct vsmmu_stream *stream, u32 reason)
+{
+	const struct smmuv3_ste abort = {
+		.kind = SMMUV3_ACCEL_KIND_ABORT,
+		.reason = reason,
+	};
+
+	if (reason != SMMUV3_ACCEL_REASON_NO_STE)
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x aborts until its next STE, reason %u\n",
+				    v->id, stream->vsid, reason);
+	return vsmmu_set_ste(v, stream, &abort);
 }
 
 /**

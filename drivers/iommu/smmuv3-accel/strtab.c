@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest's stream table. It is read anew each time: a copy would have to be
+ * A guest's stream table. It is read again each time: a copy would have to be
  * invalidated as the table's caches are, and could be wrong.
  */
 #include <kunit/visibility.h>

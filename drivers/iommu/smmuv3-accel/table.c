@@ -5,6 +5,7 @@
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
+#include <linux/sched/signal.h>
 
 #include "arch.h"
 #include "smmuv3-accel.h"
@@ -13,17 +14,21 @@
  * struct mem_reader - The guest's memory as the stream table's reader
  * @reader: base
  * @mem: the memory
+ * @rc: what the last read returned
  */
 struct mem_reader {
 	struct smmuv3_reader reader;
 	const struct guest_mem *mem;
+	int rc;
 };
 
 static int mem_reader_read(struct smmuv3_reader *reader, u64 gpa, void *buf,
 			   size_t len)
 {
-	return guest_mem_read(container_of(reader, struct mem_reader,
-					   reader)->mem, gpa, buf, len);
+	struct mem_reader *r = container_of(reader, struct mem_reader, reader);
+
+	r->rc = guest_mem_read(r->mem, gpa, buf, len);
+	return r->rc;
 }
 
 /*
@@ -47,9 +52,12 @@ static void table_decode(const struct vsmmu *v, const struct vsmmu_regs *regs,
 	smmuv3_strtab_decode(strtab, regs->strtab_base, cfg);
 }
 
-/* What a stream has to do, by registers that may not be in force yet. */
-static void table_evaluate(struct vsmmu *v, const struct vsmmu_regs *regs,
-			   struct vsmmu_stream *stream, struct smmuv3_ste *ste)
+/*
+ * What a stream has to do, by registers that may not be in force yet. Returns 0,
+ * or -EINTR if a signal came while a page of the table was missing.
+ */
+static int table_evaluate(struct vsmmu *v, const struct vsmmu_regs *regs,
+			  struct vsmmu_stream *stream, struct smmuv3_ste *ste)
 {
 	struct mem_reader reader = {
 		.reader.read = mem_reader_read,
@@ -64,54 +72,74 @@ static void table_evaluate(struct vsmmu *v, const struct vsmmu_regs *regs,
 			ste->reason = SMMUV3_ACCEL_REASON_GBPA_ABORT;
 		else
 			ste->kind = SMMUV3_ACCEL_KIND_BYPASS;
-		return;
+		return 0;
 	}
 	table_decode(v, regs, &strtab);
 	ste->reason = smmuv3_strtab_read(&strtab, stream->vsid, &reader.reader,
 					 words);
 	if (!ste->reason)
 		vsmmu_decode_ste(v, stream, words, ste);
+	return reader.rc == -EINTR ? -EINTR : 0;
+}
+
+/* Evaluate a stream by the guest's table and give it what comes out. */
+static int table_apply(struct vsmmu *v, struct vsmmu_stream *stream, bool *bad)
+{
+	struct smmuv3_ste ste;
+	int rc;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	rc = table_evaluate(v, &v->regs, stream, &ste);
+	if (!rc)
+		rc = vsmmu_set_ste(v, stream, &ste);
+	if (!rc)
+		*bad |= smmuv3_ste_is_bad(ste.reason);
+	return rc;
 }
 
 /**
- * vsmmu_table_reread() - Read the guest's STEs of some streams anew
+ * vsmmu_table_reread() - Read the guest's STEs of some streams again
  * @v: the vSMMU in table mode, @queue_lock held
- * @first: the first StreamID
- * @last: the last
- * @bad: set where a stream has no legal STE
- * @failed: set to the StreamID where it fails
- * @reason: set where it fails
+ * @reread: which, and what came of it
  *
- * With SMMUEN clear STEs have no effect.
+ * With SMMUEN clear STEs have no effect. A stream that cannot be given its STE
+ * keeps what it has; the others are not held up by it.
  *
- * Return: 0, or an errno; done again it does what is left to do.
+ * Return: 0, or the errno of the first that failed; the same again does what is
+ * left to do. -EINTR at once.
  */
-int vsmmu_table_reread(struct vsmmu *v, u32 first, u32 last, bool *bad,
-		       u32 *failed, u32 *reason)
+int vsmmu_table_reread(struct vsmmu *v, struct vsmmu_reread *reread)
 {
 	struct vsmmu_stream *stream;
-	struct smmuv3_ste ste;
 	unsigned long vsid;
-	int rc;
+	int rc, first_rc = 0;
+	u32 failed;
 
 	lockdep_assert_held(&v->queue_lock);
 
 	if (!(v->regs.cr0 & CR0_SMMUEN))
 		return 0;
-	xa_for_each_range(&v->streams, vsid, stream, first, last) {
-		table_evaluate(v, &v->regs, stream, &ste);
-		rc = vsmmu_set_ste(v, stream, &ste);
-		if (rc) {
-			*failed = vsid;
-			*reason = vsmmu_host_reason(rc);
+	xa_for_each_range(&v->streams, vsid, stream, reread->first,
+			  reread->last) {
+		rc = table_apply(v, stream, &reread->bad);
+		reread->num++;
+		if (rc == -EINTR) {
+			reread->failed = 0;	/* no stream's fault */
 			return rc;
 		}
-		*bad |= smmuv3_ste_is_bad(ste.reason);
+		if (rc && !first_rc) {
+			first_rc = rc;
+			reread->failed = vsid;
+		}
 	}
-	rc = vsmmu_flush_cds(v, first, last, failed);
-	if (rc)
-		*reason = vsmmu_host_reason(rc);
-	return rc;
+	rc = vsmmu_flush_cds(v, reread->first, reread->last, &failed);
+	if (rc && !first_rc) {
+		first_rc = rc;
+		reread->failed = failed;
+	}
+	reread->reason = vsmmu_host_reason(first_rc);
+	return first_rc;
 }
 
 static bool regs_affect_streams(const struct vsmmu *v,
@@ -152,70 +180,114 @@ void vsmmu_find_cmdq(struct vsmmu *v)
 		v->cmdq_uaddr = NULL;
 }
 
+/*
+ * Have all of the stream table that matters brought in, so that a signal ends the
+ * call before it has changed anything.
+ */
+static int table_look(struct vsmmu *v, const struct vsmmu_regs *regs)
+{
+	struct vsmmu_stream *stream;
+	struct smmuv3_ste ste;
+	unsigned long vsid;
+	int rc = 0;
+
+	xa_for_each(&v->streams, vsid, stream) {
+		rc = table_evaluate(v, regs, stream, &ste);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+/*
+ * Give all streams what the registers in force say. One that cannot be given it
+ * aborts: it must not keep a configuration that the guest took away. A caller that
+ * is being killed stops at once: its guest runs no longer, and who takes the vSMMU
+ * over sets the registers again.
+ */
+static int table_apply_all(struct vsmmu *v, u32 *failed)
+{
+	struct vsmmu_stream *stream;
+	unsigned long vsid;
+	int rc, first_rc = 0;
+	bool bad = false;
+	u32 stale;
+
+	xa_for_each(&v->streams, vsid, stream) {
+		rc = table_apply(v, stream, &bad);
+		if (!rc)
+			continue;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* Not as if nothing had been done */
+		if (rc == -EINTR)
+			rc = -EBUSY;
+		if (!first_rc) {
+			first_rc = rc;
+			*failed = vsid;
+		}
+		vsmmu_abort_stream(v, stream,
+				   vsmmu_host_reason(rc) ?:
+					   SMMUV3_ACCEL_REASON_HOST_REJECT);
+	}
+	rc = vsmmu_flush_cds(v, 0, U32_MAX, &stale);
+	if (rc && !first_rc) {
+		first_rc = rc;
+		*failed = stale;
+	}
+	return first_rc;
+}
+
 /**
  * vsmmu_set_regs() - Take over the guest's registers
  * @v: the vSMMU, @queue_lock held
  * @regs: the registers
  * @failed: set to the first stream that could not take them
- * @reason: set where it fails
+ * @reason: set if it fails
  *
- * Return: 0, or an errno with the old registers in force.
+ * Return: 0, -EINTR with nothing changed unless the caller is being killed, or
+ * another errno with the registers in force and those streams aborted that could not
+ * take them. The same again gives them what they lack.
  */
 int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 		   u32 *reason)
 {
-	struct vsmmu_stream *stream;
-	struct smmuv3_ste ste;
-	unsigned long vsid;
-	int rc;
+	bool affects = regs_affect_streams(v, regs);
+	int rc = 0;
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if (regs_affect_streams(v, regs)) {
-		v->regs_mixed = true;
-		xa_for_each(&v->streams, vsid, stream) {
-			table_evaluate(v, regs, stream, &ste);
-			rc = vsmmu_set_ste(v, stream, &ste);
-			if (rc) {
-				*failed = vsid;
-				*reason = vsmmu_host_reason(rc);
-				return rc;
-			}
-		}
-		rc = vsmmu_flush_cds(v, 0, U32_MAX, failed);
-		if (rc) {
-			*reason = vsmmu_host_reason(rc);
-			return rc;
-		}
-	}
-
+	if (affects)
+		rc = table_look(v, regs);
+	if (rc)
+		return rc;
 	v->table_mode = true;
-	v->regs_mixed = false;
+	v->started |= regs->cr0 & CR0_SMMUEN;
 	v->regs = *regs;
 	vsmmu_find_cmdq(v);
-	return 0;
+	if (affects) {
+		rc = table_apply_all(v, failed);
+		*reason = vsmmu_host_reason(rc);
+		v->regs_mixed = rc;
+	}
+	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_regs);
 
 /**
- * vsmmu_attach_ste() - What a stream has to do when it is attached
+ * vsmmu_table_ste() - What a stream has to do when it is attached
  * @v: the vSMMU, @queue_lock held
- * @stream: the stream, aborting
+ * @stream: the stream
+ * @ste: set, in table mode, to what the guest's registers and table say
  *
- * In table mode the guest's registers and table are in force for it at once.
- *
- * Return: 0 or an errno.
+ * Return: 0, or -EINTR if a signal came while a page of the table was missing.
  */
-int vsmmu_attach_ste(struct vsmmu *v, struct vsmmu_stream *stream)
+int vsmmu_table_ste(struct vsmmu *v, struct vsmmu_stream *stream,
+		    struct smmuv3_ste *ste)
 {
-	struct smmuv3_ste ste;
-
 	lockdep_assert_held(&v->queue_lock);
 
-	if (!v->table_mode)
-		return 0;
-	table_evaluate(v, &v->regs, stream, &ste);
-	return vsmmu_set_ste(v, stream, &ste);
+	return v->table_mode ? table_evaluate(v, &v->regs, stream, ste) : 0;
 }
 
 /**
@@ -223,14 +295,11 @@ int vsmmu_attach_ste(struct vsmmu *v, struct vsmmu_stream *stream)
  * @v: the vSMMU, @queue_lock held
  * @reason: set where it fails
  *
- * Return: 0, or the errno of the flush; all streams abort in any case.
+ * Return: 0, or the first errno, with all streams aborted; -EINTR if the caller is
+ * being killed, with the registers in force and some streams aborted.
  */
 int vsmmu_reset(struct vsmmu *v, u32 *reason)
 {
-	const struct smmuv3_ste abort = {
-		.kind = SMMUV3_ACCEL_KIND_ABORT,
-		.reason = SMMUV3_ACCEL_REASON_NO_STE,
-	};
 	struct vsmmu_stream *stream;
 	struct vsmmu_phys *phys;
 	unsigned long vsid;
@@ -238,10 +307,15 @@ int vsmmu_reset(struct vsmmu *v, u32 *reason)
 
 	lockdep_assert_held(&v->queue_lock);
 
-	/* An abort cannot fail. */
-	xa_for_each(&v->streams, vsid, stream)
-		vsmmu_set_ste(v, stream, &abort);
+	xa_for_each(&v->streams, vsid, stream) {
+		rc = vsmmu_abort_stream(v, stream, SMMUV3_ACCEL_REASON_NO_STE);
+		if (rc || fatal_signal_pending(current)) {
+			v->regs_mixed = true;
+			return -EINTR;
+		}
+	}
 	v->table_mode = false;
+	v->started = false;
 	v->regs_mixed = false;
 	v->atc_failed = false;
 	v->regs = (struct vsmmu_regs){};

@@ -87,9 +87,9 @@ TRACE_EVENT(smmuv3_accel_ste,
 TRACE_EVENT(smmuv3_accel_run,
 	TP_PROTO(const struct vsmmu *v, u32 asked, u32 done, u64 issued,
 		 u64 subsumed, u64 merged, u64 ns, u32 cerror, u32 reason,
-		 int error),
+		 u32 vsid, int error),
 	TP_ARGS(v, asked, done, issued, subsumed, merged, ns, cerror, reason,
-		error),
+		vsid, error),
 	TP_STRUCT__entry(
 		__field(u32, vsmmu)
 		__field(u32, asked)
@@ -100,6 +100,7 @@ TRACE_EVENT(smmuv3_accel_run,
 		__field(u64, ns)
 		__field(u32, cerror)
 		__field(u32, reason)
+		__field(u32, vsid)
 		__field(int, error)
 	),
 	TP_fast_assign(
@@ -112,13 +113,14 @@ TRACE_EVENT(smmuv3_accel_run,
 		__entry->ns = ns;
 		__entry->cerror = cerror;
 		__entry->reason = reason;
+		__entry->vsid = vsid;
 		__entry->error = error;
 	),
-	TP_printk("vsmmu=%u asked=%u done=%u issued=%u subsumed=%u merged=%u ns=%llu cerror=%u reason=%u error=%d",
+	TP_printk("vsmmu=%u asked=%u done=%u issued=%u subsumed=%u merged=%u ns=%llu cerror=%u reason=%u vsid=0x%x error=%d",
 		  __entry->vsmmu, __entry->asked, __entry->done,
 		  __entry->issued, __entry->subsumed, __entry->merged,
 		  __entry->ns, __entry->cerror, __entry->reason,
-		  __entry->error)
+		  __entry->vsid, __entry->error)
 );
 
 #endif

@@ -5,7 +5,6 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/atomic.h>
-#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 
@@ -24,11 +23,9 @@ static uint escalate = 64;
 module_param(escalate, uint, 0444);
 MODULE_PARM_DESC(escalate, "With NO_GLOBAL, more invalidations by address than this become one by ASID (0: never; raise it where refilling TLBs costs more)");
 
-static struct workqueue_struct *close_wq;
-
 /*
- * Whatever of a physical SMMU exists: the abort path is the destroy path. @host:
- * NULL where it cannot be reached.
+ * Destroy a possibly half-built physical SMMU; also phys_create()'s error path.
+ * @host: NULL if it cannot be reached
  */
 static void phys_destroy(struct vsmmu_phys *phys, struct smmuv3_host *host)
 {
@@ -40,11 +37,11 @@ static void phys_destroy(struct vsmmu_phys *phys, struct smmuv3_host *host)
 		if (ids[i])
 			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
 	if (phys->parent)
-		vsmmu_parent_put(phys->parent, host, phys->unflushed);
+		vsmmu_parent_put(phys->parent, host);
 	kfree(phys);
 }
 
-/* On a parent, which is the physical SMMU's where it succeeds */
+/* On a parent, which is the physical SMMU's if it succeeds */
 static int phys_alloc_viommu(struct vsmmu_phys *phys,
 			     const struct smmuv3_host_dev *dev,
 			     struct vsmmu_parent *parent)
@@ -57,11 +54,11 @@ static int phys_alloc_viommu(struct vsmmu_phys *phys,
 	rc = host->ops->alloc_viommu(host, dev->dev_id,
 				     vsmmu_parent_id(parent), &phys->viommu_id);
 	if (rc) {
-		vsmmu_parent_put(parent, host, false);
+		vsmmu_parent_put(parent, host);
 		return rc;
 	}
 	phys->parent = parent;
-	phys->unflushed = vsmmu_parent_fits(parent, dev);
+	vsmmu_parent_fits(parent, dev);
 	return 0;
 }
 
@@ -206,6 +203,9 @@ static void vsmmu_update_caps(struct vsmmu *v)
 	list_for_each_entry(phys, &v->phys, node) {
 		if (v->idr_set)
 			break;
+		if (!phys->index)
+			memcpy(v->offered, phys->info.idr, sizeof(v->offered));
+		smmuv3_idr_meet(v->offered, phys->info.idr);
 		/* ATC_INV is for one stream, so it is enough if that one's has it. */
 		bool ats = phys->index && v->caps.ats;
 
@@ -215,6 +215,38 @@ static void vsmmu_update_caps(struct vsmmu *v)
 		v->caps.ats = phys->caps.ats || ats;
 	}
 	smmuv3_cmd_make_rules(&v->rules, &v->caps);
+}
+
+/**
+ * vsmmu_phys_fits() - Whether a new physical SMMU takes nothing from the guest
+ * @v: the vSMMU, both locks held
+ * @phys: from vsmmu_phys_get()
+ * @why: set if it does
+ *
+ * A guest that runs goes on using what it was offered. ATS is left out: whether a
+ * stream has it depends on the stream's own SMMU.
+ *
+ * Return: true if it can be published.
+ */
+bool vsmmu_phys_fits(struct vsmmu *v, const struct vsmmu_phys *phys,
+		     struct vsmmu_refusal *why)
+{
+	u32 offered[6];
+
+	lockdep_assert_held(&v->lock);
+	lockdep_assert_held(&v->queue_lock);
+
+	/* SMMUV3_ACCEL_SET_IDR's are checked when it is made. */
+	if (!list_empty(&phys->node) || v->idr_set || !v->started ||
+	    !v->phys_num)
+		return true;
+	memcpy(offered, v->offered, sizeof(offered));
+	offered[0] &= ~IDR0_ATS;
+	if (smmuv3_idr_fits(offered, phys->info.idr, &why->bad_idr,
+			    &why->bad_mask))
+		return true;
+	why->reason = SMMUV3_ACCEL_REASON_IDR;
+	return false;
 }
 
 /**
@@ -237,7 +269,7 @@ void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys)
 
 /**
  * vsmmu_set_idr() - Set what the guest is offered
- * @v: the vSMMU, @lock held
+ * @v: the vSMMU, both locks held
  * @idr: SMMU_IDR0 to SMMU_IDR5
  * @why: set where it fails
  *
@@ -248,8 +280,8 @@ int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why)
 	struct vsmmu_phys *phys;
 
 	lockdep_assert_held(&v->lock);
+	lockdep_assert_held(&v->queue_lock);
 
-	guard(mutex)(&v->queue_lock);
 	if (v->stream_num || v->cmds_ran) {
 		why->reason = SMMUV3_ACCEL_REASON_FROZEN;
 		return -EBUSY;
@@ -277,14 +309,40 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_idr);
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  *
+ * A flush that fails stays pending on the stage-2 parent, whose next user may be
+ * another vSMMU.
+ *
  * Return: 0 or the host's errno.
  */
 int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys)
 {
 	const __le64 flush[][2] = { { cpu_to_le64(CMD_TLBI_NH_ALL), 0 } };
+	u32 ticket;
+	int rc;
 
-	return vsmmu_invalidate_phys(v, phys, flush, NULL, ARRAY_SIZE(flush),
-				     true);
+	vsmmu_parent_pending(phys->parent, &ticket);
+	rc = vsmmu_invalidate_phys(v, phys, flush, NULL, ARRAY_SIZE(flush),
+				   true);
+	if (rc)
+		vsmmu_parent_set_pending(phys->parent);
+	else
+		vsmmu_parent_flushed(phys->parent, ticket);
+	return rc;
+}
+
+/**
+ * vsmmu_flush_pending() - Make up for flushes that failed
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU, on which a device is going to be attached
+ *
+ * Return: 0 or the host's errno.
+ */
+int vsmmu_flush_pending(struct vsmmu *v, struct vsmmu_phys *phys)
+{
+	u32 ticket;
+
+	return vsmmu_parent_pending(phys->parent, &ticket) ?
+		       vsmmu_flush_phys(v, phys) : 0;
 }
 
 /**
@@ -313,7 +371,7 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_alloc);
 
 /**
  * vsmmu_create() - Bind a virtual SMMU to a host
- * @v: the vSMMU, @lock held
+ * @v: the vSMMU, both locks held
  * @host: the host; the vSMMU's where it succeeds
  * @s2_hwpt_id: the VMM's own stage-2 parent, or 0
  * @flags: combination of enum smmuv3_accel_create_flags
@@ -324,6 +382,7 @@ int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 		 u32 flags)
 {
 	lockdep_assert_held(&v->lock);
+	lockdep_assert_held(&v->queue_lock);
 
 	if (v->host)
 		return -EBUSY;
@@ -340,7 +399,6 @@ int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 			return -ENOMEM;
 		}
 	}
-	guard(mutex)(&v->queue_lock);
 	v->host = host;
 	v->s2_hwpt_id = s2_hwpt_id;
 	v->shared_asids = flags & SMMUV3_ACCEL_CREATE_SHARED_ASIDS;
@@ -355,46 +413,28 @@ int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_create);
 
 /**
- * vsmmu_uncreate() - Undo vsmmu_create() and close the host
- * @v: the vSMMU, @lock held, without a physical SMMU and without streams
- */
-void vsmmu_uncreate(struct vsmmu *v)
-{
-	lockdep_assert_held(&v->lock);
-
-	guard(mutex)(&v->queue_lock);
-	v->host->ops->close(v->host);
-	v->host = NULL;
-	kvfree(v->batch);
-	v->batch = NULL;
-	kvfree(v->soft);
-	v->soft = NULL;
-}
-
-/**
  * vsmmu_change_process() - Hand a virtual SMMU over to the calling process
- * @v: the vSMMU, @lock held
+ * @v: the vSMMU, both locks held
+ * @iommufd: the iommufd, as the caller's descriptor
+ * @reason: set if it fails
  *
  * The guest's memory is elsewhere in the new address space, so the memory table
  * is forgotten. All else stays, and DMA goes on.
  *
- * Return: 0, where it is the caller's already too, or an errno with nothing
- * changed: -EINTR, as the process before may keep the lock for long, -ENOMEM,
- * -EFAULT.
+ * Return: 0, also if it is the caller's already, or an errno with nothing changed.
  */
-int vsmmu_change_process(struct vsmmu *v)
+int vsmmu_change_process(struct vsmmu *v, int iommufd, u32 *reason)
 {
+	enum smmuv3_accel_reason why = SMMUV3_ACCEL_REASON_NONE;
+	bool ours = smmuv3_host_reachable(v->host);
 	int rc;
 
 	lockdep_assert_held(&v->lock);
+	lockdep_assert_held(&v->queue_lock);
 
-	ACQUIRE(mutex_intr, queue_lock)(&v->queue_lock);
-	if (ACQUIRE_ERR(mutex_intr, &queue_lock))
-		return -EINTR;
-	if (smmuv3_host_reachable(v->host))
-		return 0;
-	rc = v->host->ops->change_process(v->host);
-	if (rc)
+	rc = v->host->ops->change_process(v->host, iommufd, &why);
+	*reason = why;
+	if (rc || ours)
 		return rc;
 	guest_mem_free(&v->mem);
 	v->mem = (struct guest_mem){};
@@ -418,25 +458,27 @@ static void vsmmu_free(struct vsmmu *v)
 
 /*
  * A parent may live on, and with it the VMID, for the next user of its ASIDs.
- * What cannot be flushed is the parent's to remember.
+ * vsmmu_release_devs() has made this flush pending; if it fails or cannot be made,
+ * it stays so.
  */
-static void vsmmu_flush(struct vsmmu *v, bool reachable)
+static void vsmmu_flush(struct vsmmu *v)
 {
 	struct vsmmu_phys *phys;
 
+	/* Nobody else has the vSMMU any more; this is for lockdep. */
 	guard(mutex)(&v->queue_lock);
 	list_for_each_entry(phys, &v->phys, node)
-		if (phys->stream_num || phys->unflushed)
-			phys->unflushed = !reachable ||
-					  vsmmu_flush_phys(v, phys);
+		if (phys->stream_num)
+			vsmmu_flush_phys(v, phys);
 }
 
-/* Forget all objects, having destroyed them where the host can be reached. */
+/* Forget all objects, having destroyed them if the host can be reached. */
 static void vsmmu_drop(struct vsmmu *v, bool destroy)
 {
 	struct vsmmu_phys *phys, *tmp;
 
-	vsmmu_flush(v, destroy);
+	if (destroy)
+		vsmmu_flush(v);
 	vsmmu_drop_streams(v, destroy);
 	list_for_each_entry_safe(phys, tmp, &v->phys, node) {
 		list_del(&phys->node);
@@ -444,60 +486,23 @@ static void vsmmu_drop(struct vsmmu *v, bool destroy)
 	}
 }
 
-static void vsmmu_close_work(struct work_struct *work)
-{
-	struct vsmmu *v = container_of(work, struct vsmmu, close_work);
-	struct smmuv3_host *host = v->host;
-
-	if (host->ops->enter(host)) {
-		vsmmu_drop(v, false);
-	} else {
-		vsmmu_drop(v, true);
-		host->ops->leave(host);
-	}
-	vsmmu_free(v);
-}
-
 /**
  * vsmmu_close() - Close a virtual SMMU
  * @v: the vSMMU; nobody else may use it any more
  *
- * DMA of all its devices is blocked when this returns, whoever calls it. Its
- * objects are destroyed at once where the VMM's address space is at hand, else
- * by a work item if it still exists, else with the VMM's iommufd.
+ * DMA of all its devices is blocked when this returns and the VFIO files are let
+ * go, whoever calls it; nothing of that waits for the VMM. Then its objects are
+ * destroyed if the caller is in the VMM's address space; else these, inert now,
+ * are left to the VMM's iommufd.
  */
 void vsmmu_close(struct vsmmu *v)
 {
-	struct smmuv3_host *host = v->host;
-
-	if (host) {
-		vsmmu_block_streams(v);
-		if (!smmuv3_host_reachable(host) && !host->ops->gone(host)) {
-			INIT_WORK(&v->close_work, vsmmu_close_work);
-			queue_work(close_wq, &v->close_work);
-			return;
-		}
-		vsmmu_drop(v, smmuv3_host_reachable(host));
-	}
+	if (v->host)
+		vsmmu_release_devs(v);
+	/* Waits for a read of the file, which may be stuck */
+	vsmmu_debugfs_remove(v);
+	if (v->host)
+		vsmmu_drop(v, smmuv3_host_owned(v->host));
 	vsmmu_free(v);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsmmu_close);
-
-/**
- * smmuv3_vsmmu_init() - Prepare what all virtual SMMUs share
- *
- * Return: 0 or -ENOMEM.
- */
-int smmuv3_vsmmu_init(void)
-{
-	close_wq = alloc_workqueue("smmuv3-accel", WQ_UNBOUND, 0);
-	return close_wq ? 0 : -ENOMEM;
-}
-
-/**
- * smmuv3_vsmmu_exit() - Wait for what is still being destroyed
- */
-void smmuv3_vsmmu_exit(void)
-{
-	destroy_workqueue(close_wq);
-}

@@ -59,8 +59,11 @@ static struct vsmmu *open_flags(struct kunit *test, u32 s2_hwpt_id, u32 flags)
 
 	KUNIT_ASSERT_NOT_NULL(test, v);
 	host = mock_open(test->priv, v);
-	scoped_guard(mutex, &v->lock)
+	/* Another vSMMU may be locked, see other_attach(). */
+	mutex_lock_nested(&v->lock, SINGLE_DEPTH_NESTING);
+	scoped_guard(mutex, &v->queue_lock)
 		rc = vsmmu_create(v, host, s2_hwpt_id, flags);
+	mutex_unlock(&v->lock);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	return v;
 }
@@ -116,9 +119,16 @@ static int attach_flags(struct vsmmu *v, int fd, u32 vsid, u32 flags, u32 *reaso
 	int rc;
 
 	guard(mutex)(&v->lock);
-	rc = PTR_ERR_OR_ZERO(vsmmu_attach(v, fd, vsid, flags, &why));
+	rc = vsmmu_attach(v, fd, vsid, flags, NULL, &why);
 	*reason = why.reason;
 	return rc;
+}
+
+static int attach_why(struct vsmmu *v, int fd, u32 vsid, struct vsmmu_refusal *why)
+{
+	*why = (struct vsmmu_refusal){};
+	guard(mutex)(&v->lock);
+	return vsmmu_attach(v, fd, vsid, 0, NULL, why);
 }
 
 static int attach(struct vsmmu *v, int fd, u32 vsid, u32 *reason)
@@ -243,20 +253,26 @@ struct result {
 	u32 done;
 	u32 error;
 	u32 reason;
+	u32 vsid;
 };
 
 static struct result invalidate(struct kunit *test, struct vsmmu *v,
 				const struct cmd *cmds, u32 num)
 {
 	struct mock *mock = test->priv;
-	struct result r = { .done = num };
+	struct smmuv3_accel_invalidate inv = {
+		.cmd_num = num,
+		.cmds_uptr = (uintptr_t)mock->umem,
+	};
+	int rc;
 
 	KUNIT_ASSERT_EQ(test, copy_to_user(mock->umem, cmds,
 					   min(num, UMEM_CMDS) * sizeof(*cmds)), 0);
 	mock->log_num = 0;
-	guard(mutex)(&v->queue_lock);
-	r.rc = vsmmu_invalidate(v, mock->umem, &r.done, &r.error, &r.reason);
-	return r;
+	scoped_guard(mutex, &v->queue_lock)
+		rc = vsmmu_invalidate(v, &inv);
+	return (struct result){ rc, inv.cmd_num, inv.out_error, inv.out_reason,
+				inv.out_vsid };
 }
 
 #define EXPECT_RESULT(test, r, _rc, _done, _error, _reason) do {	\
@@ -312,10 +328,11 @@ static void attach_detach_close(struct kunit *test)
 	struct mock *mock = test->priv;
 	struct vsmmu *v = open_vsmmu(test, 0);
 	struct vsmmu_stream *stream;
-	u32 reason;
+	u32 reason, i;
 
 	scoped_guard(mutex, &v->lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_create(v, v->host, 0, false), -EBUSY);
+		scoped_guard(mutex, &v->queue_lock)
+			KUNIT_EXPECT_EQ(test, vsmmu_create(v, v->host, 0, 0), -EBUSY);
 	expect_live(test, 0, 0, 0);
 	stream = must_attach(test, v, 0, VSID);
 	expect_live(test, 1, 1, 0);
@@ -349,11 +366,12 @@ static void attach_detach_close(struct kunit *test)
 	expect_live(test, 2, 2, 0);
 	must_install(test, v, VSID, STE_S1, 0);
 
-	/* All DMA is blocked before anything is destroyed. */
+	/* All DMA is blocked, and the devices let go, before anything is destroyed. */
 	mock->log_num = 0;
 	close_vsmmu(v);
-	KUNIT_EXPECT_EQ(test, mock->log[0].op, MOCK_DETACH);
-	KUNIT_EXPECT_EQ(test, mock->log[1].op, MOCK_DETACH);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, mock->log[i].op, i % 2 ? MOCK_PUT : MOCK_DETACH);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DETACH), 2);
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[1].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[4].hwpt_id, 0);
@@ -442,7 +460,7 @@ static void attach_refused(struct kunit *test)
 		{ MOCK_ALLOC + MOCK_VIOMMU, -EOPNOTSUPP, -EOPNOTSUPP, REASON(NO_NESTING) },
 		{ MOCK_ALLOC + MOCK_VDEVICE, -EOPNOTSUPP, -EOPNOTSUPP, REASON(MULTI_STREAM) },
 		{ MOCK_ATTACH, -EBUSY, -EBUSY, REASON(RETRY) },
-		{ MOCK_ATTACH, -ENODEV, -ENODEV, REASON(DETACHED) },
+		{ MOCK_ATTACH, -ENODEV, -ENODEV, REASON(NO_POWER) },
 	};
 	struct mock *mock = test->priv;
 	struct vsmmu *v = open_vsmmu(test, 0);
@@ -554,7 +572,7 @@ static void install_reasons(struct kunit *test)
 	static const struct { int rc; u32 reason; } errors[] = {
 		{ -ENOMEM, REASON(RETRY) },
 		{ -EBUSY, REASON(RETRY) },
-		{ -ENODEV, REASON(DETACHED) },
+		{ -ENODEV, REASON(NO_POWER) },
 		{ -EIO, REASON(HOST_REJECT) },
 	};
 	static const struct { u64 w0, w1; u32 reason; } bad[] = {
@@ -723,9 +741,10 @@ static void invalidate_atc_timeout(struct kunit *test)
 	EXPECT_RESULT(test, invalidate(test, v, cmds, 7), 0, 4, ATC_INV_SYNC, ATC_TIMEOUT);
 	KUNIT_EXPECT_EQ(test, mock->failed, 1);
 
-	/* Any other error is the host's: nothing is done. */
-	mock_fail(mock, MOCK_INVALIDATE, 4, 9, -EIO);
-	EXPECT_RESULT(test, invalidate(test, v, cmds, 7), -EIO, 0, NONE, HOST_REJECT);
+	/* Any other error is the host's. */
+	must_install(test, v, VSID, STE_S1, FIELD_PREP(STE_1_EATS, STE_EATS_FULL));
+	mock_fail(mock, MOCK_INVALIDATE, 4, 9, -ENOMEM);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 7), -ENOMEM, 0, NONE, RETRY);
 	KUNIT_EXPECT_EQ(test, mock->failed, 2);
 	EXPECT_BATCH(test, 3, 0, atc(VSID));
 	EXPECT_BATCH(test, 4, 0, atc(VSID));
@@ -795,13 +814,14 @@ static void invalidate_replay(struct kunit *test)
 	mock->scribble = false;
 
 	/* Where that fails too, no later phase is begun and nothing is done. */
-	mock_fail(mock, MOCK_INVALIDATE, 1, 9, -EIO);
-	EXPECT_RESULT(test, invalidate(test, v, cmds, 5), -EIO, 0, NONE, HOST_REJECT);
-	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
-	EXPECT_BATCH(test, 1, 0, cd_of(VSID, 1), cd_of(VSID, 2));
 	mock_fail(mock, MOCK_INVALIDATE, 1, 9, -ENOMEM);
 	EXPECT_RESULT(test, invalidate(test, v, cmds, 5), -ENOMEM, 0, NONE, RETRY);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	EXPECT_BATCH(test, 1, 0, cd_of(VSID, 1), cd_of(VSID, 2));
+	mock_fail(mock, MOCK_INVALIDATE, 2, 9, -EIO);
+	EXPECT_RESULT(test, invalidate(test, v, cmds, 5), -EIO, 0, NONE, HOST_REJECT);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	EXPECT_BATCH(test, 2, 0, va(1), va(2));
 	mock_fail(mock, MOCK_INVALIDATE, 1, 9, -ETIMEDOUT);
 	r = invalidate(test, v, cmds, 5);
 	KUNIT_EXPECT_EQ(test, r.rc, -ETIMEDOUT);
@@ -831,8 +851,8 @@ static void invalidate_bad(struct kunit *test)
 	EXPECT_BATCH(test, 1, 1, va(1));
 
 	/* What fails before it is reported before it. */
-	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
-	EXPECT_RESULT(test, invalidate(test, v, ill, 5), -EIO, 0, NONE, HOST_REJECT);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_RESULT(test, invalidate(test, v, ill, 5), -ENOMEM, 0, NONE, RETRY);
 }
 
 /* An array that takes three host calls */
@@ -1064,7 +1084,7 @@ static int other_attach(u32 *reason)
 	int rc;
 
 	mutex_lock_nested(&other->lock, SINGLE_DEPTH_NESTING);
-	rc = PTR_ERR_OR_ZERO(vsmmu_attach(other, 1, VSID, 0, &why));
+	rc = vsmmu_attach(other, 1, VSID, 0, NULL, &why);
 	mutex_unlock(&other->lock);
 	*reason = why.reason;
 	return rc;
@@ -1184,13 +1204,11 @@ static const struct last_user_case {
 	const char *name;
 	u8 order[3];
 	bool unreachable;
-	bool gone;
 } last_user_cases[] = {
 	{ "first to last", { 0, 1, 2 } },
 	{ "last to first", { 2, 1, 0 } },
 	{ "middle first", { 1, 0, 2 } },
 	{ "elsewhere", { 2, 0, 1 }, .unreachable = true },
-	{ "gone", { 0, 2, 1 }, .unreachable = true, .gone = true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(last_user, last_user_cases, name);
@@ -1213,20 +1231,17 @@ static void parents_last_user(struct kunit *test)
 		KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, parent));
 		KUNIT_EXPECT_EQ(test, times_destroyed(mock, parent), 0);
 		mock_set_reachable(mock, !c->unreachable);
-		mock->gone = c->gone;
 		close_vsmmu(v[c->order[i]]);
-		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&mock->closed, 10 * HZ), 0);
 	}
-	KUNIT_EXPECT_EQ(test, times_destroyed(mock, parent), !c->gone);
-	if (c->gone) {
+	KUNIT_EXPECT_EQ(test, times_destroyed(mock, parent), !c->unreachable);
+	if (c->unreachable) {
 		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DESTROY), 0);
-		INIT_LIST_HEAD(&mock->objs);	/* the iommufd goes as well */
+		mock_iommufd_gone(mock);
 	}
 	expect_idle(test);
 
 	/* It is no more to be had, also not from who did not destroy it. */
 	mock_set_reachable(mock, true);
-	mock->gone = false;
 	mock->log_num = 0;
 	must_attach(test, open_sharing(test, 0), 3, VSID);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 1);
@@ -1243,30 +1258,162 @@ static void parents_close_flushes(struct kunit *test)
 	struct vsmmu *v, *w = open_sharing(test, 0);
 	struct mock_call *call;
 	u32 i, at, parent;
-	int elsewhere;
 
 	parent = must_attach_parent(test, w, 1, VSID);
-	for (elsewhere = 0; elsewhere < 2; elsewhere++) {
-		v = open_sharing(test, 0);
-		KUNIT_ASSERT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
-		must_install(test, v, VSID, STE_S1, 0);
-		mock->log_num = 0;
-		mock_set_reachable(mock, !elsewhere);
-		close_vsmmu(v);
-		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&mock->closed, 10 * HZ), 0);
-		mock_set_reachable(mock, true);
+	v = open_sharing(test, 0);
+	KUNIT_ASSERT_EQ(test, must_attach_parent(test, v, 0, VSID), parent);
+	must_install(test, v, VSID, STE_S1, 0);
+	mock->log_num = 0;
+	close_vsmmu(v);
 
-		/* After DMA was blocked */
-		for (i = 0, at = mock->log_num; i < mock->log_num; i++) {
-			call = &mock->log[i];
-			if (call->op == MOCK_DETACH)
-				at = i;
-			if (call->op == MOCK_INVALIDATE && at < i &&
-			    !memcmp(call->cmds, &flush, sizeof(flush)))
-				break;
-		}
-		KUNIT_EXPECT_LT_MSG(test, i, mock->log_num, "%d", elsewhere);
+	/* After DMA was blocked */
+	for (i = 0, at = mock->log_num; i < mock->log_num; i++) {
+		call = &mock->log[i];
+		if (call->op == MOCK_DETACH)
+			at = i;
+		if (call->op == MOCK_INVALIDATE && at < i &&
+		    !memcmp(call->cmds, &flush, sizeof(flush)))
+			break;
 	}
+	KUNIT_EXPECT_LT(test, i, mock->log_num);
+}
+
+/* Call number @at flushes an SMMU's TLBs, and is the only one that invalidates. */
+static void expect_one_flush(struct kunit *test, u32 at, u32 smmu)
+{
+	KUNIT_EXPECT_EQ(test, mock_count(test->priv, MOCK_INVALIDATE), 1);
+	EXPECT_BATCH(test, at, smmu, cmd(CMD_TLBI_NH_ALL, 0));
+}
+
+/* Whoever attaches next makes up for a flush, before the device can use the TLBs. */
+static void expect_attach_flushes(struct kunit *test, struct vsmmu *v, int fd, u32 vsid)
+{
+	struct mock *mock = test->priv;
+
+	mock->log_num = 0;
+	must_attach(test, v, fd, vsid);
+	KUNIT_ASSERT_GE(test, mock->log_num, 2);
+	KUNIT_EXPECT_EQ(test, mock->log[mock->log_num - 1].op, MOCK_ATTACH);
+	expect_one_flush(test, mock->log_num - 2, 0);
+}
+
+static void expect_attach_does_not(struct kunit *test, struct vsmmu *v, int fd, u32 vsid)
+{
+	struct mock *mock = test->priv;
+
+	mock->log_num = 0;
+	must_attach(test, v, fd, vsid);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
+}
+
+/* Closed from elsewhere, a vSMMU leaves its flush to those that share its parent. */
+static void parents_close_pending(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v, *w = open_sharing(test, 0), *x = open_sharing(test, 0);
+	u32 parent = must_attach_parent(test, w, 1, VSID), i;
+
+	mock->left = true;
+	for (i = 0; i < 2; i++) {
+		v = open_sharing(test, 0);
+		KUNIT_ASSERT_EQ(test, must_attach_parent(test, v, i ? 3 : 0, VSID), parent);
+		must_install(test, v, VSID, STE_S1, 0);
+		mock_set_reachable(mock, false);
+		close_vsmmu(v);
+		mock_set_reachable(mock, true);
+		/* One that shares it already, then one that comes */
+		expect_attach_flushes(test, i ? x : w, 2, VSID + 1);
+		must_detach(test, i ? x : w, VSID + 1);
+		expect_attach_does_not(test, w, 2, VSID + 1);
+		must_detach(test, w, VSID + 1);
+	}
+	/* Without a stream it leaves nothing in the TLBs. */
+	must_attach(test, x, 2, VSID);
+	must_detach(test, x, VSID);
+	mock_set_reachable(mock, false);
+	close_vsmmu(x);
+	mock_set_reachable(mock, true);
+	expect_attach_does_not(test, w, 2, VSID + 1);
+	close_vsmmu(w);
+	mock_iommufd_gone(mock);
+}
+
+/* A flush that fails is made up for by the parent's next user, whoever that is. */
+static void parents_flush_fails(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_sharing(test, 0), *w = open_sharing(test, 0);
+	struct mock_state before, after;
+	u32 reason;
+
+	must_attach(test, v, 0, VSID);
+	must_attach(test, w, 1, VSID);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	must_detach(test, v, VSID);
+	KUNIT_EXPECT_EQ(test, mock->failed, 2);
+
+	/* It fails again, and the device is not attached. */
+	before = mock_state(mock);
+	mock->log_num = 0;
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, attach(w, 2, VSID + 1, &reason), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ATTACH), 0);
+	after = mock_state(mock);
+	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
+
+	expect_attach_flushes(test, w, 2, VSID + 1);
+	expect_attach_does_not(test, v, 0, VSID);
+	/* A flush for another reason serves as well. */
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	must_detach(test, v, VSID);
+	scoped_guard(mutex, &w->queue_lock)
+		KUNIT_EXPECT_EQ(test, vsmmu_reset(w, &reason), 0);
+	expect_attach_does_not(test, v, 0, VSID);
+}
+
+/* Another vSMMU leaves the parent, and cannot flush. */
+static void other_leaves(struct kunit *test, u32 parent)
+{
+	struct vsmmu_stream *stream = xa_load(&other->streams, VSID);
+
+	KUNIT_EXPECT_EQ(test, parent_of(test, stream), parent);
+	vsmmu_parent_set_pending(stream->phys->parent);
+}
+
+/* What becomes pending during a flush is not done by it. */
+static void parents_pending_meanwhile(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_sharing(test, 0);
+	u32 reason, fails;
+
+	other = open_sharing(test, 0);
+	must_attach(test, v, 0, VSID);
+	must_attach(test, other, 1, VSID);
+	for (fails = 0; fails < 2; fails++) {
+		mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+		must_detach(test, v, VSID);
+		mock_meanwhile(mock, MOCK_INVALIDATE, other_leaves);
+		mock_fail(mock, MOCK_INVALIDATE, 1, 2 * fails, -EIO);
+		KUNIT_EXPECT_EQ(test, attach(v, 0, VSID, &reason), fails ? -EIO : 0);
+		KUNIT_EXPECT_NULL(test, mock->meanwhile);
+		expect_attach_flushes(test, v, 2, VSID + 1);
+		expect_attach_does_not(test, v, 3, VSID + 2);
+		must_detach(test, v, VSID + 1);
+		must_detach(test, v, VSID + 2);
+		if (fails)
+			must_attach(test, v, 0, VSID);
+	}
+	must_detach(test, v, VSID);
+
+	/* Also if nothing was pending when it began */
+	mock_meanwhile(mock, MOCK_INVALIDATE, other_leaves);
+	scoped_guard(mutex, &v->queue_lock)
+		KUNIT_EXPECT_EQ(test, vsmmu_reset(v, &reason), 0);
+	KUNIT_EXPECT_NULL(test, mock->meanwhile);
+	expect_attach_flushes(test, v, 0, VSID);
+	expect_attach_does_not(test, v, 2, VSID + 1);
 }
 
 #define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
@@ -1430,46 +1577,36 @@ static void stale_cds(struct kunit *test)
 	}
 }
 
-static const struct close_case {
-	const char *name;
-	bool gone;
-	bool goes;
-} close_cases[] = {
-	{ "elsewhere" },
-	{ "gone", .gone = true },
-	{ "gone meanwhile", .goes = true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(close, close_cases, name);
-
-/* Closed from where the VMM's address space is not */
+/* Closed from where the VMM's address space is not: the objects are left. */
 static void close_unreachable(struct kunit *test)
 {
-	const struct close_case *c = test->param_value;
 	struct mock *mock = test->priv;
 	u32 parent = mock_vmm_parent(mock, 0);
 	struct vsmmu *v = open_vsmmu(test, parent);
+	struct mock_state state;
 
 	must_attach(test, v, 0, VSID);
 	must_attach(test, v, 4, VSID_OTHER);
 	must_install(test, v, VSID, STE_S1, 0);
 
+	/* Nor does it matter that the closing task is being killed. */
 	mock->log_num = 0;
+	mock_fail(mock, MOCK_DETACH, 1, 2, -EINTR);
 	mock_set_reachable(mock, false);
-	mock->gone = c->gone;
-	mock_fail(mock, MOCK_ENTER, 1, c->goes, -ESRCH);
 	close_vsmmu(v);
-	/* Whatever else has to wait, this has not. */
+	KUNIT_EXPECT_EQ(test, mock->failed, 2);
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[4].hwpt_id, 0);
-	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&mock->closed, 10 * HZ), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DETACH), 2);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_PUT), 2);
-	if (c->gone || c->goes) {
-		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DESTROY), 0);
-		INIT_LIST_HEAD(&mock->objs);	/* the iommufd goes as well */
-		mock->last_id = parent - 1;
-		KUNIT_ASSERT_EQ(test, mock_vmm_parent(mock, 0), parent);
-	}
+	KUNIT_EXPECT_EQ(test, mock->log_num, 4);
+	state = mock_state(mock);
+	KUNIT_EXPECT_EQ(test, state.held[0] + state.held[4], 0);
+	KUNIT_EXPECT_EQ(test, state.live[MOCK_VDEVICE], 2);
+	KUNIT_EXPECT_EQ(test, state.live[MOCK_NESTED], 5);
+	mock_iommufd_gone(mock);
+	mock->last_id = parent - 1;
+	KUNIT_ASSERT_EQ(test, mock_vmm_parent(mock, 0), parent);
 	expect_idle(test);
 
 	/* The parent is free again. */
@@ -1486,13 +1623,14 @@ static void stale_cds_of_another(struct kunit *test)
 
 	must_install(test, v, VSID, STE_S1, 0);
 	must_install(test, v, VSID_OTHER, STE_S1, 0);
-	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 4, -EIO);
 	KUNIT_EXPECT_EQ(test, install(v, VSID, STE_S1, 0, &reason), -EIO);
-	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
+	KUNIT_EXPECT_EQ(test, reason, REASON(HOST_REJECT));
+	mock_fail(mock, MOCK_INVALIDATE, 1, 4, -EIO);
 	mock->log_num = 0;
 	must_install(test, v, VSID_OTHER, STE_S1, 0);
-	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
-	EXPECT_BATCH(test, 2, 1, cd(VSID_OTHER));
+	KUNIT_EXPECT_EQ(test, mock->log_num, 5);
+	EXPECT_BATCH(test, 4, 1, cd(VSID_OTHER));
 
 	mock->log_num = 0;
 	must_install(test, v, VSID_OTHER, STE_BYPASS, 0);
@@ -1510,9 +1648,9 @@ static void invalidate_atc_timeout_other(struct kunit *test)
 	must_install(test, v, VSID_OTHER, STE_S1, FIELD_PREP(STE_1_EATS, STE_EATS_FULL));
 	mock_fail(mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
 	EXPECT_RESULT(test, invalidate(test, v, cmds, 3), 0, 2, ATC_INV_SYNC, ATC_TIMEOUT);
-	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 2);
 	EXPECT_BATCH(test, 0, 0, atc(VSID));
-	EXPECT_BATCH(test, 1, 1, atc(VSID_OTHER));
+	EXPECT_BATCH(test, mock->log_num - 1, 1, atc(VSID_OTHER));
 }
 
 /* The CMD_SYNC is what learns of it, wherever it is. */
@@ -1544,6 +1682,184 @@ static void ats_on_one(struct kunit *test)
 	EXPECT_RESULT(test, invalidate(test, v, cmds, 2), 0, 2, NONE, NONE);
 }
 
+/* A killed caller's DETACH changes nothing. */
+static void detach_killed(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_two(test);
+	struct mock_state before, after;
+	u32 reason;
+
+	must_install(test, v, VSID, STE_S1, 0);
+	before = mock_state(mock);
+	mock->log_num = 0;
+	mock_fail(mock, MOCK_DETACH, 1, 1, -EINTR);
+	KUNIT_EXPECT_EQ(test, detach(v, VSID, &reason), -EINTR);
+	after = mock_state(mock);
+	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
+	KUNIT_EXPECT_EQ(test, mock->log_num, 1);
+	KUNIT_EXPECT_EQ(test, v->stream_num, 2);
+	KUNIT_EXPECT_NOT_NULL(test, xa_load(&v->streams, VSID));
+	must_detach(test, v, VSID);
+	KUNIT_EXPECT_EQ(test, v->stream_num, 1);
+	expect_live(test, 2, 1, 0);
+}
+
+/* The VMM may detach the device, or attach it elsewhere, by VFIO's own ioctls. */
+static void describe_stream(struct kunit *test)
+{
+	struct mock *mock = test->priv;
+	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	struct smmuv3_accel_stream out;
+	u32 n, reason;
+
+	for (n = 0; n < 4; n++) {
+		must_install(test, v, VSID, STE_S1_AT(n), 0);
+		if (n & 1)
+			mock_vmm_attach(mock, 0, n == 3 ? MOCK_VMM_HWPT : 0);
+		out = (struct smmuv3_accel_stream){};
+		scoped_guard(mutex, &v->queue_lock)
+			vsmmu_describe_stream(v, stream, &out);
+		KUNIT_EXPECT_EQ(test, out.out_kind, n & 1 ? KIND(OTHER) : KIND(S1));
+		KUNIT_EXPECT_EQ(test, out.out_reason, n & 1 ? REASON(DETACHED) : REASON(NONE));
+		KUNIT_EXPECT_EQ(test, out.out_hwpt_id, n & 1 ? 0 : stream->hwpt_id);
+		KUNIT_EXPECT_EQ(test, le64_to_cpu(out.out_ste[0]), n & 1 ? 0 : STE_S1_AT(n));
+		KUNIT_EXPECT_EQ(test, out.out_phys, 0);
+		KUNIT_EXPECT_EQ(test, out.out_dev_id, MOCK_DEV_ID(0));
+		KUNIT_EXPECT_EQ(test, out.out_vdevice_id, stream->vdevice_id);
+	}
+
+	/* What the module blocks itself is in force. */
+	must_install(test, v, VSID, STE_S1, 0);
+	mock_fail(mock, MOCK_ATTACH, 1, 1, -EBUSY);
+	must_install(test, v, VSID, STE_ABORT, 0);
+	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
+	scoped_guard(mutex, &v->queue_lock)
+		vsmmu_describe_stream(v, stream, &out);
+	KUNIT_EXPECT_EQ(test, out.out_kind, KIND(ABORT));
+	KUNIT_EXPECT_EQ(test, out.out_reason, REASON(STE_ABORT));
+
+	/* The host knows nothing of a stream without a device. */
+	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID + 1, BRIDGE, &reason), 0);
+	mock->log_num = 0;
+	scoped_guard(mutex, &v->queue_lock)
+		vsmmu_describe_stream(v, xa_load(&v->streams, VSID + 1), &out);
+	KUNIT_EXPECT_EQ(test, out.out_kind, KIND(ABORT));
+	KUNIT_EXPECT_EQ(test, out.out_phys, SMMUV3_ACCEL_NO_PHYS);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
+}
+
+/* The second SMMU compared with the first */
+static const struct idr_case {
+	const char *name;
+	u32 reg;
+	u32 first;
+	u32 second;
+	u32 mask;		/* what it lacks; 0: nothing that the guest could use */
+} idr_cases[] = {
+	{ "as good" },
+	{ "ASID16", 0, IDR0_ASID16, 0, IDR0_ASID16 },
+	{ "CD2L", 0, IDR0_CD2L, 0, IDR0_CD2L },
+	{ "SSIDSIZE", 1, FIELD_PREP_CONST(IDR1_SSIDSIZE, 8),
+	  FIELD_PREP_CONST(IDR1_SSIDSIZE, 7), IDR1_SSIDSIZE },
+	{ "SIDSIZE", 1, FIELD_PREP_CONST(IDR1_SIDSIZE, 16),
+	  FIELD_PREP_CONST(IDR1_SIDSIZE, 15), IDR1_SIDSIZE },
+	{ "RIL", 3, IDR3_RIL, 0, IDR3_RIL },
+	{ "DS", 5, IDR5_DS, 0, IDR5_DS },
+	{ "more features", 0, 0, IDR0_CD2L },
+	{ "more StreamIDs", 1, FIELD_PREP_CONST(IDR1_SIDSIZE, 16),
+	  FIELD_PREP_CONST(IDR1_SIDSIZE, 17) },
+	{ "ATS", 0, IDR0_ATS, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(idr, idr_cases, name);
+
+static void idr_start(struct kunit *test, struct vsmmu *v, bool by_regs)
+{
+	const struct vsmmu_regs regs = { .cr0 = CR0_SMMUEN };
+	u32 failed, reason;
+
+	if (!by_regs) {
+		must_install(test, v, VSID, STE_S1, 0);
+		return;
+	}
+	guard(mutex)(&v->queue_lock);
+	KUNIT_ASSERT_EQ(test, vsmmu_set_regs(v, &regs, &failed, &reason), 0);
+}
+
+static void expect_idr_refused(struct kunit *test, struct vsmmu *v, u32 reg, u32 mask)
+{
+	struct mock *mock = test->priv;
+	struct mock_state before = mock_state(mock), after;
+	struct vsmmu_refusal why;
+
+	mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, attach_why(v, 4, VSID_OTHER, &why), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, why.reason, REASON(IDR));
+	KUNIT_EXPECT_EQ(test, why.bad_idr, reg);
+	KUNIT_EXPECT_EQ(test, why.bad_mask, mask);
+	after = mock_state(mock);
+	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
+	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ATTACH), 0);
+	KUNIT_EXPECT_EQ(test, v->phys_num, 1);
+}
+
+/* A guest that runs is not deprived of what it was offered. */
+static void idr_started(struct kunit *test)
+{
+	const struct idr_case *c = test->param_value;
+	struct mock *mock = test->priv;
+	struct smmuv3_caps caps;
+	u32 reason, by_regs;
+	struct vsmmu *v;
+
+	mock->smmu[0].idr[c->reg] = (mock->smmu[0].idr[c->reg] & ~c->mask) | c->first;
+	mock->smmu[1].idr[c->reg] &= ~(c->mask | c->first);
+	mock->smmu[1].idr[c->reg] |= c->second;
+	for (by_regs = 0; by_regs < 2; by_regs++) {
+		v = open_vsmmu(test, 0);
+		must_attach(test, v, 0, VSID);
+		/* Bypass and abort are no use of anything. */
+		must_install(test, v, VSID, STE_BYPASS, 0);
+		idr_start(test, v, by_regs);
+		caps = v->caps;
+		if (c->mask) {
+			expect_idr_refused(test, v, c->reg, c->mask);
+			KUNIT_EXPECT_MEMEQ(test, &v->caps, &caps, sizeof(caps));
+			/* A reset guest finds out again. */
+			scoped_guard(mutex, &v->queue_lock)
+				KUNIT_EXPECT_EQ(test, vsmmu_reset(v, &reason), 0);
+			must_attach(test, v, 4, VSID_OTHER);
+			idr_start(test, v, by_regs);
+		} else {
+			must_attach(test, v, 4, VSID_OTHER);
+			KUNIT_EXPECT_MEMEQ(test, &v->caps, &caps, sizeof(caps));
+		}
+		/* One that is known already is no question. */
+		must_attach(test, v, 1, VSID + 1);
+		must_attach(test, v, 5, VSID_OTHER + 1);
+		close_vsmmu(v);
+
+		/* Before it starts, it is offered what both have. */
+		v = open_vsmmu(test, 0);
+		must_attach(test, v, 0, VSID);
+		must_install(test, v, VSID, STE_BYPASS, 0);
+		must_attach(test, v, 4, VSID_OTHER);
+		close_vsmmu(v);
+
+		/* A better one may come second, and is not what a third is measured by. */
+		if (!c->mask)
+			continue;
+		v = open_vsmmu(test, 0);
+		must_attach(test, v, 4, VSID);
+		idr_start(test, v, by_regs);
+		must_attach(test, v, 0, VSID_OTHER);
+		KUNIT_EXPECT_EQ(test, v->offered[c->reg] & c->mask, c->second);
+		close_vsmmu(v);
+	}
+}
+
 static struct kunit_case vsmmu_cases[] = {
 	KUNIT_CASE(attach_detach_close),
 	KUNIT_CASE_PARAM(attach_fails, attach_gen_params),
@@ -1571,12 +1887,18 @@ static struct kunit_case vsmmu_cases[] = {
 	KUNIT_CASE(parents_named_when_destroyed),
 	KUNIT_CASE_PARAM(parents_last_user, last_user_gen_params),
 	KUNIT_CASE(parents_close_flushes),
+	KUNIT_CASE(parents_close_pending),
+	KUNIT_CASE(parents_flush_fails),
+	KUNIT_CASE(parents_pending_meanwhile),
+	KUNIT_CASE(detach_killed),
+	KUNIT_CASE(describe_stream),
+	KUNIT_CASE_PARAM(idr_started, idr_gen_params),
 	KUNIT_CASE(hostless),
 	KUNIT_CASE(hostless_refused),
 	KUNIT_CASE(vsid_range),
 	KUNIT_CASE(stale_cds),
 	KUNIT_CASE(stale_cds_of_another),
-	KUNIT_CASE_PARAM(close_unreachable, close_gen_params),
+	KUNIT_CASE(close_unreachable),
 	{}
 };
 

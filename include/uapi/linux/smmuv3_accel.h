@@ -35,8 +35,10 @@
  *  - EIO: the caller is not in the address space that bound the file
  *    (out_reason: SMMUV3_ACCEL_REASON_FOREIGN_MM).
  *  - ENOENT: no such ID or virtual StreamID.
- *  - EINTR: a signal came before anything was done.
- *  - ENOMEM: out of memory; nothing was changed.
+ *  - EINTR: a signal came before anything was counted as done.
+ *  - EACCES, EPERM: a security module refused a call to the iommufd or to the
+ *    VFIO device that the ioctl makes for its caller.
+ *  - ENOMEM: out of memory; nothing was changed, unless the ioctl says otherwise.
  */
 #define SMMUV3_ACCEL_TYPE	0xA7
 
@@ -50,15 +52,17 @@
  * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is no iommufd
  * @SMMUV3_ACCEL_REASON_NO_IOAS: The iommufd has no such IOAS
  * @SMMUV3_ACCEL_REASON_NO_ROOM: The caller's address space has no room for
- *	the scratch mapping
+ *	the scratch mapping; after mlockall(MCL_FUTURE) it counts against
+ *	RLIMIT_MEMLOCK
  * @SMMUV3_ACCEL_REASON_NOT_VFIO: The descriptor is no VFIO device
  * @SMMUV3_ACCEL_REASON_VFIO_GROUP: The descriptor is a VFIO group, or a device
  *	opened through one; the device's cdev (/dev/vfio/devices/) is wanted
  * @SMMUV3_ACCEL_REASON_NOT_PCI: The VFIO device is not a PCI function
- * @SMMUV3_ACCEL_REASON_NOT_BOUND: The VFIO device is not bound to an iommufd:
- *	VFIO_DEVICE_BIND_IOMMUFD comes first
+ * @SMMUV3_ACCEL_REASON_NOT_BOUND: The VFIO device is not bound to an iommufd
+ *	through this open file: VFIO_DEVICE_BIND_IOMMUFD comes first, and another
+ *	open file of the same device does not count
  * @SMMUV3_ACCEL_REASON_OTHER_IOMMUFD: The VFIO device is bound to another
- *	iommufd
+ *	iommufd, or SMMUV3_ACCEL_CHANGE_PROCESS names another one
  * @SMMUV3_ACCEL_REASON_GROUP_SHARED: The device shares its IOMMU group with
  *	other devices, and the host attaches by group
  * @SMMUV3_ACCEL_REASON_NOT_SMMUV3: The device is not behind an SMMUv3
@@ -74,7 +78,7 @@
  * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device has a vDEVICE already: it is
  *	attached under another virtual StreamID or to another vSMMU
  * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: out_max_streams of
- *	SMMUV3_ACCEL_GET_INFO are attached
+ *	SMMUV3_ACCEL_GET_INFO are attached, or devices behind 63 physical SMMUs
  * @SMMUV3_ACCEL_REASON_EMULATED: An emulated endpoint, and SMMUV3_ACCEL_CREATE
  *	did not say that the VMM takes the feed that those need
  * @SMMUV3_ACCEL_REASON_HAS_DEVICE: A bridge or an emulated endpoint comes
@@ -101,13 +105,14 @@
  *	Span of 0 or over SPLIT + 1
  * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The guest's stream table is not in memory
  * @SMMUV3_ACCEL_REASON_GBPA_ABORT: CR0.SMMUEN is 0 and GBPA.ABORT is 1
- * @SMMUV3_ACCEL_REASON_RETRY: The host cannot now: the device is being reset,
- *	memory is short, or another vSMMU tries, makes or destroys the stage-2
- *	parent; the same call may succeed later
+ * @SMMUV3_ACCEL_REASON_RETRY: Temporary failure: the device is in reset, memory is
+ *	low, or another vSMMU is allocating or destroying the stage-2 parent. The
+ *	same call may succeed later
  * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
  *	legal
- * @SMMUV3_ACCEL_REASON_DETACHED: The device was unbound from the iommufd
- *	behind this module's back; its DMA is blocked
+ * @SMMUV3_ACCEL_REASON_DETACHED: The VMM detached the device, or attached it to
+ *	another domain, with the VFIO device's own ioctls
+ * @SMMUV3_ACCEL_REASON_NO_POWER: The device did not leave its low-power state
  * @SMMUV3_ACCEL_REASON_CMD_OPCODE: The opcode is unknown, or not one that a
  *	guest's Non-secure stage-1 command queue may use
  * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit that must be zero is set
@@ -119,9 +124,11 @@
  *	the caller installs STEs itself and has to act on this command itself
  * @SMMUV3_ACCEL_REASON_CMD_UNREADABLE: The guest's command queue is not in
  *	memory
- * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV
+ * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV in time.
+ *	The streams whose ATC_INVs were in that call of the host abort
  * @SMMUV3_ACCEL_REASON_IDR: ID registers that a host SMMU cannot honour, or that
- *	no virtual SMMU may show: out_bad_idr and out_bad_mask say which
+ *	no virtual SMMU may show; without SMMUV3_ACCEL_SET_IDR, an SMMU that lacks
+ *	what a running guest was offered. out_bad_idr and out_bad_mask say which
  * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change: a stream is
  *	attached, or, for good, a command ran
  * @SMMUV3_ACCEL_REASON_TABLE_MODE: The module reads the guest's stream table
@@ -172,6 +179,7 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_RETRY = 64,
 	SMMUV3_ACCEL_REASON_HOST_REJECT = 65,
 	SMMUV3_ACCEL_REASON_DETACHED = 66,
+	SMMUV3_ACCEL_REASON_NO_POWER = 67,
 
 	SMMUV3_ACCEL_REASON_CMD_OPCODE = 80,
 	SMMUV3_ACCEL_REASON_CMD_RESERVED = 81,
@@ -212,11 +220,14 @@ enum smmuv3_accel_cerror {
  * @SMMUV3_ACCEL_KIND_BYPASS: Stage 1 is bypassed: DMA addresses are guest
  *	physical addresses
  * @SMMUV3_ACCEL_KIND_S1: The guest's stage 1 translates
+ * @SMMUV3_ACCEL_KIND_OTHER: Something else: the VMM detached the device, or
+ *	attached it to another domain, with the VFIO device's own ioctls
  */
 enum smmuv3_accel_kind {
 	SMMUV3_ACCEL_KIND_ABORT = 1,
 	SMMUV3_ACCEL_KIND_BYPASS = 2,
 	SMMUV3_ACCEL_KIND_S1 = 3,
+	SMMUV3_ACCEL_KIND_OTHER = 4,
 };
 
 /**
@@ -228,6 +239,8 @@ enum smmuv3_accel_kind {
  * @out_max_streams: How many streams a vSMMU can have
  * @out_max_batch: The most commands that are handed to the host in one call;
  *	longer arrays are split
+ * @out_max_stes: SMMUV3_ACCEL_RUN_CMDQ that has evaluated this many STEs ends,
+ *	with less done than asked for, before a command that asks for more
  *
  * Describe the module. Works at any time, before SMMUV3_ACCEL_CREATE and in
  * any process too.
@@ -239,6 +252,7 @@ struct smmuv3_accel_info {
 	__u32 out_features;
 	__u32 out_max_streams;
 	__u32 out_max_batch;
+	__u32 out_max_stes;
 };
 #define SMMUV3_ACCEL_GET_INFO _IO(SMMUV3_ACCEL_TYPE, 0x00)
 
@@ -276,8 +290,9 @@ enum smmuv3_accel_create_flags {
  *
  * Make the file a virtual SMMU of that iommufd. The file keeps a reference to
  * the iommufd and belongs to the caller's address space from now on: all other
- * ioctls have to come from there. A small scratch mapping is made in it; a
- * process that writes there or unmaps it harms itself alone.
+ * ioctls have to come from there. Two small scratch mappings of the module's own
+ * pages are made in it, which a forked child does not inherit. A process that
+ * writes there or unmaps them harms itself alone.
  *
  * Errors besides the general ones: EBADF, EINVAL (NOT_IOMMUFD), ENOENT
  * (NO_IOAS), ENOMEM (NO_ROOM), EBUSY (the file is bound already).
@@ -378,8 +393,8 @@ enum smmuv3_accel_attach_flags {
  * struct smmuv3_accel_attach - ioctl(SMMUV3_ACCEL_ATTACH)
  * @size: sizeof(struct smmuv3_accel_attach)
  * @flags: 0, or one of enum smmuv3_accel_attach_flags
- * @vfio_fd: File descriptor of a VFIO device cdev, bound to the vSMMU's iommufd;
- *	-1 with a flag
+ * @vfio_fd: File descriptor of a VFIO device cdev: of the open file that bound the
+ *	device to the vSMMU's iommufd; -1 with a flag
  * @vsid: The StreamID under which the guest knows the device
  * @out_dev_id: The device's ID in the iommufd
  * @out_viommu_id: The vIOMMU that stands for the device's SMMU: allocate a
@@ -394,21 +409,26 @@ enum smmuv3_accel_attach_flags {
  *
  * Put a device behind the virtual SMMU. From here on its DMA is aborted, MSIs
  * included, until an STE says otherwise: attach it before its interrupts are
- * enabled. The VFIO file is held until SMMUV3_ACCEL_DETACH or close.
+ * enabled. The VFIO file is held until SMMUV3_ACCEL_DETACH or close, and with it
+ * the device stays bound.
  *
  * A bridge or an emulated endpoint owns no host object: it has a virtual
  * StreamID and an STE, which SMMUV3_ACCEL_GET_STREAM shows.
  *
  * The vIOMMU and the stage-2 parent are made with the first device of an SMMU
  * and live until the file is closed. The IDs are reported for use, not for
- * IOMMU_DESTROY or VFIO_DEVICE_ATTACH_IOMMUFD_PT.
+ * IOMMU_DESTROY. A VMM that uses VFIO_DEVICE_ATTACH_IOMMUFD_PT or
+ * VFIO_DEVICE_DETACH_IOMMUFD_PT on the device takes it from the module, until the
+ * stream's next STE puts it back.
  *
  * Errors besides the general ones: EBADF, EINVAL (NOT_VFIO, VFIO_GROUP,
  * NOT_PCI, NOT_BOUND, OTHER_IOMMUFD, GROUP_SHARED, PARENT_REJECTED, HAS_DEVICE,
  * VSID_RANGE), EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR, EMULATED),
  * ENOENT (PARENT_REJECTED),
  * EEXIST (VSID_IN_USE), EBUSY (DEVICE_IN_USE, PARENT_IN_USE, RETRY), ENOSPC
- * (TOO_MANY_STREAMS). Whatever fails, nothing is left of the attempt.
+ * (TOO_MANY_STREAMS), ENODEV (NO_POWER), ENOMEM and ETIMEDOUT (RETRY), EIO
+ * (HOST_REJECT). If it fails nothing is changed: the
+ * device keeps the domain that it had.
  */
 struct smmuv3_accel_attach {
 	__u32 size;
@@ -434,7 +454,8 @@ struct smmuv3_accel_attach {
  * @out_reason: Why it failed: NO_STREAM
  *
  * Block the device's DMA, free its nested domain and vDEVICE and drop the VFIO
- * file. Cannot fail for a stream that is attached.
+ * file. For a stream that is attached it fails only with EINTR, before it has
+ * done anything.
  */
 struct smmuv3_accel_detach {
 	__u32 size;
@@ -458,6 +479,8 @@ struct smmuv3_accel_detach {
  * @out_aidr: SMMU_AIDR
  * @out_hw_flags: Combination of enum iommu_hw_info_arm_smmuv3_flags
  * @__reserved: Must be 0
+ * @out_abort_hwpt_id: The nested HWPT of its streams that abort
+ * @out_bypass_hwpt_id: The nested HWPT of its streams that bypass stage 1
  *
  * Describe a physical SMMU. Fails with ENOENT past the last one.
  */
@@ -473,6 +496,8 @@ struct smmuv3_accel_phys {
 	__u32 out_aidr;
 	__u32 out_hw_flags;
 	__u32 __reserved;
+	__u32 out_abort_hwpt_id;
+	__u32 out_bypass_hwpt_id;
 };
 #define SMMUV3_ACCEL_GET_PHYS _IO(SMMUV3_ACCEL_TYPE, 0x06)
 
@@ -485,11 +510,14 @@ struct smmuv3_accel_phys {
  * @out_phys: Index of its physical SMMU, or SMMUV3_ACCEL_NO_PHYS
  * @out_dev_id: The device's ID in the iommufd
  * @out_vdevice_id: Its vDEVICE
- * @out_hwpt_id: The nested HWPT that is attached; 0: DMA is blocked without one
- * @out_reason: Why the stream aborts, or NO_STREAM
+ * @out_hwpt_id: The nested HWPT that is attached; 0: DMA is blocked without one,
+ *	there is no device, or @out_kind is SMMUV3_ACCEL_KIND_OTHER
+ * @out_reason: Why the stream aborts, DETACHED or NO_STREAM
  * @__reserved: Must be 0
  * @out_ste: The first two doublewords of the STE that the host was given,
- *	0 where the stream does not translate
+ *	0 if the stream does not translate
+ *
+ * Say what is installed for a stream.
  */
 struct smmuv3_accel_stream {
 	__u32 size;
@@ -544,9 +572,11 @@ struct smmuv3_accel_ste {
  * Stops at the first entry that fails; that stream keeps what it had, unless only
  * its cached CDs could not be invalidated: then it has the STE, and the same
  * entry again makes up for that. Entries that were not reached are not written.
+ * After some progress a signal, or after 64 entries a call that waits for the vSMMU
+ * (but RUN_CMDQ and INVALIDATE), ends it with 0 and less done than asked for.
  *
- * Errors besides the general ones: ENOENT (NO_STREAM), EBUSY and ENOMEM
- * (RETRY), EIO (HOST_REJECT), ENODEV (DETACHED).
+ * Errors besides the general ones: ENOENT (NO_STREAM), EBUSY (TABLE_MODE, RETRY),
+ * ENOMEM and ETIMEDOUT (RETRY), EIO and EINVAL (HOST_REJECT), ENODEV (NO_POWER).
  */
 struct smmuv3_accel_install_ste {
 	__u32 size;
@@ -566,7 +596,7 @@ struct smmuv3_accel_install_ste {
  * @cmd_num: In: how many commands there are; out: how many are done
  * @out_error: One of enum smmuv3_accel_cerror
  * @out_reason: What is wrong with the command at @cmd_num
- * @__reserved: Must be 0
+ * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
  * @cmds_uptr: Pointer to an array of 16-byte commands (Arm IHI 0070, chapter 4)
  *
  * Carry out a batch of the guest's commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
@@ -582,9 +612,18 @@ struct smmuv3_accel_install_ste {
  * ATC_INV that a device did not answer ends in CERROR_ATC_INV_SYNC at the next
  * CMD_SYNC, in this array or a later one.
  *
- * On an error of the host's the ioctl returns it, @cmd_num commands are done,
- * and repeating the rest is harmless. A signal after some progress ends the
- * call with 0 and less done than asked for.
+ * If a device does not answer an ATC_INV, the streams whose ATC_INVs were in the
+ * same call of the host abort (ATC_TIMEOUT) until their next STE,
+ * SMMUV3_ACCEL_DETACH or SMMUV3_ACCEL_RESET, since a stale entry in a device's
+ * ATC must not go on translating.
+ *
+ * On a host error the ioctl returns it, @cmd_num commands are done, and repeating
+ * the rest is harmless. If the host refuses the commands of one stream, as when
+ * the VMM has destroyed its vDEVICE, @out_vsid names it, @cmd_num is the index of
+ * its first command, and the commands of other streams around that were carried
+ * out: detach it and repeat the rest. After some progress a signal, or in a long
+ * array a call that waits for the vSMMU (but RUN_CMDQ and INVALIDATE), ends it with
+ * 0 and less done than asked for.
  *
  * Errors besides the general ones: EINVAL (CMD_NEEDS_TABLE, at @cmd_num; or
  * more than 2^19 commands), EIO (HOST_REJECT), ENOMEM and ETIMEDOUT (RETRY).
@@ -595,7 +634,7 @@ struct smmuv3_accel_invalidate {
 	__u32 cmd_num;
 	__u32 out_error;
 	__u32 out_reason;
-	__u32 __reserved;
+	__u32 out_vsid;
 	__aligned_u64 cmds_uptr;
 };
 #define SMMUV3_ACCEL_INVALIDATE _IO(SMMUV3_ACCEL_TYPE, 0x09)
@@ -607,7 +646,7 @@ struct smmuv3_accel_invalidate {
  * @cr0: SMMU_CR0. SMMUEN and CMDQEN have effect
  * @gbpa: SMMU_GBPA. ABORT has effect
  * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
- * @out_vsid: The first stream that could not take the new configuration
+ * @out_vsid: The first stream that could not be given what they say
  * @strtab_base: SMMU_STRTAB_BASE
  * @cmdq_base: SMMU_CMDQ_BASE
  * @out_reason: Why it failed
@@ -615,13 +654,15 @@ struct smmuv3_accel_invalidate {
  *
  * Hand over the guest's registers, raw, whenever the guest wrote one of them.
  * From the first time on the module reads the guest's stream table itself
- * (table mode), until SMMUV3_ACCEL_RESET. Each stream is evaluated anew where
- * SMMUEN, GBPA.ABORT or the table changes. The registers are recorded when all
- * streams have taken them; where one cannot, the call fails with the reason and
- * can be repeated.
+ * (table mode), until SMMUV3_ACCEL_RESET. Each stream is evaluated again if
+ * SMMUEN, GBPA.ABORT or the table changes. EINTR, unless the caller is killed, and
+ * the errors of a malformed call change nothing. After any other error the
+ * registers are in force: a stream that could not be given what they say aborts,
+ * with the reason, rather than keep what the guest took away. Repeat the call to
+ * give it what it lacks.
  *
- * Errors besides the general ones: EBUSY and ENOMEM (RETRY), EIO (HOST_REJECT),
- * ENODEV (DETACHED).
+ * Errors besides the general ones: EBUSY, ENOMEM and ETIMEDOUT (RETRY), EIO and
+ * EINVAL (HOST_REJECT), ENODEV (NO_POWER).
  */
 struct smmuv3_accel_set_regs {
 	__u32 size;
@@ -666,7 +707,7 @@ enum smmuv3_accel_run_flags {
  * @out_flags: Combination of enum smmuv3_accel_run_flags
  * @soft_num: In: how many commands there is room for at @soft_uptr; out: how many
  *	were written
- * @__reserved: Must be 0
+ * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
  * @soft_uptr: Pointer to an array of 16-byte commands
  *
  * Run the guest's command queue from @cons to @prod. CONS belongs to the VMM:
@@ -674,8 +715,15 @@ enum smmuv3_accel_run_flags {
  * SMMUV3_ACCEL_INVALIDATE, with @cons at the command. A queue or a command that
  * cannot be read is CERROR_ABT.
  *
- * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table anew for
- * the attached streams that they name, in order with the commands around them.
+ * The call may end with 0 before @prod is reached: for a signal, for a call (but
+ * RUN_CMDQ and INVALIDATE) that waits while there is much to do, or with out_max_stes
+ * of SMMUV3_ACCEL_GET_INFO. Call again, as long as @cons is not @prod and there
+ * is no @out_error.
+ *
+ * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table again for
+ * the attached streams that they name, in order with the commands around them. A
+ * stream that cannot be given its STE keeps what it had, does not hold up the
+ * others, and is named by @out_vsid.
  *
  * While an emulated endpoint is attached, what its software IOTLB must see is
  * written to @soft_uptr: of the commands that are done, in order and as the guest
@@ -697,7 +745,7 @@ struct smmuv3_accel_run_cmdq {
 	__u32 out_reason;
 	__u32 out_flags;
 	__u32 soft_num;
-	__u32 __reserved;
+	__u32 out_vsid;
 	__aligned_u64 soft_uptr;
 };
 #define SMMUV3_ACCEL_RUN_CMDQ _IO(SMMUV3_ACCEL_TYPE, 0x0b)
@@ -712,6 +760,10 @@ struct smmuv3_accel_run_cmdq {
  * The guest's machine is reset: all streams abort, the registers are forgotten,
  * which ends table mode, and the TLBs are flushed. Streams, memory table and ID
  * registers stay.
+ *
+ * Errors besides the general ones, with all streams aborted, of a flush that failed:
+ * ENOMEM and ETIMEDOUT (RETRY), EIO (HOST_REJECT). A caller that is killed may leave
+ * some streams as they were.
  */
 struct smmuv3_accel_reset {
 	__u32 size;
@@ -763,23 +815,28 @@ struct smmuv3_accel_stats {
  * struct smmuv3_accel_change_process - ioctl(SMMUV3_ACCEL_CHANGE_PROCESS)
  * @size: sizeof(struct smmuv3_accel_change_process)
  * @flags: Must be 0
+ * @iommufd: The iommufd that SMMUV3_ACCEL_CREATE named, as a file descriptor of
+ *	the caller's
  * @out_reason: Why it failed
- * @__reserved: Must be 0
  *
  * Called by the process that took the descriptors over, for a live update of the
- * VMM: the file belongs to its address space from now on. Streams and registers
- * stay as they are and DMA goes on. The memory table is forgotten, as its
- * addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before the
- * next SMMUV3_ACCEL_RUN_CMDQ. To a file that is the caller's already nothing
- * happens. The old process's scratch mapping stays there until it ends.
+ * VMM: the file belongs to its address space from now on. It has to show the
+ * iommufd, because the module acts on it for whoever owns the file. Streams and
+ * registers stay as they are and DMA goes on. The memory table is forgotten, as
+ * its addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before
+ * the next SMMUV3_ACCEL_RUN_CMDQ. If the file belongs to the caller already,
+ * nothing changes. The old process keeps its scratch mapping until it ends; the
+ * module no longer uses it. If the old process was killed in SMMUV3_ACCEL_SET_REGS
+ * or SMMUV3_ACCEL_RESET, some streams may not have what that call said: repeat it.
  *
- * Errors besides the general ones, without EIO: ENOMEM (NO_ROOM).
+ * Errors besides the general ones, without EIO: EBADF, EINVAL (NOT_IOMMUFD,
+ * OTHER_IOMMUFD), ENOMEM (NO_ROOM).
  */
 struct smmuv3_accel_change_process {
 	__u32 size;
 	__u32 flags;
+	__s32 iommufd;
 	__u32 out_reason;
-	__u32 __reserved;
 };
 #define SMMUV3_ACCEL_CHANGE_PROCESS _IO(SMMUV3_ACCEL_TYPE, 0x0e)
 

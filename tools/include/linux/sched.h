@@ -7,7 +7,11 @@ struct mm_struct;
 
 struct task_struct {
 	struct mm_struct *mm;
+	unsigned int flags;
 };
+
+#define PF_USER_WORKER	0x4000
+#define PF_KTHREAD	0x200000
 
 #define current	((struct task_struct *)NULL)
 

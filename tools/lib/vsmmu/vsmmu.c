@@ -1529,15 +1529,13 @@ static int map_page(struct vsmmu *v)
 
 static int get_page(struct vsmmu *v, void *regs_memory)
 {
-	if (!regs_memory) {
-		int rc = map_page(v);
+	int rc;
 
-		return rc ? fail_plain(v, rc) : 0;
-	}
-	if ((uintptr_t)regs_memory % VSMMU_PAGE_SIZE)
-		return fail_plain(v, -EINVAL);
-	v->page = memset(regs_memory, 0, VSMMU_REGS_SIZE);
-	return 0;
+	v->page = regs_memory;
+	if (regs_memory)
+		return 0;
+	rc = map_page(v);
+	return rc ? fail_plain(v, rc) : 0;
 }
 
 static int get_accel(struct vsmmu *v, int accel_fd)
@@ -1568,9 +1566,12 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	return v->vsid && (v->soft || !v->feed) ? 0 : fail_plain(v, -ENOMEM);
 }
 
-static int change_process(struct vsmmu *v)
+static int change_process(struct vsmmu *v, int iommufd)
 {
-	struct smmuv3_accel_change_process arg = { .size = sizeof(arg) };
+	struct smmuv3_accel_change_process arg = {
+		.size = sizeof(arg),
+		.iommufd = iommufd,
+	};
 	int rc = call(v, SMMUV3_ACCEL_CHANGE_PROCESS, &arg);
 
 	if (!rc)
@@ -1603,10 +1604,43 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 	});
 }
 
+/*
+ * Before anything is done: after CHANGE_PROCESS the process that had the vSMMU
+ * has it no longer.
+ */
+static int check_config(struct vsmmu *v, const struct vsmmu_config *config)
+{
+	bool take_over = config->flags & VSMMU_CONFIG_CHANGE_PROCESS;
+
+	if ((config->flags & ~CONFIG_FLAGS) ||
+	    (take_over && config->accel_fd < 0) ||
+	    (uintptr_t)config->regs % VSMMU_PAGE_SIZE ||
+	    !regions_are_valid(config->regions, config->region_num))
+		return fail_plain(v, -EINVAL);
+	if (take_over && config->iommufd < 0)
+		return fail(v, &(struct vsmmu_error){
+			.error = -EINVAL,
+			.request = SMMUV3_ACCEL_CHANGE_PROCESS,
+			.reason = SMMUV3_ACCEL_REASON_NOT_IOMMUFD,
+		});
+	return 0;
+}
+
+/* Make the kernel's part: a vSMMU of this process, with memory */
+static int bind_accel(struct vsmmu *v, const struct vsmmu_config *config)
+{
+	int rc;
+
+	if (config->flags & VSMMU_CONFIG_CHANGE_PROCESS)
+		rc = change_process(v, config->iommufd);
+	else
+		rc = create(v, config);
+	return rc ? rc : set_memory(v, config->regions, config->region_num);
+}
+
 int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	      struct vsmmu_error *error)
 {
-	bool take_over = config->flags & VSMMU_CONFIG_CHANGE_PROCESS;
 	struct vsmmu *v;
 	int i, rc;
 
@@ -1627,23 +1661,24 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	for (i = 0; i < VSMMU_IRQ_NUM; i++)
 		v->irqfd[i] = -1;
 
-	if ((v->flags & ~CONFIG_FLAGS) || (take_over && config->accel_fd < 0))
-		rc = fail_plain(v, -EINVAL);
-	else
+	rc = check_config(v, config);
+	if (!rc)
 		rc = get_page(v, config->regs);
 	if (!rc)
 		rc = get_accel(v, config->accel_fd);
 	if (!rc)
-		rc = take_over ? change_process(v) : create(v, config);
-	if (!rc)
-		rc = set_memory(v, config->regions, config->region_num);
+		rc = bind_accel(v, config);
 	if (error)
 		*error = v->error;
-	if (rc)
+	if (rc) {
 		vsmmu_free(v);
-	else
-		*out = v;
-	return rc;
+		return rc;
+	}
+	/* Not before: the VMM's memory may still be the guest's registers. */
+	if (config->regs)
+		memset(config->regs, 0, VSMMU_REGS_SIZE);
+	*out = v;
+	return 0;
 }
 
 void vsmmu_free(struct vsmmu *v)

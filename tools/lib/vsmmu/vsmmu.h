@@ -140,7 +140,8 @@ enum vsmmu_config_flags {
  * @flags: Combination of enum vsmmu_config_flags
  * @accel_fd: An open /dev/smmuv3-accel that goes on belonging to the VMM; -1:
  *	the library opens one, and closes it in vsmmu_free()
- * @iommufd: The VMM's iommufd
+ * @iommufd: The VMM's iommufd. With %VSMMU_CONFIG_CHANGE_PROCESS this process
+ *	has to have it too: the one that the vSMMU was created with
  * @ioas_id: The IOAS that holds the guest's physical address space
  * @s2_hwpt_id: As for SMMUV3_ACCEL_CREATE; 0: none
  * @create_flags: Flags of SMMUV3_ACCEL_CREATE. @feed adds
@@ -323,11 +324,19 @@ struct vsmmu_counters {
  * allocates here.
  *
  * With %VSMMU_CONFIG_CHANGE_PROCESS the open file is given, and taken over
- * (SMMUV3_ACCEL_CHANGE_PROCESS) instead of bound: @iommufd, @ioas_id, @s2_hwpt_id
- * and @create_flags of @config are what they were made with before, and not looked
- * at. DMA goes on.
+ * (SMMUV3_ACCEL_CHANGE_PROCESS) instead of bound. @iommufd of @config shows that
+ * this process may act on the iommufd: it is refused if it is another one.
+ * @ioas_id, @s2_hwpt_id and @create_flags are ignored, because the vSMMU has them
+ * already. DMA goes on.
  *
- * Return: 0, or the errno of what failed.
+ * @config is checked first: -EINVAL changes nothing, except from
+ * SMMUV3_ACCEL_SET_MEM_TABLE, for regions that overlap.
+ * If that fails after SMMUV3_ACCEL_CHANGE_PROCESS, the vSMMU belongs to this
+ * process, without memory.
+ *
+ * Return: 0; -EINVAL: @config has no such flag, asks for %VSMMU_CONFIG_CHANGE_PROCESS
+ * without @accel_fd or @iommufd, or has regions that vsmmu_set_memory() refuses; or
+ * the errno of what failed.
  */
 int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	      struct vsmmu_error *error);

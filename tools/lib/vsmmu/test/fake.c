@@ -103,6 +103,9 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	case SMMUV3_ACCEL_CREATE:
 		fake->create = *(struct smmuv3_accel_create *)arg;
 		break;
+	case SMMUV3_ACCEL_CHANGE_PROCESS:
+		fake->change = *(struct smmuv3_accel_change_process *)arg;
+		break;
 	case SMMUV3_ACCEL_SET_IDR:
 		fake->idr = *(struct smmuv3_accel_set_idr *)arg;
 		return fake->attached ? -EBUSY : 0;

@@ -10,6 +10,7 @@
 #include "vsmmu.h"
 
 #define FAKE_FD		1000	/* /dev/smmuv3-accel */
+#define FAKE_IOMMUFD	1001
 #define FAKE_VEVENTQ	2000	/* and those after it: vEVENTQs */
 #define FAKE_VEVENTQS	3
 #define FAKE_REQUESTS	16
@@ -32,6 +33,7 @@
  * @region_num: how many there are
  * @stream_reason: by vSID, for those below FAKE_STREAMS
  * @create: the last CREATE
+ * @change: the last CHANGE_PROCESS
  * @idr: the last SET_IDR
  * @attach: the last ATTACH
  * @regs: the last SET_REGS
@@ -61,6 +63,7 @@ struct fake {
 	__u32 region_num;
 	__u32 stream_reason[FAKE_STREAMS];
 	struct smmuv3_accel_create create;
+	struct smmuv3_accel_change_process change;
 	struct smmuv3_accel_set_idr idr;
 	struct smmuv3_accel_attach attach;
 	struct smmuv3_accel_set_regs regs;

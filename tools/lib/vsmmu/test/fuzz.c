@@ -310,6 +310,7 @@ static void make(struct fuzz *f, __u32 flags)
 	struct vsmmu_config config = VSMMU_CONFIG_INIT;
 
 	config.accel_fd = 0;
+	config.iommufd = 0;
 	config.regs = pages;
 	config.flags = VSMMU_CONFIG_CLEAN | flags;
 	config.kernel = &fuzz_kernel;

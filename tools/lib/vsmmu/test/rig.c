@@ -16,6 +16,7 @@ struct vsmmu_config rig_config(struct rig *rig)
 	struct vsmmu_config config = VSMMU_CONFIG_INIT;
 
 	config.accel_fd = FAKE_FD;
+	config.iommufd = FAKE_IOMMUFD;
 	config.raise = on_irq;
 	config.opaque = rig;
 	config.kernel = &fake_kernel;

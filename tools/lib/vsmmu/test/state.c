@@ -294,6 +294,7 @@ static void take_over(struct rig *rig)
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_CHANGE_PROCESS), 1);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 1);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_CREATE), 0);
+	assert_int_equal(rig->fake.change.iommufd, FAKE_IOMMUFD);
 }
 
 static void test_resume(void **state)
@@ -377,6 +378,52 @@ static void assert_not_resumed(struct rig *rig)
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
 }
 
+/*
+ * A new process that fails early has not taken the vSMMU over, nor touched the
+ * registers, which are still the guest's.
+ */
+static void test_take_over_fails(void **state)
+{
+	static const char sentence[] =
+		"CHANGE_PROCESS: The descriptor is no iommufd. (Invalid argument)";
+	static struct vsmmu_region regions[VSMMU_MAX_REGIONS + 1];
+	char *pages = aligned_alloc(VSMMU_PAGE_SIZE, VSMMU_REGS_SIZE);
+	struct rig *rig = *state;
+	struct vsmmu_config config = rig_config(rig);
+	struct vsmmu_error error;
+	struct vsmmu *v;
+	char text[128];
+
+	assert_non_null(pages);
+	memset(pages, 0xa5, VSMMU_REGS_SIZE);
+	config.flags = VSMMU_CONFIG_CHANGE_PROCESS;
+	config.regs = pages;
+	config.regions = regions;
+	config.region_num = VSMMU_MAX_REGIONS + 1;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	config.region_num = 1;
+	regions[0].flags = VSMMU_REGION_READONLY << 1;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	regions[0].flags = 0;
+	config.iommufd = -1;
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	assert_string_equal(vsmmu_strerror(&error, text, sizeof(text)), sentence);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_CHANGE_PROCESS), 0);
+
+	config.iommufd = FAKE_IOMMUFD;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_CHANGE_PROCESS, -EINVAL,
+		  SMMUV3_ACCEL_REASON_OTHER_IOMMUFD, 1);
+	assert_int_equal(vsmmu_new(&config, &v, &error), -EINVAL);
+	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_OTHER_IOMMUFD);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 0);
+	memset(before, 0xa5, sizeof(before));
+	assert_memory_equal(pages, before, sizeof(before));
+	assert_int_equal(vsmmu_new(&config, &v, &error), 0);
+	assert_int_equal(pages[0], 0);
+	vsmmu_free(v);
+	free(pages);
+}
+
 static void test_resume_fails(void **state)
 {
 	struct vsmmu_config config;
@@ -452,6 +499,7 @@ int main(void)
 		TEST(test_hostile, rig_setup),
 		TEST(test_resume, rig_setup),
 		TEST(test_resume_streams, rig_setup),
+		TEST(test_take_over_fails, rig_setup),
 		TEST(test_resume_fails, rig_setup),
 	};
 

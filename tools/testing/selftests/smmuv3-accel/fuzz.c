@@ -256,7 +256,7 @@ static bool reason_is_known(__u32 reason)
 	       (reason >= SMMUV3_ACCEL_REASON_NO_STREAM &&
 		reason <= SMMUV3_ACCEL_REASON_GBPA_ABORT) ||
 	       (reason >= SMMUV3_ACCEL_REASON_RETRY &&
-		reason <= SMMUV3_ACCEL_REASON_DETACHED) ||
+		reason <= SMMUV3_ACCEL_REASON_NO_POWER) ||
 	       (reason >= SMMUV3_ACCEL_REASON_CMD_OPCODE &&
 		reason <= SMMUV3_ACCEL_REASON_CMD_UNREADABLE) ||
 	       (reason >= SMMUV3_ACCEL_REASON_IDR &&
@@ -299,7 +299,7 @@ static const struct call {
 	CALL(RUN_CMDQ, run_cmdq, REASON(run_cmdq), GENERAL, STREAM),
 	CALL(RESET, reset, REASON(reset), GENERAL),
 	CALL(GET_STATS, stats, 0, GENERAL),
-	CALL(CHANGE_PROCESS, change_process, REASON(change_process), GENERAL),
+	CALL(CHANGE_PROCESS, change_process, REASON(change_process), GENERAL, EBADF),
 };
 
 union arg {
@@ -319,6 +319,7 @@ union arg {
 	struct smmuv3_accel_set_regs set_regs;
 	struct smmuv3_accel_run_cmdq run_cmdq;
 	struct smmuv3_accel_stats stats;
+	struct smmuv3_accel_change_process change_process;
 	__u8 bytes[256];
 };
 
@@ -601,6 +602,9 @@ static void any_arg(struct worker *w, const struct call *call, union arg *in)
 		in->create.ioas_id = about(r, s.ioas[one_in(r, 8)]);
 		in->create.s2_hwpt_id = one_in(r, 4) ? any_id(r) : 0;
 		in->flags = roll(r, 8);
+		break;
+	case SMMUV3_ACCEL_CHANGE_PROCESS:
+		in->change_process.iommufd = about(r, s.iommufd[one_in(r, 8)]);
 		break;
 	case SMMUV3_ACCEL_SET_IDR:
 		idr_offer(host_idr, in->set_idr.idr);

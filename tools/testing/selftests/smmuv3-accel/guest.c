@@ -532,7 +532,10 @@ int accel_reset(struct guest *g)
 
 int accel_change_process(struct guest *g)
 {
-	struct smmuv3_accel_change_process arg = { .size = sizeof(arg) };
+	struct smmuv3_accel_change_process arg = {
+		.size = sizeof(arg),
+		.iommufd = g->iommufd,
+	};
 
 	return check(ioctl(g->accel, SMMUV3_ACCEL_CHANGE_PROCESS, &arg));
 }

@@ -49,14 +49,13 @@ static const struct op ops[] = {
 	OP(GET_PHYS, phys, RESERVED(phys)),
 	OP(GET_STREAM, stream, REASON(stream), RESERVED(stream)),
 	OP(INSTALL_STE, install_ste, REASON(install_ste), RESERVED(install_ste)),
-	OP(INVALIDATE, invalidate, REASON(invalidate), RESERVED(invalidate)),
+	OP(INVALIDATE, invalidate, REASON(invalidate)),
 	/* In this order: RUN_CMDQ needs registers */
 	OP(SET_REGS, set_regs, REASON(set_regs), RESERVED(set_regs)),
-	OP(RUN_CMDQ, run_cmdq, REASON(run_cmdq), RESERVED(run_cmdq)),
+	OP(RUN_CMDQ, run_cmdq, REASON(run_cmdq)),
 	OP(RESET, reset, REASON(reset), RESERVED(reset)),
 	OP(GET_STATS, stats),
-	OP(CHANGE_PROCESS, change_process, REASON(change_process),
-	   RESERVED(change_process)),
+	OP(CHANGE_PROCESS, change_process, REASON(change_process)),
 };
 
 #define for_each_op(op)	\
@@ -109,6 +108,9 @@ static void *fill(struct guest *g, struct dma_dev *dev, const struct op *op,
 	case SMMUV3_ACCEL_CREATE:
 		((struct smmuv3_accel_create *)buf)->iommufd = g->iommufd;
 		((struct smmuv3_accel_create *)buf)->ioas_id = g->ioas_id;
+		break;
+	case SMMUV3_ACCEL_CHANGE_PROCESS:
+		((struct smmuv3_accel_change_process *)buf)->iommufd = g->iommufd;
 		break;
 	case SMMUV3_ACCEL_SET_IDR:
 		memcpy(((struct smmuv3_accel_set_idr *)buf)->idr, idr_least,
@@ -331,6 +333,7 @@ TEST_F(args, get_info)
 	EXPECT_EQ(0, info.out_features);
 	EXPECT_LT(0, info.out_max_streams);
 	EXPECT_LT(0, info.out_max_batch);
+	EXPECT_LT(0, info.out_max_stes);
 	close(accel);
 }
 

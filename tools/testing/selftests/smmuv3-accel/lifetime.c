@@ -57,17 +57,6 @@ FIXTURE_TEARDOWN(lifetime)
 	guest_close(&self->g);
 }
 
-/* What a work item does takes a moment */
-static int destroy_ioas(struct guest *g)
-{
-	const struct timespec wait = { .tv_nsec = 10000000 };
-	int tries = 500, rc;
-
-	while ((rc = iommufd_destroy(g->iommufd, g->ioas_id)) == -EBUSY && tries--)
-		nanosleep(&wait, NULL);
-	return rc;
-}
-
 TEST_F(lifetime, detach)
 {
 	__u32 reason;
@@ -221,44 +210,19 @@ TEST_F(lifetime, viommu_in_use_for_a_moment)
 	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
 }
 
-/* The device unbound behind the module's back: another file had bound it */
-TEST_F(lifetime, device_unbound_meanwhile)
-{
-	struct smmuv3_accel_attach attach;
-	struct smmuv3_accel_stream stream;
-	struct dma_dev other;
-	__u64 ste[8];
-	__u32 reason;
-	int second;
-
-	ASSERT_EQ(0, dma_open(&other, self->g.iommufd, DMA_TESTDEV, 1));
-	second = dma_open_cdev(other.bdf);
-	ASSERT_LE(0, second);
-	ASSERT_EQ(0, accel_attach(&self->g, second, VSID + 1, &attach));
-	ste_config(ste, STE_CFG_BYPASS);
-	ASSERT_EQ(0, accel_install(&self->g, VSID + 1, ste, &reason));
-	dma_close(&other);
-
-	EXPECT_EQ(0, accel_stream(&self->g, VSID + 1, &stream));
-	ste[0] = 0;
-	EXPECT_EQ(0, accel_install(&self->g, VSID + 1, ste, &reason))
-		TH_LOG("an abort must not fail");
-	ste_config(ste, STE_CFG_BYPASS);
-	EXPECT_EQ(-ENODEV, accel_install(&self->g, VSID + 1, ste, &reason));
-	EXPECT_EQ(SMMUV3_ACCEL_REASON_DETACHED, reason);
-	EXPECT_EQ(0, accel_detach(&self->g, VSID + 1, &reason));
-	close(second);
-	/* The first device was not touched */
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-}
-
-/* The last reference is dropped by another process, the VMM lives on */
+/*
+ * The last reference is dropped by another process, the VMM lives on. Whoever
+ * that is blocks DMA and lets go of the devices; the objects stay the iommufd's.
+ */
 TEST_F(lifetime, last_close_elsewhere)
 {
+	struct smmuv3_accel_phys phys;
 	int status, pipe_fd[2];
+	struct dma_dev again;
 	char go;
 	pid_t pid;
 
+	ASSERT_EQ(0, accel_phys(&self->g, 0, &phys));
 	ASSERT_EQ(0, pipe(pipe_fd));
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -278,7 +242,12 @@ TEST_F(lifetime, last_close_elsewhere)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
 	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(0, destroy_ioas(&self->g));
+	dma_close(&self->dev);
+	ASSERT_EQ(0, dma_open(&again, self->g.iommufd, DMA_TESTDEV, 0));
+	EXPECT_EQ(-EFAULT, testdev_write(&again, self->page));
+	dma_close(&again);
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->g.iommufd, phys.out_s2_hwpt_id));
 }
 
 /* A process that ends, or is ended, in the middle of everything */

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <linux/userfaultfd.h>
 
 #include "stress.h"
 
@@ -49,6 +54,30 @@ int module_unload(void)
 	return syscall(SYS_delete_module, "smmuv3_accel", O_NONBLOCK) ? -errno : 0;
 }
 
+/* As module_load() wants them. -ENOENT: it is no module here */
+int module_parameters(char *to, size_t size)
+{
+	static const char * const names[] = { "subsume", "merge", "escalate" };
+	size_t used = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		char path[64], value[16] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/sys/module/smmuv3_accel/parameters/%s", names[i]);
+		f = fopen(path, "re");
+		if (!f)
+			return -errno;
+		if (!fgets(value, sizeof(value), f))
+			value[0] = 0;
+		fclose(f);
+		value[strcspn(value, "\n")] = 0;
+		used += snprintf(to + used, size - used, "%s=%s ", names[i], value);
+	}
+	return 0;
+}
+
 int module_load(const char *parameters)
 {
 	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), rc = 0;
@@ -63,7 +92,8 @@ int module_load(const char *parameters)
 
 /*
  * What is mapped but for stack, heap and the like, which are named in brackets
- * and grow. Not by stdio, which may map memory of its own.
+ * and grow. Not by stdio, which may map memory of its own. A name such as
+ * anon_inode:[smmuv3-accel] counts.
  */
 int maps_read(struct range *to, int max)
 {
@@ -83,7 +113,7 @@ int maps_read(struct range *to, int max)
 		line = end;
 		end = strchrnul(line, '\n');
 		end += *end == '\n';
-		num += !memchr(line, '[', end - line);
+		num += !memmem(line, end - line, " [", 2);
 	}
 	return num;
 }
@@ -94,6 +124,125 @@ bool range_has(const struct range *ranges, int num, unsigned long addr)
 		if (addr >= ranges[num].start && addr < ranges[num].end)
 			return true;
 	return false;
+}
+
+static struct range before[512];
+static int before_num;
+
+void scratch_before(void)
+{
+	before_num = maps_read(before, ARRAY_LEN(before));
+}
+
+/* Page by page, as an anonymous mapping may have become part of another one */
+int scratch_find(struct range scratch[SCRATCH_MAX])
+{
+	static struct range now[ARRAY_LEN(before)];
+	const unsigned long page = sysconf(_SC_PAGESIZE);
+	int num = maps_read(now, ARRAY_LEN(now)), found = 0, i;
+	unsigned long addr;
+	bool open;
+
+	for (i = 0; i < num; i++) {
+		open = false;
+		for (addr = now[i].start; addr < now[i].end; addr += page) {
+			if (range_has(before, before_num, addr)) {
+				open = false;
+				continue;
+			}
+			if (!open && found == SCRATCH_MAX)
+				return found;
+			if (!open)
+				scratch[found++].start = addr;
+			scratch[found - 1].end = addr + page;
+			open = true;
+		}
+	}
+	return found;
+}
+
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+int fd_send(int sock, int fd, int number)
+{
+	union control control = {};
+	struct iovec iov = { &number, sizeof(number) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+
+	control.header = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(sizeof(int)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+	};
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == sizeof(number) ? 0 : -1;
+}
+
+int fd_receive(int sock, int *number)
+{
+	union control control = {};
+	struct iovec iov = { number, sizeof(*number) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | MSG_WAITALL) != sizeof(*number) ||
+	    control.header.cmsg_len != CMSG_LEN(sizeof(int)))
+		return -1;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+int uffd_open(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (uffd < 0)
+		return -errno;
+	return ioctl(uffd, UFFDIO_API, &api) ? -errno : uffd;
+}
+
+/* For what is not there yet */
+int uffd_register(int uffd, unsigned long addr, unsigned long len)
+{
+	struct uffdio_register arg = {
+		.range = { addr, len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return ioctl(uffd, UFFDIO_REGISTER, &arg) ? -errno : 0;
+}
+
+/* Whether somebody waits for memory within that time; takes the message */
+bool uffd_waits(int uffd, int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	return poll(&poll_fd, 1, timeout_ms) == 1 &&
+	       read(uffd, &msg, sizeof(msg)) == sizeof(msg);
+}
+
+/* Fill @len bytes at @addr from @page, or with zeroes if that is NULL */
+int uffd_give(int uffd, unsigned long addr, const void *page, unsigned long len)
+{
+	struct uffdio_zeropage zero = { .range = { addr, len } };
+	struct uffdio_copy copy = {
+		.dst = addr, .src = (unsigned long)page, .len = len,
+	};
+
+	if (!page)
+		return ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ? -errno : 0;
+	return ioctl(uffd, UFFDIO_COPY, &copy) ? -errno : 0;
 }
 
 /* With the iommu-testdev number @index */

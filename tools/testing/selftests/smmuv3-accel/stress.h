@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What tests under load and of hostile guests and VMMs share: numbers, the
- * module's loading, what is mapped, and a well-behaved VMM beside, which must not
- * notice.
+ * module's loading, what is mapped, descriptors that are handed over, memory that
+ * is missing, and a well-behaved VMM beside, which must not notice.
  */
 #ifndef SELFTEST_SMMUV3_ACCEL_STRESS_H
 #define SELFTEST_SMMUV3_ACCEL_STRESS_H
@@ -20,6 +20,7 @@ __u64 now_ns(void);
 
 #define MODULE	"/opt/smmuv3-accel.ko"
 
+int module_parameters(char *to, size_t size);
 int module_unload(void);
 int module_load(const char *parameters);
 
@@ -31,6 +32,25 @@ struct range {
 
 int maps_read(struct range *to, int max);
 bool range_has(const struct range *ranges, int num, unsigned long addr);
+
+/*
+ * The module's scratch mappings: what was mapped between scratch_before() and
+ * scratch_find(), one range for each mapping
+ */
+#define SCRATCH_MAX	4
+
+void scratch_before(void);
+int scratch_find(struct range scratch[SCRATCH_MAX]);
+
+/* Descriptors, handed to another process with a number. Both return -1 on failure */
+int fd_send(int sock, int fd, int number);
+int fd_receive(int sock, int *number);
+
+/* userfaultfd: memory that is missing until somebody gives it */
+int uffd_open(void);
+int uffd_register(int uffd, unsigned long addr, unsigned long len);
+bool uffd_waits(int uffd, int timeout_ms);
+int uffd_give(int uffd, unsigned long addr, const void *page, unsigned long len);
 
 /**
  * struct neighbour - A VMM whose guest changes its page table all the time
