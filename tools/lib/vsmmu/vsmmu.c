@@ -151,7 +151,8 @@ struct veventq {
  * @own_page: the library mapped @page
  * @started: vsmmu_start() was called: the ID registers are fixed
  * @want_reset: the kernel is to be told of a reset
- * @want_regs: the kernel may not have the registers, even if CR0ACK is CR0
+ * @want_regs: SET_REGS is to be called, even if CR0ACK is CR0
+ * @sent_cr0: SMMU_CR0 of the last SET_REGS
  * @reg: values of the registers
  * @page: the register file, which guest and VMM can read. Written only: what
  *	counts is @reg
@@ -186,6 +187,7 @@ struct vsmmu {
 	bool started;
 	bool want_reset;
 	bool want_regs;
+	__u32 sent_cr0;
 	__u64 reg[REG_NUM];
 	char *page;
 	__u32 reset_gbpa;
@@ -510,11 +512,20 @@ static void write_gerrorn(struct vsmmu *v, __u64 value)
 		reg_set(v, REG_CMDQ_CONS, v->reg[REG_CMDQ_CONS] & QUEUE_INDEX);
 }
 
+/*
+ * Each field is acknowledged by itself; some need nobody's help.
+ *
+ * A SET_REGS that failed has its registers in force nevertheless. If the guest
+ * takes such a change back, CR0ACK shows that it was made, and the guest waits
+ * until it is undone.
+ */
 static void write_cr0(struct vsmmu *v, __u64 value)
 {
+	__u64 undone = v->want_regs ? (value ^ v->sent_cr0) & CR0_KERNEL : 0;
+	__u64 ack = v->reg[REG_CR0ACK] & CR0_KERNEL;
+
 	reg_set(v, REG_CR0, value);
-	/* Each field is acknowledged by itself; some need nobody's help. */
-	reg_set(v, REG_CR0ACK, (v->reg[REG_CR0ACK] & CR0_KERNEL) |
+	reg_set(v, REG_CR0ACK, (ack & ~undone) | (v->sent_cr0 & undone) |
 			       (value & ~CR0_KERNEL));
 }
 
@@ -574,6 +585,7 @@ static void regs_reset(struct vsmmu *v)
 	reg_set(v, REG_GBPA, v->reset_gbpa);
 	v->want_reset = true;
 	v->want_regs = true;
+	v->sent_cr0 = 0;
 	if (v->feed)
 		v->feed(v->opaque, NULL, 0, true);
 }
@@ -701,8 +713,9 @@ static bool regs_pending(struct vsmmu *v)
 
 /*
  * The base registers need no SET_REGS of their own: they can only be written
- * while nothing uses them. After a failure some streams may have changed, so
- * the registers are to be sent even if the guest takes its change back.
+ * while nothing uses them. After a failure the registers are in force, but some
+ * stream aborts that could not take them: repeat the call, even if the guest takes
+ * its change back, and acknowledge nothing before.
  */
 static int send_regs(struct vsmmu *v)
 {
@@ -716,6 +729,7 @@ static int send_regs(struct vsmmu *v)
 	};
 	int rc = call(v, SMMUV3_ACCEL_SET_REGS, &arg);
 
+	v->sent_cr0 = arg.cr0;
 	v->want_regs = rc;
 	if (rc)
 		return host_failed(v, SMMUV3_ACCEL_SET_REGS, rc, arg.out_reason,
@@ -768,7 +782,12 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 		v->feed(v->opaque, v->soft, run->soft_num, overflow);
 }
 
-/* Run the queue, a batch of the host's at a time, so that CONS is seen to move. */
+/*
+ * Run the queue to PROD, a batch of the host's at a time, so that CONS is seen to
+ * move. A call may do less than that, because another ioctl waits for the vSMMU
+ * or because it has evaluated many STEs, but at least one command: go on from
+ * there.
+ */
 static int run_cmdq(struct vsmmu *v)
 {
 	__u32 mask = (2U << queue_bits(v->reg[REG_CMDQ_BASE],
@@ -811,7 +830,7 @@ static int run_cmdq(struct vsmmu *v)
 			raise_gerror(v, GERROR_CMDQ_ERR);
 		if (rc)
 			return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc,
-					   arg.out_reason, 0);
+					   arg.out_reason, arg.out_vsid);
 	}
 	return 0;
 }

@@ -27,6 +27,9 @@ struct script {
 	unsigned int at;
 };
 
+/* The stream of which a call fails */
+#define SCRIPT_VSID	0x42U
+
 static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	struct script *script = fake->data;
@@ -39,6 +42,7 @@ static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	run->out_reason = script->steps[at].reason;
 	run->out_flags = script->steps[at].flags;
 	run->soft_num = script->steps[at].soft_num;
+	run->out_vsid = script->steps[at].rc ? SCRIPT_VSID : 0;
 	return script->steps[at].rc;
 }
 
@@ -218,6 +222,42 @@ static void test_slices(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 456);
 }
 
+/*
+ * A call that does less than it was asked for, because somebody else waits or
+ * because it has evaluated many STEs: the rest is run, each command once, with
+ * what each call came upon.
+ */
+static int run_little(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	__u32 *calls = fake->data, mask = 0x1ff;
+	__u32 num = (run->prod - run->cons) & mask;
+
+	assert_int_equal(run->cons, *calls == 0 ? 0xfe : *calls == 1 ? 0xff :
+			 (0x100 + (*calls - 2) * 3) & mask);
+	run->cons = (run->cons + (*calls < 2 ? 1 : num < 3 ? num : 3)) & mask;
+	run->out_flags = *calls % 2 ? SMMUV3_ACCEL_RUN_SYNC_IRQ : 0;
+	++*calls;
+	return 0;
+}
+
+static void test_less_done(void **state)
+{
+	struct rig *rig = *state;
+	__u32 calls = 0;
+
+	assert_put(rig, CMDQ_PROD, 0xfe);
+	assert_put(rig, CMDQ_CONS, 0xfe);
+	enable_cmdq(rig, 8);
+	rig->fake.data = &calls;
+	rig->fake.on_run = run_little;
+	assert_put(rig, CMDQ_PROD, 0x10a);
+	assert_int_equal(calls, 6);
+	assert_int_equal(runs(rig), 6);
+	assert_int_equal(get(rig, CMDQ_CONS), 0x10a);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+	assert_counters(rig, 1, 6, 12, 0);
+}
+
 /* The guest's mistakes: CONS and ERR, GERROR, the line; stopped until acknowledged */
 static void test_cerror(void **state)
 {
@@ -358,6 +398,7 @@ static void test_host_failures(void **state)
 	assert_int_equal(error.error, -EIO);
 	assert_int_equal(error.request, SMMUV3_ACCEL_RUN_CMDQ);
 	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_HOST_REJECT);
+	assert_int_equal(error.vsid, SCRIPT_VSID);
 	assert_int_equal(put(rig, IRQ_CTRL, 0), -EIO);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(runs(rig), 5);
@@ -629,6 +670,7 @@ int main(void)
 		TEST(test_index_bits, rig_setup_off),
 		TEST(test_more_than_a_lap, rig_setup),
 		TEST(test_slices, rig_setup),
+		TEST(test_less_done, rig_setup),
 		TEST(test_cerror, rig_setup),
 		TEST(test_cerror_without_irq, rig_setup),
 		TEST(test_sync_irq, rig_setup),

@@ -43,6 +43,19 @@ static __u32 *reason_of(unsigned long request, void *arg)
 	}
 }
 
+/* The same for out_vsid */
+static __u32 *vsid_of(unsigned long request, void *arg)
+{
+	switch (request) {
+	case SMMUV3_ACCEL_SET_REGS:
+		return &((struct smmuv3_accel_set_regs *)arg)->out_vsid;
+	case SMMUV3_ACCEL_RUN_CMDQ:
+		return &((struct smmuv3_accel_run_cmdq *)arg)->out_vsid;
+	default:
+		return NULL;
+	}
+}
+
 static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	if (fake->on_run)
@@ -71,7 +84,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	struct smmuv3_accel_run_cmdq *run = arg;
 	struct smmuv3_accel_info *info = arg;
 	struct smmuv3_accel_phys *phys = arg;
-	__u32 *reason;
+	__u32 *reason, *vsid;
 
 	if (fd != FAKE_FD || _IOC_TYPE(request) != SMMUV3_ACCEL_TYPE ||
 	    nr >= FAKE_REQUESTS)
@@ -80,6 +93,9 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	reason = reason_of(request, arg);
 	if (reason)
 		*reason = 0;
+	vsid = vsid_of(request, arg);
+	if (vsid)
+		*vsid = 0;
 	if (request == SMMUV3_ACCEL_SET_REGS)
 		fake->regs = *(struct smmuv3_accel_set_regs *)arg;
 	if (request == SMMUV3_ACCEL_RUN_CMDQ) {
@@ -91,6 +107,8 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 		fake->fail_times[nr]--;
 		if (reason)
 			*reason = fake->fail_reason[nr];
+		if (vsid)
+			*vsid = fake->fail_vsid;
 		return fake->fail_rc[nr];
 	}
 

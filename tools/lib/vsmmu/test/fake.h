@@ -23,6 +23,7 @@
  * @calls: ioctls, by number
  * @fail_rc: what the next ioctls of a number return; 0: they succeed
  * @fail_reason: their out_reason
+ * @fail_vsid: their out_vsid, where they have one
  * @fail_times: how many of them do
  * @batch: out_max_batch
  * @max_streams: out_max_streams
@@ -53,6 +54,7 @@ struct fake {
 	unsigned int calls[FAKE_REQUESTS];
 	int fail_rc[FAKE_REQUESTS];
 	__u32 fail_reason[FAKE_REQUESTS];
+	__u32 fail_vsid;
 	unsigned int fail_times[FAKE_REQUESTS];
 	__u32 batch;
 	__u32 max_streams;

@@ -416,6 +416,47 @@ static void test_cr0_refused(void **state)
 	assert_int_equal(get(rig, CR0ACK), SMMUEN | EVENTQEN);
 }
 
+/*
+ * The kernel has what it failed to give to a stream, so a guest that takes it back
+ * waits until that is undone, and cannot change what may be in use.
+ */
+static void test_cr0_taken_back(void **state)
+{
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+
+	rig->fake.fail_vsid = 0x42;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+		  SMMUV3_ACCEL_REASON_RETRY, 4);
+	assert_int_equal(put(rig, CR0, SMMUEN), -EAGAIN);
+	assert_int_equal(get(rig, CR0ACK), 0);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.vsid, 0x42);
+	/* The same again is not acknowledged for that. */
+	assert_int_equal(put(rig, CR0, SMMUEN), -EAGAIN);
+	assert_int_equal(get(rig, CR0ACK), 0);
+
+	assert_int_equal(put(rig, CR0, 0), -EAGAIN);
+	assert_int_equal(get(rig, CR0), 0);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN);
+	assert_int_equal(put64(rig, STRTAB_BASE, RAM_BASE), -EAGAIN);
+	assert_int_equal(get64(rig, STRTAB_BASE), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(rig->fake.regs.cr0, 0);
+	assert_int_equal(get(rig, CR0ACK), 0);
+	assert_int_equal(put64(rig, STRTAB_BASE, RAM_BASE), 0);
+	assert_int_equal(get64(rig, STRTAB_BASE), RAM_BASE);
+
+	/* Of two fields the one that is not taken back stays pending. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENODEV,
+		  SMMUV3_ACCEL_REASON_NO_POWER, 2);
+	assert_int_equal(put(rig, CR0, SMMUEN | CMDQEN), -EIO);
+	assert_int_equal(put(rig, CR0, CMDQEN), -EIO);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
+}
+
 static void test_gbpa(void **state)
 {
 	struct rig *rig = *state;
@@ -505,6 +546,7 @@ int main(void)
 		TEST(test_guards_cr1, rig_setup),
 		TEST(test_cr0, rig_setup),
 		TEST(test_cr0_refused, rig_setup),
+		TEST(test_cr0_taken_back, rig_setup),
 		TEST(test_gbpa, rig_setup),
 		TEST(test_clean, rig_setup_clean),
 		TEST(test_not_cleaned, rig_setup),
