@@ -142,6 +142,7 @@ struct veventq {
 
 /**
  * struct vsmmu - A virtual SMMU
+ * @turn: who has it is the next to have @lock
  * @lock: for all below
  * @kernel: how to reach the kernel
  * @kernel_data: for @kernel
@@ -177,6 +178,7 @@ struct veventq {
  * @veventq_num: how many there are
  */
 struct vsmmu {
+	pthread_mutex_t turn;
 	pthread_mutex_t lock;
 	const struct vsmmu_kernel *kernel;
 	void *kernel_data;
@@ -214,7 +216,9 @@ struct vsmmu {
 
 static void lock(struct vsmmu *v)
 {
+	pthread_mutex_lock(&v->turn);
 	pthread_mutex_lock(&v->lock);
+	pthread_mutex_unlock(&v->turn);
 }
 
 /* Free the lock, then make the callbacks that became due under it. */
@@ -228,6 +232,20 @@ static void unlock(struct vsmmu *v)
 	for (line = 0; line < VSMMU_IRQ_NUM; line++)
 		if (raised & 1U << line)
 			v->raise(v->opaque, line);
+}
+
+/*
+ * Let a caller in that waits. It has @turn, so that nobody gets the lock before it.
+ * Afterwards the vSMMU may be in any state.
+ */
+static void let_in(struct vsmmu *v)
+{
+	if (!pthread_mutex_trylock(&v->turn)) {
+		pthread_mutex_unlock(&v->turn);
+		return;
+	}
+	unlock(v);
+	lock(v);
 }
 
 /*
@@ -783,69 +801,75 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 }
 
 /*
- * Run the queue to PROD, a batch of the host's at a time, so that CONS is seen to
- * move. A call may do less than that, because another ioctl waits for the vSMMU
- * or because it has evaluated many STEs, but at least one command: go on from
- * there.
+ * Run a batch of the host's, so that CONS is seen to move. The module may do less
+ * than that, because another ioctl waits for the vSMMU or because it has evaluated
+ * many STEs, but at least one command.
+ *
+ * Return: 1 if a batch was run, 0 if there is nothing to run, or a negative errno.
  */
-static int run_cmdq(struct vsmmu *v)
+static int run_batch(struct vsmmu *v)
 {
 	__u32 mask = (2U << queue_bits(v->reg[REG_CMDQ_BASE],
 				       FIELD_GET(IDR1_CMDQS,
 						 v->reg[REG_IDR1]))) - 1;
-	struct smmuv3_accel_run_cmdq arg;
-	__u32 num, done;
+	__u32 num = cmdq_pending(v, mask), done;
+	struct smmuv3_accel_run_cmdq arg = {
+		.size = sizeof(arg),
+		.prod = v->reg[REG_CMDQ_PROD] & mask,
+		.cons = v->reg[REG_CMDQ_CONS] & mask,
+		.max_cmds = v->max_batch,
+		.soft_uptr = (uintptr_t)v->soft,
+	};
 	int rc;
 
-	while ((num = cmdq_pending(v, mask))) {
-		arg = (struct smmuv3_accel_run_cmdq){
-			.size = sizeof(arg),
-			.prod = v->reg[REG_CMDQ_PROD] & mask,
-			.cons = v->reg[REG_CMDQ_CONS] & mask,
-			.max_cmds = v->max_batch,
-			.soft_uptr = (uintptr_t)v->soft,
-		};
-		rc = call_run_cmdq(v, &arg);
-		done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
-		/* None of this can be; to believe it might never end. */
-		if (done > num || (!done && !rc && !arg.out_error) ||
-		    arg.out_error > CERROR_MAX ||
-		    (done && (arg.soft_num > done ||
-			      arg.soft_num > v->soft_room)))
-			return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
-					   SMMUV3_ACCEL_REASON_NONE, 0);
+	if (!num)
+		return 0;
+	rc = call_run_cmdq(v, &arg);
+	done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
+	/* The kernel never returns this; fail rather than loop forever. */
+	if (done > num || (!done && !rc && !arg.out_error) ||
+	    arg.out_error > CERROR_MAX ||
+	    (done && (arg.soft_num > done || arg.soft_num > v->soft_room)))
+		return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
+				   SMMUV3_ACCEL_REASON_NONE, 0);
 
-		/* What the VMM has to do and events come before a CMD_SYNC is done. */
-		if (done)
-			feed(v, &arg);
-		if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
-			report_bad_stes(v);
-		reg_set(v, REG_CMDQ_CONS,
-			FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) |
-			(arg.cons & mask));
-		v->counters.cmds += done;
-		if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
-			raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
-		if (arg.out_error)
-			raise_gerror(v, GERROR_CMDQ_ERR);
-		if (rc)
-			return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc,
-					   arg.out_reason, arg.out_vsid);
-	}
-	return 0;
+	/* What the VMM has to do and events come before a CMD_SYNC is done. */
+	if (done)
+		feed(v, &arg);
+	if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
+		report_bad_stes(v);
+	reg_set(v, REG_CMDQ_CONS,
+		FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) | (arg.cons & mask));
+	v->counters.cmds += done;
+	if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
+		raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
+	if (arg.out_error)
+		raise_gerror(v, GERROR_CMDQ_ERR);
+	if (rc)
+		return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc, arg.out_reason,
+				   arg.out_vsid);
+	return 1;
 }
 
+/*
+ * Do all that there is to do. A guest can make that long: other callers get in
+ * between batches, for instance to detach a device that the host wants back. As
+ * they may reset the vSMMU, each round looks at everything.
+ */
 static int work(struct vsmmu *v)
 {
-	int rc = 0;
+	int rc;
 
-	if (v->want_reset)
-		rc = send_reset(v);
-	if (!rc && regs_pending(v))
-		rc = send_regs(v);
-	if (!rc)
-		rc = run_cmdq(v);
-	return rc;
+	for (;;) {
+		rc = v->want_reset ? send_reset(v) : 0;
+		if (!rc && regs_pending(v))
+			rc = send_regs(v);
+		if (!rc)
+			rc = run_batch(v);
+		if (rc <= 0)
+			return rc;
+		let_in(v);
+	}
 }
 
 /* The guest's accesses */
@@ -1669,6 +1693,7 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
+	pthread_mutex_init(&v->turn, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	v->kernel = config->kernel ? config->kernel : &the_kernel;
 	v->kernel_data = config->kernel_data;
@@ -1709,6 +1734,7 @@ void vsmmu_free(struct vsmmu *v)
 	if (v->own_page)
 		munmap(v->page, VSMMU_REGS_SIZE);
 	pthread_mutex_destroy(&v->lock);
+	pthread_mutex_destroy(&v->turn);
 	free(v->soft);
 	free(v->vsid);
 	free(v);

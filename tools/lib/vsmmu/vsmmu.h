@@ -560,7 +560,8 @@ int vsmmu_reset(struct vsmmu *v);
 
 /**
  * vsmmu_save() - Save the registers
- * @v: the vSMMU; the guest is stopped, and vsmmu_poll_events() was called
+ * @v: the vSMMU; the guest is stopped, no other thread is in a call, and
+ *	vsmmu_poll_events() was called
  * @state: set to them
  *
  * Return: 0, or -ENXIO: not started.

@@ -659,6 +659,72 @@ static void test_threads(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), ROUNDS & 0x1ff);
 }
 
+/* What the kernel sees while a guest has given it a lot to do */
+struct long_run {
+	struct rig *rig;
+	pthread_t detacher;
+	unsigned int runs;
+	unsigned int runs_before_detach;
+	bool reset;
+};
+
+static void *interrupt_run(void *arg)
+{
+	struct long_run *run = arg;
+	__u64 value;
+
+	if (vsmmu_read(run->rig->v, CMDQ_CONS, &value, 4) ||
+	    vsmmu_detach(run->rig->v, 1))
+		return arg;
+	run->runs_before_detach = run->runs;
+	if (run->reset && vsmmu_reset(run->rig->v))
+		return arg;
+	/* The callback for what a run raises is made by who runs. */
+	return thread_irqs ? arg : NULL;
+}
+
+static int run_slowly(struct fake *fake, struct smmuv3_accel_run_cmdq *cmdq)
+{
+	struct long_run *run = fake->data;
+
+	if (!run->runs++)
+		assert_int_equal(pthread_create(&run->detacher, NULL,
+						interrupt_run, run), 0);
+	usleep(2000);
+	cmdq->cons += 1;
+	cmdq->out_flags = SMMUV3_ACCEL_RUN_SYNC_IRQ;
+	return 0;
+}
+
+/* Another thread's call need not wait until a full queue has been run. */
+static void test_let_in(void **state)
+{
+	struct long_run run = { .rig = *state };
+	struct rig *rig = *state;
+	void *failed;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), 0);
+	enable_cmdq(rig, 8);
+	rig->fake.data = &run;
+	rig->fake.on_run = run_slowly;
+	assert_put(rig, CMDQ_PROD, 256);
+	assert_int_equal(pthread_join(run.detacher, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(get(rig, CMDQ_CONS), 256);
+	assert_int_equal(run.runs, 256);
+	assert_in_range(run.runs_before_detach, 1, 255);
+
+	/* A queue that is reset meanwhile is run no more. */
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), 0);
+	run = (struct long_run){ .rig = rig, .reset = true };
+	assert_put(rig, CMDQ_PROD, 0);
+	assert_int_equal(pthread_join(run.detacher, &failed), 0);
+	assert_null(failed);
+	assert_in_range(run.runs, 1, 255);
+	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	assert_int_equal(get(rig, CR0ACK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -682,6 +748,7 @@ int main(void)
 		TEST(test_order, rig_setup_clean),
 		TEST(test_bad_ste, rig_setup),
 		TEST(test_threads, rig_setup),
+		TEST(test_let_in, rig_setup),
 	};
 
 	return cmocka_run_group_tests_name("cmdq", tests, NULL, NULL);

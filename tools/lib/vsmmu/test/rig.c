@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "rig.h"
 
+__thread unsigned int thread_irqs;
+
 static void on_irq(void *opaque, enum vsmmu_irq line)
 {
 	struct rig *rig = opaque;
@@ -9,6 +11,7 @@ static void on_irq(void *opaque, enum vsmmu_irq line)
 	/* Callbacks may call the library. */
 	assert_int_equal(vsmmu_read(rig->v, GERROR, &value, 4), 0);
 	rig->irqs[line]++;
+	thread_irqs++;
 }
 
 struct vsmmu_config rig_config(struct rig *rig)

@@ -61,6 +61,9 @@ struct rig {
 	unsigned int irqs[VSMMU_IRQ_NUM];
 };
 
+/* Edges that were raised in this thread */
+extern __thread unsigned int thread_irqs;
+
 struct vsmmu_config rig_config(struct rig *rig);
 void rig_new(struct rig *rig);
 void rig_free(struct rig *rig);
