@@ -560,6 +560,9 @@ static void test_bad_ste(void **state)
 		{ SMMUV3_ACCEL_REASON_STE_UNREADABLE, 0x03 },
 		{ SMMUV3_ACCEL_REASON_GBPA_ABORT, 0 },
 		{ SMMUV3_ACCEL_REASON_DETACHED, 0 },
+		{ SMMUV3_ACCEL_REASON_RETRY, 0 },
+		{ SMMUV3_ACCEL_REASON_NO_POWER, 0 },
+		{ SMMUV3_ACCEL_REASON_ATC_TIMEOUT, 0 },
 	};
 	struct script script;
 	struct rig *rig = *state;
