@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <linux/smmuv3_accel.h>
 #include <linux/types.h>
@@ -38,6 +39,8 @@ PRINTF(2, 3) char *root_read_all(ssize_t *len, const char *format, ...);
 PRINTF(3, 4) int root_link(char *target, size_t size, const char *format, ...);
 PRINTF(3, 4)
 int root_link_name(char *name, size_t size, const char *format, ...);
+PRINTF(1, 2) dev_t root_dev(const char *format, ...);
+int root_stat_fd(struct statx *st, __u32 pid, __u32 fd);
 PRINTF(2, 3) int root_scan(struct dirent ***entries, const char *format, ...);
 void scan_free(struct dirent **entries, int num);
 
@@ -94,7 +97,7 @@ extern const char * const counter_name[COUNTER_NUM];
  * struct holder - A process that has a file open
  * @pid: the process
  * @fd: its descriptor
- * @comm: the process's name
+ * @comm: what the process calls itself
  */
 struct holder {
 	__u32 pid;
@@ -105,11 +108,11 @@ struct holder {
 /**
  * struct open_file - A VFIO device or group that is open
  * @holder: who has it open
- * @name: of the device, vfioN, or the group's number
+ * @dev: its device number
  */
 struct open_file {
 	struct holder holder;
-	char name[16];
+	dev_t dev;
 };
 
 /**
@@ -190,6 +193,9 @@ struct vsmmu {
  * @vsmmu_num: how many those are
  * @files: open VFIO devices and groups
  * @file_num: how many those are
+ * @accel_dev: the device number of /dev/smmuv3-accel
+ * @vfio_devs: the device numbers of VFIO devices and groups
+ * @vfio_dev_num: how many those are
  * @hidden: how many processes' files could not be looked at
  */
 struct world {
@@ -197,6 +203,9 @@ struct world {
 	size_t vsmmu_num;
 	struct open_file *files;
 	size_t file_num;
+	dev_t accel_dev;
+	dev_t *vfio_devs;
+	size_t vfio_dev_num;
 	__u32 hidden;
 };
 
@@ -260,7 +269,8 @@ enum answer iort_canwbs(const struct iort *iort, __u64 smmu_address);
  * @group: its IOMMU group, or empty
  * @group_size: how many devices are in that
  * @vfio: name of its VFIO device, or empty
- * @has_cdev: that has a character device
+ * @cdev: the device number of that, or 0
+ * @group_dev: the device number of the group's VFIO file, or 0
  */
 struct device {
 	char bdf[NAME_LEN];
@@ -271,7 +281,8 @@ struct device {
 	char group[16];
 	__u32 group_size;
 	char vfio[16];
-	bool has_cdev;
+	dev_t cdev;
+	dev_t group_dev;
 };
 
 int devices_look(struct device **devices);

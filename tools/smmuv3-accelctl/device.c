@@ -39,8 +39,8 @@ static void find_vfio(struct device *dev)
 	int num = root_scan(&entries, PCI "/%s/vfio-dev", dev->bdf);
 
 	if (num > 0 && copy_text(dev->vfio, sizeof(dev->vfio), entries[0]->d_name))
-		dev->has_cdev = root_exists(PCI "/%s/vfio-dev/%s/dev",
-					    dev->bdf, dev->vfio);
+		dev->cdev = root_dev(PCI "/%s/vfio-dev/%s/dev", dev->bdf,
+				     dev->vfio);
 	scan_free(entries, num);
 }
 
@@ -57,6 +57,7 @@ static bool device_look(struct device *dev, const char *bdf)
 		 read_hex(bdf, "vendor"), read_hex(bdf, "device"));
 	root_link_name(dev->driver, sizeof(dev->driver), PCI "/%s/driver", bdf);
 	root_link_name(dev->group, sizeof(dev->group), PCI "/%s/iommu_group", bdf);
+	dev->group_dev = root_dev("/sys/class/vfio/%s/dev", dev->group);
 	dev->group_size = count_entries(bdf, "iommu_group/devices");
 	find_vfio(dev);
 	return true;
@@ -94,12 +95,12 @@ int devices_look(struct device **devices)
  */
 bool device_is_ready(const struct device *dev)
 {
-	return dev->has_cdev && dev->group_size == 1;
+	return dev->cdev && dev->group_size == 1;
 }
 
 static bool file_is_of(const struct open_file *file, const struct device *dev)
 {
-	return !strcmp(file->name, dev->vfio) || !strcmp(file->name, dev->group);
+	return file->dev == dev->cdev || file->dev == dev->group_dev;
 }
 
 /**
@@ -131,7 +132,7 @@ static void out_to_do(const struct device *dev)
 		out_string("to_do", "nothing: it shares its IOMMU group, and the host attaches by group; another slot may help, or ACS in the bridges above it");
 	else if (!dev->vfio[0])
 		out_string("to_do", "bind it to vfio-pci: see smmuv3-accelctl(8)");
-	else if (!dev->has_cdev)
+	else if (!dev->cdev)
 		out_string("to_do", "use a kernel with CONFIG_VFIO_DEVICE_CDEV");
 }
 
@@ -149,7 +150,7 @@ void device_info(const struct device *dev, const struct world *world)
 	out_string("smmu", "%s", dev->smmu);
 	out_string("group", "%s", dev->group[0] ? dev->group : "none");
 	out_number("group_size", dev->group_size);
-	if (dev->has_cdev)
+	if (dev->cdev)
 		out_string("cdev", "/dev/vfio/devices/%s", dev->vfio);
 	out_bool("ready", device_is_ready(dev));
 	if (dev->vfio[0] && !device_is_free(dev, world))

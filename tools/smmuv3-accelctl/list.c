@@ -4,6 +4,7 @@
  */
 #include <getopt.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "accelctl.h"
 
@@ -46,7 +47,8 @@ static void print_stream(const struct vsmmu_stream *s)
 		out_string("reason", "%s", reason_name(s->reason));
 		out_string("because", "%s", reason_text(s->reason));
 	}
-	if (s->ste[0])
+	/* Of another domain the STE is not in force. */
+	if (s->ste[0] && strcmp(s->kind, "other"))
 		out_string("ste", "0x%016llx 0x%016llx", s->ste[0], s->ste[1]);
 	out_end();
 }

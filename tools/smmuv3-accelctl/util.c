@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/sysmacros.h>
 
 #include "accelctl.h"
 
@@ -262,6 +263,65 @@ int root_link_name(char *name, size_t size, const char *format, ...)
 		return rc;
 	last = strrchr(whole, '/');
 	return copy_text(name, size, last ? last + 1 : whole) ? 0 : -ENAMETOOLONG;
+}
+
+/**
+ * root_dev() - The device number that a file of sysfs has
+ * @format: the file's path
+ *
+ * Return: the number, or 0 if there is none.
+ */
+dev_t root_dev(const char *format, ...)
+{
+	unsigned int major, minor;
+	char text[32] = "";
+	va_list args;
+	int fd;
+
+	va_start(args, format);
+	fd = open_path(O_RDONLY, format, args);
+	va_end(args);
+	if (fd < 0)
+		return 0;
+	if (read_fd(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	if (sscanf(text, "%u:%u", &major, &minor) != 2)
+		return 0;
+	return makedev(major, minor);
+}
+
+/**
+ * root_stat_fd() - Ask what a process has open
+ * @st: set to its type and numbers
+ * @pid: the process
+ * @fd: its descriptor
+ *
+ * The file may be on a filesystem in user space, which need not ever answer: take
+ * what the kernel knows. In a copy the file is looked up there, by its name.
+ *
+ * Return: 0, or a negative errno.
+ */
+int root_stat_fd(struct statx *st, __u32 pid, __u32 fd)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	int len, rc;
+
+	len = snprintf(path, sizeof(path), "/proc/%u/fd/%u", pid, fd);
+	if (*root_dir) {
+		rc = root_link(target, sizeof(target), "%s", path);
+		if (rc)
+			return rc;
+		if (target[0] != '/')
+			return -ENOENT;
+		len = snprintf(path, sizeof(path), "%s%s", root_dir, target);
+	}
+	if ((size_t)len >= sizeof(path))
+		return -ENAMETOOLONG;
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_INO | STATX_MNT_ID, st))
+		return -errno;
+	return 0;
 }
 
 static int not_hidden(const struct dirent *entry)

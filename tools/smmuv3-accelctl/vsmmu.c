@@ -7,9 +7,11 @@
  * hold for long.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "accelctl.h"
 
@@ -90,55 +92,86 @@ static void parse_fdinfo(struct world *world, char *text,
 	}
 }
 
-/* Whether a path is that of a VFIO device or group, and the last part of it */
-static const char *vfio_name(const char *path)
+/* A number in one of the first lines of fdinfo, which are the kernel's own */
+static bool fdinfo_number(const char *text, const char *key, int base,
+			  __u64 *value)
 {
-	const char *last = strrchr(path, '/');
-	size_t folder = last ? last - path : 0;
+	size_t len = strlen(key);
+	char number[32];
 
-	if (folder >= 13 && !strncmp(last - 13, "/vfio/devices", 13) &&
-	    !strncmp(last + 1, "vfio", 4))
-		return last + 1;
-	if (folder >= 5 && !strncmp(last - 5, "/vfio", 5) &&
-	    last[1] && !last[1 + strspn(last + 1, "0123456789")])
-		return last + 1;
-	return NULL;
+	while (strncmp(text, key, len)) {
+		text = strchr(text, '\n');
+		if (!text++)
+			return false;
+	}
+	text += len + strspn(text + len, "\t ");
+	snprintf(number, sizeof(number), "%.*s", (int)strcspn(text, "\n"), text);
+	return parse_u64(number, base, ~0ULL, value);
 }
 
 /*
- * By the last part of the path, as a container may see the device elsewhere;
- * fdinfo tells whether it is one.
+ * Whether fdinfo is that of an open device. With O_PATH anybody has a descriptor
+ * of a file that is not for him, and the device knows nothing of it. On a live
+ * system it has to be of the same file as @st, because a process can exchange what
+ * is behind a descriptor at any time.
  */
-static bool is_accel(const char *path)
+static bool is_open_device(const char *fdinfo, const struct statx *st)
 {
-	const char *last = strrchr(path, '/');
+	__u64 flags, mount, inode;
 
-	return last && !strcmp(last + 1, "smmuv3-accel");
+	if (!fdinfo_number(fdinfo, "flags:", 8, &flags) || (flags & O_PATH))
+		return false;
+	if (*root_dir)
+		return true;
+	return fdinfo_number(fdinfo, "mnt_id:", 10, &mount) &&
+	       fdinfo_number(fdinfo, "ino:", 10, &inode) &&
+	       mount == st->stx_mnt_id && inode == st->stx_ino;
 }
 
+static bool is_vfio(const struct world *world, dev_t dev)
+{
+	size_t i;
+
+	for (i = 0; i < world->vfio_dev_num; i++)
+		if (world->vfio_devs[i] == dev)
+			return true;
+	return false;
+}
+
+static void add_file(struct world *world, const struct holder *holder, dev_t dev)
+{
+	struct open_file *file;
+
+	world->files = xgrow(world->files, world->file_num, sizeof(*file));
+	file = &world->files[world->file_num++];
+	file->holder = *holder;
+	file->dev = dev;
+}
+
+/*
+ * By its device number, as anybody can have files of any name, and as a container
+ * may see the device elsewhere
+ */
 static void look_at_fd(struct world *world, const struct holder *holder)
 {
-	struct open_file file = { .holder = *holder };
-	char target[128], *text;
-	const char *name;
+	struct statx st;
 	ssize_t len;
+	char *text;
+	dev_t dev;
 
-	if (root_link(target, sizeof(target), "/proc/%u/fd/%u", holder->pid,
-		      holder->fd))
+	if (root_stat_fd(&st, holder->pid, holder->fd) || !S_ISCHR(st.stx_mode))
 		return;
-	if (is_accel(target)) {
-		text = root_read_all(&len, "/proc/%u/fdinfo/%u", holder->pid,
-				     holder->fd);
-		if (text)
+	dev = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+	if (dev != world->accel_dev && !is_vfio(world, dev))
+		return;
+	text = root_read_all(&len, "/proc/%u/fdinfo/%u", holder->pid, holder->fd);
+	if (text && is_open_device(text, &st)) {
+		if (dev == world->accel_dev)
 			parse_fdinfo(world, text, holder);
-		free(text);
-		return;
+		else
+			add_file(world, holder, dev);
 	}
-	name = vfio_name(target);
-	if (!name || !copy_text(file.name, sizeof(file.name), name))
-		return;
-	world->files = xgrow(world->files, world->file_num, sizeof(file));
-	world->files[world->file_num++] = file;
+	free(text);
 }
 
 static void look_at_process(struct world *world, const char *pid_text)
@@ -261,6 +294,25 @@ static void look_at_debugfs(struct world *world, bool detail)
 	scan_free(entries, num);
 }
 
+/* Device numbers of a class of sysfs */
+static void find_vfio_devs(struct world *world, const char *class)
+{
+	struct dirent **entries;
+	int i, num;
+	dev_t dev;
+
+	num = root_scan(&entries, "/sys/class/%s", class);
+	for (i = 0; i < num; i++) {
+		dev = root_dev("/sys/class/%s/%s/dev", class, entries[i]->d_name);
+		if (!dev)
+			continue;
+		world->vfio_devs = xgrow(world->vfio_devs, world->vfio_dev_num,
+					 sizeof(dev));
+		world->vfio_devs[world->vfio_dev_num++] = dev;
+	}
+	scan_free(entries, num);
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct vsmmu *left = a, *right = b;
@@ -279,6 +331,9 @@ void world_look(struct world *world, bool detail)
 	int i, num;
 
 	*world = (struct world){};
+	world->accel_dev = root_dev("/sys/class/misc/smmuv3-accel/dev");
+	find_vfio_devs(world, "vfio-dev");
+	find_vfio_devs(world, "vfio");
 	num = root_scan(&entries, "/proc");
 	for (i = 0; i < num; i++)
 		look_at_process(world, entries[i]->d_name);
@@ -300,6 +355,7 @@ void world_free(struct world *world)
 	}
 	free(world->vsmmus);
 	free(world->files);
+	free(world->vfio_devs);
 }
 
 /**

@@ -13,6 +13,11 @@ import sys
 SMMUS = (0x9050000, 0x9060000)
 CANWBS = 1 << 2
 
+# Making devices takes root. Those of the module, of VFIO and of a VFIO group have
+# the numbers of others, which every system has, and are links to these.
+ACCEL, VFIO0, VFIO1, GROUP6, NULL = "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random", "/dev/null"
+VFIO_NUMBERS = {0: VFIO0, 1: VFIO1}
+
 # bdf, class, driver, smmu, group, VFIO device
 DEVICES = (
     ("0000:00:01.0", "0x010802", "vfio-pci", 0, 1, 0),
@@ -35,6 +40,7 @@ stream 0x10:\t0000:00:01.0 phys 0 dev_id 2 vdevice 5 hwpt 8 s1 reason 0 ste 0x80
 stream 0x11:\temulated bypass reason 0 ste 0x0 0x0
 stream 0x12:\tbridge abort reason 49 ste 0x0 0x0
 stream 0x13:\tbridge abort reason 4242 ste 0x0 0x0
+stream 0x14:\t0000:00:05.0 phys 0 dev_id 6 vdevice 7 hwpt 0 other reason 66 ste 0x8000000081000029 0x84
 what a newer module shows:\t1
 """
 NAMES = ("cmds syncs issued subsumed merged host_calls zero_copy ste_installed "
@@ -105,8 +111,18 @@ class Root:
             self.write(f"/proc/{pid}/fdinfo/{fd}", fdinfo)
 
 
+def number(device):
+    """A device's number as sysfs has it"""
+    rdev = os.stat(device).st_rdev
+    return f"{os.major(rdev)}:{os.minor(rdev)}\n"
+
+
+OPEN = "pos:\t0\nflags:\t02100002\nmnt_id:\t25\nino:\t7\n"
+O_PATH = OPEN.replace("02100002", "012100000")
+
+
 def fdinfo(number, streams, counters):
-    text = f"pos:\t0\nflags:\t02100002\nvsmmu-id:\t{number}\nvsmmu-streams:\t{streams}\n"
+    text = OPEN + f"vsmmu-id:\t{number}\nvsmmu-streams:\t{streams}\n"
     return text + "".join(f"vsmmu-{name}:\t{value}\n" for name, value in zip(NAMES, counters))
 
 
@@ -122,9 +138,16 @@ def make(folder):
     root.write("/sys/module/smmuv3_accel/srcversion", "0123456789ABCDEF\n")
     for name, value in (("subsume", "Y"), ("merge", "N"), ("escalate", "64")):
         root.write(f"/sys/module/smmuv3_accel/parameters/{name}", value + "\n")
-    for name in ("/dev/smmuv3-accel", "/dev/iommu", "/dev/vfio/devices/vfio0"):
-        root.write(name, "")
-        os.chmod(folder + name, 0o660)
+    root.write("/dev/iommu", "")
+    root.link("/dev/smmuv3-accel", ACCEL)
+    root.link("/jail/dev/smmuv3-accel", ACCEL)
+    root.link("/jail/dev/disk", VFIO0)
+    root.link("/dev/vfio/devices/vfio0", VFIO0)
+    root.link("/dev/vfio/devices/vfio1", VFIO1)
+    root.link("/dev/vfio/6", GROUP6)
+    root.write("/sys/class/misc/smmuv3-accel/dev", number(ACCEL))
+    root.write("/sys/class/vfio/6/dev", number(GROUP6))
+    root.write("/sys/class/vfio/7/dev", "")
     root.write("/sys/firmware/acpi/tables/IORT", iort())
     for base in SMMUS:
         root.write(f"/sys/class/iommu/smmu3.{base:#018x}/uevent", "")
@@ -140,23 +163,42 @@ def make(folder):
         root.link(device + "/iommu_group", f"../../../../kernel/iommu_groups/{group}")
         root.write(f"/sys/kernel/iommu_groups/{group}/devices/{bdf}", "")
         if vfio is not None:
-            root.write(f"{device}/vfio-dev/vfio{vfio}/dev", "511:0\n")
+            dev = number(VFIO_NUMBERS[vfio]) if vfio in VFIO_NUMBERS else f"511:{vfio}\n"
+            root.write(f"{device}/vfio-dev/vfio{vfio}/dev", dev)
+            root.write(f"/sys/class/vfio-dev/vfio{vfio}/dev", dev)
 
     # The first VMM has a vSMMU twice, and a device; its name is an attack on
     # terminals and on JSON.
     root.process(100, b"\x1b[31m\"\\\xff\xc3\xa9\xed\xa0\x80\n", {
         3: ("/dev/smmuv3-accel", fdinfo(7, 4, FIRST)),
         4: ("/jail/dev/smmuv3-accel", fdinfo(7, 4, FIRST)),
-        5: ("/dev/vfio/devices/vfio0", ""),
+        5: ("/dev/vfio/devices/vfio0", OPEN),
         6: ("/dev/pts/3", ""),
-        7: ("/home/smmuv3-accel", "pos:\t0\n"),
+        8: ("/jail/dev/disk", OPEN),
     })
     # A group file, an unbound vSMMU, and one of which debugfs says nothing; a
     # name with an overlong form, a C1 control and a form cut short
     root.process(2000, b"old\xc0\xaf\xc2\x9b\xe2\x82\n", {
-        3: ("/dev/vfio/6", ""),
+        3: ("/dev/vfio/6", OPEN),
         4: ("/dev/smmuv3-accel", fdinfo(0, 0, SECOND)),
         11: ("/dev/smmuv3-accel", fdinfo(12, 0, SECOND)),
+    })
+    # Somebody who has nothing, but files of such names: of his own, another device,
+    # the devices themselves as far as anybody can open them, memory with a name
+    root.write("/home/eve/vfio/devices/vfio1", "")
+    root.write("/home/eve/smmuv3-accel", "")
+    root.link("/home/eve/dev/vfio/devices/vfio1", NULL)
+    root.link("/home/eve/dev/smmuv3-accel", NULL)
+    root.process(300, b"eve\n", {
+        3: ("/home/eve/vfio/devices/vfio1", OPEN),
+        4: ("/home/eve/smmuv3-accel", fdinfo(7, 4, SECOND)),
+        5: ("/home/eve/dev/vfio/devices/vfio1", OPEN),
+        6: ("/home/eve/dev/smmuv3-accel", fdinfo(7, 4, SECOND)),
+        7: ("/dev/vfio/devices/vfio1", O_PATH),
+        8: ("/dev/smmuv3-accel", O_PATH),
+        9: ("/dmabuf:x/smmuv3-accel", OPEN + "name:\tx\n" + fdinfo(7, 4, SECOND)),
+        10: ("/dev/vfio/devices/vfio1 (deleted)", OPEN),
+        11: ("pipe:[42]", OPEN),
     })
     root.process("self", "no number\n", {3: ("/dev/smmuv3-accel", fdinfo(99, 0, SECOND))})
     counters = "".join(f"{name}:\t{value}\n" for name, value in zip(NAMES, FIRST))

@@ -101,6 +101,30 @@ t "info: the device is in use" equal "$("$tool" info | grep -A 18 "bdf: $first" 
 t "info: nesting works, as a vSMMU shows" equal "$("$tool" info | grep -c "because: vSMMU $id has devices there")" 2
 t "info --probe: takes devices that are free" has "$host" info --probe
 
+# A user who has files of such names open, and the devices themselves with O_PATH
+mkdir -p eve/vfio/devices
+for name in smmuv3-accel vfio/devices/vfio0 vfio/devices/vfio1 vfio/devices/vfio2; do
+	: >eve/$name
+done
+free() { "$tool" info | grep -c '^    free: yes'; }
+free=$(free)
+mkfifo eve/fifo
+su nobody -s /bin/sh -c "exec $holder $PWD/eve/smmuv3-accel $PWD/eve/vfio/devices/* /dev/smmuv3-accel /dev/vfio/devices/*" \
+	<eve/fifo >eve/held 2>&1 &
+eve=$!
+exec 8>eve/fifo
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	! grep -q ready eve/held || break
+	sleep 1
+done
+t "a user pretends" grep -q ready eve/held
+t "a user pretends: has the devices' paths open" equal \
+	"$(for fd in "/proc/$eve/fd/"*; do readlink "$fd"; done | grep -c '^/dev/vfio/devices/vfio')" 8
+t "info: a user who pretends has no device" lacks "pid: $eve\$" info
+t "info: as many devices are free" equal "$(free)" "$free"
+t "list: a user who pretends has no vSMMU" lacks "pid: $eve\$" list
+exec 8>&-
+
 t "stats: cmds are counted" test "$(counter "$id" cmds)" -gt 0
 t "stats: share subsumed" has '^      subsumed_percent: 85\.7$' stats "$id"
 t "stats: 8 commands, and a host call for each SMMU" has '^      cmds_per_host_call: 4\.000$' stats "$id"
