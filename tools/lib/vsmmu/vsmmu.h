@@ -331,10 +331,9 @@ struct vsmmu_counters {
  * @ioas_id, @s2_hwpt_id and @create_flags are ignored, because the vSMMU has them
  * already. DMA goes on.
  *
- * @config is checked first: -EINVAL changes nothing, except from
- * SMMUV3_ACCEL_SET_MEM_TABLE, for regions that overlap.
- * If that fails after SMMUV3_ACCEL_CHANGE_PROCESS, the vSMMU belongs to this
- * process, without memory.
+ * @config is checked before anything is done. If only SMMUV3_ACCEL_SET_MEM_TABLE
+ * fails, for instance because regions overlap, the vSMMU belongs to this process
+ * already, without memory.
  *
  * Return: 0; -EINVAL: @config has no such flag, asks for %VSMMU_CONFIG_CHANGE_PROCESS
  * without @accel_fd or @iommufd, or has regions that vsmmu_set_memory() refuses; or

@@ -523,12 +523,18 @@ static int new_process(struct machine *m, const struct vsmmu_state *state)
 {
 	struct iommu_ioas_change_process change = { .size = sizeof(change) };
 	const __u32 vsids[] = { VSID, VSID + 1, SOFT };
-	int i, fd = vsmmu_fd(m->v);
+	int other = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	int i, fd = vsmmu_fd(m->v), iommufd = m->g.iommufd;
 	struct vsmmu_state again;
 
 	/* Not its own yet */
 	CHILD_EXPECT(vsmmu_doorbell(m->v, m->ring.prod) == -EIO);
-	CHILD_EXPECT(!ioctl(m->g.iommufd, IOMMU_IOAS_CHANGE_PROCESS, &change));
+	/* Nor without the iommufd that the module acts on for it */
+	CHILD_EXPECT(other >= 0);
+	m->g.iommufd = other;
+	CHILD_EXPECT(make_vsmmu(m, VSMMU_CONFIG_CHANGE_PROCESS, fd) == -EINVAL);
+	m->g.iommufd = iommufd;
+	CHILD_EXPECT(!ioctl(iommufd, IOMMU_IOAS_CHANGE_PROCESS, &change));
 	CHILD_EXPECT(!make_vsmmu(m, VSMMU_CONFIG_CHANGE_PROCESS, fd));
 	CHILD_EXPECT(dma_goes(m, 0, IOVA) == 0);
 	CHILD_EXPECT(!vsmmu_resume(m->v, NULL, state, vsids, ARRAY_LEN(vsids)));
