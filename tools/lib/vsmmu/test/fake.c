@@ -76,41 +76,12 @@ static int fake_set_memory(struct fake *fake,
 	return 0;
 }
 
-static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
+/* What an ioctl does that does not fail */
+static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 {
-	struct fake *fake = data;
-	unsigned int nr = _IOC_NR(request);
 	struct smmuv3_accel_stream *stream = arg;
-	struct smmuv3_accel_run_cmdq *run = arg;
 	struct smmuv3_accel_info *info = arg;
 	struct smmuv3_accel_phys *phys = arg;
-	__u32 *reason, *vsid;
-
-	if (fd != FAKE_FD || _IOC_TYPE(request) != SMMUV3_ACCEL_TYPE ||
-	    nr >= FAKE_REQUESTS)
-		return -ENOTTY;
-	fake->calls[nr]++;
-	reason = reason_of(request, arg);
-	if (reason)
-		*reason = 0;
-	vsid = vsid_of(request, arg);
-	if (vsid)
-		*vsid = 0;
-	if (request == SMMUV3_ACCEL_SET_REGS)
-		fake->regs = *(struct smmuv3_accel_set_regs *)arg;
-	if (request == SMMUV3_ACCEL_RUN_CMDQ) {
-		/* Written on failures too */
-		fake->run = *run;
-		run->soft_num = 0;
-	}
-	if (fake->fail_times[nr]) {
-		fake->fail_times[nr]--;
-		if (reason)
-			*reason = fake->fail_reason[nr];
-		if (vsid)
-			*vsid = fake->fail_vsid;
-		return fake->fail_rc[nr];
-	}
 
 	switch (request) {
 	case SMMUV3_ACCEL_GET_INFO:
@@ -147,9 +118,44 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	case SMMUV3_ACCEL_SET_MEM_TABLE:
 		return fake_set_memory(fake, arg);
 	case SMMUV3_ACCEL_RUN_CMDQ:
-		return fake_run(fake, run);
+		return fake_run(fake, arg);
 	}
 	return 0;
+}
+
+static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
+{
+	struct fake *fake = data;
+	unsigned int nr = _IOC_NR(request);
+	struct smmuv3_accel_run_cmdq *run = arg;
+	__u32 *reason, *vsid;
+
+	if (fd != FAKE_FD || _IOC_TYPE(request) != SMMUV3_ACCEL_TYPE ||
+	    nr >= FAKE_REQUESTS)
+		return -ENOTTY;
+	fake->calls[nr]++;
+	reason = reason_of(request, arg);
+	if (reason)
+		*reason = 0;
+	vsid = vsid_of(request, arg);
+	if (vsid)
+		*vsid = 0;
+	if (request == SMMUV3_ACCEL_SET_REGS)
+		fake->regs = *(struct smmuv3_accel_set_regs *)arg;
+	if (request == SMMUV3_ACCEL_RUN_CMDQ) {
+		/* Written on failures too */
+		fake->run = *run;
+		run->soft_num = 0;
+	}
+	if (fake->fail_times[nr]) {
+		fake->fail_times[nr]--;
+		if (reason)
+			*reason = fake->fail_reason[nr];
+		if (vsid)
+			*vsid = fake->fail_vsid;
+		return fake->fail_rc[nr];
+	}
+	return fake_answer(fake, request, arg);
 }
 
 static ssize_t fake_read(void *data, int fd, void *buf, size_t len)
