@@ -165,21 +165,12 @@ static void usage(FILE *out)
 	      "  --help\n", out);
 }
 
-static uint64_t parse_number(const char *option, const char *text, uint64_t max)
+static uint64_t parse_number(const char *option, const char *text,
+			     const char *suffixes, uint64_t max)
 {
-	static const char suffixes[] = "KMG";
-	unsigned long long value;
-	const char *suffix;
-	char *end;
+	uint64_t value;
 
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	suffix = *end ? strchr(suffixes, *end) : NULL;
-	if (suffix && max > UINT32_MAX) {
-		value = value > max ? max + 1 : value << 10 * (suffix - suffixes + 1);
-		end++;
-	}
-	if (errno || *end || end == text || *text == '-' || !value || value > max)
+	if (!number_parse(text, suffixes, max, &value) || !value)
 		die("--%s: '%s' is no number from 1 to %llu", option, text,
 		    (unsigned long long)max);
 	return value;
@@ -188,23 +179,24 @@ static uint64_t parse_number(const char *option, const char *text, uint64_t max)
 static const char *devices[PCI_SLOTS], *monitor, *send;
 static unsigned int device_num;
 
+enum { KERNEL, INITRD, APPEND, MEM, CPUS, VSMMU, DEVICE, MONITOR, SEND, STATS, HELP };
+static const struct option options[] = {
+	{ "kernel", required_argument, NULL, KERNEL },
+	{ "initrd", required_argument, NULL, INITRD },
+	{ "append", required_argument, NULL, APPEND },
+	{ "mem", required_argument, NULL, MEM },
+	{ "cpus", required_argument, NULL, CPUS },
+	{ "vsmmu", optional_argument, NULL, VSMMU },
+	{ "device", required_argument, NULL, DEVICE },
+	{ "monitor", required_argument, NULL, MONITOR },
+	{ "send", required_argument, NULL, SEND },
+	{ "stats", required_argument, NULL, STATS },
+	{ "help", no_argument, NULL, HELP },
+	{}
+};
+
 static void parse_options(int argc, char **argv)
 {
-	enum { KERNEL, INITRD, APPEND, MEM, CPUS, VSMMU, DEVICE, MONITOR, SEND, STATS, HELP };
-	static const struct option options[] = {
-		{ "kernel", required_argument, NULL, KERNEL },
-		{ "initrd", required_argument, NULL, INITRD },
-		{ "append", required_argument, NULL, APPEND },
-		{ "mem", required_argument, NULL, MEM },
-		{ "cpus", required_argument, NULL, CPUS },
-		{ "vsmmu", optional_argument, NULL, VSMMU },
-		{ "device", required_argument, NULL, DEVICE },
-		{ "monitor", required_argument, NULL, MONITOR },
-		{ "send", required_argument, NULL, SEND },
-		{ "stats", required_argument, NULL, STATS },
-		{ "help", no_argument, NULL, HELP },
-		{}
-	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -219,10 +211,10 @@ static void parse_options(int argc, char **argv)
 			config.append = optarg;
 			break;
 		case MEM:
-			config.mem = ALIGN_UP(parse_number("mem", optarg, RAM_MAX), MIB(2));
+			config.mem = ALIGN_UP(parse_number("mem", optarg, "KMG", RAM_MAX), MIB(2));
 			break;
 		case CPUS:
-			config.cpus = parse_number("cpus", optarg, CPUS_MAX);
+			config.cpus = parse_number("cpus", optarg, "", CPUS_MAX);
 			break;
 		case VSMMU:
 			/* "--vsmmu OPTIONS" and "--vsmmu=OPTIONS" are the same. */

@@ -3,6 +3,7 @@
  * A reference VMM for arm64 KVM: one virtual machine in one process.
  *
  *	main.c		options, the machine's life, the main thread's events
+ *	number.c	numbers in options
  *	vm.c		KVM: memory slots, GIC, interrupts, vCPUs and their exits
  *	boot.c		guest RAM and the arm64 boot protocol
  *	fdt.c		the device tree
@@ -126,6 +127,11 @@ const char *failure(void);
 void event_add(int fd, void (*handler)(void *arg), void *arg);
 void event_del(int fd);
 int event_fd(void);
+
+/* number.c */
+
+bool number_parse(const char *text, const char *suffixes, uint64_t max,
+		  uint64_t *value);
 
 /* vm.c */
 
