@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include "vmm.h"
 
@@ -74,67 +72,6 @@ int fail(const char *fmt, ...)
 const char *failure(void)
 {
 	return failed;
-}
-
-/* Events of the main thread */
-
-struct handler {
-	void (*call)(void *arg);
-	void *arg;
-};
-
-static int epoll_fd, request_fd;
-static struct handler handlers[1024];	/* by descriptor */
-
-void event_add(int fd, void (*call)(void *arg), void *arg)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-
-	if (fd < 0 || fd >= (int)ARRAY_LEN(handlers))
-		die("too many files are open");
-	handlers[fd] = (struct handler) { .call = call, .arg = arg };
-	/* A regular file as standard input cannot be waited for, and need not. */
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) && errno != EPERM)
-		die("epoll_ctl: %s", strerror(errno));
-}
-
-void event_del(int fd)
-{
-	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-}
-
-/* Who writes there makes the main thread look at vm_requested(). */
-int event_fd(void)
-{
-	return request_fd;
-}
-
-static void requested(void *arg)
-{
-	uint64_t count;
-
-	(void)arg;
-	if (read(request_fd, &count, sizeof(count)) < 0)
-		return;
-}
-
-/* One at a time: a handler may close another's descriptor. */
-static void serve_events(void)
-{
-	struct epoll_event event;
-
-	while (vm_requested() == VM_RUN)
-		if (epoll_wait(epoll_fd, &event, 1, -1) == 1)
-			handlers[event.data.fd].call(handlers[event.data.fd].arg);
-}
-
-static void events_init(void)
-{
-	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (epoll_fd < 0 || request_fd < 0)
-		die("no descriptor: %s", strerror(errno));
-	event_add(request_fd, requested, NULL);
 }
 
 /* Options */
@@ -289,7 +226,6 @@ static void end(int sig)
 
 int main(int argc, char **argv)
 {
-	enum vm_request request;
 	uint64_t entry, dtb;
 
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -297,7 +233,7 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	if (send)
 		return monitor_send(monitor, send);
-	events_init();
+	event_init();
 	boot_alloc_ram();
 	iommu_init();
 	vm_create();
@@ -312,11 +248,10 @@ int main(int argc, char **argv)
 		vm_start(entry, dtb);
 		signal(SIGINT, end);
 		signal(SIGTERM, end);
-		serve_events();
+		event_serve();
 		vm_stop();
-		request = vm_requested();
 		poll_stop();
-		if (request != VM_RESET)
+		if (!vm_begin_reset())
 			break;
 		pci_reset();
 		smmu_reset();
@@ -326,5 +261,5 @@ int main(int argc, char **argv)
 	}
 	if (config.stats)
 		write_stats();
-	return request == VM_CRASH;
+	return vm_requested() == VM_CRASH;
 }

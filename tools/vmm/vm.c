@@ -20,8 +20,7 @@ struct vcpu {
 
 static int kvm_fd = -1, vm_fd = -1, gic_fd, its_fd;
 static struct vcpu vcpus[CPUS_MAX];
-static size_t run_size;
-static enum vm_request requested;
+static int run_size;
 static uint64_t exits[EXIT_CLASSES];
 
 static pthread_mutex_t route_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -115,6 +114,8 @@ void vm_create(void)
 		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE) < 40)
 			die("KVM has less than 40 bits of guest physical address");
 		run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+		if (run_size < 0)
+			die("KVM_GET_VCPU_MMAP_SIZE: %s", strerror(errno));
 	}
 	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(40));
 	if (vm_fd < 0)
@@ -384,7 +385,6 @@ void vm_start(uint64_t entry, uint64_t dtb)
 	unsigned int i;
 
 	sigaction(SIGUSR1, &action, NULL);
-	__atomic_store_n(&requested, VM_RUN, __ATOMIC_RELEASE);
 	set_reg(&vcpus[0], offsetof(struct kvm_regs, regs.pc), entry);
 	set_reg(&vcpus[0], offsetof(struct kvm_regs, regs.regs[0]), dtb);
 	for (i = 0; i < config.cpus; i++) {
@@ -393,28 +393,6 @@ void vm_start(uint64_t entry, uint64_t dtb)
 		snprintf(name, sizeof(name), "vcpu%u", i);
 		pthread_setname_np(vcpus[i].thread, name);
 	}
-}
-
-/**
- * vm_request - Ask the main thread to end this VM
- * @request: what comes after it
- *
- * The first one counts. Any thread may call this.
- */
-void vm_request(enum vm_request request)
-{
-	enum vm_request expected = VM_RUN;
-	uint64_t one = 1;
-
-	__atomic_compare_exchange_n(&requested, &expected, request, false,
-				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-	if (write(event_fd(), &one, sizeof(one)) < 0)
-		abort();
-}
-
-enum vm_request vm_requested(void)
-{
-	return __atomic_load_n(&requested, __ATOMIC_ACQUIRE);
 }
 
 /* Wait until no vCPU runs. After this no exit can be handled any more. */

@@ -2,7 +2,8 @@
 /*
  * A reference VMM for arm64 KVM: one virtual machine in one process.
  *
- *	main.c		options, the machine's life, the main thread's events
+ *	main.c		options, the machine's life
+ *	event.c		what the main thread waits for
  *	number.c	numbers in options
  *	vm.c		KVM: memory slots, GIC, interrupts, vCPUs and their exits
  *	boot.c		guest RAM and the arm64 boot protocol
@@ -124,16 +125,13 @@ void die(const char *fmt, ...) __printf(1, 2) __noreturn;
 void note(const char *fmt, ...) __printf(1, 2);
 int fail(const char *fmt, ...) __printf(1, 2);
 const char *failure(void);
-void event_add(int fd, void (*handler)(void *arg), void *arg);
-void event_del(int fd);
-int event_fd(void);
 
 /* number.c */
 
 bool number_parse(const char *text, const char *suffixes, uint64_t max,
 		  uint64_t *value);
 
-/* vm.c */
+/* event.c */
 
 enum vm_request {
 	VM_RUN,
@@ -141,6 +139,18 @@ enum vm_request {
 	VM_STOP,
 	VM_CRASH,
 };
+
+void event_init(void);
+void event_serve(void);
+int event_add(int fd, void (*call)(void *arg), void *arg);
+void event_del(int fd);
+int eventfd_make(void);
+bool eventfd_clear(int fd);
+void vm_request(enum vm_request request);
+enum vm_request vm_requested(void);
+bool vm_begin_reset(void);
+
+/* vm.c */
 
 /* Exits to userspace, by what the guest accessed */
 enum exit_class {
@@ -171,8 +181,6 @@ bool vm_has_fwb(void);
 void vm_start(uint64_t entry, uint64_t dtb);
 void vm_stop(void);
 void vm_destroy(void);
-void vm_request(enum vm_request request);
-enum vm_request vm_requested(void);
 int vm_map(unsigned int slot, uint64_t gpa, uint64_t size, void *host,
 	   bool readonly);
 int vm_irqfd(int fd, int resample_fd, unsigned int gsi, bool assign);
