@@ -54,13 +54,16 @@ void boot_alloc_ram(void)
 /* Read a file to RAM at @offset and return its size. */
 static uint64_t load_file(const char *path, uint64_t offset)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A FIFO would keep the main thread waiting. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	uint64_t done = 0;
 	struct stat st;
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st))
 		die("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		die("%s is no regular file", path);
 	if (offset > config.mem || (uint64_t)st.st_size > config.mem - offset)
 		die("%s does not fit into the guest's RAM", path);
 	while (done < (uint64_t)st.st_size) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,65 +14,6 @@ struct config config = {
 	.mem = MIB(512),
 	.cpus = 1,
 };
-
-/* Messages */
-
-#define NOTES_MAX	1000
-
-static void message(const char *fmt, va_list args)
-{
-	fprintf(stderr, "vmm: ");
-	vfprintf(stderr, fmt, args);
-	fprintf(stderr, "\n");
-}
-
-/* A guest can bring about some of these, but not as many as it likes. */
-void note(const char *fmt, ...)
-{
-	static unsigned int count;
-	va_list args;
-
-	if (__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > NOTES_MAX)
-		return;
-	va_start(args, fmt);
-	message(fmt, args);
-	va_end(args);
-}
-
-void die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	message(fmt, args);
-	va_end(args);
-	exit(1);
-}
-
-static char failed[512];
-
-/**
- * fail - Say why what the main thread is about to do is not possible
- * @fmt: as for printf()
- *
- * At start it is fatal, later it is the monitor's answer.
- *
- * Return: -1
- */
-int fail(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(failed, sizeof(failed), fmt, args);
-	va_end(args);
-	return -1;
-}
-
-const char *failure(void)
-{
-	return failed;
-}
 
 /* Options */
 
@@ -209,7 +150,9 @@ static void add_devices(void)
 
 static void write_stats(void)
 {
-	FILE *out = fopen(config.stats, "w");
+	/* A FIFO that nobody reads must not keep the devices. */
+	int fd = open(config.stats, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (!out)
 		die("%s: %s", config.stats, strerror(errno));
@@ -228,11 +171,11 @@ int main(int argc, char **argv)
 {
 	uint64_t entry, dtb;
 
-	setvbuf(stdout, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	parse_options(argc, argv);
 	if (send)
 		return monitor_send(monitor, send);
+	output_start(STDOUT_FILENO, STDERR_FILENO);
 	event_init();
 	boot_alloc_ram();
 	iommu_init();
@@ -261,5 +204,6 @@ int main(int argc, char **argv)
 	}
 	if (config.stats)
 		write_stats();
+	output_flush();
 	return vm_requested() == VM_CRASH;
 }

@@ -3,8 +3,14 @@
  * The console: a PL011 cut down to Arm's Generic UART (Server Base System
  * Architecture), which Linux's PL011 driver knows as "arm,sbsa-uart". Output is
  * never full; input is standard input's, if there is any.
+ *
+ * Nobody waits for standard input but a thread for it: another process that reads
+ * the same pipe or terminal may take what poll() has announced.
  */
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmm.h"
@@ -20,14 +26,27 @@
 #define INT_TX		(1U << 5)
 #define INT_ALL		0x7ff
 
+struct input {
+	uint8_t data[64];
+	size_t len;
+	size_t pos;
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t input[64];
-static unsigned int input_len, input_pos;
+static pthread_cond_t taken = PTHREAD_COND_INITIALIZER;
+static struct input input;	/* what the guest reads */
+static struct input next;	/* what the thread has read after that */
+static int input_fd;		/* eventfd: there is something in @next */
 static uint32_t mask;
+
+static bool is_empty(const struct input *in)
+{
+	return in->pos == in->len;
+}
 
 static uint32_t raw_status(void)
 {
-	return INT_TX | (input_pos < input_len ? INT_RX : 0);
+	return INT_TX | (is_empty(&input) ? 0 : INT_RX);
 }
 
 static void update_irq(void)
@@ -42,30 +61,62 @@ static void update_irq(void)
 }
 
 /* More input is taken when the guest has read what there is. */
-static void stdin_ready(void *arg)
+static void refill(void)
 {
-	ssize_t n;
+	if (!is_empty(&input) || is_empty(&next))
+		return;
+	input = next;
+	next.pos = next.len;
+	pthread_cond_signal(&taken);
+}
 
+/* The VM may be exchanged while the thread runs: the main thread tells it. */
+static void input_ready(void *arg)
+{
 	(void)arg;
+	eventfd_clear(input_fd);
 	pthread_mutex_lock(&lock);
-	event_del(STDIN_FILENO);
-	n = read(STDIN_FILENO, input, sizeof(input));
-	if (n > 0) {
-		input_pos = 0;
-		input_len = n;
-		update_irq();
-	}
+	refill();
+	update_irq();
 	pthread_mutex_unlock(&lock);
 }
 
-static void listen_to_input(void)
+/* poll() first: a process in the background that reads a terminal is stopped. */
+static void *input_thread(void *arg)
 {
-	event_add(STDIN_FILENO, stdin_ready, NULL);
+	struct pollfd wait = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct input in = {};
+	const uint64_t one = 1;
+	ssize_t n;
+
+	for (;;) {
+		poll(&wait, 1, -1);
+		n = read(STDIN_FILENO, in.data, sizeof(in.data));
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return arg;
+		in.len = n;
+		pthread_mutex_lock(&lock);
+		while (!is_empty(&next))
+			pthread_cond_wait(&taken, &lock);
+		next = in;
+		pthread_mutex_unlock(&lock);
+		if (write(input_fd, &one, sizeof(one)) < 0)
+			return arg;
+	}
 }
 
 void uart_init(void)
 {
-	listen_to_input();
+	pthread_t thread;
+
+	input_fd = eventfd_make();
+	if (input_fd < 0 || event_add(input_fd, input_ready, NULL) ||
+	    pthread_create(&thread, NULL, input_thread, NULL))
+		die("cannot wait for standard input");
+	pthread_setname_np(thread, "input");
+	pthread_detach(thread);
 }
 
 void uart_reset(void)
@@ -76,22 +127,14 @@ void uart_reset(void)
 	pthread_mutex_unlock(&lock);
 }
 
-static void put_char(uint8_t c)
-{
-	/* A console that is gone loses its output; the guest runs on. */
-	if (write(STDOUT_FILENO, &c, 1) != 1)
-		return;
-}
-
 static uint8_t get_char(void)
 {
 	uint8_t c;
 
-	if (input_pos == input_len)
+	if (is_empty(&input))
 		return 0;
-	c = input[input_pos++];
-	if (input_pos == input_len)
-		listen_to_input();
+	c = input.data[input.pos++];
+	refill();
 	return c;
 }
 
@@ -100,13 +143,13 @@ void uart_access(struct access *a)
 	pthread_mutex_lock(&lock);
 	if (a->write) {
 		if (a->offset == DR)
-			put_char(a->value);
+			output_console(a->value);
 		else if (a->offset == IMSC)
 			mask = a->value & INT_ALL;
 	} else if (a->offset == DR) {
 		a->value = get_char();
 	} else if (a->offset == FR) {
-		a->value = FR_TXFE | (input_pos == input_len ? FR_RXFE : 0);
+		a->value = FR_TXFE | (is_empty(&input) ? FR_RXFE : 0);
 	} else if (a->offset == IMSC) {
 		a->value = mask;
 	} else if (a->offset == RIS) {

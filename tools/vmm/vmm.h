@@ -4,6 +4,7 @@
  *
  *	main.c		options, the machine's life
  *	event.c		what the main thread waits for
+ *	output.c	standard output and error, messages
  *	number.c	numbers in options
  *	vm.c		KVM: memory slots, GIC, interrupts, vCPUs and their exits
  *	boot.c		guest RAM and the arm64 boot protocol
@@ -15,8 +16,10 @@
  *	poll.c		their doorbells without exits
  *	monitor.c	commands from outside
  *
- * The main thread serves events, each vCPU has a thread, and so have doorbells
- * that are polled. All that comes from the guest is hostile: what it accesses,
+ * The main thread serves events, each vCPU has a thread, and so have standard
+ * input, output and error, and doorbells that are polled. The main thread and the
+ * vCPUs never wait for anybody outside: the host may want a device back at any
+ * time. All that comes from the guest is hostile: what it accesses,
  * its RAM, its SMMUs' queues and tables.
  */
 #ifndef VMM_H
@@ -116,15 +119,19 @@ struct config {
 
 extern struct config config;
 
-/* main.c */
+/* output.c */
 
 #define __printf(f, a)	__attribute__((format(printf, f, a)))
 #define __noreturn	__attribute__((noreturn))
 
 void die(const char *fmt, ...) __printf(1, 2) __noreturn;
+void say(const char *fmt, ...) __printf(1, 2);
 void note(const char *fmt, ...) __printf(1, 2);
 int fail(const char *fmt, ...) __printf(1, 2);
 const char *failure(void);
+void output_start(int console_fd, int messages_fd);
+void output_console(uint8_t c);
+void output_flush(void);
 
 /* number.c */
 
