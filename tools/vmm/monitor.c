@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Commands from outside: a line each, on a unix socket. The answer is a line as
- * well: "ok", "error: WHY", or what was asked for. One client at a time.
+ * well: "ok", "error: WHY", or what was asked for. The main thread never waits for
+ * a client: one that does not read its answers is hung up, and so is the one that
+ * has said nothing for longest if there are too many.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,9 +14,19 @@
 
 #include "vmm.h"
 
-static int listener, client = -1;
-static char line[256];
-static size_t length;
+#define CLIENTS_MAX	8
+
+struct client {
+	int fd;
+	bool used;
+	char line[256];
+	size_t length;
+	uint64_t turn;		/* when it said something last */
+};
+
+static int listener;
+static struct client clients[CLIENTS_MAX];
+static uint64_t turns;
 
 void stats_print(FILE *out)
 {
@@ -46,19 +58,18 @@ static void answer(FILE *out, int rc)
 		fprintf(out, "ok\n");
 }
 
-static void command(FILE *out)
+static void command(FILE *out, char *line)
 {
-	char *rest = line, *word = strsep(&rest, " "), *end;
-	unsigned long slot;
+	char *rest = line, *word = strsep(&rest, " ");
+	uint64_t slot;
 
 	if (!rest)
 		rest = "";
 	if (!strcmp(word, "plug")) {
 		answer(out, pci_plug(rest));
 	} else if (!strcmp(word, "unplug")) {
-		slot = strtoul(rest, &end, 10);
-		answer(out, *end || end == rest || slot >= PCI_SLOTS ?
-		       fail("'%s' is no slot", rest) : pci_unplug(slot));
+		answer(out, number_parse(rest, "", PCI_SLOTS - 1, &slot) ?
+		       pci_unplug(slot) : fail("'%s' is no slot", rest));
 	} else if (!strcmp(word, "reset")) {
 		vm_request(VM_RESET);
 		answer(out, 0);
@@ -74,56 +85,87 @@ static void command(FILE *out)
 	}
 }
 
-static void accept_client(void *arg);
-
-static void hang_up(void)
+static void hang_up(struct client *client)
 {
-	event_del(client);
-	close(client);
-	client = -1;
-	event_add(listener, accept_client, NULL);
+	event_del(client->fd);
+	close(client->fd);
+	client->used = false;
 }
 
-static void run_line(void)
+/* Run the client's line. Return: whether it has taken the answer */
+static bool run_line(struct client *client)
 {
-	FILE *out = fdopen(dup(client), "w");
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t sent;
+	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
-		return;
-	command(out);
-	fclose(out);
+		return false;
+	command(out, client->line);
+	sent = fclose(out) ? -1 : send(client->fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	free(text);
+	return sent == (ssize_t)size;
 }
 
 static void read_client(void *arg)
 {
-	ssize_t n = read(client, line + length, 1);
+	struct client *client = arg;
+	char *next = client->line + client->length;
+	ssize_t n = recv(client->fd, next, 1, MSG_DONTWAIT);
 
-	(void)arg;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	client->turn = ++turns;
 	if (n <= 0) {
-		hang_up();
-	} else if (line[length] == '\n') {
-		line[length] = 0;
-		length = 0;
-		run_line();
-	} else if (++length == sizeof(line)) {
-		hang_up();
+		hang_up(client);
+	} else if (*next == '\n') {
+		*next = 0;
+		client->length = 0;
+		if (run_line(client))
+			return;
+		say("monitor: a client that does not read its answer is hung up");
+		hang_up(client);
+	} else if (++client->length == sizeof(client->line)) {
+		hang_up(client);
 	}
+}
+
+/* A place for a client: a free one, or that of the one silent for longest */
+static struct client *make_room(void)
+{
+	struct client *client, *silent = clients;
+
+	for (client = clients; client < &clients[CLIENTS_MAX]; client++) {
+		if (!client->used)
+			return client;
+		if (client->turn < silent->turn)
+			silent = client;
+	}
+	hang_up(silent);
+	return silent;
 }
 
 static void accept_client(void *arg)
 {
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
+
 	(void)arg;
-	client = accept(listener, NULL, NULL);
-	if (client < 0)
+	if (fd < 0)
 		return;
-	length = 0;
-	event_del(listener);
-	event_add(client, read_client, NULL);
+	client = make_room();
+	*client = (struct client) { .fd = fd, .used = true, .turn = ++turns };
+	if (event_add(fd, read_client, client)) {
+		say("monitor: %s", failure());
+		close(fd);
+		client->used = false;
+	}
 }
 
-static int open_socket(const char *path, struct sockaddr_un *addr)
+static int open_socket(const char *path, struct sockaddr_un *addr, int flags)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
 	*addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
 	if (fd < 0 || strlen(path) >= sizeof(addr->sun_path))
@@ -136,11 +178,12 @@ void monitor_init(const char *path)
 {
 	struct sockaddr_un addr;
 
-	listener = open_socket(path, &addr);
+	listener = open_socket(path, &addr, SOCK_NONBLOCK);
 	unlink(path);
-	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 1))
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, CLIENTS_MAX))
 		die("--monitor: %s: %s", path, strerror(errno));
-	event_add(listener, accept_client, NULL);
+	if (event_add(listener, accept_client, NULL))
+		die("--monitor: %s", failure());
 }
 
 /**
@@ -153,7 +196,7 @@ void monitor_init(const char *path)
 bool monitor_send(const char *path, const char *text)
 {
 	struct sockaddr_un addr;
-	int fd = open_socket(path, &addr);
+	int fd = open_socket(path, &addr, 0);
 	char reply[4096];
 	FILE *stream;
 
