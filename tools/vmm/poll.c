@@ -7,7 +7,8 @@
  *
  * A store goes to the ring or exits; one that exits is newer than all that are
  * in the ring. So each exit drains the ring first, and there is one consumer at
- * a time. Stores of another size, or over the edge of the zone, always exit.
+ * a time. KVM gathers smaller stores within the zone as well: they ring nothing.
+ * Larger ones, over the edge of the zone, exit.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -52,6 +53,18 @@ static bool ring_empty(void)
 	       __atomic_load_n(&ring->first, __ATOMIC_RELAXED);
 }
 
+/* Which vSMMU's doorbell a store is, SMMU_MAX: none */
+static unsigned int rung_by(const struct kvm_coalesced_mmio *store)
+{
+	unsigned int n;
+
+	for (n = 0; n < SMMU_MAX; n++)
+		if (polled[n].zone && store->phys_addr == polled[n].zone &&
+		    store->len == sizeof(uint32_t))
+			break;
+	return n;
+}
+
 /* Of several doorbells of one vSMMU the last is enough. */
 static void drain(void)
 {
@@ -62,10 +75,12 @@ static void drain(void)
 	while (!ring_empty()) {
 		const struct kvm_coalesced_mmio *store = &ring->coalesced_mmio[first];
 
-		n = (store->phys_addr - SMMU_BASE) / SMMU_SIZE;
-		memcpy(&prod[n], store->data, sizeof(prod[n]));
-		rung[n] = true;
-		polled[n].count++;
+		n = rung_by(store);
+		if (n < SMMU_MAX) {
+			memcpy(&prod[n], store->data, sizeof(prod[n]));
+			rung[n] = true;
+			polled[n].count++;
+		}
 		first = (first + 1) % ring_size;
 		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
 	}
