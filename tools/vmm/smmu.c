@@ -19,15 +19,23 @@
 #define EVENT_DEPTH	256
 #define RETRY_NS	10000000
 
+/* A host SMMU's vEVENTQ */
+struct source {
+	struct smmu *smmu;
+	uint32_t viommu;
+	int fd;
+};
+
 struct smmu {
 	bool exists;
 	bool started;
 	bool poll;
+	bool failing;			/* and that was said */
 	struct vsmmu *v;
 	struct vsmmu_options options;
 	int retry_fd;			/* a timer */
-	uint32_t viommus[SMMU_SLOTS];	/* that have a vEVENTQ */
-	unsigned int viommu_num;
+	struct source sources[SMMU_SLOTS];
+	unsigned int source_num;
 	uint64_t exits;			/* for doorbells */
 };
 
@@ -43,13 +51,14 @@ static struct smmu smmus[SMMU_MAX];
  */
 int smmu_option(const char *options)
 {
-	char text[80], *option, *rest = text;
+	char text[OPTIONS_MAX], *option, *rest = text;
 	struct smmu want = { .exists = true };
 	unsigned int id = 0;
 
 	while (id < SMMU_MAX && smmus[id].exists)
 		id++;
-	snprintf(text, sizeof(text), "%s", options);
+	if ((size_t)snprintf(text, sizeof(text), "%s", options) >= sizeof(text))
+		return fail("its options are too long");
 	while ((option = strsep(&rest, ","))) {
 		if (!strncmp(option, "id=", 3) && option[3] >= '0' && !option[4])
 			id = option[3] - '0';
@@ -94,6 +103,17 @@ static int smmu_fail(const struct smmu *smmu, const char *what,
 
 	return fail("vSMMU %u: %s: %s", number(smmu), what,
 		    vsmmu_strerror(error, text, sizeof(text)));
+}
+
+/* The same as a message, from any thread */
+static void last_note(const struct smmu *smmu, const char *what)
+{
+	struct vsmmu_error error;
+	char text[256];
+
+	vsmmu_last_error(smmu->v, &error);
+	note("vSMMU %u: %s: %s", number(smmu), what,
+	     vsmmu_strerror(&error, text, sizeof(text)));
 }
 
 static int last_fail(const struct smmu *smmu, const char *what)
@@ -142,7 +162,8 @@ static void create(struct smmu *smmu)
 		die("%s", failure());
 	}
 	smmu->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	event_add(smmu->retry_fd, retry, smmu);
+	if (event_add(smmu->retry_fd, retry, smmu))
+		die("%s", failure());
 }
 
 void smmu_create(void)
@@ -210,9 +231,15 @@ void smmu_start(void)
 
 static void event_ready(void *arg)
 {
-	struct smmu *smmu = arg;
+	const struct source *source = arg;
+	struct smmu *smmu = source->smmu;
 
-	vsmmu_poll_events(smmu->v);
+	if (vsmmu_poll_events(smmu->v) >= 0)
+		return;
+	/* It would be readable for ever. */
+	last_note(smmu, "a vEVENTQ is not read any more");
+	event_del(source->fd);
+	vsmmu_remove_veventq(smmu->v, source->fd);
 }
 
 /* Each host SMMU has a vIOMMU of its own, whose events are the guest's. */
@@ -226,20 +253,31 @@ static int open_veventq(struct smmu *smmu, uint32_t viommu)
 	};
 	unsigned int i;
 
-	for (i = 0; i < smmu->viommu_num; i++)
-		if (smmu->viommus[i] == viommu)
+	for (i = 0; i < smmu->source_num; i++)
+		if (smmu->sources[i].viommu == viommu)
 			return 0;
-	if (i == ARRAY_LEN(smmu->viommus))
+	if (i == ARRAY_LEN(smmu->sources))
 		return fail("vSMMU %u: too many host SMMUs", number(smmu));
 	if (ioctl(iommufd, IOMMU_VEVENTQ_ALLOC, &alloc))
 		return fail("IOMMU_VEVENTQ_ALLOC: %s", strerror(errno));
+	smmu->sources[i] = (struct source) {
+		.smmu = smmu,
+		.viommu = viommu,
+		.fd = alloc.out_veventq_fd,
+	};
 	if (vsmmu_add_veventq(smmu->v, alloc.out_veventq_fd)) {
-		close(alloc.out_veventq_fd);
-		return last_fail(smmu, "vEVENTQ");
+		last_fail(smmu, "vEVENTQ");
+		goto err_close;
 	}
-	event_add(alloc.out_veventq_fd, event_ready, smmu);
-	smmu->viommus[smmu->viommu_num++] = viommu;
+	if (event_add(alloc.out_veventq_fd, event_ready, &smmu->sources[i]))
+		goto err_remove;
+	smmu->source_num++;
 	return 0;
+err_remove:
+	vsmmu_remove_veventq(smmu->v, alloc.out_veventq_fd);
+err_close:
+	close(alloc.out_veventq_fd);
+	return -1;
 }
 
 /**
@@ -256,35 +294,55 @@ int smmu_attach(struct vfio_dev *dev)
 	if (vsmmu_attach(smmu->v, dev->fd, dev->rid, 0, &attach))
 		return last_fail(smmu, dev->bdf);
 	if (open_veventq(smmu, attach.out_viommu_id)) {
-		vsmmu_detach(smmu->v, dev->rid);
+		if (vsmmu_detach(smmu->v, dev->rid))
+			last_note(smmu, dev->bdf);
 		return -1;
 	}
 	return 0;
 }
 
-void smmu_detach(struct vfio_dev *dev)
+/**
+ * smmu_detach - Take a device away from its vSMMU, its DMA is blocked
+ * @dev: of smmu_attach()
+ *
+ * Return: 0, or -1 after fail(): the module still holds the device
+ */
+int smmu_detach(struct vfio_dev *dev)
 {
-	vsmmu_detach(smmus[dev->smmu].v, dev->rid);
+	struct smmu *smmu = &smmus[dev->smmu];
+
+	if (vsmmu_detach(smmu->v, dev->rid))
+		return last_fail(smmu, dev->bdf);
+	return 0;
 }
 
 /* The guest's accesses */
 
-/* The host cannot now, such as while a device is reset: the guest waits. */
-static void check_retry(struct smmu *smmu, int rc)
+/*
+ * What came of something that the guest did. The host cannot now (-EAGAIN), such
+ * as while a device is reset: the guest waits. The host does not (-EIO): say so,
+ * once until it does again. No such access (-EINVAL): the guest's own affair.
+ */
+static void check(struct smmu *smmu, const char *what, int rc)
 {
 	struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
 
-	if (rc == -EAGAIN)
+	if (rc == -EINVAL)
+		return;
+	if (!rc)
+		__atomic_store_n(&smmu->failing, false, __ATOMIC_RELAXED);
+	else if (rc == -EAGAIN)
 		timerfd_settime(smmu->retry_fd, 0, &when, NULL);
+	else if (!__atomic_exchange_n(&smmu->failing, true, __ATOMIC_RELAXED))
+		last_note(smmu, what);
 }
 
 static void retry(void *arg)
 {
 	struct smmu *smmu = arg;
-	uint64_t count;
 
-	if (read(smmu->retry_fd, &count, sizeof(count)) == sizeof(count))
-		check_retry(smmu, vsmmu_kick(smmu->v));
+	if (eventfd_clear(smmu->retry_fd))
+		check(smmu, "the host fails", vsmmu_kick(smmu->v));
 }
 
 /**
@@ -298,6 +356,7 @@ void smmu_access(struct access *a)
 	struct smmu *smmu = &smmus[a->offset / SMMU_SIZE];
 	uint64_t offset = a->offset % SMMU_SIZE;
 	__u64 value = 0;
+	int rc;
 
 	if (!smmu->exists || a->len > SMMU_SIZE - offset)
 		return;
@@ -306,8 +365,9 @@ void smmu_access(struct access *a)
 		a->value = value;
 		return;
 	}
-	check_retry(smmu, vsmmu_write(smmu->v, offset, a->value, a->len));
-	if (offset == VSMMU_CMDQ_PROD) {
+	rc = vsmmu_write(smmu->v, offset, a->value, a->len);
+	check(smmu, "the host fails", rc);
+	if (offset == VSMMU_CMDQ_PROD && rc != -EINVAL) {
 		__atomic_fetch_add(&smmu->exits, 1, __ATOMIC_RELAXED);
 		if (smmu->poll)
 			poll_if_busy();
@@ -317,7 +377,7 @@ void smmu_access(struct access *a)
 /* A doorbell that was polled: poll.c */
 void smmu_doorbell(unsigned int n, uint32_t prod)
 {
-	check_retry(&smmus[n], vsmmu_doorbell(smmus[n].v, prod));
+	check(&smmus[n], "the host fails", vsmmu_doorbell(smmus[n].v, prod));
 }
 
 /* The machine's life */
@@ -348,16 +408,10 @@ void smmu_vm_create(void)
 void smmu_reset(void)
 {
 	struct smmu *smmu;
-	int rc;
 
-	for (smmu = smmus; smmu < &smmus[SMMU_MAX]; smmu++) {
-		if (!smmu->exists)
-			continue;
-		rc = vsmmu_reset(smmu->v);
-		check_retry(smmu, rc);
-		if (rc && rc != -EAGAIN)
-			note("vSMMU %u: reset: %s", number(smmu), strerror(-rc));
-	}
+	for (smmu = smmus; smmu < &smmus[SMMU_MAX]; smmu++)
+		if (smmu->exists)
+			check(smmu, "reset", vsmmu_reset(smmu->v));
 }
 
 /* Statistics */

@@ -197,6 +197,8 @@ int vm_coalesce(uint64_t gpa, uint32_t size, bool on);
 void *vm_coalesced_ring(void);
 uint64_t vm_exits(enum exit_class class);
 
+#define OPTIONS_MAX	80	/* characters of a device's, or a vSMMU's */
+
 /* boot.c, fdt.c */
 
 extern uint8_t *ram;
@@ -269,7 +271,7 @@ void smmu_create(void);
 int smmu_probe(struct vfio_dev *dev);
 void smmu_start(void);
 int smmu_attach(struct vfio_dev *dev);
-void smmu_detach(struct vfio_dev *dev);
+int smmu_detach(struct vfio_dev *dev);
 void smmu_vm_create(void);
 void smmu_reset(void);
 void smmu_doorbell(unsigned int n, uint32_t prod);
