@@ -548,9 +548,14 @@ static int setup_bar(struct pci_dev *dev, unsigned int i)
 	return bar->wide;
 }
 
-/* Out of reset: what the guest wrote is forgotten. */
+/*
+ * Out of reset: what the guest wrote is forgotten. The function itself decodes
+ * nothing and does no DMA, even if it has no reset of its own; VFIO keeps that
+ * over a reset. BARs leave the guest first, as in config_write().
+ */
 static void reset_config(struct pci_dev *dev)
 {
+	const uint16_t command = 0;
 	unsigned int i;
 
 	for (i = 0; i < CONFIG_SIZE; i++)
@@ -559,8 +564,11 @@ static void reset_config(struct pci_dev *dev)
 		memset(dev->vector[i].entry, 0, sizeof(dev->vector[i].entry));
 		dev->vector[i].entry[3] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	}
-	dev->command = 0;
+	dev->command = command;
 	update(dev);
+	if (pwrite(dev->vfio.fd, &command, sizeof(command),
+		   dev->vfio.config + PCI_COMMAND) != sizeof(command))
+		say("%s: its command register cannot be reset", dev->vfio.bdf);
 }
 
 static int setup(struct pci_dev *dev)
