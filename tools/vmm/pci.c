@@ -597,10 +597,18 @@ static int setup(struct pci_dev *dev)
 
 static void host_wants_it_back(void *arg)
 {
-	struct pci_dev *dev = arg;
+	const struct pci_dev *dev = arg;
+	unsigned int slot = dev->slot;
+	char bdf[sizeof(dev->vfio.bdf)];
 
-	note("%s: the host wants it back, unplugged from slot %u", dev->vfio.bdf, dev->slot);
-	pci_unplug(dev->slot);
+	/* If it cannot have it, it asks again. */
+	eventfd_clear(dev->vfio.request_fd);
+	strcpy(bdf, dev->vfio.bdf);
+	if (pci_unplug(slot))
+		say("%s: the host wants it back, but it stays in slot %u: %s", bdf, slot,
+		    failure());
+	else
+		say("%s: the host wants it back, unplugged from slot %u", bdf, slot);
 }
 
 /* A number below @max, or -1 */
@@ -708,6 +716,17 @@ static void remove_dev(struct pci_dev *dev)
 	free(dev);
 }
 
+/* pci_connect() fails for another reason, which stays the answer. */
+static void undo_attach(struct pci_dev *dev)
+{
+	char why[512];
+
+	snprintf(why, sizeof(why), "%s", failure());
+	if (dev->vfio.smmu != SMMU_NONE && smmu_detach(&dev->vfio))
+		say("%s: it cannot be detached: %s", dev->vfio.bdf, failure());
+	fail("%s", why);
+}
+
 /**
  * pci_connect - Put an added device behind its SMMU, and where the guest finds it
  * @slot: of pci_add()
@@ -728,8 +747,7 @@ int pci_connect(unsigned int slot)
 	event_add(dev->vfio.request_fd, host_wants_it_back, dev);
 	return 0;
 err_detach:
-	if (dev->vfio.smmu != SMMU_NONE)
-		smmu_detach(&dev->vfio);
+	undo_attach(dev);
 err_remove:
 	remove_dev(dev);
 	return -1;
@@ -758,7 +776,16 @@ static void unmap_bars(struct pci_dev *dev)
 			       ALIGN_UP(dev->bar[i].region_size, sysconf(_SC_PAGESIZE)));
 }
 
-/* Never waits for the guest: what it still does there reads as all ones. */
+/**
+ * pci_unplug - Take a device away
+ * @slot: where it is
+ *
+ * Never waits for the guest: what it still does there reads as all ones. If the
+ * device cannot be detached it stays, as it is out of reset, and without DMA as
+ * far as its command register goes; the caller may try again.
+ *
+ * Return: 0, or -1 after fail()
+ */
 int pci_unplug(unsigned int slot)
 {
 	struct pci_dev *dev;
@@ -767,14 +794,16 @@ int pci_unplug(unsigned int slot)
 	pthread_mutex_lock(&lock);
 	dev = slot < PCI_SLOTS ? slots[slot] : NULL;
 	if (dev) {
-		event_del(dev->vfio.request_fd);
 		reset_config(dev);
-		unmap_bars(dev);
 		if (dev->vfio.smmu != SMMU_NONE)
-			smmu_detach(&dev->vfio);
-		remove_dev(dev);
+			rc = smmu_detach(&dev->vfio);
 	} else {
 		rc = fail("slot %u is empty", slot);
+	}
+	if (!rc) {
+		event_del(dev->vfio.request_fd);
+		unmap_bars(dev);
+		remove_dev(dev);
 	}
 	pthread_mutex_unlock(&lock);
 	return rc;
