@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <linux/pci_regs.h>
@@ -46,7 +45,8 @@ struct bar {
 };
 
 struct vector {
-	int fd;			/* -1: never used since MSIs were enabled */
+	int fd;
+	bool connected;		/* VFIO signals the eventfd */
 	bool live;		/* KVM takes the eventfd's signals */
 	uint32_t entry[4];	/* as in an MSI-X table */
 };
@@ -63,10 +63,12 @@ struct pci_dev {
 	unsigned int msix_cap;
 	unsigned int vector_num;	/* of the MSI-X table */
 	unsigned int table_bar;
-	uint32_t table_offset;
+	uint64_t table_offset;
 	int msi_index;			/* VFIO_PCI_MSI*_IRQ_INDEX, or NO_MSI */
 	struct vector vector[MSI_PER_SLOT];
-	int intx_fd;			/* VFIO's signal; -1: INTx is off */
+	unsigned int vector_fds;	/* how many have an eventfd */
+	bool intx;			/* it is on */
+	int intx_fd;			/* VFIO's signal; -1: the device has no INTx */
 	int irqfd;
 	int resample_fd;
 };
@@ -205,8 +207,8 @@ static void update_vector(struct pci_dev *dev, unsigned int n)
 	unsigned int gsi = GSI_MSI(dev->slot, n);
 	bool want = vector_wanted(dev, vector);
 
-	if (want && vector->fd < 0) {
-		vector->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (want && !vector->connected) {
+		vector->connected = true;
 		if (vfio_irq_set(&dev->vfio, dev->msi_index, n,
 				 VFIO_IRQ_SET_ACTION_TRIGGER, vector->fd))
 			note("%s: no vector %u: %s", dev->vfio.bdf, n, strerror(errno));
@@ -227,14 +229,14 @@ static void msi_switch(struct pci_dev *dev, int index)
 	if (index == dev->msi_index)
 		return;
 	dev->msi_index = NO_MSI;
-	for (i = 0; i < MSI_PER_SLOT; i++) {
+	for (i = 0; i < dev->vector_fds; i++)
 		update_vector(dev, i);
-		if (dev->vector[i].fd >= 0)
-			close(dev->vector[i].fd);
-		dev->vector[i].fd = -1;
-	}
 	if ((int)old != NO_MSI)
 		vfio_irq_disable(&dev->vfio, old);
+	for (i = 0; i < dev->vector_fds; i++) {
+		eventfd_clear(dev->vector[i].fd);
+		dev->vector[i].connected = false;
+	}
 	if (index == NO_MSI)
 		return;
 	if (vfio_irq_enable(&dev->vfio, index, index == VFIO_PCI_MSI_IRQ_INDEX ?
@@ -265,37 +267,30 @@ static void update_msi(struct pci_dev *dev)
 static void intx_ready(void *arg)
 {
 	struct pci_dev *dev = arg;
-	uint64_t count;
 
 	pthread_mutex_lock(&lock);
-	if (dev->intx_fd >= 0 &&
-	    read(dev->intx_fd, &count, sizeof(count)) == sizeof(count))
+	if (eventfd_clear(dev->intx_fd) && dev->intx)
 		vm_irq_line(SPI_INTX(dev->slot), true);
 	pthread_mutex_unlock(&lock);
 }
 
 static void intx_off(struct pci_dev *dev)
 {
-	if (dev->intx_fd < 0)
+	if (!dev->intx)
 		return;
 	vfio_irq_disable(&dev->vfio, VFIO_PCI_INTX_IRQ_INDEX);
-	event_del(dev->intx_fd);
 	vm_irqfd(dev->irqfd, -1, SPI_INTX(dev->slot), false);
 	vm_irq_line(SPI_INTX(dev->slot), false);
-	close(dev->intx_fd);
-	close(dev->irqfd);
-	close(dev->resample_fd);
-	dev->intx_fd = -1;
+	eventfd_clear(dev->intx_fd);
+	eventfd_clear(dev->resample_fd);
+	dev->intx = false;
 }
 
 static void intx_on(struct pci_dev *dev)
 {
-	if (dev->intx_fd >= 0)
+	if (dev->intx)
 		return;
-	dev->intx_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	dev->irqfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	dev->resample_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	event_add(dev->intx_fd, intx_ready, dev);
+	dev->intx = true;
 	if (vm_irqfd(dev->irqfd, dev->resample_fd, SPI_INTX(dev->slot), true) ||
 	    vfio_irq_set(&dev->vfio, VFIO_PCI_INTX_IRQ_INDEX, 0,
 			 VFIO_IRQ_SET_ACTION_TRIGGER, dev->intx_fd) ||
@@ -307,8 +302,7 @@ static void intx_on(struct pci_dev *dev)
 static bool intx_wanted(struct pci_dev *dev)
 {
 	return dev->msi_index == NO_MSI && dev->command & PCI_COMMAND_MEMORY &&
-	       !(dev->command & PCI_COMMAND_INTX_DISABLE) &&
-	       config_read(dev, PCI_INTERRUPT_PIN, 1);
+	       !(dev->command & PCI_COMMAND_INTX_DISABLE) && dev->intx_fd >= 0;
 }
 
 /* Bring KVM and VFIO in line with the config space. VFIO has one kind at a time. */
@@ -571,12 +565,56 @@ static void reset_config(struct pci_dev *dev)
 		say("%s: its command register cannot be reset", dev->vfio.bdf);
 }
 
+static void close_events(struct pci_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->vector_fds; i++)
+		close(dev->vector[i].fd);
+	if (dev->intx_fd < 0)
+		return;
+	event_del(dev->intx_fd);
+	close(dev->intx_fd);
+	close(dev->irqfd);
+	close(dev->resample_fd);
+}
+
+/* All eventfds that the guest can come to want, at once: later there may be none. */
+static int open_events(struct pci_dev *dev)
+{
+	unsigned int num = dev->vector_num;
+	int fd;
+
+	if (!num && dev->msi_cap)
+		num = 1;
+	while (dev->vector_fds < num) {
+		fd = eventfd_make();
+		if (fd < 0)
+			goto err;
+		dev->vector[dev->vector_fds++].fd = fd;
+	}
+	if (!config_read(dev, PCI_INTERRUPT_PIN, 1))
+		return 0;
+	dev->irqfd = eventfd_make();
+	dev->resample_fd = eventfd_make();
+	dev->intx_fd = eventfd_make();
+	if (dev->irqfd >= 0 && dev->resample_fd >= 0 && dev->intx_fd >= 0 &&
+	    !event_add(dev->intx_fd, intx_ready, dev))
+		return 0;
+	close(dev->irqfd);
+	close(dev->resample_fd);
+	close(dev->intx_fd);
+	dev->intx_fd = -1;
+err:
+	close_events(dev);
+	return fail("%s: not enough file descriptors for %u interrupt vectors (ulimit -n)",
+		    dev->vfio.bdf, num);
+}
+
 static int setup(struct pci_dev *dev)
 {
 	unsigned int i, header;
 
-	for (i = 0; i < MSI_PER_SLOT; i++)
-		dev->vector[i].fd = -1;
 	dev->msi_index = NO_MSI;
 	dev->intx_fd = -1;
 	header = config_read(dev, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK;
@@ -589,6 +627,8 @@ static int setup(struct pci_dev *dev)
 		emulate(dev, PCI_INTERRUPT_PIN, 1, 0, 0);
 	setup_msi(dev);
 	setup_msix(dev);
+	if (open_events(dev))
+		return -1;
 	for (i = 0; i < BARS; i++)
 		i += setup_bar(dev, i);
 	reset_config(dev);
@@ -614,10 +654,9 @@ static void host_wants_it_back(void *arg)
 /* A number below @max, or -1 */
 static int parse_number(const char *text, int max)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
+	uint64_t value;
 
-	return end == text || *end || value < 0 || value >= max ? -1 : value;
+	return number_parse(text, "", max - 1, &value) ? (int)value : -1;
 }
 
 #define SMMU_UNSAID	-2
@@ -649,9 +688,10 @@ static int parse(const char *options, struct pci_dev *dev)
 {
 	unsigned int domain, bus, device, function, i;
 	int len = 0, smmu = SMMU_UNSAID, slot = -1;
-	char text[80], *option, *rest = text;
+	char text[OPTIONS_MAX], *option, *rest = text;
 
-	snprintf(text, sizeof(text), "%s", options);
+	if ((size_t)snprintf(text, sizeof(text), "%s", options) >= sizeof(text))
+		return fail("a device's options are too long");
 	option = strsep(&rest, ",");
 	if (sscanf(option, "%4x:%2x:%2x.%1u%n", &domain, &bus, &device, &function,
 		   &len) != 4 || option[len])
@@ -716,6 +756,16 @@ static void remove_dev(struct pci_dev *dev)
 	free(dev);
 }
 
+static void unmap_bars(struct pci_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < BARS; i++)
+		if (dev->bar[i].map)
+			munmap(dev->bar[i].map,
+			       ALIGN_UP(dev->bar[i].region_size, sysconf(_SC_PAGESIZE)));
+}
+
 /* pci_connect() fails for another reason, which stays the answer. */
 static void undo_attach(struct pci_dev *dev)
 {
@@ -744,8 +794,12 @@ int pci_connect(unsigned int slot)
 		goto err_remove;
 	if (setup(dev))
 		goto err_detach;
-	event_add(dev->vfio.request_fd, host_wants_it_back, dev);
+	if (event_add(dev->vfio.request_fd, host_wants_it_back, dev))
+		goto err_unset;
 	return 0;
+err_unset:
+	unmap_bars(dev);
+	close_events(dev);
 err_detach:
 	undo_attach(dev);
 err_remove:
@@ -764,16 +818,6 @@ int pci_plug(const char *options)
 		rc = pci_connect(slot);
 	pthread_mutex_unlock(&lock);
 	return rc < 0 ? rc : slot;
-}
-
-static void unmap_bars(struct pci_dev *dev)
-{
-	unsigned int i;
-
-	for (i = 0; i < BARS; i++)
-		if (dev->bar[i].map)
-			munmap(dev->bar[i].map,
-			       ALIGN_UP(dev->bar[i].region_size, sysconf(_SC_PAGESIZE)));
 }
 
 /**
@@ -803,6 +847,7 @@ int pci_unplug(unsigned int slot)
 	if (!rc) {
 		event_del(dev->vfio.request_fd);
 		unmap_bars(dev);
+		close_events(dev);
 		remove_dev(dev);
 	}
 	pthread_mutex_unlock(&lock);

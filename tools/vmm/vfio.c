@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
@@ -101,7 +100,11 @@ int vfio_open(struct vfio_dev *dev)
 		goto err_close;
 	}
 	dev->config = region.offset;
-	dev->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	dev->request_fd = eventfd_make();
+	if (dev->request_fd < 0) {
+		fail("%s: no file descriptor: %s", dev->bdf, strerror(errno));
+		goto err_close;
+	}
 	if (vfio_irq_set(dev, VFIO_PCI_REQ_IRQ_INDEX, 0,
 			 VFIO_IRQ_SET_ACTION_TRIGGER, dev->request_fd))
 		note("%s: the host will not be able to ask for it: %s", dev->bdf,
@@ -168,7 +171,7 @@ unsigned int vfio_irq_count(struct vfio_dev *dev, unsigned int index)
  * @index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX
  * @count: vectors, up to MSI_PER_SLOT
  *
- * Return: 0, or -1 with errno
+ * Return: 0, or -1 with errno; ENOSPC: the host has fewer
  */
 int vfio_irq_enable(struct vfio_dev *dev, unsigned int index,
 		    unsigned int count)
@@ -178,6 +181,7 @@ int vfio_irq_enable(struct vfio_dev *dev, unsigned int index,
 		char room[sizeof(struct vfio_irq_set) + MSI_PER_SLOT * sizeof(int32_t)];
 	} u;
 	unsigned int size = count * sizeof(int32_t);
+	int rc;
 
 	u.set = (struct vfio_irq_set) {
 		.argsz = sizeof(u.set) + size,
@@ -186,7 +190,10 @@ int vfio_irq_enable(struct vfio_dev *dev, unsigned int index,
 		.count = count,
 	};
 	memset(u.set.data, 0xff, size);		/* descriptors of -1 */
-	return ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &u.set);
+	rc = ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &u.set);
+	if (rc > 0)
+		errno = ENOSPC;
+	return rc ? -1 : 0;
 }
 
 /* Connect vector @n with an eventfd: @action is VFIO_IRQ_SET_ACTION_* */
