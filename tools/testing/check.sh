@@ -190,6 +190,12 @@ check_libvsmmu() {
 		tail -n 25 "$work/lib.out"
 }
 
+# The reference VMM's own tests, on this machine
+check_vmm() {
+	make -s -C tools/vmm OUTPUT="$work/vmm" KHDR_INCLUDES="-isystem $kernel/usr/include" check \
+		>"$work/vmm.out" 2>&1 || tail -n 25 "$work/vmm.out"
+}
+
 # The administrator's tool: here, and in two emulated hosts
 check_accelctl() {
 	make -s -C tools/smmuv3-accelctl O="$work/accelctl" KHDR_INCLUDES="-isystem $kernel/usr/include" check \
@@ -351,6 +357,7 @@ static_checks() {
 	check check-kernel check_refusals
 	check cache check_cache
 	check libvsmmu check_libvsmmu
+	check vmm check_vmm
 	check fuzz check_fuzz
 	check vm-programs check_programs
 	check accelctl check_accelctl

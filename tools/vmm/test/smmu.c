@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the VMM makes of the library's answers; the library is a fake. */
+#include "../smmu.c"
+#include "test.h"
+
+int iommufd = -1;
+uint32_t ioas_id;
+uint8_t *ram;
+struct config config;
+
+static struct {
+	int rc;			/* of what the guest does, or the VMM */
+	unsigned int kicks;
+	int removed;		/* the last vEVENTQ */
+} lib;
+
+static int messages[2];
+
+bool vm_has_fwb(void)
+{
+	return true;
+}
+
+int vsmmu_new(const struct vsmmu_config *make, struct vsmmu **out, struct vsmmu_error *error)
+{
+	(void)make;
+	(void)out;
+	(void)error;
+	return -1;
+}
+
+int vsmmu_probe(struct vsmmu *v, int vfio_fd)
+{
+	(void)v;
+	(void)vfio_fd;
+	return lib.rc;
+}
+
+int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
+{
+	(void)v;
+	(void)options;
+	return lib.rc;
+}
+
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
+		 struct smmuv3_accel_attach *info)
+{
+	(void)v;
+	(void)vfio_fd;
+	(void)vsid;
+	(void)flags;
+	memset(info, 0, sizeof(*info));
+	return lib.rc;
+}
+
+int vsmmu_detach(struct vsmmu *v, __u32 vsid)
+{
+	(void)v;
+	(void)vsid;
+	return lib.rc;
+}
+
+int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size)
+{
+	(void)v;
+	(void)offset;
+	(void)size;
+	*value = 0;
+	return 0;
+}
+
+int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
+{
+	(void)v;
+	(void)offset;
+	(void)value;
+	return size == 4 ? lib.rc : -EINVAL;
+}
+
+int vsmmu_doorbell(struct vsmmu *v, __u32 prod)
+{
+	(void)v;
+	(void)prod;
+	return lib.rc;
+}
+
+int vsmmu_kick(struct vsmmu *v)
+{
+	(void)v;
+	lib.kicks++;
+	return lib.rc;
+}
+
+int vsmmu_reset(struct vsmmu *v)
+{
+	(void)v;
+	return lib.rc;
+}
+
+void *vsmmu_page(struct vsmmu *v, unsigned int page)
+{
+	(void)page;
+	return v;
+}
+
+int vsmmu_fd(struct vsmmu *v)
+{
+	(void)v;
+	return -1;
+}
+
+int vsmmu_add_veventq(struct vsmmu *v, int fd)
+{
+	(void)v;
+	(void)fd;
+	return 0;
+}
+
+int vsmmu_remove_veventq(struct vsmmu *v, int fd)
+{
+	(void)v;
+	lib.removed = fd;
+	return 0;
+}
+
+int vsmmu_poll_events(struct vsmmu *v)
+{
+	(void)v;
+	return lib.rc;
+}
+
+void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error)
+{
+	(void)v;
+	*error = (struct vsmmu_error) { .error = lib.rc };
+}
+
+const char *vsmmu_strerror(const struct vsmmu_error *error, char *buf, size_t len)
+{
+	snprintf(buf, len, "error %d", -error->error);
+	return buf;
+}
+
+/* What the VMM has said since the last time */
+static const char *said(void)
+{
+	static char text[1000];
+	ssize_t n;
+
+	output_flush();
+	n = read(messages[0], text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = 0;
+	return text;
+}
+
+static void guest_writes(unsigned int len)
+{
+	struct access a = { .offset = VSMMU_CMDQ_PROD, .len = len, .write = true };
+
+	smmu_access(&a);
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	memset(&lib, 0, sizeof(lib));
+	smmus[0] = (struct smmu) { .exists = true, .retry_fd = -1 };
+	return 0;
+}
+
+/* -EIO is said, once until it works again. */
+static void test_host_fails(void **state)
+{
+	(void)state;
+	guest_writes(4);
+	assert_string_equal(said(), "");
+	lib.rc = -EIO;
+	guest_writes(4);
+	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
+	guest_writes(4);
+	smmu_doorbell(0, 1);
+	assert_string_equal(said(), "");
+	lib.rc = 0;
+	guest_writes(4);
+	lib.rc = -EIO;
+	smmu_doorbell(0, 1);
+	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
+	lib.rc = 0;
+	guest_writes(4);
+	lib.rc = -EIO;
+	smmu_reset();
+	assert_string_equal(said(), "vmm: vSMMU 0: reset: error 5\n");
+}
+
+/* -EAGAIN is tried again, and what comes of that is not silent either. */
+static void test_host_fails_later(void **state)
+{
+	const struct itimerspec soon = { .it_value.tv_nsec = 1 };
+
+	(void)state;
+	smmus[0].retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+	lib.rc = -EAGAIN;
+	guest_writes(4);
+	assert_string_equal(said(), "");
+	lib.rc = -EIO;
+	timerfd_settime(smmus[0].retry_fd, 0, &soon, NULL);
+	sleep_ms(20);
+	retry(&smmus[0]);
+	assert_int_equal(lib.kicks, 1);
+	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
+	close(smmus[0].retry_fd);
+}
+
+/* An access that is none rings nothing, and is nobody's failure. */
+static void test_sizes(void **state)
+{
+	(void)state;
+	guest_writes(2);
+	guest_writes(8);
+	assert_int_equal(smmus[0].exits, 0);
+	guest_writes(4);
+	assert_int_equal(smmus[0].exits, 1);
+	assert_string_equal(said(), "");
+}
+
+static void test_detach_fails(void **state)
+{
+	struct vfio_dev dev = { .bdf = "0000:00:01.0" };
+
+	(void)state;
+	assert_int_equal(smmu_detach(&dev), 0);
+	lib.rc = -EBUSY;
+	assert_int_equal(smmu_detach(&dev), -1);
+	assert_string_equal(failure(), "vSMMU 0: 0000:00:01.0: error 16");
+}
+
+static void test_events_fail(void **state)
+{
+	struct source source = { .smmu = &smmus[0], .fd = 7 };
+
+	(void)state;
+	event_ready(&source);
+	assert_int_equal(lib.removed, 0);
+	lib.rc = -EPROTO;
+	event_ready(&source);
+	assert_int_equal(lib.removed, 7);
+	assert_non_null(strstr(said(), "a vEVENTQ is not read any more: error 71"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_host_fails, fresh),
+		cmocka_unit_test_setup(test_host_fails_later, fresh),
+		cmocka_unit_test_setup(test_sizes, fresh),
+		cmocka_unit_test_setup(test_detach_fails, fresh),
+		cmocka_unit_test_setup(test_events_fail, fresh),
+	};
+
+	if (pipe2(messages, O_NONBLOCK))
+		return 1;
+	output_start(STDOUT_FILENO, messages[1]);
+	event_init();
+	return cmocka_run_group_tests_name("smmu", tests, NULL, NULL);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests share. Each is one program with some of the VMM's files. */
+#ifndef TEST_H
+#define TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#undef fail	/* the VMM has one, too; this leaves no fail_msg() */
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm.h"
+
+/* Whatever waits for ever ends the program by SIGALRM. */
+#define PATIENCE	20
+
+static inline void sleep_ms(unsigned int ms)
+{
+	usleep(1000 * ms);
+}
+
+/* Wait until @condition holds, up to 5 s. */
+#define wait_for(condition) do {				\
+	int wait_tries;						\
+								\
+	for (wait_tries = 0; !(condition) && wait_tries < 500; wait_tries++)	\
+		sleep_ms(10);					\
+	assert_true(condition);					\
+} while (0)
+
+/* fakes.c */
+
+extern struct fake {
+	bool irq_line;			/* the last level of vm_irq_line() */
+	unsigned int maps;		/* BARs that the guest has now */
+	int detach_rc;
+	unsigned int detaches;
+	unsigned int resets;		/* of a device */
+	int (*at_reset)(struct vfio_dev *dev);
+	unsigned int vectors;		/* of MSI-X, that VFIO tells of */
+	unsigned int doorbells;
+	uint32_t prod;
+	void *ring;
+	int unplug_rc;
+} fake;
+
+#endif
