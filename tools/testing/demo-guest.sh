@@ -103,7 +103,7 @@ guest() { # a command; its status is returned
 	expect "guest: status " && [ "$line" = "guest: status 0" ]
 }
 
-monitor() { vmm --monitor /tmp/monitor --send "$*" >/tmp/answer && ! grep -q ^error /tmp/answer; }
+monitor() { timeout 60 vmm --monitor /tmp/monitor --send "$*" >/tmp/answer && ! grep -q ^error /tmp/answer; }
 
 counter() { # $1: of the JSON that the VMM prints
 	monitor stats && sed "s/.*\"$1\": \([0-9]*\).*/\1/" /tmp/answer
@@ -119,9 +119,39 @@ start() { # $1: the kernel's options, rest: the VMM's
 	expect "guest: up"
 }
 
-stop() {
-	monitor quit && wait $vmm
+ends() { # by itself, with status 0
+	(sleep 60; kill -KILL "$vmm") &
+	watchdog=$!
+	wait "$vmm"
+	status=$?
+	kill $watchdog 2>/dev/null
+	return $status
 }
+
+stop() { monitor quit && ends; }
+
+# Nobody reads the console, its pipe is full; then the guest writes, and is told more.
+stall() {
+	timeout 1 dd if=/dev/zero of=/tmp/out bs=4096 count=17 2>/dev/null
+	echo 'echo stalled' >&3
+	sleep 1
+	echo 'echo read again' >&3
+	sleep 1
+}
+
+read_again() { head -c 65536 <&4 >/dev/null && expect "read again" && expect "guest: status 0"; }
+
+unbound() { # $1: a device that the host wants back from vfio-pci
+	{ echo "$1" >/sys/bus/pci/drivers/vfio-pci/unbind && : >/tmp/unbound; } &
+	tries=0
+	while [ ! -e /tmp/unbound ]; do
+		tries=$((tries + 1))
+		[ $tries -le 300 ] || return 1
+		sleep 0.1
+	done
+}
+
+stop_amid_reset() { monitor reset && kill -TERM $vmm && ends; }
 
 same_sum() { guest sum && [ "${said%% *}" = "$sum" ]; }
 has() { echo "$said" | grep -q "$1"; }
@@ -173,12 +203,24 @@ if [ "$form" = long ]; then
 	echo 'reboot -f' >&3
 	check "the guest is up again" expect "guest: up"
 	check "the whole disk is what it was" same_sum
-	say "The VMM resets the machine."
-	check "the VMM takes the command" monitor reset
-	check "the guest is up again" expect "guest: up"
-	check "the whole disk is what it was" same_sum
 fi
-check "the VMM ends" stop
+
+say "The VMM resets the machine, with edu's bus mastering on."
+check "the VMM takes the command" monitor reset
+check "the guest is up again" expect "guest: up"
+check "edu's PCI_COMMAND is 0" \
+	guest 'test "$(od -A n -t u1 -j 4 -N 1 /sys/bus/pci/devices/0000:00:09.0/config)" -eq 0'
+[ "$form" = short ] || check "the whole disk is what it was" same_sum
+
+say "Nobody reads the console, then the host wants edu back."
+stall
+check "the monitor answers" monitor stats
+check "the host gets edu back" unbound "$edu"
+check "what the guest wrote meanwhile is there" read_again
+echo "$edu" >/sys/bus/pci/drivers/vfio-pci/bind
+
+say "SIGTERM while the machine is being reset."
+check "the VMM ends" stop_amid_reset
 say "The VMM's counters: $(cat /tmp/stats)"
 
 if [ "$form" = long ]; then
