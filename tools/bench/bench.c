@@ -259,6 +259,63 @@ static void bench_doorbells(struct side *side, struct cmd *cmds, FILE *dat)
 	result("ring_growth", median(growth), "at most", 1.2);
 }
 
+/*
+ * Times without a bar, for the documentation of the design: of commands in falling
+ * order, which have to be compared with each other; how much more the same take if
+ * they are staged, as one of them is left out; of iommufd's reading its arguments.
+ */
+
+#define NO_IOCTL	_IO(0, 0)
+#define NO_OBJECT	0x7fffffff
+
+static double timed_doorbells(struct side *side, __u32 num)
+{
+	const int loops = 20;
+	double t = now();
+	int i;
+
+	for (i = 0; i < loops; i++)
+		doorbell(side, num);
+	return (now() - t) / loops;
+}
+
+static double timed_failures(int fd, unsigned long request, void *arg)
+{
+	const int loops = 200;
+	double t = now();
+	int i;
+
+	for (i = 0; i < loops; i++)
+		if (!ioctl(fd, request, arg))
+			die("an ioctl that cannot succeed", -EPROTO);
+	return (now() - t) / loops;
+}
+
+static void bench_detours(struct side *side)
+{
+	struct iommu_destroy destroy = { .size = sizeof(destroy), .id = NO_OBJECT };
+	double falling[REPETITIONS], staged[REPETITIONS], args[REPETITIONS];
+	struct cmd *ring = guest_ptr(&side->g, side->ring.base);
+	const __u32 num = 64;
+	__u32 i;
+	int r;
+
+	for (i = 0; i < num; i++)
+		ring[i] = cmd_tlbi_va(BENCH_ASID, 0x40000000ULL + (num - i) * 4096ULL, true);
+	for (r = 0; r < REPETITIONS; r++) {
+		ring[num] = cmd_sync();
+		falling[r] = timed_doorbells(side, num + 1) / num;
+		ring[num] = ring[0];
+		ring[num + 1] = cmd_sync();
+		staged[r] = timed_doorbells(side, num + 2) / num - falling[r];
+		args[r] = timed_failures(side->g.iommufd, IOMMU_DESTROY, &destroy) -
+			  timed_failures(side->g.iommufd, NO_IOCTL, &destroy);
+	}
+	figure("falling64_per_cmd", median(falling));
+	figure("staged64_per_cmd", median(staged));
+	figure("iommufd_args", median(args));
+}
+
 static void bench_asid_flood(struct side *side, struct cmd *cmds)
 {
 	const __u32 num = 512, loops = 10;
@@ -598,6 +655,7 @@ int main(int argc, char **argv)
 	bench_ste(&plain);
 	side_table_mode(&plain);
 	bench_doorbells(&plain, cmds, dat);
+	bench_detours(&plain);
 	bench_host_calls(&plain);
 	side_open(&no_global, SMMUV3_ACCEL_CREATE_NO_GLOBAL, 1);
 	side_table_mode(&no_global);
