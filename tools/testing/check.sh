@@ -374,7 +374,8 @@ base)
 	;;
 debug)
 	"$VM_DIR/setup.sh" default kernel-debug kernel-kcsan || { fail "set-up" /dev/null; finish; }
-	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}" SMMUV3_ACCEL_VMS=10 SMMUV3_ACCEL_FEEDS=10)
+	patience=6 run_env=("SMMUV3_ACCEL_ROUNDS=${SMMUV3_ACCEL_ROUNDS:-500}" SMMUV3_ACCEL_VMS=10 SMMUV3_ACCEL_FEEDS=10
+		SMMUV3_ACCEL_DETACHES=5)
 	hosts=("${hosts[@]/#/--debug }" "${debug_hosts[@]/#/--debug }" "${kcsan_hosts[@]/#/--kcsan }")
 	;;
 gcov)
