@@ -32,7 +32,7 @@ debug_hosts=(
 named=" ${hosts[*]##*: } ${debug_hosts[*]##*: } "
 # What has threads, once more on the kernel that finds data races
 kcsan_hosts=(
-	'--testdev 4 --edu 2 --grouped --smmus 2: fuzz halves hostile hotplug lifetime smmus'
+	'--testdev 4 --edu 2 --grouped --smmus 2: fuzz halves hostile hotplug lifetime pass smmus'
 )
 
 flavour=base
