@@ -32,10 +32,13 @@ $(VM_FLAVOURS:%=vm-files-%): vm-files-%: build/vm/%/module.stamp build/vm/%/test
 		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm
 	@:
 
-# $(1): folder, $(2): what makes it. What a killed build left there cannot be
-# told from what is complete, so the next one starts anew.
+# $(1): folder, $(2): what makes it, $(3): the kernel's key. What a killed build left
+# there cannot be told from what is complete, so the next one starts from nothing. So
+# it does after the kernel was configured in another way: of a module outside of its
+# tree kbuild does not notice.
 define vm_make
-[ ! -e $(1)/unfinished ] || rm -rf $(1); mkdir -p $(1) && touch $(1)/unfinished && \
+{ [ ! -e $(1)/unfinished ] && cmp -s $(3) $(1)/key; } || rm -rf $(1); \
+mkdir -p $(1) && cp $(3) $(1)/key && touch $(1)/unfinished && \
 { $(2); status=$$?; rm -f $(1)/unfinished; exit $$status; }
 endef
 
@@ -44,7 +47,7 @@ build/vm/%/module.stamp: $(VM_MODULE_SRC) $(VM_CACHE)/kernel-%/key
 	$(Q)$(call vm_make,build/kbuild-$*,$(MAKE) $(VM_SILENT) -C $(VM_CACHE)/kernel-$* \
 		M=$(CURDIR) MO=$(CURDIR)/build/kbuild-$* \
 		ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) $(VM_CONFIG) $(VM_KBUILD) \
-		$(if $(filter gcov,$*),GCOV_PROFILE=y) modules)
+		$(if $(filter gcov,$*),GCOV_PROFILE=y) modules,$(VM_CACHE)/kernel-$*/key)
 	$(Q)rsync -t build/kbuild-$*/drivers/iommu/smmuv3-accel/*.ko \
 		$(VM_CACHE)/kernel-$*/samples/vfio-mdev/mtty.ko \
 		$(VM_CACHE)/kernel-$*/drivers/vfio/mdev/mdev.ko $(@D)/
@@ -56,7 +59,7 @@ build/vm/%/tests.stamp: $(VM_TEST_SRC) $(VM_CACHE)/kernel-%/key
 		OUTPUT=$(CURDIR)/build/kselftest-$* INSTALL_PATH=$(CURDIR)/$(@D)/bin \
 		KSFT_DIR=$(VM_CACHE)/linux/tools/testing/selftests ARCH=arm64 CROSS_COMPILE=$(VM_CROSS) \
 		KHDR_INCLUDES="-isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(CURDIR)/include/uapi" \
-		USERCFLAGS="-Werror -static" install)
+		USERCFLAGS="-Werror -static" install,$(VM_CACHE)/kernel-$*/key)
 	$(Q)touch $@
 
 # $(1): a program, $(2): the folder of its source
