@@ -54,7 +54,7 @@ cache_check() {
 			-o ! -uid 0 ! -uid "$1" ! -uid "$(stat -c %u /)" -printf '%p belongs to %u\n' \) -quit)
 	fi
 	[ -z "$why" ] ||
-		die "$why: somebody else could change what is run from the cache $CACHE; remove it, or set XDG_CACHE_HOME to a folder that only you and root can write to"
+		die "$why: somebody else could change what is run from the cache $CACHE; take that right away (chmod go-w) and remove the cache, or set XDG_CACHE_HOME to a folder that only you and root can write to"
 }
 
 # Run a long command with its output in a log; on a terminal show that it lives.

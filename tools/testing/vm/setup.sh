@@ -125,7 +125,7 @@ setup_libfdt() {
 setup_debian_arm64() {
 	local tree=$CACHE/debian-arm64.tmp
 	[ ! -r "$CACHE/debian-arm64/root.tar" ] || return 0
-	host_packages debootstrap debian-archive-keyring
+	host_packages debootstrap debian-archive-keyring gpgv
 	say "fetching Debian for arm64 (about 100 MB)"
 	need_space 2000
 	as_root rm -rf "$tree"
