@@ -172,6 +172,9 @@ int main(int argc, char **argv)
 	uint64_t entry, dtb;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* In the background, the terminal must not stop the VMM. */
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 	parse_options(argc, argv);
 	if (send)
 		return monitor_send(monitor, send);
@@ -192,6 +195,9 @@ int main(int argc, char **argv)
 		signal(SIGINT, end);
 		signal(SIGTERM, end);
 		event_serve();
+		vm_interrupt();
+		/* Or who runs a queue would come out at its end only. */
+		smmu_reset();
 		vm_stop();
 		poll_stop();
 		if (!vm_begin_reset())

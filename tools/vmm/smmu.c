@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,7 +127,7 @@ static int last_fail(const struct smmu *smmu, const char *what)
 
 /* Making them */
 
-static void retry(void *arg);
+static void *retry_thread(void *arg);
 
 /* Not by irqfds, for the reason that pci.c gives at its INTx */
 static void raise_line(void *opaque, enum vsmmu_irq line)
@@ -145,6 +146,7 @@ static void create(struct smmu *smmu)
 	};
 	struct vsmmu_config make = VSMMU_CONFIG_INIT;
 	struct vsmmu_error error;
+	pthread_t thread;
 
 	make.accel_fd = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
 	if (make.accel_fd < 0)
@@ -161,9 +163,11 @@ static void create(struct smmu *smmu)
 		smmu_fail(smmu, "cannot be made", &error);
 		die("%s", failure());
 	}
-	smmu->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (event_add(smmu->retry_fd, retry, smmu))
-		die("%s", failure());
+	smmu->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	if (smmu->retry_fd < 0 || pthread_create(&thread, NULL, retry_thread, smmu))
+		die("vSMMU %u: cannot wait for the host", number(smmu));
+	pthread_setname_np(thread, "retry");
+	pthread_detach(thread);
 }
 
 void smmu_create(void)
@@ -225,6 +229,14 @@ void smmu_start(void)
 		}
 		smmu->started = true;
 	}
+}
+
+/* Go on with the guest's queue in a moment. */
+static void retry_later(struct smmu *smmu)
+{
+	const struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
+
+	timerfd_settime(smmu->retry_fd, 0, &when, NULL);
 }
 
 /* Devices */
@@ -313,6 +325,8 @@ int smmu_detach(struct vfio_dev *dev)
 
 	if (vsmmu_detach(smmu->v, dev->rid))
 		return last_fail(smmu, dev->bdf);
+	/* The guest's queue may have stopped at the device's commands. */
+	retry_later(smmu);
 	return 0;
 }
 
@@ -325,24 +339,28 @@ int smmu_detach(struct vfio_dev *dev)
  */
 static void check(struct smmu *smmu, const char *what, int rc)
 {
-	struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
-
 	if (rc == -EINVAL)
 		return;
 	if (!rc)
 		__atomic_store_n(&smmu->failing, false, __ATOMIC_RELAXED);
 	else if (rc == -EAGAIN)
-		timerfd_settime(smmu->retry_fd, 0, &when, NULL);
+		retry_later(smmu);
 	else if (!__atomic_exchange_n(&smmu->failing, true, __ATOMIC_RELAXED))
 		last_note(smmu, what);
 }
 
-static void retry(void *arg)
+static void retry(struct smmu *smmu)
 {
-	struct smmu *smmu = arg;
-
 	if (eventfd_clear(smmu->retry_fd))
 		check(smmu, "the host fails", vsmmu_kick(smmu->v));
+}
+
+/* Not the main thread: it would run all that the guest has in its queue. */
+static void *retry_thread(void *arg)
+{
+	for (;;)
+		retry(arg);
+	return NULL;
 }
 
 /**

@@ -81,7 +81,7 @@ static void input_ready(void *arg)
 	pthread_mutex_unlock(&lock);
 }
 
-/* poll() first: a process in the background that reads a terminal is stopped. */
+/* Ends with the input, also where a VMM in the background may not read a terminal. */
 static void *input_thread(void *arg)
 {
 	struct pollfd wait = { .fd = STDIN_FILENO, .events = POLLIN };

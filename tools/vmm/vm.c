@@ -396,7 +396,12 @@ void vm_start(uint64_t entry, uint64_t dtb)
 }
 
 /* Wait until no vCPU runs. After this no exit can be handled any more. */
-void vm_stop(void)
+/**
+ * vm_interrupt - Have all vCPUs come out of the guest
+ *
+ * They end when they have done what the guest wanted of them last: vm_stop() waits.
+ */
+void vm_interrupt(void)
 {
 	unsigned int i;
 
@@ -405,6 +410,12 @@ void vm_stop(void)
 		__atomic_store_n(&vcpus[i].run->immediate_exit, 1, __ATOMIC_RELEASE);
 		pthread_kill(vcpus[i].thread, SIGUSR1);
 	}
+}
+
+void vm_stop(void)
+{
+	unsigned int i;
+
 	for (i = 0; i < config.cpus; i++)
 		pthread_join(vcpus[i].thread, NULL);
 }

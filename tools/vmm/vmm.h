@@ -17,7 +17,8 @@
  *	monitor.c	commands from outside
  *
  * The main thread serves events, each vCPU has a thread, and so have standard
- * input, output and error, and doorbells that are polled. The main thread and the
+ * input, output and error, doorbells that are polled, and each vSMMU, to go on when
+ * the host can again. The main thread and the
  * vCPUs never wait for anybody outside: the host may want a device back at any
  * time. All that comes from the guest is hostile: what it accesses,
  * its RAM, its SMMUs' queues and tables.
@@ -186,6 +187,7 @@ struct access {
 void vm_create(void);
 bool vm_has_fwb(void);
 void vm_start(uint64_t entry, uint64_t dtb);
+void vm_interrupt(void);
 void vm_stop(void);
 void vm_destroy(void);
 int vm_map(unsigned int slot, uint64_t gpa, uint64_t size, void *host,

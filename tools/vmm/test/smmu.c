@@ -229,7 +229,13 @@ static void test_detach_fails(void **state)
 	struct vfio_dev dev = { .bdf = "0000:00:01.0" };
 
 	(void)state;
+	smmus[0].retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	assert_int_equal(smmu_detach(&dev), 0);
+	/* What the guest's queue had stopped for may be gone. */
+	sleep_ms(20);
+	retry(&smmus[0]);
+	assert_int_equal(lib.kicks, 1);
+	close(smmus[0].retry_fd);
 	lib.rc = -EBUSY;
 	assert_int_equal(smmu_detach(&dev), -1);
 	assert_string_equal(failure(), "vSMMU 0: 0000:00:01.0: error 16");
