@@ -317,7 +317,7 @@ static void decode_ste(const __u64 *words)
 	if (judged.reason)
 		print_reason(&judged);
 	if (!judged.legal)
-		line("guest", "is owed C_BAD_STE");
+		line("guest", "gets C_BAD_STE from the VMM");
 	if (judged.kind == SMMUV3_ACCEL_KIND_S1) {
 		snprintf(text, sizeof(text), "0x%016llx 0x%016llx", judged.host[0],
 			 judged.host[1]);

@@ -127,7 +127,7 @@ test_debootstrap() {
 			sudo) exec "$@" ;;
 			dpkg-query) echo "ok installed" ;;
 			df) printf 'Free\na b c 99999\n' ;;
-			apt-get) echo "Debian|https://debian.example/debian/" ;;
+			apt-get) echo "Debian|copy:/nowhere/debian/" ;;
 			esac
 		STUB
 		chmod 755 "$work/stubs/$stub"

@@ -1845,7 +1845,7 @@ static void ring_ste_budget(struct kunit *test)
 		b->cmds[i] = cfgi_range(0, CFGI_RANGE_ALL);
 	EXPECT_DONE(test, run(test, 0, b->cmds, budget - 1), budget - 1);
 	EXPECT_DONE(test, run(test, 0, b->cmds, budget + 1), budget);
-	/* Each run anew, and whichever command it is that reaches it */
+	/* Each run starts at none, and any STE command counts. */
 	EXPECT_DONE(test, run(test, 0, b->cmds, MAX_RUN), budget);
 	for (i = 0; i < 3; i++)
 		b->cmds[i] = cfgi_ste(VSID);

@@ -62,7 +62,7 @@ static inline bool smmuv3_host_reachable(const struct smmuv3_host *host)
  * Anybody may close a file, also the kernel's threads and workers, which may be in
  * the VMM's address space. A security module would see their credentials.
  *
- * Return: true for a task of the VMM's own.
+ * Return: true for a VMM task.
  */
 static inline bool smmuv3_host_owned(const struct smmuv3_host *host)
 {

@@ -110,7 +110,7 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
  * smmuv3_ste_is_bad() - Whether a stream aborts by the guest's mistake
  * @reason: why it aborts
  *
- * Return: true where the guest is owed a C_BAD_STE or C_BAD_STREAMID event.
+ * Return: true if the VMM has to deliver C_BAD_STE or C_BAD_STREAMID to the guest.
  */
 bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason)
 {

@@ -57,7 +57,7 @@ enum vsmmu_irq {
  * @error: Its negative errno, 0: nothing has failed yet
  * @request: The ioctl, for instance SMMUV3_ACCEL_SET_REGS; 0: none
  * @reason: One of enum smmuv3_accel_reason
- * @vsid: The stream that it is about, where there is one: that of the call, or
+ * @vsid: The stream that it is about, if there is one: that of the call, or
  *	the one because of which SMMUV3_ACCEL_SET_REGS or SMMUV3_ACCEL_RUN_CMDQ
  *	failed. Else 0
  * @bad_idr: Number of the ID register that is refused, where @reason is IDR
