@@ -19,14 +19,14 @@
 /* From here on a run lets others in between batches. */
 #define MANY_BATCHES	8
 
-static bool phys_wants_repeat(const struct vsmmu_phys *phys)
+static bool phys_wants_repeat(const struct smmuv3_phys *phys)
 {
 	return phys->info.flags &
 	       IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
 }
 
-static __always_inline int invalidate_once(struct vsmmu *v,
-					   struct vsmmu_phys *phys,
+static __always_inline int invalidate_once(struct smmuv3_vsmmu *v,
+					   struct smmuv3_phys *phys,
 					   const __le64 (*cmds)[2],
 					   const void __user *ucmds, u32 num)
 {
@@ -52,7 +52,7 @@ static __always_inline int invalidate_once(struct vsmmu *v,
 }
 
 /**
- * vsmmu_invalidate_phys() - Have a physical SMMU carry out commands
+ * smmuv3_phys_invalidate() - Have a physical SMMU carry out commands
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  * @cmds: validated commands that need no order among them
@@ -68,9 +68,9 @@ static __always_inline int invalidate_once(struct vsmmu *v,
  *
  * Return: 0 or the host's errno.
  */
-int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
-			  const __le64 (*cmds)[2], const void __user *ucmds,
-			  u32 num, bool repeat)
+int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			   const __le64 (*cmds)[2], const void __user *ucmds,
+			   u32 num, bool repeat)
 {
 	int rc;
 
@@ -164,8 +164,8 @@ static u32 stream_id(const __le64 cmd[2])
 static int run_atc_timeout(struct cmdq_run *run, const __le64 (*cmds)[2],
 			   u32 num)
 {
-	struct vsmmu *v = run->v;
-	struct vsmmu_stream *stream;
+	struct smmuv3_vsmmu *v = run->v;
+	struct smmuv3_stream *stream;
 	int rc;
 	u32 i;
 
@@ -177,8 +177,8 @@ static int run_atc_timeout(struct cmdq_run *run, const __le64 (*cmds)[2],
 		/* The host switches ATS off by another ATC_INV, and waits. */
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = vsmmu_abort_stream(v, stream,
-					SMMUV3_ACCEL_REASON_ATC_TIMEOUT);
+		rc = smmuv3_stream_abort(v, stream,
+					 SMMUV3_ACCEL_REASON_ATC_TIMEOUT);
 		if (rc)
 			return rc;
 	}
@@ -212,19 +212,19 @@ static void run_note_refusal(struct cmdq_run *run, u32 vsid, int rc)
 
 static bool is_refusal(int rc)
 {
-	return vsmmu_host_reason(rc) == SMMUV3_ACCEL_REASON_HOST_REJECT;
+	return smmuv3_host_reason(rc) == SMMUV3_ACCEL_REASON_HOST_REJECT;
 }
 
 /* Commands with a StreamID, in one call, or if that is refused stream by stream */
-static int run_streams(struct cmdq_run *run, struct vsmmu_phys *phys,
+static int run_streams(struct cmdq_run *run, struct smmuv3_phys *phys,
 		       const __le64 (*cmds)[2], const void __user *ucmds,
 		       u32 num, bool atc)
 {
-	struct vsmmu *v = run->v;
+	struct smmuv3_vsmmu *v = run->v;
 	u32 i, part;
 	int rc;
 
-	rc = vsmmu_invalidate_phys(v, phys, cmds, ucmds, num, !atc);
+	rc = smmuv3_phys_invalidate(v, phys, cmds, ucmds, num, !atc);
 	if (rc == -ETIMEDOUT && atc)
 		return run_atc_timeout(run, cmds, num);
 	if (!is_refusal(rc))
@@ -235,7 +235,7 @@ static int run_streams(struct cmdq_run *run, struct vsmmu_phys *phys,
 				break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = vsmmu_invalidate_phys(v, phys, cmds + i, NULL, part, !atc);
+		rc = smmuv3_phys_invalidate(v, phys, cmds + i, NULL, part, !atc);
 		/* Stop at the first time-out. */
 		if (rc == -ETIMEDOUT && atc)
 			return run_atc_timeout(run, cmds + i, num - i);
@@ -252,7 +252,7 @@ static int run_phase(struct cmdq_run *run, enum smmuv3_phase phase)
 	struct smmuv3_batch *batch = run->batch;
 	const __le64 (*cmds)[2];
 	const void __user *ucmds;
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 	u32 num;
 	int rc;
 
@@ -271,8 +271,8 @@ static int run_phase(struct cmdq_run *run, enum smmuv3_phase phase)
 			ucmds = NULL;
 		}
 		if (phase == SMMUV3_PHASE_TLBI)
-			rc = vsmmu_invalidate_phys(run->v, phys, cmds, ucmds,
-						   num, true);
+			rc = smmuv3_phys_invalidate(run->v, phys, cmds, ucmds,
+						    num, true);
 		else
 			rc = run_streams(run, phys, cmds, ucmds, num,
 					 phase == SMMUV3_PHASE_ATC);
@@ -309,7 +309,7 @@ static u32 run_find_sync(struct cmdq_run *run, u32 start, u32 end)
 static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 {
 	bool failed_before = run->v->atc_failed;
-	struct vsmmu *v = run->v;
+	struct smmuv3_vsmmu *v = run->v;
 	enum smmuv3_phase phase;
 	u32 sync;
 	int rc;
@@ -326,12 +326,12 @@ static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 		if (rc) {
 			run->rc = rc;
 			run->vsid = 0;
-			run->reason = vsmmu_host_reason(rc);
+			run->reason = smmuv3_host_reason(rc);
 			return start;
 		}
 	}
 	if (unlikely(run->rc))
-		run->reason = vsmmu_host_reason(run->rc);
+		run->reason = smmuv3_host_reason(run->rc);
 	if (likely(!v->atc_failed))
 		return run->refused;
 	if (!failed_before)
@@ -351,7 +351,7 @@ static u32 run_segment(struct cmdq_run *run, u32 start, u32 end)
 static void run_add_stream(struct cmdq_run *run, u32 index, const u64 cmd[2],
 			   enum smmuv3_phase phase)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 
 	stream = xa_load(&run->v->streams, FIELD_GET(CMD_0_SID, cmd[0]));
 	/*
@@ -371,7 +371,7 @@ static void run_add_stream(struct cmdq_run *run, u32 index, const u64 cmd[2],
 static bool run_cfgi_ste(struct cmdq_run *run, const u64 cmd[2])
 {
 	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]);
-	struct vsmmu_reread reread = { .first = sid, .last = sid };
+	struct smmuv3_reread reread = { .first = sid, .last = sid };
 
 	if (!run->v->table_mode) {
 		/* Not the guest's fault, so not an error to report to it. */
@@ -387,7 +387,7 @@ static bool run_cfgi_ste(struct cmdq_run *run, const u64 cmd[2])
 		reread.first = sid & ~mask;
 		reread.last = sid | mask;
 	}
-	run->rc = vsmmu_table_reread(run->v, &reread);
+	run->rc = smmuv3_table_reread(run->v, &reread);
 	run->ste_num += reread.num;
 	if (reread.bad)
 		run->flags |= SMMUV3_ACCEL_RUN_BAD_STE;
@@ -476,7 +476,7 @@ static bool run_ste(struct cmdq_run *run, const u64 cmd[2], u32 index, u32 *done
 static u32 run_batch(struct cmdq_run *run)
 {
 	struct smmuv3_batch *batch = run->batch;
-	struct vsmmu *v = run->v;
+	struct smmuv3_vsmmu *v = run->v;
 	u32 i, start = 0, done, syncs = 0, flags = 0;
 
 	smmuv3_batch_start(batch);
@@ -538,9 +538,9 @@ out:
 }
 
 /* Have each physical SMMU carry out the TLBIs at the batch's beginning. */
-static int issue_tlbis(struct vsmmu *v, const void __user *uaddr, u32 num)
+static int issue_tlbis(struct smmuv3_vsmmu *v, const void __user *uaddr, u32 num)
 {
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 	int rc;
 
 	list_for_each_entry(phys, &v->phys, node) {
@@ -564,7 +564,7 @@ static int issue_tlbis(struct vsmmu *v, const void __user *uaddr, u32 num)
 static bool run_plain(struct cmdq_run *run, u32 *done)
 {
 	const __le64 (*cmds)[2] = run->batch->cmds;
-	struct vsmmu *v = run->v;
+	struct smmuv3_vsmmu *v = run->v;
 	enum smmuv3_cmd_class class;
 	u32 num = run->num - 1, flag;
 	u64 cmd[2];
@@ -591,7 +591,7 @@ static bool run_plain(struct cmdq_run *run, u32 *done)
 	*done = 0;
 	run->rc = issue_tlbis(v, run->pieces[0].uaddr, num);
 	if (run->rc) {
-		run->reason = vsmmu_host_reason(run->rc);
+		run->reason = smmuv3_host_reason(run->rc);
 		return true;
 	}
 	v->stats.out_cmds += num + 1;
@@ -601,7 +601,7 @@ static bool run_plain(struct cmdq_run *run, u32 *done)
 	return true;
 }
 
-static struct cmdq_run *run_begin(struct vsmmu *v)
+static struct cmdq_run *run_begin(struct smmuv3_vsmmu *v)
 {
 	struct cmdq_run *run = &v->run;
 
@@ -651,13 +651,13 @@ static void run_end(struct cmdq_run *run, u32 done)
 }
 
 /**
- * vsmmu_invalidate() - Carry out an array of commands
+ * smmuv3_cmdq_invalidate() - Carry out an array of commands
  * @v: the vSMMU, @queue_lock held
  * @cmd: the array, and what came of it; see SMMUV3_ACCEL_INVALIDATE
  *
  * Return: 0 or an errno.
  */
-int vsmmu_invalidate(struct vsmmu *v, struct smmuv3_accel_invalidate *cmd)
+int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_accel_invalidate *cmd)
 {
 	const void __user *cmds = u64_to_user_ptr(cmd->cmds_uptr);
 	u32 num = cmd->cmd_num, done = 0, part;
@@ -695,7 +695,7 @@ int vsmmu_invalidate(struct vsmmu *v, struct smmuv3_accel_invalidate *cmd)
 	run_trace(run, num, done);
 	return run->rc;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_invalidate);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_invalidate);
 
 /*
  * Append commands of the ring, from @index on and not beyond its end, where it
@@ -703,7 +703,7 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_invalidate);
  */
 static bool run_copy_pieces(struct cmdq_run *run, u32 index, u32 want)
 {
-	struct vsmmu *v = run->v;
+	struct smmuv3_vsmmu *v = run->v;
 	u64 gpa = v->cmdq_base + (u64)index * CMD_SIZE;
 	size_t len = want * CMD_SIZE;
 	const void __user *uaddr = guest_mem_find(&v->mem, gpa, &len);
@@ -723,7 +723,7 @@ static bool run_copy_pieces(struct cmdq_run *run, u32 index, u32 want)
 /* Fill the batch from the ring. False where the first command is not there. */
 static bool run_fetch(struct cmdq_run *run, u32 cons, u32 num)
 {
-	struct vsmmu *v = run->v;
+	struct smmuv3_vsmmu *v = run->v;
 	u32 size = 1U << v->cmdq_log2size;
 	bool more = true;
 
@@ -747,7 +747,7 @@ static bool run_fetch(struct cmdq_run *run, u32 cons, u32 num)
  * As run_plain(), for what is rung most: a TLBI_NH_VA and a CMD_SYNC, the
  * doorbell of a guest that unmaps a page. Nothing of a run is set up for it.
  */
-static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+static bool run_unmap(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		      int *rc)
 {
 	const u64 *unusual = v->rules.op[CMD_TLBI_NH_VA].unusual;
@@ -769,7 +769,7 @@ static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 
 	*rc = issue_tlbis(v, from, 1);
 	if (*rc) {
-		cmd->out_reason = vsmmu_host_reason(*rc);
+		cmd->out_reason = smmuv3_host_reason(*rc);
 		return true;
 	}
 	v->stats.out_cmds += 2;
@@ -780,10 +780,10 @@ static bool run_unmap(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 }
 
 /* Whether an emulated endpoint has to see a command that is done. */
-static bool soft_concerns(struct vsmmu *v, const __le64 cmd[2])
+static bool soft_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 {
 	u64 cmd0 = le64_to_cpu(cmd[0]);
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 
 	switch (FIELD_GET(CMD_0_OP, cmd0)) {
 	case CMD_SYNC:
@@ -826,7 +826,7 @@ static int run_feed(struct cmdq_run *run, u32 done)
 }
 
 /* Any stretch. Not inline, to keep what run_unmap() does small. */
-static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+static noinline int run_ring(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 			     u32 num, u32 soft_room)
 {
 	struct smmuv3_accel_stats *stats = &v->stats;
@@ -888,15 +888,15 @@ static noinline int run_ring(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 }
 
 /**
- * vsmmu_run_cmdq() - Run the guest's command queue
+ * smmuv3_cmdq_run() - Run the guest's command queue
  * @v: the vSMMU, @queue_lock held
  * @cmd: which stretch, and what came of it; see SMMUV3_ACCEL_RUN_CMDQ
  * @soft_room: how many commands fit at its @soft_uptr
  *
  * Return: 0 or an errno.
  */
-int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		   u32 soft_room)
+int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+		    u32 soft_room)
 {
 	u32 num;
 	int rc;
@@ -922,4 +922,4 @@ int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		return rc;
 	return run_ring(v, cmd, num, soft_room);
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_run_cmdq);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_run);

@@ -47,9 +47,9 @@ struct cmd {
 
 struct bench {
 	struct mock *mock;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 	void __user *umem;		/* the ring, the table, and room for a feed */
-	struct vsmmu_regs regs;
+	struct smmuv3_regs regs;
 	u32 log2size;
 	struct cmd cmds[MAX_RUN];
 	struct cmd seen[MAX_RUN];	/* by an SMMU, in this order */
@@ -120,7 +120,7 @@ static struct cmd bad(u32 n)
 static int set_regs(struct bench *b, u32 *failed, u32 *reason)
 {
 	guard(mutex)(&b->v->queue_lock);
-	return vsmmu_set_regs(b->v, &b->regs, failed, reason);
+	return smmuv3_vsmmu_set_regs(b->v, &b->regs, failed, reason);
 }
 
 static void must_set_regs(struct kunit *test)
@@ -164,11 +164,11 @@ static void set_whole_mem(struct kunit *test)
 	set_mem(test, regions, ARRAY_SIZE(regions));
 }
 
-static int attach(struct bench *b, int at, struct vsmmu_refusal *why)
+static int attach(struct bench *b, int at, struct smmuv3_refusal *why)
 {
-	*why = (struct vsmmu_refusal){};
+	*why = (struct smmuv3_refusal){};
 	guard(mutex)(&b->v->lock);
-	return vsmmu_attach(b->v, fds[at], vsids[at], 0, NULL, why);
+	return smmuv3_vsmmu_attach(b->v, fds[at], vsids[at], 0, NULL, why);
 }
 
 static void detach(struct kunit *test, int at)
@@ -177,19 +177,19 @@ static void detach(struct kunit *test, int at)
 	u32 reason;
 
 	guard(mutex)(&b->v->lock);
-	KUNIT_EXPECT_EQ(test, vsmmu_detach(b->v, vsids[at], &reason), 0);
+	KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_detach(b->v, vsids[at], &reason), 0);
 }
 
 static void attach_all(struct kunit *test)
 {
-	struct vsmmu_refusal why;
+	struct smmuv3_refusal why;
 	int i;
 
 	for (i = 0; i < STREAMS; i++)
 		KUNIT_ASSERT_EQ(test, attach(test->priv, i, &why), 0);
 }
 
-static struct vsmmu_stream *stream_at(struct bench *b, int at)
+static struct smmuv3_stream *stream_at(struct bench *b, int at)
 {
 	return xa_load(&b->v->streams, vsids[at]);
 }
@@ -226,16 +226,16 @@ static int cmdq_test_init(struct kunit *test)
 	KUNIT_ASSERT_NE(test, addr, 0);
 	KUNIT_ASSERT_LT(test, addr, (unsigned long)TASK_SIZE);
 	b->umem = (void __user *)addr;
-	b->v = vsmmu_alloc();
+	b->v = smmuv3_vsmmu_alloc();
 	KUNIT_ASSERT_NOT_NULL(test, b->v);
 	test->priv = b;
 	host = mock_open(b->mock, b->v);
 	scoped_guard(mutex, &b->v->lock)
 		scoped_guard(mutex, &b->v->queue_lock)
-			rc = vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+			rc = smmuv3_vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	set_whole_mem(test);
-	b->regs = (struct vsmmu_regs){
+	b->regs = (struct smmuv3_regs){
 		.cr0 = CR0_SMMUEN | CR0_CMDQEN,
 		.strtab_base = TABLE_GPA,
 		.strtab_base_cfg = TABLE_LOG2,
@@ -252,7 +252,7 @@ static void cmdq_test_exit(struct kunit *test)
 	if (!b)
 		return;
 	b->mock->hosts[0].v = NULL;
-	vsmmu_close(b->v);
+	smmuv3_vsmmu_close(b->v);
 }
 
 /* All streams are translated, with ATS, and the queue has 16 commands. */
@@ -321,7 +321,7 @@ static struct result run_ring_feed(struct bench *b, u32 cons, u32 num, u32 max_c
 
 	b->mock->log_num = 0;
 	scoped_guard(mutex, &b->v->queue_lock)
-		r.rc = vsmmu_run_cmdq(b->v, &run, room);
+		r.rc = smmuv3_cmdq_run(b->v, &run, room);
 	r.done = (run.cons - cons) & mask;
 	r.error = run.out_error;
 	r.reason = run.out_reason;
@@ -1018,7 +1018,7 @@ static void regs_fail(struct kunit *test)
 static void expect_aborts(struct kunit *test, int at, u32 reason)
 {
 	struct bench *b = test->priv;
-	struct vsmmu_stream *stream = stream_at(b, at);
+	struct smmuv3_stream *stream = stream_at(b, at);
 
 	KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
 	KUNIT_EXPECT_EQ(test, stream->ste.reason, reason);
@@ -1030,7 +1030,7 @@ static void expect_aborts(struct kunit *test, int at, u32 reason)
 static void expect_s1(struct kunit *test, int at, u32 page)
 {
 	struct bench *b = test->priv;
-	struct vsmmu_stream *stream = stream_at(b, at);
+	struct smmuv3_stream *stream = stream_at(b, at);
 	struct mock_obj *hwpt = mock_find(b->mock, b->mock->devs[fds[at]].hwpt_id);
 
 	KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(S1));
@@ -1117,7 +1117,7 @@ static void reset_fails(struct kunit *test)
 		b->mock->log_num = 0;
 		mock_fail(b->mock, MOCK_ATTACH, at + 1, 1, -EBUSY);
 		scoped_guard(mutex, &b->v->queue_lock)
-			rc = vsmmu_reset(b->v, &reason);
+			rc = smmuv3_vsmmu_reset(b->v, &reason);
 		KUNIT_EXPECT_EQ(test, rc, 0);
 		KUNIT_EXPECT_EQ(test, b->mock->failed, 1);
 		for (i = 0; i < STREAMS; i++) {
@@ -1137,7 +1137,7 @@ struct told {
 	u32 log_num;		/* when it was */
 };
 
-static int tell(const struct vsmmu_stream *stream, void *arg)
+static int tell(const struct smmuv3_stream *stream, void *arg)
 {
 	struct told *told = arg;
 	struct bench *b = told->test->priv;
@@ -1151,13 +1151,13 @@ static int tell(const struct vsmmu_stream *stream, void *arg)
 	return told->rc;
 }
 
-static int attach_telling(struct bench *b, struct told *told, struct vsmmu_refusal *why)
+static int attach_telling(struct bench *b, struct told *told, struct smmuv3_refusal *why)
 {
-	const struct vsmmu_answer answer = { tell, told };
+	const struct smmuv3_answer answer = { tell, told };
 
-	*why = (struct vsmmu_refusal){};
+	*why = (struct smmuv3_refusal){};
 	guard(mutex)(&b->v->lock);
-	return vsmmu_attach(b->v, fds[0], vsids[0], 0, &answer, why);
+	return smmuv3_vsmmu_attach(b->v, fds[0], vsids[0], 0, &answer, why);
 }
 
 static const struct attach_case {
@@ -1193,7 +1193,7 @@ static void attach_fails(struct kunit *test)
 	const struct attach_case *c = test->param_value;
 	struct bench *b = test->priv;
 	struct mock_state before, after;
-	struct vsmmu_refusal why;
+	struct smmuv3_refusal why;
 	u32 n, phys_num, streams;
 	struct told told;
 	int rc;
@@ -1246,21 +1246,21 @@ static void modes(struct kunit *test)
 	const u64 ste[8] = { STE_BYPASS };
 	const struct cmd flush = cmd(CMD_TLBI_NH_ALL, 0);
 	struct bench *b = test->priv;
-	struct vsmmu_refusal why;
+	struct smmuv3_refusal why;
 	u32 i, reason;
 	int rc;
 
 	attach_all(test);
 	EXPECT_RESULT(test, run_ring(b, 0, 1, 0), -ENXIO, 0, NONE, NO_REGS, 0);
 	scoped_guard(mutex, &b->v->queue_lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_install_ste(b->v, VSID, ste, &reason), 0);
+		KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_install_ste(b->v, VSID, ste, &reason), 0);
 	b->regs.cr0 = CR0_SMMUEN;
 	put_all_stes(test, STE_S1_AT(1), 0);
 	must_set_regs(test);
 	EXPECT_RESULT(test, run_ring(b, 0, 1, 0), -EINVAL, 0, NONE, CMDQ_DISABLED, 0);
 	b->mock->log_num = 0;
 	scoped_guard(mutex, &b->v->queue_lock)
-		rc = vsmmu_install_ste(b->v, VSID, ste, &reason);
+		rc = smmuv3_vsmmu_install_ste(b->v, VSID, ste, &reason);
 	KUNIT_EXPECT_EQ(test, rc, -EBUSY);
 	KUNIT_EXPECT_EQ(test, reason, REASON(TABLE_MODE));
 	KUNIT_EXPECT_EQ(test, b->mock->log_num, 0);
@@ -1280,7 +1280,7 @@ static void modes(struct kunit *test)
 		b->mock->log_num = 0;
 		mock_fail(b->mock, MOCK_INVALIDATE, 1, 2 * i, -ENOMEM);
 		scoped_guard(mutex, &b->v->queue_lock)
-			rc = vsmmu_reset(b->v, &reason);
+			rc = smmuv3_vsmmu_reset(b->v, &reason);
 		KUNIT_EXPECT_EQ(test, rc, i ? -ENOMEM : 0);
 		b->mock->fail_num = 0;
 		KUNIT_EXPECT_EQ(test, stream_at(b, 3)->ste.kind, KIND(ABORT));
@@ -1293,9 +1293,9 @@ static void modes(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, reason, REASON(RETRY));
 	scoped_guard(mutex, &b->v->queue_lock)
-		vsmmu_reset(b->v, &reason);
+		smmuv3_vsmmu_reset(b->v, &reason);
 	scoped_guard(mutex, &b->v->queue_lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_install_ste(b->v, VSID, ste, &reason), 0);
+		KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_install_ste(b->v, VSID, ste, &reason), 0);
 }
 
 /* The least that a guest may be told, but for the sizes that these tests use */
@@ -1307,23 +1307,23 @@ static const u32 min_idr[6] = {
 	0, 0, 0, BIT(4),
 };
 
-static int set_idr(struct bench *b, u32 reg, u32 flip, struct vsmmu_refusal *why)
+static int set_idr(struct bench *b, u32 reg, u32 flip, struct smmuv3_refusal *why)
 {
 	u32 idr[6];
 
 	memcpy(idr, min_idr, sizeof(idr));
 	idr[reg] ^= flip;
-	*why = (struct vsmmu_refusal){};
+	*why = (struct smmuv3_refusal){};
 	guard(mutex)(&b->v->lock);
 	guard(mutex)(&b->v->queue_lock);
-	return vsmmu_set_idr(b->v, idr, why);
+	return smmuv3_vsmmu_set_idr(b->v, idr, why);
 }
 
 static void idr_set(struct kunit *test)
 {
 	struct bench *b = test->priv;
 	const struct cmd wide = cmd(CMD_TLBI_NH_ASID | FIELD_PREP(TLBI_0_ASID, 0x100), 0);
-	struct vsmmu_refusal why;
+	struct smmuv3_refusal why;
 	int i;
 
 	for (i = 0; i < MOCK_SMMUS; i++) {
@@ -1385,12 +1385,12 @@ static void idr_set(struct kunit *test)
 
 static void attach_soft(struct kunit *test, u32 kind)
 {
-	struct vsmmu_refusal why = {};
+	struct smmuv3_refusal why = {};
 	struct bench *b = test->priv;
 	int rc;
 
 	scoped_guard(mutex, &b->v->lock)
-		rc = vsmmu_attach(b->v, -1, VSID_SOFT, kind, NULL, &why);
+		rc = smmuv3_vsmmu_attach(b->v, -1, VSID_SOFT, kind, NULL, &why);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 }
 
@@ -1400,7 +1400,7 @@ static void detach_soft(struct kunit *test)
 	u32 reason;
 
 	guard(mutex)(&b->v->lock);
-	KUNIT_EXPECT_EQ(test, vsmmu_detach(b->v, VSID_SOFT, &reason), 0);
+	KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_detach(b->v, VSID_SOFT, &reason), 0);
 }
 
 static bool concerns_soft(const struct cmd *c)
@@ -1722,18 +1722,18 @@ static void stale_cds(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, call[i].smmu, i / 2);
 }
 
-static int change(struct vsmmu *v, int iommufd, u32 *reason)
+static int change(struct smmuv3_vsmmu *v, int iommufd, u32 *reason)
 {
 	guard(mutex)(&v->lock);
 	guard(mutex)(&v->queue_lock);
-	return vsmmu_change_process(v, iommufd, reason);
+	return smmuv3_vsmmu_change_process(v, iommufd, reason);
 }
 
 /* Live update: the process that took the descriptors over has its own memory. */
 static void change_process(struct kunit *test)
 {
 	struct bench *b = test->priv;
-	struct vsmmu *v = b->v;
+	struct smmuv3_vsmmu *v = b->v;
 	u32 hwpt_id[STREAMS], i, num, reason;
 	int rc;
 
@@ -1761,7 +1761,7 @@ static void change_process(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, v->mem.num, num);
 		KUNIT_EXPECT_NOT_NULL(test, (__force void *)v->cmdq_uaddr);
 		scoped_guard(mutex, &v->lock)
-			KUNIT_EXPECT_EQ(test, vsmmu_check(v, &reason), -EIO);
+			KUNIT_EXPECT_EQ(test, smmuv3_check(v, &reason), -EIO);
 	}
 	/* Whose it was has all as it was. */
 	mock_set_reachable(b->mock, true);
@@ -1942,7 +1942,7 @@ static void atc_timeout_abort_fails(struct kunit *test)
 	mock_fail(b->mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
 	EXPECT_DONE(test, RUN(test, atc(VSID, 1)), 1);
 	scoped_guard(mutex, &b->v->queue_lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_reset(b->v, &reason), 0);
+		KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_reset(b->v, &reason), 0);
 	expect_aborts(test, 0, REASON(NO_STE));
 	must_set_regs(test);
 	EXPECT_DONE(test, RUN(test, sync(0)), 1);

@@ -31,15 +31,15 @@ static const struct {
 };
 
 /**
- * vsmmu_show_counters() - Print a vSMMU's counters, one in a line
+ * smmuv3_debugfs_counters() - Print a vSMMU's counters, one in a line
  * @v: the vSMMU
  * @seq: where to
  * @prefix: what goes before each name
  *
  * Takes no lock: a VMM that keeps one for long must not stop those who look.
  */
-void vsmmu_show_counters(struct vsmmu *v, struct seq_file *seq,
-			 const char *prefix)
+void smmuv3_debugfs_counters(struct smmuv3_vsmmu *v, struct seq_file *seq,
+			     const char *prefix)
 {
 	int i;
 
@@ -66,12 +66,12 @@ static const char *kind_name(enum smmuv3_accel_kind kind)
 	return "?";
 }
 
-static void vsmmu_show_stream(struct vsmmu *v, struct vsmmu_stream *stream,
-			      struct seq_file *seq)
+static void show_stream(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			struct seq_file *seq)
 {
 	struct smmuv3_accel_stream now = { .vsid = stream->vsid };
 
-	vsmmu_describe_stream(v, stream, &now);
+	smmuv3_stream_describe(v, stream, &now);
 	seq_printf(seq, "stream %#x:\t", stream->vsid);
 	if (stream->dev)
 		seq_printf(seq, "%s phys %u dev_id %u vdevice %u hwpt %u",
@@ -86,10 +86,10 @@ static void vsmmu_show_stream(struct vsmmu *v, struct vsmmu_stream *stream,
 		   le64_to_cpu(now.out_ste[0]), le64_to_cpu(now.out_ste[1]));
 }
 
-static void vsmmu_show_locked(struct vsmmu *v, struct seq_file *seq)
+static void show_locked(struct smmuv3_vsmmu *v, struct seq_file *seq)
 {
-	struct vsmmu_stream *stream;
-	struct vsmmu_phys *phys;
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
 	unsigned long vsid;
 
 	seq_printf(seq, "mode:\t%s\n", v->table_mode ? "table" : "explicit");
@@ -100,45 +100,45 @@ static void vsmmu_show_locked(struct vsmmu *v, struct seq_file *seq)
 	list_for_each_entry(phys, &v->phys, node)
 		seq_printf(seq, "phys %u:\tviommu %u s2_hwpt %u streams %u\n",
 			   phys->index, phys->viommu_id,
-			   vsmmu_parent_id(phys->parent),
+			   smmuv3_parent_id(phys->parent),
 			   phys->stream_num);
 	xa_for_each(&v->streams, vsid, stream)
-		vsmmu_show_stream(v, stream, seq);
-	vsmmu_show_counters(v, seq, "");
+		show_stream(v, stream, seq);
+	smmuv3_debugfs_counters(v, seq, "");
 }
 
-static int vsmmu_show(struct seq_file *seq, void *unused)
+static int debugfs_vsmmu_show(struct seq_file *seq, void *unused)
 {
-	struct vsmmu *v = seq->private;
+	struct smmuv3_vsmmu *v = seq->private;
 	int rc;
 
-	rc = vsmmu_lock_queue(v);
+	rc = smmuv3_lock_queue(v);
 	if (rc)
 		return rc;
-	vsmmu_show_locked(v, seq);
-	vsmmu_unlock_queue(v);
+	show_locked(v, seq);
+	smmuv3_unlock_queue(v);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(vsmmu);
+DEFINE_SHOW_ATTRIBUTE(debugfs_vsmmu);
 
 /**
- * vsmmu_debugfs_add() - Show a vSMMU in debugfs
+ * smmuv3_debugfs_add() - Show a vSMMU in debugfs
  * @v: the vSMMU, bound to a host
  */
-void vsmmu_debugfs_add(struct vsmmu *v)
+void smmuv3_debugfs_add(struct smmuv3_vsmmu *v)
 {
 	char name[16];
 
 	snprintf(name, sizeof(name), "%u", v->id);
-	v->dentry = debugfs_create_file(name, 0400, root, v, &vsmmu_fops);
+	v->dentry = debugfs_create_file(name, 0400, root, v, &debugfs_vsmmu_fops);
 }
 
 /**
- * vsmmu_debugfs_remove() - Show it no longer
+ * smmuv3_debugfs_remove() - Show it no longer
  * @v: the vSMMU, @queue_lock not held; nobody looks at it afterwards. Waits until
  *	a read that has begun is over
  */
-void vsmmu_debugfs_remove(struct vsmmu *v)
+void smmuv3_debugfs_remove(struct smmuv3_vsmmu *v)
 {
 	debugfs_remove(v->dentry);
 	v->dentry = NULL;

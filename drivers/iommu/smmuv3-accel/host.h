@@ -20,8 +20,8 @@ struct smmuv3_host_ops;
 /**
  * enum smmuv3_lane - The two ways to the host, each with staging memory of its
  *	own, so that building a stage 2 does not hold up the command queue
- * @SMMUV3_LANE_CONFIG: used under vsmmu.lock
- * @SMMUV3_LANE_QUEUE: used under vsmmu.queue_lock
+ * @SMMUV3_LANE_CONFIG: used under smmuv3_vsmmu.lock
+ * @SMMUV3_LANE_QUEUE: used under smmuv3_vsmmu.queue_lock
  * @SMMUV3_LANE_NUM: how many there are
  */
 enum smmuv3_lane {

@@ -56,7 +56,7 @@ static struct mock_call *record(struct mock *mock, enum mock_op op, u32 id)
 /* A call that takes object IDs. Its lane's staging memory has one user. */
 static struct mock *to_mock_lane(struct smmuv3_host *host, enum smmuv3_lane lane)
 {
-	struct vsmmu *v = container_of(host, struct mock_host, host)->v;
+	struct smmuv3_vsmmu *v = container_of(host, struct mock_host, host)->v;
 	struct mock *mock = to_mock(host);
 
 	MUST(mock, mock->reachable, "out of reach");
@@ -461,7 +461,7 @@ struct mock *mock_init(struct kunit *test)
 	return mock;
 }
 
-struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v)
+struct smmuv3_host *mock_open(struct mock *mock, struct smmuv3_vsmmu *v)
 {
 	struct mock_host *h = mock->hosts;
 

@@ -12,7 +12,7 @@
 
 #include "host.h"
 
-struct vsmmu;
+struct smmuv3_vsmmu;
 
 /* File descriptors 0 to 7 are devices, the first four behind SMMU 0. */
 #define MOCK_DEVS		8
@@ -80,7 +80,7 @@ struct mock_call {
 struct mock_host {
 	struct smmuv3_host host;
 	struct mock *mock;
-	struct vsmmu *v;		/* NULL when it is being closed, without locks */
+	struct smmuv3_vsmmu *v;		/* NULL when it is being closed, without locks */
 	bool open;
 };
 
@@ -124,7 +124,7 @@ struct mock {
 };
 
 struct mock *mock_init(struct kunit *test);
-struct smmuv3_host *mock_open(struct mock *mock, struct vsmmu *v);
+struct smmuv3_host *mock_open(struct mock *mock, struct smmuv3_vsmmu *v);
 void mock_set_reachable(struct mock *mock, bool reachable);
 u32 mock_vmm_parent(struct mock *mock, int smmu);
 void mock_vmm_attach(struct mock *mock, int fd, u32 hwpt_id);

@@ -11,54 +11,54 @@
 #include "smmuv3-accel.h"
 
 /**
- * struct vsmmu_entry - Locked access to a bound vSMMU, for its owner
+ * struct smmuv3_entry - Locked access to a bound vSMMU, for its owner
  * @lock: held, if @rc is 0
  * @rc: why the ioctl cannot be served
  */
-struct vsmmu_entry {
+struct smmuv3_entry {
 	struct mutex *lock;	/* one of vsmmu's */
 	int rc;
 };
 
-static struct vsmmu_entry vsmmu_enter(struct vsmmu *v, struct mutex *lock,
-				      u32 *reason)
+static struct smmuv3_entry smmuv3_enter(struct smmuv3_vsmmu *v, struct mutex *lock,
+					u32 *reason)
 {
-	struct vsmmu_entry entry = { .lock = lock };
+	struct smmuv3_entry entry = { .lock = lock };
 
-	entry.rc = lock == &v->queue_lock ? vsmmu_lock_queue(v) :
+	entry.rc = lock == &v->queue_lock ? smmuv3_lock_queue(v) :
 					    mutex_lock_interruptible(lock);
 	if (entry.rc)
 		return entry;
-	entry.rc = vsmmu_check(v, reason);
+	entry.rc = smmuv3_check(v, reason);
 	if (entry.rc)
 		mutex_unlock(lock);
 	return entry;
 }
 
 /* For a run, which waits for others of its kind and need not be let in */
-static struct vsmmu_entry vsmmu_enter_run(struct vsmmu *v, u32 *reason)
+static struct smmuv3_entry smmuv3_enter_run(struct smmuv3_vsmmu *v, u32 *reason)
 {
-	struct vsmmu_entry entry = { .lock = &v->queue_lock };
+	struct smmuv3_entry entry = { .lock = &v->queue_lock };
 
 	entry.rc = mutex_lock_interruptible(&v->queue_lock);
 	if (entry.rc)
 		return entry;
-	entry.rc = vsmmu_check(v, reason);
+	entry.rc = smmuv3_check(v, reason);
 	if (entry.rc)
 		mutex_unlock(&v->queue_lock);
 	return entry;
 }
 
-static void vsmmu_leave(const struct vsmmu_entry *entry)
+static void smmuv3_leave(const struct smmuv3_entry *entry)
 {
 	if (!entry->rc)
 		mutex_unlock(entry->lock);
 }
 
-DEFINE_CLASS(vsmmu_entry, struct vsmmu_entry, vsmmu_leave(&_T),
-	     vsmmu_enter(v, lock, reason),
-	     struct vsmmu *v, struct mutex *lock, u32 *reason)
-EXTEND_CLASS(vsmmu_entry, _run, vsmmu_enter_run(v, reason), struct vsmmu *v,
+DEFINE_CLASS(smmuv3_entry, struct smmuv3_entry, smmuv3_leave(&_T),
+	     smmuv3_enter(v, lock, reason),
+	     struct smmuv3_vsmmu *v, struct mutex *lock, u32 *reason)
+EXTEND_CLASS(smmuv3_entry, _run, smmuv3_enter_run(v, reason), struct smmuv3_vsmmu *v,
 	     u32 *reason)
 
 union ioctl_buffer {
@@ -102,7 +102,7 @@ static int ioctl_answer(void *arg)
 	return copy_to_user(call->uarg, &call->buf, call->len) ? -EFAULT : 0;
 }
 
-static int ioctl_get_info(struct vsmmu *v, void *arg)
+static int ioctl_get_info(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_info *cmd = arg;
 
@@ -114,7 +114,7 @@ static int ioctl_get_info(struct vsmmu *v, void *arg)
 	return cmd->flags ? -EOPNOTSUPP : 0;
 }
 
-static int ioctl_create(struct vsmmu *v, void *arg)
+static int ioctl_create(struct smmuv3_vsmmu *v, void *arg)
 {
 	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
 	struct smmuv3_accel_create *cmd = arg;
@@ -139,23 +139,23 @@ static int ioctl_create(struct vsmmu *v, void *arg)
 	/* Before the file is bound: what the caller does not know must not be. */
 	rc = ioctl_answer(arg);
 	if (!rc)
-		rc = vsmmu_lock_queue(v);
+		rc = smmuv3_lock_queue(v);
 	if (!rc) {
-		rc = vsmmu_create(v, host, cmd->s2_hwpt_id, cmd->flags);
-		vsmmu_unlock_queue(v);
+		rc = smmuv3_vsmmu_create(v, host, cmd->s2_hwpt_id, cmd->flags);
+		smmuv3_unlock_queue(v);
 	}
 	if (rc) {
 		host->ops->close(host);
 		return rc;
 	}
-	vsmmu_debugfs_add(v);
+	smmuv3_debugfs_add(v);
 	return IOCTL_ANSWERED;
 }
 
-static int ioctl_set_idr(struct vsmmu *v, void *arg)
+static int ioctl_set_idr(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_set_idr *cmd = arg;
-	struct vsmmu_refusal why = {};
+	struct smmuv3_refusal why = {};
 	int rc;
 
 	cmd->out_bad_idr = 0;
@@ -164,21 +164,21 @@ static int ioctl_set_idr(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	rc = vsmmu_lock_queue(v);
+	rc = smmuv3_lock_queue(v);
 	if (rc)
 		return rc;
-	rc = vsmmu_set_idr(v, cmd->idr, &why);
-	vsmmu_unlock_queue(v);
+	rc = smmuv3_vsmmu_set_idr(v, cmd->idr, &why);
+	smmuv3_unlock_queue(v);
 	cmd->out_bad_idr = why.bad_idr;
 	cmd->out_bad_mask = why.bad_mask;
 	cmd->out_reason = why.reason;
 	return rc;
 }
 
-static int ioctl_set_mem_table(struct vsmmu *v, void *arg)
+static int ioctl_set_mem_table(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_mem_table *cmd = arg;
 	struct guest_mem mem;
@@ -188,7 +188,7 @@ static int ioctl_set_mem_table(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &reason);
 	if (entry.rc)
 		return entry.rc;
 	rc = guest_mem_load(&mem, u64_to_user_ptr(cmd->regions_uptr),
@@ -197,12 +197,12 @@ static int ioctl_set_mem_table(struct vsmmu *v, void *arg)
 		return rc;
 	guest_mem_free(&v->mem);
 	v->mem = mem;
-	vsmmu_find_cmdq(v);
+	smmuv3_cmdq_locate(v);
 	return 0;
 }
 
 /* Write the answer of an ATTACH that is going to succeed. */
-static int answer_attach(const struct vsmmu_stream *stream, void *arg)
+static int answer_attach(const struct smmuv3_stream *stream, void *arg)
 {
 	struct smmuv3_accel_attach *cmd = arg;
 
@@ -210,7 +210,7 @@ static int answer_attach(const struct vsmmu_stream *stream, void *arg)
 		cmd->out_dev_id = stream->dev->dev_id;
 		cmd->out_viommu_id = stream->phys->viommu_id;
 		cmd->out_vdevice_id = stream->vdevice_id;
-		cmd->out_s2_hwpt_id = vsmmu_parent_id(stream->phys->parent);
+		cmd->out_s2_hwpt_id = smmuv3_parent_id(stream->phys->parent);
 		cmd->out_phys = stream->phys->index;
 	} else {
 		cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
@@ -224,11 +224,11 @@ static void clear_attach(struct smmuv3_accel_attach *cmd)
 	       sizeof(*cmd) - offsetof(typeof(*cmd), out_dev_id));
 }
 
-static int ioctl_attach(struct vsmmu *v, void *arg)
+static int ioctl_attach(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_attach *cmd = arg;
-	const struct vsmmu_answer answer = { answer_attach, cmd };
-	struct vsmmu_refusal why = {};
+	const struct smmuv3_answer answer = { answer_attach, cmd };
+	struct smmuv3_refusal why = {};
 	int rc;
 
 	clear_attach(cmd);
@@ -238,11 +238,11 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	if (hweight32(cmd->flags) > 1)
 		return -EINVAL;
 
-	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	rc = vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, cmd->flags, &answer,
-			  &why);
+	rc = smmuv3_vsmmu_attach(v, cmd->vfio_fd, cmd->vsid, cmd->flags, &answer,
+				 &why);
 	if (!rc)
 		return IOCTL_ANSWERED;
 	clear_attach(cmd);
@@ -252,7 +252,7 @@ static int ioctl_attach(struct vsmmu *v, void *arg)
 	return rc;
 }
 
-static int ioctl_detach(struct vsmmu *v, void *arg)
+static int ioctl_detach(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_detach *cmd = arg;
 
@@ -260,16 +260,16 @@ static int ioctl_detach(struct vsmmu *v, void *arg)
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	return vsmmu_detach(v, cmd->vsid, &cmd->out_reason);
+	return smmuv3_vsmmu_detach(v, cmd->vsid, &cmd->out_reason);
 }
 
-static int ioctl_get_phys(struct vsmmu *v, void *arg)
+static int ioctl_get_phys(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_phys *cmd = arg;
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 	u32 reason;
 
 	memset(&cmd->out_viommu_id, 0,
@@ -280,14 +280,14 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &reason);
 	if (entry.rc)
 		return entry.rc;
 	list_for_each_entry(phys, &v->phys, node) {
 		if (phys->index != cmd->index)
 			continue;
 		cmd->out_viommu_id = phys->viommu_id;
-		cmd->out_s2_hwpt_id = vsmmu_parent_id(phys->parent);
+		cmd->out_s2_hwpt_id = smmuv3_parent_id(phys->parent);
 		cmd->out_dev_num = phys->stream_num;
 		memcpy(cmd->out_idr, phys->info.idr, sizeof(cmd->out_idr));
 		cmd->out_iidr = phys->info.iidr;
@@ -300,10 +300,10 @@ static int ioctl_get_phys(struct vsmmu *v, void *arg)
 	return -ENOENT;
 }
 
-static int ioctl_get_stream(struct vsmmu *v, void *arg)
+static int ioctl_get_stream(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_stream *cmd = arg;
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 
 	memset(&cmd->out_kind, 0,
 	       offsetof(typeof(*cmd), __reserved) -
@@ -312,7 +312,7 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
 	stream = xa_load(&v->streams, cmd->vsid);
@@ -320,12 +320,12 @@ static int ioctl_get_stream(struct vsmmu *v, void *arg)
 		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
 	}
-	vsmmu_describe_stream(v, stream, cmd);
+	smmuv3_stream_describe(v, stream, cmd);
 	return 0;
 }
 
 /* One entry, at @uentry. Its out_* are written whether it succeeds or not. */
-static int install_entry(struct vsmmu *v, void __user *uentry, u32 entry_len,
+static int install_entry(struct smmuv3_vsmmu *v, void __user *uentry, u32 entry_len,
 			 u32 *reason)
 {
 	struct smmuv3_accel_ste entry;
@@ -340,7 +340,7 @@ static int install_entry(struct vsmmu *v, void __user *uentry, u32 entry_len,
 	for (i = 0; i < ARRAY_SIZE(ste); i++)
 		ste[i] = le64_to_cpu(entry.ste[i]);
 	rc = entry.__reserved ? -EOPNOTSUPP :
-	     vsmmu_install_ste(v, entry.vsid, ste, &entry.out_reason);
+	     smmuv3_vsmmu_install_ste(v, entry.vsid, ste, &entry.out_reason);
 	entry.out_errno = rc;
 	if (rc)
 		*reason = entry.out_reason;
@@ -349,7 +349,7 @@ static int install_entry(struct vsmmu *v, void __user *uentry, u32 entry_len,
 	return rc;
 }
 
-static int ioctl_install_ste(struct vsmmu *v, void *arg)
+static int ioctl_install_ste(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_install_ste *cmd = arg;
 	u32 num = cmd->entry_num, i;
@@ -363,7 +363,7 @@ static int ioctl_install_ste(struct vsmmu *v, void *arg)
 	    cmd->entry_len > PAGE_SIZE || num > SMMUV3_MAX_STREAMS)
 		return -EINVAL;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
 	rc = entry.rc;
 	for (i = 0; !rc && i < num; i++) {
 		if (i >= SMMUV3_MANY_STES && atomic_read(&v->waiters))
@@ -379,7 +379,7 @@ static int ioctl_install_ste(struct vsmmu *v, void *arg)
 	return rc;
 }
 
-static int ioctl_invalidate(struct vsmmu *v, void *arg)
+static int ioctl_invalidate(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_invalidate *cmd = arg;
 	u32 num = cmd->cmd_num;
@@ -391,17 +391,17 @@ static int ioctl_invalidate(struct vsmmu *v, void *arg)
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry_run, entry)(v, &cmd->out_reason);
+	CLASS(smmuv3_entry_run, entry)(v, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
 	cmd->cmd_num = num;
-	return vsmmu_invalidate(v, cmd);
+	return smmuv3_cmdq_invalidate(v, cmd);
 }
 
-static int ioctl_set_regs(struct vsmmu *v, void *arg)
+static int ioctl_set_regs(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_set_regs *cmd = arg;
-	const struct vsmmu_regs regs = {
+	const struct smmuv3_regs regs = {
 		.cr0 = cmd->cr0,
 		.gbpa = cmd->gbpa,
 		.strtab_base_cfg = cmd->strtab_base_cfg,
@@ -414,13 +414,13 @@ static int ioctl_set_regs(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	return vsmmu_set_regs(v, &regs, &cmd->out_vsid, &cmd->out_reason);
+	return smmuv3_vsmmu_set_regs(v, &regs, &cmd->out_vsid, &cmd->out_reason);
 }
 
-static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
+static int ioctl_run_cmdq(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_run_cmdq *cmd = arg;
 	const u32 soft_room = cmd->soft_num;
@@ -433,33 +433,33 @@ static int ioctl_run_cmdq(struct vsmmu *v, void *arg)
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry_run, entry)(v, &cmd->out_reason);
+	CLASS(smmuv3_entry_run, entry)(v, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	return vsmmu_run_cmdq(v, cmd, soft_room);
+	return smmuv3_cmdq_run(v, cmd, soft_room);
 }
 
 /* Keep the failure pending, so that the repeated CMD_SYNC reports it. */
-static void undo_error(struct vsmmu *v, u32 error)
+static void undo_error(struct smmuv3_vsmmu *v, u32 error)
 {
 	if (error != SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
 	    mutex_lock_killable(&v->queue_lock))
 		return;
 	v->atc_failed = true;
-	vsmmu_unlock_queue(v);
+	smmuv3_unlock_queue(v);
 }
 
-static void undo_invalidate(struct vsmmu *v, void *arg)
+static void undo_invalidate(struct smmuv3_vsmmu *v, void *arg)
 {
 	undo_error(v, ((struct smmuv3_accel_invalidate *)arg)->out_error);
 }
 
-static void undo_run_cmdq(struct vsmmu *v, void *arg)
+static void undo_run_cmdq(struct smmuv3_vsmmu *v, void *arg)
 {
 	undo_error(v, ((struct smmuv3_accel_run_cmdq *)arg)->out_error);
 }
 
-static int ioctl_reset(struct vsmmu *v, void *arg)
+static int ioctl_reset(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_reset *cmd = arg;
 
@@ -467,13 +467,13 @@ static int ioctl_reset(struct vsmmu *v, void *arg)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	return vsmmu_reset(v, &cmd->out_reason);
+	return smmuv3_vsmmu_reset(v, &cmd->out_reason);
 }
 
-static int ioctl_get_stats(struct vsmmu *v, void *arg)
+static int ioctl_get_stats(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_stats *cmd = arg;
 	u32 size = cmd->size, flags = cmd->flags, reason;
@@ -482,7 +482,7 @@ static int ioctl_get_stats(struct vsmmu *v, void *arg)
 	if (flags)
 		return -EOPNOTSUPP;
 
-	CLASS(vsmmu_entry, entry)(v, &v->queue_lock, &reason);
+	CLASS(smmuv3_entry, entry)(v, &v->queue_lock, &reason);
 	if (entry.rc)
 		return entry.rc;
 	*cmd = v->stats;
@@ -491,7 +491,7 @@ static int ioctl_get_stats(struct vsmmu *v, void *arg)
 }
 
 /* The one ioctl that is for another process than the vSMMU's. */
-static int ioctl_change_process(struct vsmmu *v, void *arg)
+static int ioctl_change_process(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_change_process *cmd = arg;
 	int rc;
@@ -505,11 +505,11 @@ static int ioctl_change_process(struct vsmmu *v, void *arg)
 		return -EINTR;
 	if (!v->host)
 		return -ENXIO;
-	rc = vsmmu_lock_queue(v);
+	rc = smmuv3_lock_queue(v);
 	if (rc)
 		return rc;
-	rc = vsmmu_change_process(v, cmd->iommufd, &cmd->out_reason);
-	vsmmu_unlock_queue(v);
+	rc = smmuv3_vsmmu_change_process(v, cmd->iommufd, &cmd->out_reason);
+	smmuv3_unlock_queue(v);
 	return rc;
 }
 
@@ -527,8 +527,8 @@ struct ioctl_op {
 	unsigned int cmd;
 	u32 size;
 	u32 min_size;
-	int (*execute)(struct vsmmu *v, void *arg);
-	void (*undo)(struct vsmmu *v, void *arg);
+	int (*execute)(struct smmuv3_vsmmu *v, void *arg);
+	void (*undo)(struct smmuv3_vsmmu *v, void *arg);
 };
 
 /* Each version 1 struct is pinned: its size is part of the user ABI. */
@@ -580,7 +580,7 @@ static const struct ioctl_op ioctl_ops[] = {
 static_assert(sizeof(struct smmuv3_accel_mem_region) == 24);
 static_assert(sizeof(struct smmuv3_accel_ste) == 80);
 
-static noinline __cold int doorbell_undo(struct vsmmu *v, int rc, u32 error)
+static noinline __cold int doorbell_undo(struct smmuv3_vsmmu *v, int rc, u32 error)
 {
 	if (!rc)
 		undo_error(v, error);
@@ -592,7 +592,7 @@ static noinline __cold int doorbell_undo(struct vsmmu *v, int rc, u32 error)
  * table, for a struct of the kernel's own size, but read and written in few
  * accesses. Returns -ENOIOCTLCMD where it is for the table.
  */
-static int doorbell(struct vsmmu *v, u64 __user *uarg)
+static int doorbell(struct smmuv3_vsmmu *v, u64 __user *uarg)
 {
 	union {
 		struct smmuv3_accel_run_cmdq cmd;
@@ -643,7 +643,7 @@ fault:
 }
 
 /* Any ioctl, by the table. Its large frame is none of the doorbell's business. */
-static noinline int ioctl_by_table(struct vsmmu *v, unsigned int cmd,
+static noinline int ioctl_by_table(struct smmuv3_vsmmu *v, unsigned int cmd,
 				   void __user *uarg)
 {
 	struct ioctl_call call __uninitialized;
@@ -682,7 +682,7 @@ static noinline int ioctl_by_table(struct vsmmu *v, unsigned int cmd,
 static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
-	struct vsmmu *v = file->private_data;
+	struct smmuv3_vsmmu *v = file->private_data;
 	void __user *uarg = (void __user *)arg;
 	int rc;
 
@@ -696,7 +696,7 @@ static long smmuv3_accel_ioctl(struct file *file, unsigned int cmd,
 
 static int smmuv3_accel_open(struct inode *inode, struct file *file)
 {
-	struct vsmmu *v = vsmmu_alloc();
+	struct smmuv3_vsmmu *v = smmuv3_vsmmu_alloc();
 
 	if (!v)
 		return -ENOMEM;
@@ -706,17 +706,17 @@ static int smmuv3_accel_open(struct inode *inode, struct file *file)
 
 static int smmuv3_accel_release(struct inode *inode, struct file *file)
 {
-	vsmmu_close(file->private_data);
+	smmuv3_vsmmu_close(file->private_data);
 	return 0;
 }
 
 static void smmuv3_accel_show_fdinfo(struct seq_file *seq, struct file *file)
 {
-	struct vsmmu *v = file->private_data;
+	struct smmuv3_vsmmu *v = file->private_data;
 
 	seq_printf(seq, "vsmmu-id:\t%u\nvsmmu-streams:\t%u\n", v->id,
 		   READ_ONCE(v->stream_num));
-	vsmmu_show_counters(v, seq, "vsmmu-");
+	smmuv3_debugfs_counters(v, seq, "vsmmu-");
 }
 
 /* No compat_ioctl: iommufd has none, so a 32-bit process cannot get here. */

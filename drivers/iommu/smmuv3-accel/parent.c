@@ -15,7 +15,7 @@
 #include "smmuv3-accel.h"
 
 /**
- * struct vsmmu_parent - A stage-2 parent in use, the VMM's own or one made here
+ * struct smmuv3_parent - A stage-2 parent in use, the VMM's own or one made here
  * @node: in @parents
  * @owner: smmuv3_host.owner, which gives @hwpt_id its meaning
  * @iommu: the physical SMMU that it is used on; NULL: it is not known yet
@@ -29,7 +29,7 @@
  * @flushed: @pending when a flush that succeeded began; a flush is pending while
  *	they differ
  */
-struct vsmmu_parent {
+struct smmuv3_parent {
 	struct list_head node;
 	const void *owner;
 	const void *iommu;
@@ -45,11 +45,11 @@ struct vsmmu_parent {
 static LIST_HEAD(parents);
 static DEFINE_MUTEX(parents_lock);
 
-static struct vsmmu_parent *parent_new(struct vsmmu *v,
-				       const struct smmuv3_host_dev *dev,
-				       u32 hwpt_id, bool ours)
+static struct smmuv3_parent *parent_new(struct smmuv3_vsmmu *v,
+					const struct smmuv3_host_dev *dev,
+					u32 hwpt_id, bool ours)
 {
-	struct vsmmu_parent *parent = kzalloc_obj(*parent, GFP_KERNEL_ACCOUNT);
+	struct smmuv3_parent *parent = kzalloc_obj(*parent, GFP_KERNEL_ACCOUNT);
 
 	if (!parent)
 		return NULL;
@@ -65,9 +65,9 @@ static struct vsmmu_parent *parent_new(struct vsmmu *v,
 	return parent;
 }
 
-static struct vsmmu_parent *parent_find_id(const struct vsmmu *v, u32 hwpt_id)
+static struct smmuv3_parent *parent_find_id(const struct smmuv3_vsmmu *v, u32 hwpt_id)
 {
-	struct vsmmu_parent *parent;
+	struct smmuv3_parent *parent;
 
 	lockdep_assert_held(&parents_lock);
 
@@ -79,10 +79,10 @@ static struct vsmmu_parent *parent_find_id(const struct vsmmu *v, u32 hwpt_id)
 }
 
 /* One that was made for a vSMMU like this one, taken */
-static struct vsmmu_parent *parent_share(const struct vsmmu *v,
-					 const struct smmuv3_host_dev *dev)
+static struct smmuv3_parent *parent_share(const struct smmuv3_vsmmu *v,
+					  const struct smmuv3_host_dev *dev)
 {
-	struct vsmmu_parent *parent;
+	struct smmuv3_parent *parent;
 
 	lockdep_assert_held(&parents_lock);
 
@@ -101,7 +101,7 @@ static struct vsmmu_parent *parent_share(const struct vsmmu *v,
 }
 
 /**
- * vsmmu_parent_named() - Take the parent that the VMM named
+ * smmuv3_parent_named() - Take the parent that the VMM named
  * @v: the vSMMU, @lock held, with an @s2_hwpt_id
  * @dev: a device behind the physical SMMU
  * @reason: set where it fails
@@ -110,11 +110,11 @@ static struct vsmmu_parent *parent_share(const struct vsmmu *v,
  * an ERR_PTR: -EBUSY where another vSMMU has it, is finding out whether it fits,
  * or has made it and destroys it, -ENOMEM.
  */
-struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
-					const struct smmuv3_host_dev *dev,
-					u32 *reason)
+struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
+					  const struct smmuv3_host_dev *dev,
+					  u32 *reason)
 {
-	struct vsmmu_parent *parent, *new;
+	struct smmuv3_parent *parent, *new;
 
 	new = parent_new(v, dev, v->s2_hwpt_id, false);
 	if (!new)
@@ -145,7 +145,7 @@ struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
  * Destroy one that was made here. Keep it listed until it is destroyed;
  * otherwise a vSMMU that names the ID meanwhile would take it for the VMM's.
  */
-static void parent_destroy(struct vsmmu_parent *parent,
+static void parent_destroy(struct smmuv3_parent *parent,
 			   struct smmuv3_host *host)
 {
 	host->ops->destroy(host, SMMUV3_LANE_CONFIG, parent->hwpt_id);
@@ -155,7 +155,7 @@ static void parent_destroy(struct vsmmu_parent *parent,
 }
 
 /**
- * vsmmu_parent_make() - Make a parent, or share one that was made
+ * smmuv3_parent_make() - Make a parent, or share one that was made
  * @v: the vSMMU, @lock held
  * @dev: a device behind the physical SMMU
  * @reason: set where it fails
@@ -163,11 +163,11 @@ static void parent_destroy(struct vsmmu_parent *parent,
  * Return: the parent, or an ERR_PTR with the host's errno, or -EBUSY where
  * another vSMMU has taken the new one for the VMM's own.
  */
-struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
-				       const struct smmuv3_host_dev *dev,
-				       u32 *reason)
+struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
+					 const struct smmuv3_host_dev *dev,
+					 u32 *reason)
 {
-	struct vsmmu_parent *parent, *new;
+	struct smmuv3_parent *parent, *new;
 	struct smmuv3_host *host = v->host;
 	int rc;
 
@@ -214,25 +214,25 @@ struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
 }
 
 /**
- * vsmmu_parent_fits() - The host took a parent for a physical SMMU
+ * smmuv3_parent_fits() - The host took a parent for a physical SMMU
  * @parent: the parent
  * @dev: a device behind the physical SMMU
  */
-void vsmmu_parent_fits(struct vsmmu_parent *parent,
-		       const struct smmuv3_host_dev *dev)
+void smmuv3_parent_fits(struct smmuv3_parent *parent,
+			const struct smmuv3_host_dev *dev)
 {
 	guard(mutex)(&parents_lock);
 	parent->iommu = dev->iommu;
 }
 
 /**
- * vsmmu_parent_pending() - Whether a parent's TLB entries have to be flushed
+ * smmuv3_parent_pending() - Whether a parent's TLB entries have to be flushed
  * @parent: the parent
- * @ticket: set, for vsmmu_parent_flushed()
+ * @ticket: set, for smmuv3_parent_flushed()
  *
  * Return: true if entries of a user that left may serve the next one.
  */
-bool vsmmu_parent_pending(struct vsmmu_parent *parent, u32 *ticket)
+bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket)
 {
 	guard(mutex)(&parents_lock);
 	*ticket = parent->pending;
@@ -240,11 +240,11 @@ bool vsmmu_parent_pending(struct vsmmu_parent *parent, u32 *ticket)
 }
 
 /**
- * vsmmu_parent_flushed() - A flush of a parent's TLB entries has succeeded
+ * smmuv3_parent_flushed() - A flush of a parent's TLB entries has succeeded
  * @parent: the parent
  * @ticket: from before it began: what became pending since stays pending
  */
-void vsmmu_parent_flushed(struct vsmmu_parent *parent, u32 ticket)
+void smmuv3_parent_flushed(struct smmuv3_parent *parent, u32 ticket)
 {
 	guard(mutex)(&parents_lock);
 	if ((s32)(ticket - parent->flushed) > 0)
@@ -252,23 +252,23 @@ void vsmmu_parent_flushed(struct vsmmu_parent *parent, u32 ticket)
 }
 
 /**
- * vsmmu_parent_set_pending() - A parent's TLB entries have to be flushed
+ * smmuv3_parent_set_pending() - A parent's TLB entries have to be flushed
  * @parent: the parent
  */
-void vsmmu_parent_set_pending(struct vsmmu_parent *parent)
+void smmuv3_parent_set_pending(struct smmuv3_parent *parent)
 {
 	guard(mutex)(&parents_lock);
 	parent->pending++;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_parent_set_pending);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_parent_set_pending);
 
 /**
- * vsmmu_parent_put() - Let go of a parent
+ * smmuv3_parent_put() - Let go of a parent
  * @parent: the parent
  * @host: where to destroy it if nobody else uses it; NULL: it is left to the
  *	VMM's iommufd
  */
-void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host)
+void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host)
 {
 	scoped_guard(mutex, &parents_lock) {
 		if (--parent->users)
@@ -283,12 +283,12 @@ void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host)
 }
 
 /**
- * vsmmu_parent_id() - A parent's ID at the host
+ * smmuv3_parent_id() - A parent's ID at the host
  * @parent: the parent
  *
  * Return: the HWPT ID.
  */
-u32 vsmmu_parent_id(const struct vsmmu_parent *parent)
+u32 smmuv3_parent_id(const struct smmuv3_parent *parent)
 {
 	return parent->hwpt_id;
 }

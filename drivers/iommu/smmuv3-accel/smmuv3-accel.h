@@ -3,8 +3,8 @@
  * Objects of the module: a virtual SMMU (one open file), its physical SMMUs
  * and its streams.
  *
- * Locking: vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, CHANGE_PROCESS) is
- * taken outside vsmmu.queue_lock (STEs, registers, commands, publishing a
+ * Locking: smmuv3_vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, CHANGE_PROCESS) is
+ * taken outside smmuv3_vsmmu.queue_lock (STEs, registers, commands, publishing a
  * stream). Both are held across user access and calls to the host, which belong
  * to this vSMMU alone. The lists of physical SMMUs and streams are written under
  * both locks and read under either.
@@ -33,11 +33,11 @@
 /* A command queue's largest size (SMMU_IDR1.CMDQS), so one lap of it. */
 #define SMMUV3_MAX_CMDS		SZ_512K
 
-struct vsmmu_parent;
+struct smmuv3_parent;
 
 /**
- * struct vsmmu_phys - A physical SMMU of a vSMMU, from its first device to close
- * @node: in vsmmu.phys, in order of @index
+ * struct smmuv3_phys - A physical SMMU of a vSMMU, from its first device to close
+ * @node: in smmuv3_vsmmu.phys, in order of @index
  * @host: whose objects these are
  * @iommu: smmuv3_host_dev.iommu of its devices
  * @info: ID registers
@@ -49,7 +49,7 @@ struct vsmmu_parent;
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
  */
-struct vsmmu_phys {
+struct smmuv3_phys {
 	struct list_head node;
 	struct smmuv3_host *host;
 	const void *iommu;
@@ -57,26 +57,26 @@ struct vsmmu_phys {
 	struct smmuv3_caps caps;
 	u32 index;
 	u32 stream_num;
-	struct vsmmu_parent *parent;
+	struct smmuv3_parent *parent;
 	u32 viommu_id;
 	u32 abort_hwpt_id;
 	u32 bypass_hwpt_id;
 };
 
 /**
- * struct vsmmu_stream - A device behind a vSMMU
+ * struct smmuv3_stream - A device behind a vSMMU
  * @phys: its physical SMMU, if it has a @dev
  * @dev: the device at the host; NULL: a bridge or an emulated endpoint, of which
  *	the host knows nothing
- * @stale_node: in vsmmu.stale_cds, or empty
+ * @stale_node: in smmuv3_vsmmu.stale_cds, or empty
  * @emulated: it is an emulated endpoint
  * @vsid: the guest's StreamID for it
  * @vdevice_id: its vDEVICE
  * @hwpt_id: the nested domain that is attached; 0: DMA is blocked without one
- * @ste: what is installed; under vsmmu.queue_lock
+ * @ste: what is installed; under smmuv3_vsmmu.queue_lock
  */
-struct vsmmu_stream {
-	struct vsmmu_phys *phys;
+struct smmuv3_stream {
+	struct smmuv3_phys *phys;
 	struct smmuv3_host_dev *dev;
 	struct list_head stale_node;
 	bool emulated;
@@ -87,14 +87,14 @@ struct vsmmu_stream {
 };
 
 /**
- * struct vsmmu_regs - The guest's registers, raw
+ * struct smmuv3_regs - The guest's registers, raw
  * @cr0: SMMU_CR0
  * @gbpa: SMMU_GBPA
  * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
  * @strtab_base: SMMU_STRTAB_BASE
  * @cmdq_base: SMMU_CMDQ_BASE
  */
-struct vsmmu_regs {
+struct smmuv3_regs {
 	u32 cr0;
 	u32 gbpa;
 	u32 strtab_base_cfg;
@@ -103,13 +103,13 @@ struct vsmmu_regs {
 };
 
 /**
- * struct vsmmu_refusal - Why a device is not attached
+ * struct smmuv3_refusal - Why a device is not attached
  * @reason: an enum smmuv3_accel_reason
  * @bad_idr: for %SMMUV3_ACCEL_REASON_IDR, the register that its SMMU cannot
  *	honour
  * @bad_mask: and the field of it
  */
-struct vsmmu_refusal {
+struct smmuv3_refusal {
 	u32 reason;
 	u32 bad_idr;
 	u32 bad_mask;
@@ -128,18 +128,18 @@ struct cmdq_piece {
 };
 
 /**
- * struct vsmmu_answer - How the caller of an attach learns of its outcome
+ * struct smmuv3_answer - How the caller of an attach learns of its outcome
  * @write: called when all has succeeded that may fail but the attach itself.
  *	Returns 0, or an errno, on which nothing is attached
  * @arg: for @write
  */
-struct vsmmu_answer {
-	int (*write)(const struct vsmmu_stream *stream, void *arg);
+struct smmuv3_answer {
+	int (*write)(const struct smmuv3_stream *stream, void *arg);
 	void *arg;
 };
 
 /**
- * struct vsmmu_reread - Streams whose STEs are evaluated again
+ * struct smmuv3_reread - Streams whose STEs are evaluated again
  * @first: the first StreamID
  * @last: the last
  * @num: how many streams were evaluated
@@ -147,7 +147,7 @@ struct vsmmu_answer {
  * @failed: the first stream that could not be given its STE, if the call fails
  * @reason: why
  */
-struct vsmmu_reread {
+struct smmuv3_reread {
 	u32 first;
 	u32 last;
 	u32 num;
@@ -156,7 +156,7 @@ struct vsmmu_reread {
 	u32 reason;
 };
 
-struct vsmmu;
+struct smmuv3_vsmmu;
 
 /* Where fetched commands came from: a ring wraps, and memory has regions. */
 #define CMDQ_MAX_PIECES	4
@@ -186,7 +186,7 @@ struct vsmmu;
  * @began: when that was; 0: nobody traces
  */
 struct cmdq_run {
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 	struct smmuv3_batch *batch;
 	struct cmdq_piece pieces[CMDQ_MAX_PIECES];
 	u32 piece_num;
@@ -209,7 +209,7 @@ struct cmdq_run {
 };
 
 /**
- * struct vsmmu - A virtual SMMU
+ * struct smmuv3_vsmmu - A virtual SMMU
  * @lock: outer lock
  * @queue_lock: inner lock
  * @waiters: how many wait for @queue_lock; a run lets them in
@@ -219,7 +219,7 @@ struct cmdq_run {
  *	fits; 0: none
  * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
  * @policy: what may be done to batches
- * @phys: list of struct vsmmu_phys
+ * @phys: list of struct smmuv3_phys
  * @phys_num: its length
  * @idr: the guest's ID registers, if @idr_set
  * @idr_set: SMMUV3_ACCEL_SET_IDR was called
@@ -231,7 +231,7 @@ struct cmdq_run {
  *	like @caps, written under both locks
  * @started: the guest has enabled its SMMU or a stream translates, so @offered
  *	must not shrink; under @queue_lock
- * @streams: struct vsmmu_stream by virtual StreamID
+ * @streams: struct smmuv3_stream by virtual StreamID
  * @stream_num: how many there are
  * @emulated_num: how many of them are emulated endpoints
  * @stale_cds: streams whose cached CDs are to be invalidated yet
@@ -252,7 +252,7 @@ struct cmdq_run {
  *
  * What @table_mode and what is behind it say is under @queue_lock.
  */
-struct vsmmu {
+struct smmuv3_vsmmu {
 	struct mutex lock;		/* outer */
 	struct mutex queue_lock;	/* inner */
 	atomic_t waiters;
@@ -277,7 +277,7 @@ struct vsmmu {
 
 	struct guest_mem mem;
 	bool table_mode;
-	struct vsmmu_regs regs;
+	struct smmuv3_regs regs;
 	bool regs_mixed;
 	u64 cmdq_base;
 	u8 cmdq_log2size;
@@ -292,30 +292,30 @@ struct vsmmu {
 };
 
 /* vsmmu.c */
-struct vsmmu *vsmmu_alloc(void);
-void vsmmu_close(struct vsmmu *v);
-int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
-		 u32 flags);
-int vsmmu_change_process(struct vsmmu *v, int iommufd, u32 *reason);
-int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why);
-struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
-				  struct vsmmu_refusal *why);
-void vsmmu_phys_put(struct vsmmu_phys *phys);
-bool vsmmu_phys_fits(struct vsmmu *v, const struct vsmmu_phys *phys,
-		     struct vsmmu_refusal *why);
-void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys);
-int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys);
-int vsmmu_flush_pending(struct vsmmu *v, struct vsmmu_phys *phys);
+struct smmuv3_vsmmu *smmuv3_vsmmu_alloc(void);
+void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v);
+int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
+			u32 flags);
+int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason);
+int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3_refusal *why);
+struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v, struct smmuv3_host_dev *dev,
+				    struct smmuv3_refusal *why);
+void smmuv3_phys_put(struct smmuv3_phys *phys);
+bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
+		      struct smmuv3_refusal *why);
+void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
+int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
+int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 
 /**
- * vsmmu_check() - Whether an ioctl can be served
+ * smmuv3_check() - Whether an ioctl can be served
  * @v: the vSMMU, one of its locks held
  * @reason: set where it cannot
  *
  * Return: 0, -ENXIO before SMMUV3_ACCEL_CREATE, -EIO from a foreign address
  * space.
  */
-static inline int vsmmu_check(struct vsmmu *v, u32 *reason)
+static inline int smmuv3_check(struct smmuv3_vsmmu *v, u32 *reason)
 {
 	if (!v->host)
 		return -ENXIO;
@@ -326,14 +326,14 @@ static inline int vsmmu_check(struct vsmmu *v, u32 *reason)
 }
 
 /**
- * vsmmu_lock_queue() - Take the inner lock, for anything but a run
+ * smmuv3_lock_queue() - Take the inner lock, for anything but a run
  * @v: the vSMMU
  *
  * A run that keeps the lock for long ends early while somebody waits here.
  *
  * Return: 0 or -EINTR.
  */
-static inline int vsmmu_lock_queue(struct vsmmu *v)
+static inline int smmuv3_lock_queue(struct smmuv3_vsmmu *v)
 {
 	int rc;
 
@@ -343,68 +343,68 @@ static inline int vsmmu_lock_queue(struct vsmmu *v)
 	return rc;
 }
 
-static inline void vsmmu_unlock_queue(struct vsmmu *v)
+static inline void smmuv3_unlock_queue(struct smmuv3_vsmmu *v)
 {
 	mutex_unlock(&v->queue_lock);
 }
 
 /* parent.c */
-struct vsmmu_parent *vsmmu_parent_named(struct vsmmu *v,
-					const struct smmuv3_host_dev *dev,
-					u32 *reason);
-struct vsmmu_parent *vsmmu_parent_make(struct vsmmu *v,
-				       const struct smmuv3_host_dev *dev,
-				       u32 *reason);
-void vsmmu_parent_fits(struct vsmmu_parent *parent,
-		       const struct smmuv3_host_dev *dev);
-bool vsmmu_parent_pending(struct vsmmu_parent *parent, u32 *ticket);
-void vsmmu_parent_flushed(struct vsmmu_parent *parent, u32 ticket);
-void vsmmu_parent_set_pending(struct vsmmu_parent *parent);
-void vsmmu_parent_put(struct vsmmu_parent *parent, struct smmuv3_host *host);
-u32 vsmmu_parent_id(const struct vsmmu_parent *parent);
+struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
+					  const struct smmuv3_host_dev *dev,
+					  u32 *reason);
+struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
+					 const struct smmuv3_host_dev *dev,
+					 u32 *reason);
+void smmuv3_parent_fits(struct smmuv3_parent *parent,
+			const struct smmuv3_host_dev *dev);
+bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket);
+void smmuv3_parent_flushed(struct smmuv3_parent *parent, u32 ticket);
+void smmuv3_parent_set_pending(struct smmuv3_parent *parent);
+void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host);
+u32 smmuv3_parent_id(const struct smmuv3_parent *parent);
 
 /* stream.c */
-u32 vsmmu_host_reason(int rc);
-void vsmmu_describe_stream(struct vsmmu *v, struct vsmmu_stream *stream,
-			   struct smmuv3_accel_stream *out);
-int vsmmu_abort_stream(struct vsmmu *v, struct vsmmu_stream *stream,
-		       u32 reason);
-int vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
-		 const struct vsmmu_answer *answer, struct vsmmu_refusal *why);
-int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason);
-void vsmmu_release_devs(struct vsmmu *v);
-void vsmmu_drop_streams(struct vsmmu *v, bool destroy);
-void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
-		      const u64 words[8], struct smmuv3_ste *ste);
-int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
-		  const struct smmuv3_ste *ste);
-int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed);
-int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
+u32 smmuv3_host_reason(int rc);
+void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			    struct smmuv3_accel_stream *out);
+int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			u32 reason);
+int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
+			const struct smmuv3_answer *answer, struct smmuv3_refusal *why);
+int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason);
+void smmuv3_stream_release_devs(struct smmuv3_vsmmu *v);
+void smmuv3_stream_drop_all(struct smmuv3_vsmmu *v, bool destroy);
+void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  const u64 words[8], struct smmuv3_ste *ste);
+int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  const struct smmuv3_ste *ste);
+int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed);
+int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
 
 /* table.c */
-int vsmmu_table_reread(struct vsmmu *v, struct vsmmu_reread *reread);
-int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
-		   u32 *reason);
-void vsmmu_find_cmdq(struct vsmmu *v);
-int vsmmu_table_ste(struct vsmmu *v, struct vsmmu_stream *stream,
-		    struct smmuv3_ste *ste);
-int vsmmu_reset(struct vsmmu *v, u32 *reason);
+int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread);
+int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs, u32 *failed,
+			  u32 *reason);
+void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v);
+int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+		     struct smmuv3_ste *ste);
+int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason);
 
 /* debugfs.c */
 struct seq_file;
 void smmuv3_debugfs_init(void);
 void smmuv3_debugfs_exit(void);
-void vsmmu_debugfs_add(struct vsmmu *v);
-void vsmmu_debugfs_remove(struct vsmmu *v);
-void vsmmu_show_counters(struct vsmmu *v, struct seq_file *seq,
-			 const char *prefix);
+void smmuv3_debugfs_add(struct smmuv3_vsmmu *v);
+void smmuv3_debugfs_remove(struct smmuv3_vsmmu *v);
+void smmuv3_debugfs_counters(struct smmuv3_vsmmu *v, struct seq_file *seq,
+			     const char *prefix);
 
 /* cmdq.c */
-int vsmmu_invalidate_phys(struct vsmmu *v, struct vsmmu_phys *phys,
-			  const __le64 (*cmds)[2], const void __user *ucmds,
-			  u32 num, bool repeat);
-int vsmmu_invalidate(struct vsmmu *v, struct smmuv3_accel_invalidate *cmd);
-int vsmmu_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		   u32 soft_room);
+int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			   const __le64 (*cmds)[2], const void __user *ucmds,
+			   u32 num, bool repeat);
+int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_accel_invalidate *cmd);
+int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
+		    u32 soft_room);
 
 #endif

@@ -19,12 +19,12 @@
 #include "trace.h"
 
 /**
- * vsmmu_host_reason() - Why the host failed, where its errno tells
+ * smmuv3_host_reason() - Why the host failed, where its errno tells
  * @rc: the errno
  *
  * Return: an enum smmuv3_accel_reason.
  */
-u32 vsmmu_host_reason(int rc)
+u32 smmuv3_host_reason(int rc)
 {
 	switch (rc) {
 	case -ENOMEM:
@@ -46,7 +46,7 @@ u32 vsmmu_host_reason(int rc)
  * bridge or an emulated endpoint has no SMMU, so with neither ID registers nor
  * another device nothing is known; false then.
  */
-static bool stream_caps(struct vsmmu *v, struct vsmmu_stream *stream,
+static bool stream_caps(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			struct smmuv3_caps *caps)
 {
 	bool offered = v->idr_set || v->phys_num;
@@ -61,7 +61,7 @@ static bool stream_caps(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /* A stream was given an STE. */
-static void stream_note_ste(struct vsmmu *v, const struct vsmmu_stream *stream,
+static void stream_note_ste(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream,
 			    u32 old_kind)
 {
 	const struct smmuv3_ste *ste = &stream->ste;
@@ -79,7 +79,7 @@ static void stream_note_ste(struct vsmmu *v, const struct vsmmu_stream *stream,
 
 /* The nested domain of a stream is its own only if it translates. */
 static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
-				struct vsmmu_stream *stream)
+				struct smmuv3_stream *stream)
 {
 	if (stream->hwpt_id && stream->ste.kind == SMMUV3_ACCEL_KIND_S1)
 		host->ops->destroy(host, lane, stream->hwpt_id);
@@ -87,7 +87,7 @@ static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 }
 
 static void stream_destroy_objects(struct smmuv3_host *host,
-				   struct vsmmu_stream *stream)
+				   struct smmuv3_stream *stream)
 {
 	stream_destroy_hwpt(host, SMMUV3_LANE_CONFIG, stream);
 	if (stream->vdevice_id)
@@ -105,7 +105,7 @@ static int check_vsid(u32 vsid, const struct smmuv3_caps *caps, u32 *reason)
 
 /* Before any domain that translates: that one needs to know the vSID. */
 static int stream_make_vdevice(struct smmuv3_host *host,
-			       struct vsmmu_stream *stream, u32 *reason)
+			       struct smmuv3_stream *stream, u32 *reason)
 {
 	int rc;
 
@@ -122,25 +122,25 @@ static int stream_make_vdevice(struct smmuv3_host *host,
 }
 
 /* Undo stream_prepare(). The device is not attached. */
-static void stream_unprepare(struct vsmmu *v, struct vsmmu_stream *stream)
+static void stream_unprepare(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
 	if (!stream->dev)
 		return;
 	stream_destroy_objects(v->host, stream);
 	if (stream->phys)
-		vsmmu_phys_put(stream->phys);
+		smmuv3_phys_put(stream->phys);
 	v->host->ops->dev_put(v->host, stream->dev);
 	stream->dev = NULL;
 }
 
 /* The host objects of a stream, but for its domain: nothing changes for DMA. */
-static int stream_prepare(struct vsmmu *v, struct vsmmu_stream *stream,
-			  int vfio_fd, struct vsmmu_refusal *why)
+static int stream_prepare(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  int vfio_fd, struct smmuv3_refusal *why)
 {
 	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
 	struct smmuv3_host *host = v->host;
 	struct smmuv3_host_dev *dev;
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 	struct smmuv3_caps caps;
 	int rc;
 
@@ -150,7 +150,7 @@ static int stream_prepare(struct vsmmu *v, struct vsmmu_stream *stream,
 		return PTR_ERR(dev);
 	}
 	stream->dev = dev;
-	phys = vsmmu_phys_get(v, dev, why);
+	phys = smmuv3_phys_get(v, dev, why);
 	rc = PTR_ERR_OR_ZERO(phys);
 	if (rc)
 		goto err;
@@ -167,7 +167,7 @@ err:
 }
 
 /* A stream of which the host knows nothing */
-static int stream_prepare_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
+static int stream_prepare_virtual(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 				  int vfio_fd, u32 *reason)
 {
 	struct smmuv3_caps caps;
@@ -186,10 +186,10 @@ static int stream_prepare_virtual(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /* The domain that an STE asks for; one that translates is made. */
-static int stream_make_domain(struct vsmmu_stream *stream,
+static int stream_make_domain(struct smmuv3_stream *stream,
 			      const struct smmuv3_ste *ste, u32 *hwpt_id)
 {
-	struct vsmmu_phys *phys = stream->phys;
+	struct smmuv3_phys *phys = stream->phys;
 	struct smmuv3_host *host = phys->host;
 
 	switch (ste->kind) {
@@ -208,10 +208,10 @@ static int stream_make_domain(struct vsmmu_stream *stream,
 }
 
 /* Make a stream visible. Cannot fail, as the slot is reserved. */
-static void stream_publish(struct vsmmu *v, struct vsmmu_stream *stream)
+static void stream_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
 	if (stream->phys) {
-		vsmmu_phys_publish(v, stream->phys);
+		smmuv3_phys_publish(v, stream->phys);
 		stream->phys->stream_num++;
 	}
 	v->stream_num++;
@@ -223,9 +223,9 @@ static void stream_publish(struct vsmmu *v, struct vsmmu_stream *stream)
  * Attach a stream that is prepared. All that can fail, telling the caller
  * included, comes before the device changes hands.
  */
-static int stream_attach(struct vsmmu *v, struct vsmmu_stream *stream,
-			 const struct vsmmu_answer *answer,
-			 struct vsmmu_refusal *why)
+static int stream_attach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			 const struct smmuv3_answer *answer,
+			 struct smmuv3_refusal *why)
 {
 	struct smmuv3_host *host = v->host;
 	struct smmuv3_ste ste = stream->ste;
@@ -234,12 +234,12 @@ static int stream_attach(struct vsmmu *v, struct vsmmu_stream *stream,
 	lockdep_assert_held(&v->queue_lock);
 
 	if (stream->dev) {
-		if (!vsmmu_phys_fits(v, stream->phys, why))
+		if (!smmuv3_phys_fits(v, stream->phys, why))
 			return -EOPNOTSUPP;
-		rc = vsmmu_flush_pending(v, stream->phys);
+		rc = smmuv3_phys_flush_pending(v, stream->phys);
 	}
 	if (!rc)
-		rc = vsmmu_table_ste(v, stream, &ste);
+		rc = smmuv3_table_ste(v, stream, &ste);
 	if (!rc && stream->dev)
 		rc = stream_make_domain(stream, &ste, &stream->hwpt_id);
 	if (rc)
@@ -262,9 +262,9 @@ static int stream_attach(struct vsmmu *v, struct vsmmu_stream *stream,
 	return 0;
 }
 
-static struct vsmmu_stream *stream_alloc(u32 vsid, u32 flags)
+static struct smmuv3_stream *stream_alloc(u32 vsid, u32 flags)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 
 	stream = kzalloc_obj(*stream, GFP_KERNEL_ACCOUNT);
 	if (!stream)
@@ -277,10 +277,10 @@ static struct vsmmu_stream *stream_alloc(u32 vsid, u32 flags)
 	return stream;
 }
 
-static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
+static int stream_start(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			int vfio_fd, u32 flags,
-			const struct vsmmu_answer *answer,
-			struct vsmmu_refusal *why)
+			const struct smmuv3_answer *answer,
+			struct smmuv3_refusal *why)
 {
 	int rc;
 
@@ -290,10 +290,10 @@ static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
 		rc = stream_prepare(v, stream, vfio_fd, why);
 	if (rc)
 		return rc;
-	rc = vsmmu_lock_queue(v);
+	rc = smmuv3_lock_queue(v);
 	if (!rc) {
 		rc = stream_attach(v, stream, answer, why);
-		vsmmu_unlock_queue(v);
+		smmuv3_unlock_queue(v);
 	}
 	if (rc)
 		stream_unprepare(v, stream);
@@ -301,7 +301,7 @@ static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /**
- * vsmmu_attach() - Put a device behind a virtual SMMU
+ * smmuv3_vsmmu_attach() - Put a device behind a virtual SMMU
  * @v: the vSMMU, @lock held
  * @vfio_fd: the device, or -1
  * @vsid: the guest's StreamID for it
@@ -314,10 +314,10 @@ static int stream_start(struct vsmmu *v, struct vsmmu_stream *stream,
  *
  * Return: 0, or an errno with nothing changed.
  */
-int vsmmu_attach(struct vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
-		 const struct vsmmu_answer *answer, struct vsmmu_refusal *why)
+int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
+			const struct smmuv3_answer *answer, struct smmuv3_refusal *why)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	int rc;
 
 	lockdep_assert_held(&v->lock);
@@ -350,14 +350,14 @@ err_free:
 	xa_release(&v->streams, vsid);
 err:
 	if (!why->reason)
-		why->reason = vsmmu_host_reason(rc);
+		why->reason = smmuv3_host_reason(rc);
 	trace_smmuv3_accel_attach(v, vsid, 0, rc, why->reason);
 	return rc;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_attach);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_attach);
 
 /* The part of a detach that changes something, all at once or not at all. */
-static int stream_detach(struct vsmmu *v, struct vsmmu_stream *stream)
+static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
 	int rc;
 
@@ -366,7 +366,7 @@ static int stream_detach(struct vsmmu *v, struct vsmmu_stream *stream)
 	if (stream->dev) {
 		/* Before another vSMMU on the same parent can attach a device. */
 		if (stream->phys->stream_num == 1)
-			vsmmu_parent_set_pending(stream->phys->parent);
+			smmuv3_parent_set_pending(stream->phys->parent);
 		rc = v->host->ops->dev_detach(v->host, stream->dev, true);
 		if (rc)
 			return rc;
@@ -377,21 +377,21 @@ static int stream_detach(struct vsmmu *v, struct vsmmu_stream *stream)
 	v->emulated_num -= stream->emulated;
 	/* Its last entries must not serve the next user of its ASIDs. */
 	if (stream->dev && !--stream->phys->stream_num)
-		vsmmu_flush_phys(v, stream->phys);
+		smmuv3_phys_flush(v, stream->phys);
 	return 0;
 }
 
 /**
- * vsmmu_detach() - Take a device out of a virtual SMMU
+ * smmuv3_vsmmu_detach() - Take a device out of a virtual SMMU
  * @v: the vSMMU, @lock held
  * @vsid: its StreamID
  * @reason: set if it fails
  *
  * Return: 0, -ENOENT if there is no such stream, -EINTR with nothing changed.
  */
-int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
+int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	int rc;
 
 	lockdep_assert_held(&v->lock);
@@ -401,11 +401,11 @@ int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
 		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
 	}
-	rc = vsmmu_lock_queue(v);
+	rc = smmuv3_lock_queue(v);
 	if (rc)
 		return -EINTR;
 	rc = stream_detach(v, stream);
-	vsmmu_unlock_queue(v);
+	smmuv3_unlock_queue(v);
 	if (rc)
 		return rc;
 
@@ -417,16 +417,16 @@ int vsmmu_detach(struct vsmmu *v, u32 vsid, u32 *reason)
 	kfree(stream);
 	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_detach);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_detach);
 
 /**
- * vsmmu_describe_stream() - Say what a stream has
+ * smmuv3_stream_describe() - Say what a stream has
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @out: its out_* fields are set
  */
-void vsmmu_describe_stream(struct vsmmu *v, struct vsmmu_stream *stream,
-			   struct smmuv3_accel_stream *out)
+void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			    struct smmuv3_accel_stream *out)
 {
 	int i;
 
@@ -449,16 +449,16 @@ void vsmmu_describe_stream(struct vsmmu *v, struct vsmmu_stream *stream,
 	for (i = 0; i < ARRAY_SIZE(out->out_ste); i++)
 		out->out_ste[i] = cpu_to_le64(stream->ste.data[i]);
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_describe_stream);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_stream_describe);
 
 /**
- * vsmmu_release_devs() - Block the DMA of all devices and let go of them
+ * smmuv3_stream_release_devs() - Block the DMA of all devices and let go of them
  * @v: the vSMMU, being closed. Works from any context
  */
-void vsmmu_release_devs(struct vsmmu *v)
+void smmuv3_stream_release_devs(struct smmuv3_vsmmu *v)
 {
-	struct vsmmu_stream *stream;
-	struct vsmmu_phys *phys;
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
 	unsigned long vsid;
 
 	/* Only debugfs may be looking on. */
@@ -466,7 +466,7 @@ void vsmmu_release_devs(struct vsmmu *v)
 	/* Before another vSMMU on the same parent can have one of the devices. */
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->stream_num)
-			vsmmu_parent_set_pending(phys->parent);
+			smmuv3_parent_set_pending(phys->parent);
 	xa_for_each(&v->streams, vsid, stream) {
 		if (!stream->dev)
 			continue;
@@ -477,13 +477,13 @@ void vsmmu_release_devs(struct vsmmu *v)
 }
 
 /**
- * vsmmu_drop_streams() - Forget all streams
+ * smmuv3_stream_drop_all() - Forget all streams
  * @v: the vSMMU, being closed, its devices released
  * @destroy: destroy their objects as well
  */
-void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
+void smmuv3_stream_drop_all(struct smmuv3_vsmmu *v, bool destroy)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	unsigned long vsid;
 
 	xa_for_each(&v->streams, vsid, stream) {
@@ -495,7 +495,7 @@ void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
 }
 
 /**
- * vsmmu_flush_cds() - Invalidate the cached CDs of streams given an STE
+ * smmuv3_stream_flush_cds() - Invalidate the cached CDs of streams given an STE
  * @v: the vSMMU, @queue_lock held
  * @first: the first StreamID that the caller answers for
  * @last: the last
@@ -507,10 +507,10 @@ void vsmmu_drop_streams(struct vsmmu *v, bool destroy)
  *
  * Return: 0 or the first errno.
  */
-int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
+int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed)
 {
-	struct vsmmu_stream *stream, *tmp;
-	struct vsmmu_phys *phys;
+	struct smmuv3_stream *stream, *tmp;
+	struct smmuv3_phys *phys;
 	int rc, all_rc, first_rc = 0;
 	LIST_HEAD(left);
 	u32 num;
@@ -535,17 +535,17 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
 			if (++num == SMMUV3_HOST_MAX_BATCH)
 				break;
 		}
-		all_rc = vsmmu_invalidate_phys(v, phys, v->batch->stage, NULL,
-					       num, true);
+		all_rc = smmuv3_phys_invalidate(v, phys, v->batch->stage, NULL,
+						num, true);
 		num = 0;
 		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
 			rc = all_rc;
 			/* Refused for the sake of one: stream by stream */
-			if (vsmmu_host_reason(rc) ==
+			if (smmuv3_host_reason(rc) ==
 			    SMMUV3_ACCEL_REASON_HOST_REJECT)
-				rc = vsmmu_invalidate_phys(v, phys,
-							   &v->batch->stage[num],
-							   NULL, 1, true);
+				rc = smmuv3_phys_invalidate(v, phys,
+							    &v->batch->stage[num],
+							    NULL, 1, true);
 			/* Not a second for each of them */
 			if (rc == -ETIMEDOUT)
 				all_rc = rc;
@@ -573,7 +573,7 @@ int vsmmu_flush_cds(struct vsmmu *v, u32 first, u32 last, u32 *failed)
  * abort must not fail: if its domain cannot be attached, DMA is blocked without
  * one.
  */
-static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
+static int stream_replace(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste)
 {
 	struct smmuv3_host *host = v->host;
@@ -605,14 +605,14 @@ static int stream_replace(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /**
- * vsmmu_decode_ste() - Understand an STE of a stream's
+ * smmuv3_stream_decode() - Understand an STE of a stream's
  * @v: the vSMMU
  * @stream: the stream
  * @words: the guest's STE, CPU-endian
  * @ste: the result
  */
-void vsmmu_decode_ste(struct vsmmu *v, struct vsmmu_stream *stream,
-		      const u64 words[8], struct smmuv3_ste *ste)
+void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  const u64 words[8], struct smmuv3_ste *ste)
 {
 	struct smmuv3_caps caps;
 
@@ -633,7 +633,7 @@ static bool host_sends_cfgi(const struct smmuv3_ste *old,
 }
 
 /* Whether a stream has what an STE asks for, and the VMM has not moved its device */
-static bool stream_has(struct vsmmu *v, struct vsmmu_stream *stream,
+static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		       const struct smmuv3_ste *ste)
 {
 	if (!smmuv3_ste_same(ste, &stream->ste))
@@ -645,19 +645,19 @@ static bool stream_has(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /**
- * vsmmu_set_ste() - Give a stream a new STE
+ * smmuv3_stream_set_ste() - Give a stream a new STE
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @ste: what it has to do
  *
  * An STE that asks for what is there costs no domain, but what the guest
  * changed in the CDs behind it must be seen all the same: that is noted for
- * vsmmu_flush_cds().
+ * smmuv3_stream_flush_cds().
  *
  * Return: 0, or an errno with the stream left as it was.
  */
-int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
-		  const struct smmuv3_ste *ste)
+int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  const struct smmuv3_ste *ste)
 {
 	const struct smmuv3_ste old = stream->ste;
 	int rc = 0;
@@ -685,14 +685,14 @@ int vsmmu_set_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /**
- * vsmmu_abort_stream() - Abort a stream's DMA, until its next STE
+ * smmuv3_stream_abort() - Abort a stream's DMA, until its next STE
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @reason: why
  *
  * Return: 0, or -EINTR if the caller is being killed.
  */
-int vsmmu_abort_stream(struct vsmmu *v, struct vsmmu_stream *stream, u32 reason)
+int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream, u32 reason)
 {
 	const struct smmuv3_ste abort = {
 		.kind = SMMUV3_ACCEL_KIND_ABORT,
@@ -702,22 +702,22 @@ int vsmmu_abort_stream(struct vsmmu *v, struct vsmmu_stream *stream, u32 reason)
 	if (reason != SMMUV3_ACCEL_REASON_NO_STE)
 		pr_warn_ratelimited("vsmmu %u: StreamID %#x aborts until its next STE, reason %u\n",
 				    v->id, stream->vsid, reason);
-	return vsmmu_set_ste(v, stream, &abort);
+	return smmuv3_stream_set_ste(v, stream, &abort);
 }
 
 /**
- * vsmmu_install_ste() - Install an STE that the VMM has read
+ * smmuv3_vsmmu_install_ste() - Install an STE that the VMM has read
  * @v: the vSMMU, @queue_lock held
  * @vsid: the stream
  * @words: the guest's STE, CPU-endian
  * @reason: set where it fails, and to why the stream aborts
  *
- * Return: 0, -EBUSY in table mode, or as vsmmu_set_ste() and vsmmu_flush_cds().
+ * Return: 0, -EBUSY in table mode, or as smmuv3_stream_set_ste() and smmuv3_stream_flush_cds().
  */
-int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 words[8],
-		      u32 *reason)
+int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8],
+			     u32 *reason)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	struct smmuv3_ste ste;
 	int rc;
 
@@ -732,11 +732,11 @@ int vsmmu_install_ste(struct vsmmu *v, u32 vsid, const u64 words[8],
 		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
 	}
-	vsmmu_decode_ste(v, stream, words, &ste);
-	rc = vsmmu_set_ste(v, stream, &ste);
+	smmuv3_stream_decode(v, stream, words, &ste);
+	rc = smmuv3_stream_set_ste(v, stream, &ste);
 	if (!rc)
-		rc = vsmmu_flush_cds(v, vsid, vsid, &vsid);
-	*reason = rc ? vsmmu_host_reason(rc) : ste.reason;
+		rc = smmuv3_stream_flush_cds(v, vsid, vsid, &vsid);
+	*reason = rc ? smmuv3_host_reason(rc) : ste.reason;
 	return rc;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_install_ste);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_install_ste);

@@ -35,7 +35,7 @@ static int mem_reader_read(struct smmuv3_reader *reader, u64 gpa, void *buf,
  * The stream table as far as the guest was offered it: FMT is RES0 without
  * 2-level tables, and LOG2SIZE is capped at SIDSIZE (6.3.25).
  */
-static void table_decode(const struct vsmmu *v, const struct vsmmu_regs *regs,
+static void table_decode(const struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
 			 struct smmuv3_strtab *strtab)
 {
 	u32 cfg = regs->strtab_base_cfg;
@@ -56,8 +56,8 @@ static void table_decode(const struct vsmmu *v, const struct vsmmu_regs *regs,
  * What a stream has to do, by registers that may not be in force yet. Returns 0,
  * or -EINTR if a signal came while a page of the table was missing.
  */
-static int table_evaluate(struct vsmmu *v, const struct vsmmu_regs *regs,
-			  struct vsmmu_stream *stream, struct smmuv3_ste *ste)
+static int table_evaluate(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
+			  struct smmuv3_stream *stream, struct smmuv3_ste *ste)
 {
 	struct mem_reader reader = {
 		.reader.read = mem_reader_read,
@@ -78,12 +78,12 @@ static int table_evaluate(struct vsmmu *v, const struct vsmmu_regs *regs,
 	ste->reason = smmuv3_strtab_read(&strtab, stream->vsid, &reader.reader,
 					 words);
 	if (!ste->reason)
-		vsmmu_decode_ste(v, stream, words, ste);
+		smmuv3_stream_decode(v, stream, words, ste);
 	return reader.rc == -EINTR ? -EINTR : 0;
 }
 
 /* Evaluate a stream by the guest's table and give it what comes out. */
-static int table_apply(struct vsmmu *v, struct vsmmu_stream *stream, bool *bad)
+static int table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream, bool *bad)
 {
 	struct smmuv3_ste ste;
 	int rc;
@@ -92,14 +92,14 @@ static int table_apply(struct vsmmu *v, struct vsmmu_stream *stream, bool *bad)
 		return -EINTR;
 	rc = table_evaluate(v, &v->regs, stream, &ste);
 	if (!rc)
-		rc = vsmmu_set_ste(v, stream, &ste);
+		rc = smmuv3_stream_set_ste(v, stream, &ste);
 	if (!rc)
 		*bad |= smmuv3_ste_is_bad(ste.reason);
 	return rc;
 }
 
 /**
- * vsmmu_table_reread() - Read the guest's STEs of some streams again
+ * smmuv3_table_reread() - Read the guest's STEs of some streams again
  * @v: the vSMMU in table mode, @queue_lock held
  * @reread: which, and what came of it
  *
@@ -109,9 +109,9 @@ static int table_apply(struct vsmmu *v, struct vsmmu_stream *stream, bool *bad)
  * Return: 0, or the errno of the first that failed; the same again does what is
  * left to do. -EINTR at once.
  */
-int vsmmu_table_reread(struct vsmmu *v, struct vsmmu_reread *reread)
+int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	unsigned long vsid;
 	int rc, first_rc = 0;
 	u32 failed;
@@ -133,17 +133,17 @@ int vsmmu_table_reread(struct vsmmu *v, struct vsmmu_reread *reread)
 			reread->failed = vsid;
 		}
 	}
-	rc = vsmmu_flush_cds(v, reread->first, reread->last, &failed);
+	rc = smmuv3_stream_flush_cds(v, reread->first, reread->last, &failed);
 	if (rc && !first_rc) {
 		first_rc = rc;
 		reread->failed = failed;
 	}
-	reread->reason = vsmmu_host_reason(first_rc);
+	reread->reason = smmuv3_host_reason(first_rc);
 	return first_rc;
 }
 
-static bool regs_affect_streams(const struct vsmmu *v,
-				const struct vsmmu_regs *regs)
+static bool regs_affect_streams(const struct smmuv3_vsmmu *v,
+				const struct smmuv3_regs *regs)
 {
 	if (!v->table_mode || v->regs_mixed ||
 	    ((v->regs.cr0 ^ regs->cr0) & CR0_SMMUEN))
@@ -155,10 +155,10 @@ static bool regs_affect_streams(const struct vsmmu *v,
 }
 
 /**
- * vsmmu_find_cmdq() - Find the command queue, after what says where it is changed
+ * smmuv3_cmdq_locate() - Find the command queue, after what says where it is changed
  * @v: the vSMMU, @queue_lock held
  */
-void vsmmu_find_cmdq(struct vsmmu *v)
+void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 {
 	u32 log2size = FIELD_GET(CMDQ_BASE_LOG2SIZE, v->regs.cmdq_base);
 	u32 cmdqs = CMDQS_MAX;
@@ -184,9 +184,9 @@ void vsmmu_find_cmdq(struct vsmmu *v)
  * Have all of the stream table that matters brought in, so that a signal ends the
  * call before it has changed anything.
  */
-static int table_look(struct vsmmu *v, const struct vsmmu_regs *regs)
+static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	struct smmuv3_ste ste;
 	unsigned long vsid;
 	int rc = 0;
@@ -205,9 +205,9 @@ static int table_look(struct vsmmu *v, const struct vsmmu_regs *regs)
  * is being killed stops at once: its guest runs no longer, and who takes the vSMMU
  * over sets the registers again.
  */
-static int table_apply_all(struct vsmmu *v, u32 *failed)
+static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 {
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	unsigned long vsid;
 	int rc, first_rc = 0;
 	bool bad = false;
@@ -226,11 +226,11 @@ static int table_apply_all(struct vsmmu *v, u32 *failed)
 			first_rc = rc;
 			*failed = vsid;
 		}
-		vsmmu_abort_stream(v, stream,
-				   vsmmu_host_reason(rc) ?:
+		smmuv3_stream_abort(v, stream,
+				    smmuv3_host_reason(rc) ?:
 					   SMMUV3_ACCEL_REASON_HOST_REJECT);
 	}
-	rc = vsmmu_flush_cds(v, 0, U32_MAX, &stale);
+	rc = smmuv3_stream_flush_cds(v, 0, U32_MAX, &stale);
 	if (rc && !first_rc) {
 		first_rc = rc;
 		*failed = stale;
@@ -239,7 +239,7 @@ static int table_apply_all(struct vsmmu *v, u32 *failed)
 }
 
 /**
- * vsmmu_set_regs() - Take over the guest's registers
+ * smmuv3_vsmmu_set_regs() - Take over the guest's registers
  * @v: the vSMMU, @queue_lock held
  * @regs: the registers
  * @failed: set to the first stream that could not take them
@@ -249,8 +249,8 @@ static int table_apply_all(struct vsmmu *v, u32 *failed)
  * another errno with the registers in force and those streams aborted that could not
  * take them. The same again gives them what they lack.
  */
-int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
-		   u32 *reason)
+int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs, u32 *failed,
+			  u32 *reason)
 {
 	bool affects = regs_affect_streams(v, regs);
 	int rc = 0;
@@ -264,26 +264,26 @@ int vsmmu_set_regs(struct vsmmu *v, const struct vsmmu_regs *regs, u32 *failed,
 	v->table_mode = true;
 	v->started |= regs->cr0 & CR0_SMMUEN;
 	v->regs = *regs;
-	vsmmu_find_cmdq(v);
+	smmuv3_cmdq_locate(v);
 	if (affects) {
 		rc = table_apply_all(v, failed);
-		*reason = vsmmu_host_reason(rc);
+		*reason = smmuv3_host_reason(rc);
 		v->regs_mixed = rc;
 	}
 	return rc;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_regs);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_regs);
 
 /**
- * vsmmu_table_ste() - What a stream has to do when it is attached
+ * smmuv3_table_ste() - What a stream has to do when it is attached
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @ste: set, in table mode, to what the guest's registers and table say
  *
  * Return: 0, or -EINTR if a signal came while a page of the table was missing.
  */
-int vsmmu_table_ste(struct vsmmu *v, struct vsmmu_stream *stream,
-		    struct smmuv3_ste *ste)
+int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+		     struct smmuv3_ste *ste)
 {
 	lockdep_assert_held(&v->queue_lock);
 
@@ -291,24 +291,24 @@ int vsmmu_table_ste(struct vsmmu *v, struct vsmmu_stream *stream,
 }
 
 /**
- * vsmmu_reset() - The guest's machine is reset
+ * smmuv3_vsmmu_reset() - The guest's machine is reset
  * @v: the vSMMU, @queue_lock held
  * @reason: set where it fails
  *
  * Return: 0, or the first errno, with all streams aborted; -EINTR if the caller is
  * being killed, with the registers in force and some streams aborted.
  */
-int vsmmu_reset(struct vsmmu *v, u32 *reason)
+int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason)
 {
-	struct vsmmu_stream *stream;
-	struct vsmmu_phys *phys;
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
 	unsigned long vsid;
 	int rc, first = 0;
 
 	lockdep_assert_held(&v->queue_lock);
 
 	xa_for_each(&v->streams, vsid, stream) {
-		rc = vsmmu_abort_stream(v, stream, SMMUV3_ACCEL_REASON_NO_STE);
+		rc = smmuv3_stream_abort(v, stream, SMMUV3_ACCEL_REASON_NO_STE);
 		if (rc || fatal_signal_pending(current)) {
 			v->regs_mixed = true;
 			return -EINTR;
@@ -318,14 +318,14 @@ int vsmmu_reset(struct vsmmu *v, u32 *reason)
 	v->started = false;
 	v->regs_mixed = false;
 	v->atc_failed = false;
-	v->regs = (struct vsmmu_regs){};
+	v->regs = (struct smmuv3_regs){};
 	list_for_each_entry(phys, &v->phys, node) {
-		rc = vsmmu_flush_phys(v, phys);
+		rc = smmuv3_phys_flush(v, phys);
 		if (rc && !first)
 			first = rc;
 	}
 	if (first)
-		*reason = vsmmu_host_reason(first);
+		*reason = smmuv3_host_reason(first);
 	return first;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_reset);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_reset);

@@ -21,7 +21,7 @@ TRACE_DEFINE_ENUM(SMMUV3_ACCEL_KIND_S1);
 
 /* A stream was attached, or was not */
 TRACE_EVENT(smmuv3_accel_attach,
-	TP_PROTO(const struct vsmmu *v, u32 vsid, u32 dev_id, int error,
+	TP_PROTO(const struct smmuv3_vsmmu *v, u32 vsid, u32 dev_id, int error,
 		 u32 reason),
 	TP_ARGS(v, vsid, dev_id, error, reason),
 	TP_STRUCT__entry(
@@ -44,7 +44,7 @@ TRACE_EVENT(smmuv3_accel_attach,
 );
 
 TRACE_EVENT(smmuv3_accel_detach,
-	TP_PROTO(const struct vsmmu *v, u32 vsid),
+	TP_PROTO(const struct smmuv3_vsmmu *v, u32 vsid),
 	TP_ARGS(v, vsid),
 	TP_STRUCT__entry(
 		__field(u32, vsmmu)
@@ -59,7 +59,7 @@ TRACE_EVENT(smmuv3_accel_detach,
 
 /* A stream was given an STE, new or the same */
 TRACE_EVENT(smmuv3_accel_ste,
-	TP_PROTO(const struct vsmmu *v, u32 vsid, u32 old_kind, u32 new_kind,
+	TP_PROTO(const struct smmuv3_vsmmu *v, u32 vsid, u32 old_kind, u32 new_kind,
 		 u32 reason, int error),
 	TP_ARGS(v, vsid, old_kind, new_kind, reason, error),
 	TP_STRUCT__entry(
@@ -85,7 +85,7 @@ TRACE_EVENT(smmuv3_accel_ste,
 
 /* Commands were run, from a queue or from an array */
 TRACE_EVENT(smmuv3_accel_run,
-	TP_PROTO(const struct vsmmu *v, u32 asked, u32 done, u64 issued,
+	TP_PROTO(const struct smmuv3_vsmmu *v, u32 asked, u32 done, u64 issued,
 		 u64 subsumed, u64 merged, u64 ns, u32 cerror, u32 reason,
 		 u32 vsid, int error),
 	TP_ARGS(v, asked, done, issued, subsumed, merged, ns, cerror, reason,

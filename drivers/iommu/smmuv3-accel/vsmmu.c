@@ -27,7 +27,7 @@ MODULE_PARM_DESC(escalate, "With NO_GLOBAL, more invalidations by address than t
  * Destroy a possibly half-built physical SMMU; also phys_create()'s error path.
  * @host: NULL if it cannot be reached
  */
-static void phys_destroy(struct vsmmu_phys *phys, struct smmuv3_host *host)
+static void phys_destroy(struct smmuv3_phys *phys, struct smmuv3_host *host)
 {
 	u32 ids[] = { phys->bypass_hwpt_id, phys->abort_hwpt_id,
 		      phys->viommu_id };
@@ -37,14 +37,14 @@ static void phys_destroy(struct vsmmu_phys *phys, struct smmuv3_host *host)
 		if (ids[i])
 			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
 	if (phys->parent)
-		vsmmu_parent_put(phys->parent, host);
+		smmuv3_parent_put(phys->parent, host);
 	kfree(phys);
 }
 
 /* On a parent, which is the physical SMMU's if it succeeds */
-static int phys_alloc_viommu(struct vsmmu_phys *phys,
+static int phys_alloc_viommu(struct smmuv3_phys *phys,
 			     const struct smmuv3_host_dev *dev,
-			     struct vsmmu_parent *parent)
+			     struct smmuv3_parent *parent)
 {
 	struct smmuv3_host *host = phys->host;
 	int rc;
@@ -52,13 +52,13 @@ static int phys_alloc_viommu(struct vsmmu_phys *phys,
 	if (IS_ERR(parent))
 		return PTR_ERR(parent);
 	rc = host->ops->alloc_viommu(host, dev->dev_id,
-				     vsmmu_parent_id(parent), &phys->viommu_id);
+				     smmuv3_parent_id(parent), &phys->viommu_id);
 	if (rc) {
-		vsmmu_parent_put(parent, host);
+		smmuv3_parent_put(parent, host);
 		return rc;
 	}
 	phys->parent = parent;
-	vsmmu_parent_fits(parent, dev);
+	smmuv3_parent_fits(parent, dev);
 	return 0;
 }
 
@@ -66,19 +66,19 @@ static int phys_alloc_viommu(struct vsmmu_phys *phys,
  * The VMM's own parent is taken where it fits; the host refuses it with EINVAL
  * on a physical SMMU for which it was not made.
  */
-static int phys_take_parent(struct vsmmu *v, struct vsmmu_phys *phys,
+static int phys_take_parent(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			    const struct smmuv3_host_dev *dev, u32 *reason)
 {
-	struct vsmmu_parent *parent = NULL;
+	struct smmuv3_parent *parent = NULL;
 	int rc = -EINVAL;
 
 	if (v->s2_hwpt_id)
-		parent = vsmmu_parent_named(v, dev, reason);
+		parent = smmuv3_parent_named(v, dev, reason);
 	if (parent)
 		rc = phys_alloc_viommu(phys, dev, parent);
 	if (rc == -EINVAL)
 		rc = phys_alloc_viommu(phys, dev,
-				       vsmmu_parent_make(v, dev, reason));
+				       smmuv3_parent_make(v, dev, reason));
 	if (*reason)
 		return rc;
 	if (rc == -EOPNOTSUPP)
@@ -88,7 +88,7 @@ static int phys_take_parent(struct vsmmu *v, struct vsmmu_phys *phys,
 	return rc;
 }
 
-static int phys_alloc_nested(struct vsmmu_phys *phys, u32 dev_id)
+static int phys_alloc_nested(struct smmuv3_phys *phys, u32 dev_id)
 {
 	static const u64 abort_ste[2] = { STE_0_V };
 	static const u64 bypass_ste[2] = {
@@ -108,12 +108,12 @@ static int phys_alloc_nested(struct vsmmu_phys *phys, u32 dev_id)
 				       &phys->bypass_hwpt_id);
 }
 
-static struct vsmmu_phys *phys_create(struct vsmmu *v,
-				      struct smmuv3_host_dev *dev,
-				      struct vsmmu_refusal *why)
+static struct smmuv3_phys *phys_create(struct smmuv3_vsmmu *v,
+				       struct smmuv3_host_dev *dev,
+				       struct smmuv3_refusal *why)
 {
 	struct smmuv3_host *host = v->host;
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 	int rc;
 
 	if (v->phys_num >= SMMUV3_PHYS_ALL) {
@@ -163,18 +163,18 @@ err_destroy:
 }
 
 /**
- * vsmmu_phys_get() - Find or make the physical SMMU that a device is behind
+ * smmuv3_phys_get() - Find or make the physical SMMU that a device is behind
  * @v: the vSMMU, @lock held
  * @dev: the device
  * @why: set where it fails
  *
- * Return: the physical SMMU, for vsmmu_phys_publish() or vsmmu_phys_put(), or
+ * Return: the physical SMMU, for smmuv3_phys_publish() or smmuv3_phys_put(), or
  * an ERR_PTR.
  */
-struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
-				  struct vsmmu_refusal *why)
+struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v, struct smmuv3_host_dev *dev,
+				    struct smmuv3_refusal *why)
 {
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 
 	lockdep_assert_held(&v->lock);
 
@@ -185,18 +185,18 @@ struct vsmmu_phys *vsmmu_phys_get(struct vsmmu *v, struct smmuv3_host_dev *dev,
 }
 
 /**
- * vsmmu_phys_put() - Undo vsmmu_phys_get() where the attach failed
+ * smmuv3_phys_put() - Undo smmuv3_phys_get() where the attach failed
  * @phys: the physical SMMU, destroyed if it was made for that attach
  */
-void vsmmu_phys_put(struct vsmmu_phys *phys)
+void smmuv3_phys_put(struct smmuv3_phys *phys)
 {
 	if (list_empty(&phys->node))
 		phys_destroy(phys, phys->host);
 }
 
-static void vsmmu_update_caps(struct vsmmu *v)
+static void smmuv3_phys_update_caps(struct smmuv3_vsmmu *v)
 {
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 
 	if (v->idr_set)
 		smmuv3_caps_from_idr(&v->caps, v->idr);
@@ -218,9 +218,9 @@ static void vsmmu_update_caps(struct vsmmu *v)
 }
 
 /**
- * vsmmu_phys_fits() - Whether a new physical SMMU takes nothing from the guest
+ * smmuv3_phys_fits() - Whether a new physical SMMU takes nothing from the guest
  * @v: the vSMMU, both locks held
- * @phys: from vsmmu_phys_get()
+ * @phys: from smmuv3_phys_get()
  * @why: set if it does
  *
  * A guest that runs goes on using what it was offered. ATS is left out: whether a
@@ -228,8 +228,8 @@ static void vsmmu_update_caps(struct vsmmu *v)
  *
  * Return: true if it can be published.
  */
-bool vsmmu_phys_fits(struct vsmmu *v, const struct vsmmu_phys *phys,
-		     struct vsmmu_refusal *why)
+bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
+		      struct smmuv3_refusal *why)
 {
 	u32 offered[6];
 
@@ -250,12 +250,12 @@ bool vsmmu_phys_fits(struct vsmmu *v, const struct vsmmu_phys *phys,
 }
 
 /**
- * vsmmu_phys_publish() - Make a physical SMMU one of the vSMMU's
+ * smmuv3_phys_publish() - Make a physical SMMU one of the vSMMU's
  * @v: the vSMMU, both locks held
- * @phys: from vsmmu_phys_get(); lives until close from now on, because a
+ * @phys: from smmuv3_phys_get(); lives until close from now on, because a
  *	vEVENTQ of the VMM's may hang on its vIOMMU
  */
-void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys)
+void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
@@ -264,20 +264,20 @@ void vsmmu_phys_publish(struct vsmmu *v, struct vsmmu_phys *phys)
 		return;
 	list_add_tail(&phys->node, &v->phys);
 	v->phys_num++;
-	vsmmu_update_caps(v);
+	smmuv3_phys_update_caps(v);
 }
 
 /**
- * vsmmu_set_idr() - Set what the guest is offered
+ * smmuv3_vsmmu_set_idr() - Set what the guest is offered
  * @v: the vSMMU, both locks held
  * @idr: SMMU_IDR0 to SMMU_IDR5
  * @why: set where it fails
  *
  * Return: 0, -EOPNOTSUPP, -EBUSY where it is too late.
  */
-int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why)
+int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3_refusal *why)
 {
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
@@ -294,18 +294,18 @@ int vsmmu_set_idr(struct vsmmu *v, const u32 idr[6], struct vsmmu_refusal *why)
 			goto refuse;
 	memcpy(v->idr, idr, sizeof(v->idr));
 	v->idr_set = true;
-	vsmmu_update_caps(v);
-	vsmmu_find_cmdq(v);
+	smmuv3_phys_update_caps(v);
+	smmuv3_cmdq_locate(v);
 	return 0;
 
 refuse:
 	why->reason = SMMUV3_ACCEL_REASON_IDR;
 	return -EOPNOTSUPP;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_idr);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_idr);
 
 /**
- * vsmmu_flush_phys() - Flush a physical SMMU's TLBs of all that is the guest's
+ * smmuv3_phys_flush() - Flush a physical SMMU's TLBs of all that is the guest's
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  *
@@ -314,46 +314,46 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_set_idr);
  *
  * Return: 0 or the host's errno.
  */
-int vsmmu_flush_phys(struct vsmmu *v, struct vsmmu_phys *phys)
+int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
 	const __le64 flush[][2] = { { cpu_to_le64(CMD_TLBI_NH_ALL), 0 } };
 	u32 ticket;
 	int rc;
 
-	vsmmu_parent_pending(phys->parent, &ticket);
-	rc = vsmmu_invalidate_phys(v, phys, flush, NULL, ARRAY_SIZE(flush),
-				   true);
+	smmuv3_parent_pending(phys->parent, &ticket);
+	rc = smmuv3_phys_invalidate(v, phys, flush, NULL, ARRAY_SIZE(flush),
+				    true);
 	if (rc)
-		vsmmu_parent_set_pending(phys->parent);
+		smmuv3_parent_set_pending(phys->parent);
 	else
-		vsmmu_parent_flushed(phys->parent, ticket);
+		smmuv3_parent_flushed(phys->parent, ticket);
 	return rc;
 }
 
 /**
- * vsmmu_flush_pending() - Make up for flushes that failed
+ * smmuv3_phys_flush_pending() - Make up for flushes that failed
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU, on which a device is going to be attached
  *
  * Return: 0 or the host's errno.
  */
-int vsmmu_flush_pending(struct vsmmu *v, struct vsmmu_phys *phys)
+int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
 	u32 ticket;
 
-	return vsmmu_parent_pending(phys->parent, &ticket) ?
-		       vsmmu_flush_phys(v, phys) : 0;
+	return smmuv3_parent_pending(phys->parent, &ticket) ?
+		       smmuv3_phys_flush(v, phys) : 0;
 }
 
 /**
- * vsmmu_alloc() - Make a virtual SMMU that is not bound to a host yet
+ * smmuv3_vsmmu_alloc() - Make a virtual SMMU that is not bound to a host yet
  *
- * Return: the vSMMU, to be closed by vsmmu_close(), or NULL.
+ * Return: the vSMMU, to be closed by smmuv3_vsmmu_close(), or NULL.
  */
-struct vsmmu *vsmmu_alloc(void)
+struct smmuv3_vsmmu *smmuv3_vsmmu_alloc(void)
 {
 	static atomic_t last_id;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 
 	v = kzalloc_obj(*v, GFP_KERNEL_ACCOUNT);
 	if (!v)
@@ -364,13 +364,13 @@ struct vsmmu *vsmmu_alloc(void)
 	INIT_LIST_HEAD(&v->phys);
 	INIT_LIST_HEAD(&v->stale_cds);
 	xa_init_flags(&v->streams, XA_FLAGS_ACCOUNT);
-	vsmmu_update_caps(v);
+	smmuv3_phys_update_caps(v);
 	return v;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_alloc);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_alloc);
 
 /**
- * vsmmu_create() - Bind a virtual SMMU to a host
+ * smmuv3_vsmmu_create() - Bind a virtual SMMU to a host
  * @v: the vSMMU, both locks held
  * @host: the host; the vSMMU's where it succeeds
  * @s2_hwpt_id: the VMM's own stage-2 parent, or 0
@@ -378,8 +378,8 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_alloc);
  *
  * Return: 0, -EBUSY where it is bound already, -ENOMEM.
  */
-int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
-		 u32 flags)
+int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
+			u32 flags)
 {
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
@@ -410,10 +410,10 @@ int vsmmu_create(struct vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 	};
 	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_create);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_create);
 
 /**
- * vsmmu_change_process() - Hand a virtual SMMU over to the calling process
+ * smmuv3_vsmmu_change_process() - Hand a virtual SMMU over to the calling process
  * @v: the vSMMU, both locks held
  * @iommufd: the iommufd, as the caller's descriptor
  * @reason: set if it fails
@@ -423,7 +423,7 @@ EXPORT_SYMBOL_IF_KUNIT(vsmmu_create);
  *
  * Return: 0, also if it is the caller's already, or an errno with nothing changed.
  */
-int vsmmu_change_process(struct vsmmu *v, int iommufd, u32 *reason)
+int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason)
 {
 	enum smmuv3_accel_reason why = SMMUV3_ACCEL_REASON_NONE;
 	bool ours = smmuv3_host_reachable(v->host);
@@ -438,12 +438,12 @@ int vsmmu_change_process(struct vsmmu *v, int iommufd, u32 *reason)
 		return rc;
 	guest_mem_free(&v->mem);
 	v->mem = (struct guest_mem){};
-	vsmmu_find_cmdq(v);
+	smmuv3_cmdq_locate(v);
 	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_change_process);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_change_process);
 
-static void vsmmu_free(struct vsmmu *v)
+static void free_vsmmu(struct smmuv3_vsmmu *v)
 {
 	if (v->host)
 		v->host->ops->close(v->host);
@@ -458,28 +458,28 @@ static void vsmmu_free(struct vsmmu *v)
 
 /*
  * A parent may live on, and with it the VMID, for the next user of its ASIDs.
- * vsmmu_release_devs() has made this flush pending; if it fails or cannot be made,
+ * smmuv3_stream_release_devs() has made this flush pending; if it fails or cannot be made,
  * it stays so.
  */
-static void vsmmu_flush(struct vsmmu *v)
+static void flush_all(struct smmuv3_vsmmu *v)
 {
-	struct vsmmu_phys *phys;
+	struct smmuv3_phys *phys;
 
 	/* Nobody else has the vSMMU any more; this is for lockdep. */
 	guard(mutex)(&v->queue_lock);
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->stream_num)
-			vsmmu_flush_phys(v, phys);
+			smmuv3_phys_flush(v, phys);
 }
 
 /* Forget all objects, having destroyed them if the host can be reached. */
-static void vsmmu_drop(struct vsmmu *v, bool destroy)
+static void drop_objects(struct smmuv3_vsmmu *v, bool destroy)
 {
-	struct vsmmu_phys *phys, *tmp;
+	struct smmuv3_phys *phys, *tmp;
 
 	if (destroy)
-		vsmmu_flush(v);
-	vsmmu_drop_streams(v, destroy);
+		flush_all(v);
+	smmuv3_stream_drop_all(v, destroy);
 	list_for_each_entry_safe(phys, tmp, &v->phys, node) {
 		list_del(&phys->node);
 		phys_destroy(phys, destroy ? phys->host : NULL);
@@ -487,7 +487,7 @@ static void vsmmu_drop(struct vsmmu *v, bool destroy)
 }
 
 /**
- * vsmmu_close() - Close a virtual SMMU
+ * smmuv3_vsmmu_close() - Close a virtual SMMU
  * @v: the vSMMU; nobody else may use it any more
  *
  * DMA of all its devices is blocked when this returns and the VFIO files are let
@@ -495,14 +495,14 @@ static void vsmmu_drop(struct vsmmu *v, bool destroy)
  * destroyed if the caller is in the VMM's address space; else these, inert now,
  * are left to the VMM's iommufd.
  */
-void vsmmu_close(struct vsmmu *v)
+void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v)
 {
 	if (v->host)
-		vsmmu_release_devs(v);
+		smmuv3_stream_release_devs(v);
 	/* Waits for a read of the file, which may be stuck */
-	vsmmu_debugfs_remove(v);
+	smmuv3_debugfs_remove(v);
 	if (v->host)
-		vsmmu_drop(v, smmuv3_host_owned(v->host));
-	vsmmu_free(v);
+		drop_objects(v, smmuv3_host_owned(v->host));
+	free_vsmmu(v);
 }
-EXPORT_SYMBOL_IF_KUNIT(vsmmu_close);
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_close);

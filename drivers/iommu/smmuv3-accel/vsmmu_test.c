@@ -37,7 +37,7 @@ struct cmd {
 	__le64 w[2];
 };
 
-static int vsmmu_test_init(struct kunit *test)
+static int test_vsmmu_init(struct kunit *test)
 {
 	struct mock *mock = mock_init(test);
 	unsigned long addr;
@@ -51,9 +51,9 @@ static int vsmmu_test_init(struct kunit *test)
 	return 0;
 }
 
-static struct vsmmu *open_flags(struct kunit *test, u32 s2_hwpt_id, u32 flags)
+static struct smmuv3_vsmmu *open_flags(struct kunit *test, u32 s2_hwpt_id, u32 flags)
 {
-	struct vsmmu *v = vsmmu_alloc();
+	struct smmuv3_vsmmu *v = smmuv3_vsmmu_alloc();
 	struct smmuv3_host *host;
 	int rc;
 
@@ -62,26 +62,26 @@ static struct vsmmu *open_flags(struct kunit *test, u32 s2_hwpt_id, u32 flags)
 	/* Another vSMMU may be locked, see other_attach(). */
 	mutex_lock_nested(&v->lock, SINGLE_DEPTH_NESTING);
 	scoped_guard(mutex, &v->queue_lock)
-		rc = vsmmu_create(v, host, s2_hwpt_id, flags);
+		rc = smmuv3_vsmmu_create(v, host, s2_hwpt_id, flags);
 	mutex_unlock(&v->lock);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	return v;
 }
 
-static struct vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
+static struct smmuv3_vsmmu *open_vsmmu(struct kunit *test, u32 s2_hwpt_id)
 {
 	return open_flags(test, s2_hwpt_id, 0);
 }
 
-static struct vsmmu *open_sharing(struct kunit *test, u32 s2_hwpt_id)
+static struct smmuv3_vsmmu *open_sharing(struct kunit *test, u32 s2_hwpt_id)
 {
 	return open_flags(test, s2_hwpt_id, SMMUV3_ACCEL_CREATE_SHARED_ASIDS);
 }
 
-static void close_vsmmu(struct vsmmu *v)
+static void close_vsmmu(struct smmuv3_vsmmu *v)
 {
 	container_of(v->host, struct mock_host, host)->v = NULL;
-	vsmmu_close(v);
+	smmuv3_vsmmu_close(v);
 }
 
 static void expect_idle(struct kunit *test)
@@ -100,7 +100,7 @@ static void expect_idle(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, mock->hosts[i].open);
 }
 
-static void vsmmu_test_exit(struct kunit *test)
+static void test_vsmmu_exit(struct kunit *test)
 {
 	struct mock *mock = test->priv;
 	int i;
@@ -113,31 +113,31 @@ static void vsmmu_test_exit(struct kunit *test)
 	expect_idle(test);
 }
 
-static int attach_flags(struct vsmmu *v, int fd, u32 vsid, u32 flags, u32 *reason)
+static int attach_flags(struct smmuv3_vsmmu *v, int fd, u32 vsid, u32 flags, u32 *reason)
 {
-	struct vsmmu_refusal why = {};
+	struct smmuv3_refusal why = {};
 	int rc;
 
 	guard(mutex)(&v->lock);
-	rc = vsmmu_attach(v, fd, vsid, flags, NULL, &why);
+	rc = smmuv3_vsmmu_attach(v, fd, vsid, flags, NULL, &why);
 	*reason = why.reason;
 	return rc;
 }
 
-static int attach_why(struct vsmmu *v, int fd, u32 vsid, struct vsmmu_refusal *why)
+static int attach_why(struct smmuv3_vsmmu *v, int fd, u32 vsid, struct smmuv3_refusal *why)
 {
-	*why = (struct vsmmu_refusal){};
+	*why = (struct smmuv3_refusal){};
 	guard(mutex)(&v->lock);
-	return vsmmu_attach(v, fd, vsid, 0, NULL, why);
+	return smmuv3_vsmmu_attach(v, fd, vsid, 0, NULL, why);
 }
 
-static int attach(struct vsmmu *v, int fd, u32 vsid, u32 *reason)
+static int attach(struct smmuv3_vsmmu *v, int fd, u32 vsid, u32 *reason)
 {
 	return attach_flags(v, fd, vsid, 0, reason);
 }
 
-static struct vsmmu_stream *must_attach(struct kunit *test, struct vsmmu *v,
-					int fd, u32 vsid)
+static struct smmuv3_stream *must_attach(struct kunit *test, struct smmuv3_vsmmu *v,
+					 int fd, u32 vsid)
 {
 	u32 reason;
 
@@ -146,33 +146,33 @@ static struct vsmmu_stream *must_attach(struct kunit *test, struct vsmmu *v,
 }
 
 /* The parent that a stream is on, as the host knows it */
-static u32 parent_of(struct kunit *test, const struct vsmmu_stream *stream)
+static u32 parent_of(struct kunit *test, const struct smmuv3_stream *stream)
 {
 	return mock_find(test->priv, stream->phys->viommu_id)->on->id;
 }
 
-static u32 must_attach_parent(struct kunit *test, struct vsmmu *v, int fd, u32 vsid)
+static u32 must_attach_parent(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid)
 {
 	return parent_of(test, must_attach(test, v, fd, vsid));
 }
 
 /* A vSMMU of both physical SMMUs, with a stream behind each */
-static struct vsmmu *open_two(struct kunit *test)
+static struct smmuv3_vsmmu *open_two(struct kunit *test)
 {
-	struct vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
 
 	must_attach(test, v, 0, VSID);
 	must_attach(test, v, 4, VSID_OTHER);
 	return v;
 }
 
-static int detach(struct vsmmu *v, u32 vsid, u32 *reason)
+static int detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
 {
 	guard(mutex)(&v->lock);
-	return vsmmu_detach(v, vsid, reason);
+	return smmuv3_vsmmu_detach(v, vsid, reason);
 }
 
-static void must_detach(struct kunit *test, struct vsmmu *v, u32 vsid)
+static void must_detach(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid)
 {
 	u32 reason;
 
@@ -180,15 +180,15 @@ static void must_detach(struct kunit *test, struct vsmmu *v, u32 vsid)
 }
 
 /* Words 2 to 7 are none of the host's business. */
-static int install(struct vsmmu *v, u32 vsid, u64 w0, u64 w1, u32 *reason)
+static int install(struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1, u32 *reason)
 {
 	const u64 ste[8] = { w0, w1, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL };
 
 	guard(mutex)(&v->queue_lock);
-	return vsmmu_install_ste(v, vsid, ste, reason);
+	return smmuv3_vsmmu_install_ste(v, vsid, ste, reason);
 }
 
-static void must_install(struct kunit *test, struct vsmmu *v, u32 vsid, u64 w0, u64 w1)
+static void must_install(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1)
 {
 	u32 reason;
 
@@ -256,7 +256,7 @@ struct result {
 	u32 vsid;
 };
 
-static struct result invalidate(struct kunit *test, struct vsmmu *v,
+static struct result invalidate(struct kunit *test, struct smmuv3_vsmmu *v,
 				const struct cmd *cmds, u32 num)
 {
 	struct mock *mock = test->priv;
@@ -270,7 +270,7 @@ static struct result invalidate(struct kunit *test, struct vsmmu *v,
 					   min(num, UMEM_CMDS) * sizeof(*cmds)), 0);
 	mock->log_num = 0;
 	scoped_guard(mutex, &v->queue_lock)
-		rc = vsmmu_invalidate(v, &inv);
+		rc = smmuv3_cmdq_invalidate(v, &inv);
 	return (struct result){ rc, inv.cmd_num, inv.out_error, inv.out_reason,
 				inv.out_vsid };
 }
@@ -326,13 +326,13 @@ static void expect_from(struct kunit *test, u32 at, int first)
 static void attach_detach_close(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
-	struct vsmmu_stream *stream;
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_stream *stream;
 	u32 reason, i;
 
 	scoped_guard(mutex, &v->lock)
 		scoped_guard(mutex, &v->queue_lock)
-			KUNIT_EXPECT_EQ(test, vsmmu_create(v, v->host, 0, 0), -EBUSY);
+			KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_create(v, v->host, 0, 0), -EBUSY);
 	expect_live(test, 0, 0, 0);
 	stream = must_attach(test, v, 0, VSID);
 	expect_live(test, 1, 1, 0);
@@ -375,7 +375,7 @@ static void attach_detach_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[1].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[4].hwpt_id, 0);
-	vsmmu_close(vsmmu_alloc());
+	smmuv3_vsmmu_close(smmuv3_vsmmu_alloc());
 }
 
 static const struct attach_case {
@@ -399,7 +399,7 @@ static void attach_fails(struct kunit *test)
 	u32 parent = c->vmm_parent ? mock_vmm_parent(mock, 0) : 0;
 	struct mock_state before, after;
 	u32 n, reason;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 	int rc;
 
 	for (n = 1;; n++) {
@@ -434,7 +434,7 @@ static void attach_fails(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, parent_of(test, xa_load(&v->streams, VSID)), parent);
 }
 
-static void expect_refused_flags(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
+static void expect_refused_flags(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid,
 				 u32 flags, int rc, u32 reason)
 {
 	struct mock_state before = mock_state(test->priv), after;
@@ -446,7 +446,7 @@ static void expect_refused_flags(struct kunit *test, struct vsmmu *v, int fd, u3
 	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(after));
 }
 
-static void expect_refused(struct kunit *test, struct vsmmu *v, int fd, u32 vsid,
+static void expect_refused(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid,
 			   int rc, u32 reason)
 {
 	expect_refused_flags(test, v, fd, vsid, 0, rc, reason);
@@ -463,7 +463,7 @@ static void attach_refused(struct kunit *test)
 		{ MOCK_ATTACH, -ENODEV, -ENODEV, REASON(NO_POWER) },
 	};
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
 	u32 *idr = mock->smmu[0].idr;
 	int i;
 
@@ -493,13 +493,13 @@ static void attach_refused(struct kunit *test)
 }
 
 /* One transition with its n-th host call failing. Returns whether there is one. */
-static bool try_transition(struct kunit *test, struct vsmmu *v, u64 from, u64 to, u32 n)
+static bool try_transition(struct kunit *test, struct smmuv3_vsmmu *v, u64 from, u64 to, u32 n)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	struct smmuv3_stream *stream = must_attach(test, v, 0, VSID);
 	bool s1 = (to & STE_S1) == STE_S1;
 	struct mock_state before, after;
-	struct vsmmu_stream old;
+	struct smmuv3_stream old;
 	u32 reason;
 	int rc;
 
@@ -552,7 +552,7 @@ static void install_fails(struct kunit *test)
 	static const struct { u64 ste; u32 calls; } to[] = {
 		{ STE_ABORT, 1 }, { STE_BYPASS, 1 }, { STE_S1_AT(1), 2 },
 	};
-	struct vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
 	u32 n, calls;
 	int i, j;
 
@@ -584,8 +584,8 @@ static void install_reasons(struct kunit *test)
 		  REASON(STE_S1DSS) },
 	};
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
-	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_stream *stream = must_attach(test, v, 0, VSID);
 	u32 reason;
 	int i;
 
@@ -613,8 +613,8 @@ static void install_reasons(struct kunit *test)
 static void install_same(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
-	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_stream *stream = must_attach(test, v, 0, VSID);
 	u32 reason;
 
 	must_install(test, v, VSID, STE_S1, 0);
@@ -665,7 +665,7 @@ static void invalidate_fan_out(struct kunit *test)
 	};
 	const u32 num = ARRAY_SIZE(cmds);
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_two(test);
+	struct smmuv3_vsmmu *v = open_two(test);
 	u32 i;
 
 	EXPECT_RESULT(test, invalidate(test, v, cmds, num), 0, num, NONE, NONE);
@@ -691,9 +691,9 @@ static void invalidate_fan_out(struct kunit *test)
 }
 
 /* VSID has ATS, VSID_OTHER has not. */
-static struct vsmmu *open_ats(struct kunit *test)
+static struct smmuv3_vsmmu *open_ats(struct kunit *test)
 {
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 
 	if (!IS_ENABLED(CONFIG_PCI_ATS))
 		kunit_skip(test, "the kernel has no PCI_ATS, so that ATS is not offered");
@@ -710,7 +710,7 @@ static void invalidate_atc(struct kunit *test)
 		atc(VSID), va(1), atc(VSID_OTHER), atc(VSID_UNKNOWN), cd(VSID), sync(),
 	};
 	struct mock *mock = test->priv;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 
 	mock->smmu[0].flags = ERRATUM;
 	v = open_ats(test);
@@ -735,7 +735,7 @@ static void invalidate_atc_timeout(struct kunit *test)
 		sync(), va(1), atc(VSID), va(2), sync(), cd(VSID), sync(),
 	};
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_ats(test);
+	struct smmuv3_vsmmu *v = open_ats(test);
 
 	mock_fail(mock, MOCK_INVALIDATE, 4, 9, -ETIMEDOUT);
 	EXPECT_RESULT(test, invalidate(test, v, cmds, 7), 0, 4, ATC_INV_SYNC, ATC_TIMEOUT);
@@ -756,7 +756,7 @@ static void invalidate_erratum(struct kunit *test)
 {
 	const struct cmd cmds[] = { va(1), cd(VSID) };
 	struct mock *mock = test->priv;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 	int i;
 
 	for (i = 0; i < MOCK_SMMUS; i++)
@@ -791,7 +791,7 @@ static void invalidate_replay(struct kunit *test)
 {
 	const struct cmd cmds[] = { va(1), va(2), cd_of(VSID, 1), cd_of(VSID, 2), sync() };
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_two(test);
+	struct smmuv3_vsmmu *v = open_two(test);
 	struct result r;
 
 	mock_fail(mock, MOCK_INVALIDATE, 2, 1, -EIO);
@@ -836,7 +836,7 @@ static void invalidate_bad(struct kunit *test)
 	const struct cmd ill[] = { va(1), cd(VSID), cmd(0xff, 0), cd(VSID), va(2) };
 	const struct cmd ste[] = { va(1), cmd(CMD_CFGI_STE, 0), va(2) };
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_two(test);
+	struct smmuv3_vsmmu *v = open_two(test);
 
 	EXPECT_RESULT(test, invalidate(test, v, ill, 5), 0, 2, ILL, CMD_OPCODE);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
@@ -860,7 +860,7 @@ static void invalidate_long(struct kunit *test)
 {
 	const u32 max = SMMUV3_HOST_MAX_BATCH, num = 3 * max;
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
 	struct cmd *cmds;
 	u32 i;
 
@@ -906,7 +906,7 @@ static void parents_in_use(struct kunit *test)
 {
 	struct mock *mock = test->priv;
 	u32 parent = mock_vmm_parent(mock, 0), own;
-	struct vsmmu *v, *w;
+	struct smmuv3_vsmmu *v, *w;
 
 	/* The VMM's is for the first SMMU alone. */
 	v = open_vsmmu(test, parent);
@@ -938,7 +938,7 @@ static void parents_rejected(struct kunit *test)
 {
 	struct mock *mock = test->priv;
 	u32 parent = mock_vmm_parent(mock, 0);
-	struct vsmmu *v = open_vsmmu(test, parent);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, parent);
 
 	/* Not this SMMU's, which gets one of its own */
 	must_attach(test, v, 4, VSID_OTHER);
@@ -951,7 +951,7 @@ static void parents_rejected(struct kunit *test)
 static void parents_shared(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_sharing(test, 0), *w = open_sharing(test, 0), *x;
+	struct smmuv3_vsmmu *v = open_sharing(test, 0), *w = open_sharing(test, 0), *x;
 	u32 first = must_attach_parent(test, v, 0, VSID);
 	u32 second = must_attach_parent(test, v, 4, VSID_OTHER), own;
 	int i;
@@ -988,7 +988,7 @@ static void parents_named_shared(struct kunit *test)
 {
 	struct mock *mock = test->priv;
 	u32 parent = mock_vmm_parent(mock, 0), made;
-	struct vsmmu *v = open_sharing(test, parent), *w = open_sharing(test, parent), *x;
+	struct smmuv3_vsmmu *v = open_sharing(test, parent), *w = open_sharing(test, parent), *x;
 
 	/* It was tried where it does not fit, and is as free as before. */
 	made = must_attach_parent(test, v, 4, VSID_OTHER);
@@ -1028,7 +1028,7 @@ static void parents_named_fails(struct kunit *test)
 	};
 	struct mock *mock = test->priv;
 	u32 parent = mock_vmm_parent(mock, 0);
-	struct vsmmu *v = open_sharing(test, parent);
+	struct smmuv3_vsmmu *v = open_sharing(test, parent);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
@@ -1045,7 +1045,7 @@ static void parents_share_fails(struct kunit *test)
 {
 	struct mock *mock = test->priv;
 	struct mock_state before, after;
-	struct vsmmu *v, *w;
+	struct smmuv3_vsmmu *v, *w;
 	u32 n, reason;
 	int rc;
 
@@ -1076,15 +1076,15 @@ static void parents_share_fails(struct kunit *test)
 }
 
 /* What another vSMMU does while the first one, which is locked, calls the host */
-static struct vsmmu *other;
+static struct smmuv3_vsmmu *other;
 
 static int other_attach(u32 *reason)
 {
-	struct vsmmu_refusal why = {};
+	struct smmuv3_refusal why = {};
 	int rc;
 
 	mutex_lock_nested(&other->lock, SINGLE_DEPTH_NESTING);
-	rc = vsmmu_attach(other, 1, VSID, 0, NULL, &why);
+	rc = smmuv3_vsmmu_attach(other, 1, VSID, 0, NULL, &why);
 	mutex_unlock(&other->lock);
 	*reason = why.reason;
 	return rc;
@@ -1136,7 +1136,7 @@ static void other_is_faster(struct kunit *test, u32 parent)
 static void parents_named_when_made(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
 	u32 made, reason;
 
 	mock_meanwhile(mock, MOCK_ALLOC + MOCK_PARENT, other_has);
@@ -1164,7 +1164,7 @@ static void parents_named_when_made(struct kunit *test)
 static void parents_named_when_destroyed(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_sharing(test, 0);
+	struct smmuv3_vsmmu *v = open_sharing(test, 0);
 
 	must_attach(test, v, 0, VSID);
 	mock_meanwhile(mock, MOCK_DESTROY, other_has_to_wait);
@@ -1218,7 +1218,7 @@ static void parents_last_user(struct kunit *test)
 {
 	const struct last_user_case *c = test->param_value;
 	struct mock *mock = test->priv;
-	struct vsmmu *v[3];
+	struct smmuv3_vsmmu *v[3];
 	u32 parent = 0;
 	int i;
 
@@ -1255,7 +1255,7 @@ static void parents_close_flushes(struct kunit *test)
 {
 	const struct cmd flush = cmd(CMD_TLBI_NH_ALL, 0);
 	struct mock *mock = test->priv;
-	struct vsmmu *v, *w = open_sharing(test, 0);
+	struct smmuv3_vsmmu *v, *w = open_sharing(test, 0);
 	struct mock_call *call;
 	u32 i, at, parent;
 
@@ -1286,7 +1286,7 @@ static void expect_one_flush(struct kunit *test, u32 at, u32 smmu)
 }
 
 /* Whoever attaches next makes up for a flush, before the device can use the TLBs. */
-static void expect_attach_flushes(struct kunit *test, struct vsmmu *v, int fd, u32 vsid)
+static void expect_attach_flushes(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid)
 {
 	struct mock *mock = test->priv;
 
@@ -1297,7 +1297,7 @@ static void expect_attach_flushes(struct kunit *test, struct vsmmu *v, int fd, u
 	expect_one_flush(test, mock->log_num - 2, 0);
 }
 
-static void expect_attach_does_not(struct kunit *test, struct vsmmu *v, int fd, u32 vsid)
+static void expect_attach_does_not(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid)
 {
 	struct mock *mock = test->priv;
 
@@ -1310,7 +1310,7 @@ static void expect_attach_does_not(struct kunit *test, struct vsmmu *v, int fd, 
 static void parents_close_pending(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v, *w = open_sharing(test, 0), *x = open_sharing(test, 0);
+	struct smmuv3_vsmmu *v, *w = open_sharing(test, 0), *x = open_sharing(test, 0);
 	u32 parent = must_attach_parent(test, w, 1, VSID), i;
 
 	mock->left = true;
@@ -1342,7 +1342,7 @@ static void parents_close_pending(struct kunit *test)
 static void parents_flush_fails(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_sharing(test, 0), *w = open_sharing(test, 0);
+	struct smmuv3_vsmmu *v = open_sharing(test, 0), *w = open_sharing(test, 0);
 	struct mock_state before, after;
 	u32 reason;
 
@@ -1368,24 +1368,24 @@ static void parents_flush_fails(struct kunit *test)
 	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -EIO);
 	must_detach(test, v, VSID);
 	scoped_guard(mutex, &w->queue_lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_reset(w, &reason), 0);
+		KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_reset(w, &reason), 0);
 	expect_attach_does_not(test, v, 0, VSID);
 }
 
 /* Another vSMMU leaves the parent, and cannot flush. */
 static void other_leaves(struct kunit *test, u32 parent)
 {
-	struct vsmmu_stream *stream = xa_load(&other->streams, VSID);
+	struct smmuv3_stream *stream = xa_load(&other->streams, VSID);
 
 	KUNIT_EXPECT_EQ(test, parent_of(test, stream), parent);
-	vsmmu_parent_set_pending(stream->phys->parent);
+	smmuv3_parent_set_pending(stream->phys->parent);
 }
 
 /* What becomes pending during a flush is not done by it. */
 static void parents_pending_meanwhile(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_sharing(test, 0);
+	struct smmuv3_vsmmu *v = open_sharing(test, 0);
 	u32 reason, fails;
 
 	other = open_sharing(test, 0);
@@ -1410,7 +1410,7 @@ static void parents_pending_meanwhile(struct kunit *test)
 	/* Also if nothing was pending when it began */
 	mock_meanwhile(mock, MOCK_INVALIDATE, other_leaves);
 	scoped_guard(mutex, &v->queue_lock)
-		KUNIT_EXPECT_EQ(test, vsmmu_reset(v, &reason), 0);
+		KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_reset(v, &reason), 0);
 	KUNIT_EXPECT_NULL(test, mock->meanwhile);
 	expect_attach_flushes(test, v, 0, VSID);
 	expect_attach_does_not(test, v, 2, VSID + 1);
@@ -1426,9 +1426,9 @@ static void hostless(struct kunit *test)
 	const struct cmd cmds[] = { cd(VSID), cd_of(VSID, 0), cd(VSID_OTHER), sync() };
 	const struct cmd ats[] = { atc(VSID), sync() };
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
 	u32 kind, i, reason, own = 0x30, unchanged = 0;
-	struct vsmmu_stream *stream;
+	struct smmuv3_stream *stream;
 	int beside;
 
 	/* Alone, then beside a device */
@@ -1480,7 +1480,7 @@ static void hostless(struct kunit *test)
 static void hostless_refused(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
 	u32 kind, reason;
 
 	for (kind = BRIDGE; kind <= EMULATED; kind++) {
@@ -1507,7 +1507,7 @@ static void hostless_refused(struct kunit *test)
 static void vsid_range(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_vsmmu(test, 0);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, 0);
 	u32 kind, reason;
 
 	mock->smmu[0].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 32);
@@ -1536,7 +1536,7 @@ static void vsid_range(struct kunit *test)
 static void stale_cds(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_two(test);
+	struct smmuv3_vsmmu *v = open_two(test);
 	u32 reason, n;
 
 	for (n = 0; n < 5; n++) {
@@ -1582,7 +1582,7 @@ static void close_unreachable(struct kunit *test)
 {
 	struct mock *mock = test->priv;
 	u32 parent = mock_vmm_parent(mock, 0);
-	struct vsmmu *v = open_vsmmu(test, parent);
+	struct smmuv3_vsmmu *v = open_vsmmu(test, parent);
 	struct mock_state state;
 
 	must_attach(test, v, 0, VSID);
@@ -1618,7 +1618,7 @@ static void close_unreachable(struct kunit *test)
 static void stale_cds_of_another(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_two(test);
+	struct smmuv3_vsmmu *v = open_two(test);
 	u32 reason;
 
 	must_install(test, v, VSID, STE_S1, 0);
@@ -1643,7 +1643,7 @@ static void invalidate_atc_timeout_other(struct kunit *test)
 {
 	const struct cmd cmds[] = { atc(VSID), atc(VSID_OTHER), sync() };
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_ats(test);
+	struct smmuv3_vsmmu *v = open_ats(test);
 
 	must_install(test, v, VSID_OTHER, STE_S1, FIELD_PREP(STE_1_EATS, STE_EATS_FULL));
 	mock_fail(mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
@@ -1658,7 +1658,7 @@ static void invalidate_atc_far_sync(struct kunit *test)
 {
 	const u32 num = SMMUV3_HOST_MAX_BATCH + 5;
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_ats(test);
+	struct smmuv3_vsmmu *v = open_ats(test);
 	struct cmd *cmds = kunit_kmalloc_array(test, num, sizeof(*cmds), GFP_KERNEL);
 	u32 i;
 
@@ -1675,7 +1675,7 @@ static void ats_on_one(struct kunit *test)
 {
 	const struct cmd cmds[] = { atc(VSID), sync() };
 	struct mock *mock = test->priv;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 
 	mock->smmu[1].idr[0] &= ~IDR0_ATS;
 	v = open_ats(test);
@@ -1686,7 +1686,7 @@ static void ats_on_one(struct kunit *test)
 static void detach_killed(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_two(test);
+	struct smmuv3_vsmmu *v = open_two(test);
 	struct mock_state before, after;
 	u32 reason;
 
@@ -1709,8 +1709,8 @@ static void detach_killed(struct kunit *test)
 static void describe_stream(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
-	struct vsmmu_stream *stream = must_attach(test, v, 0, VSID);
+	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct smmuv3_stream *stream = must_attach(test, v, 0, VSID);
 	struct smmuv3_accel_stream out;
 	u32 n, reason;
 
@@ -1720,7 +1720,7 @@ static void describe_stream(struct kunit *test)
 			mock_vmm_attach(mock, 0, n == 3 ? MOCK_VMM_HWPT : 0);
 		out = (struct smmuv3_accel_stream){};
 		scoped_guard(mutex, &v->queue_lock)
-			vsmmu_describe_stream(v, stream, &out);
+			smmuv3_stream_describe(v, stream, &out);
 		KUNIT_EXPECT_EQ(test, out.out_kind, n & 1 ? KIND(OTHER) : KIND(S1));
 		KUNIT_EXPECT_EQ(test, out.out_reason, n & 1 ? REASON(DETACHED) : REASON(NONE));
 		KUNIT_EXPECT_EQ(test, out.out_hwpt_id, n & 1 ? 0 : stream->hwpt_id);
@@ -1736,7 +1736,7 @@ static void describe_stream(struct kunit *test)
 	must_install(test, v, VSID, STE_ABORT, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 	scoped_guard(mutex, &v->queue_lock)
-		vsmmu_describe_stream(v, stream, &out);
+		smmuv3_stream_describe(v, stream, &out);
 	KUNIT_EXPECT_EQ(test, out.out_kind, KIND(ABORT));
 	KUNIT_EXPECT_EQ(test, out.out_reason, REASON(STE_ABORT));
 
@@ -1744,7 +1744,7 @@ static void describe_stream(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID + 1, BRIDGE, &reason), 0);
 	mock->log_num = 0;
 	scoped_guard(mutex, &v->queue_lock)
-		vsmmu_describe_stream(v, xa_load(&v->streams, VSID + 1), &out);
+		smmuv3_stream_describe(v, xa_load(&v->streams, VSID + 1), &out);
 	KUNIT_EXPECT_EQ(test, out.out_kind, KIND(ABORT));
 	KUNIT_EXPECT_EQ(test, out.out_phys, SMMUV3_ACCEL_NO_PHYS);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
@@ -1775,9 +1775,9 @@ static const struct idr_case {
 
 KUNIT_ARRAY_PARAM_DESC(idr, idr_cases, name);
 
-static void idr_start(struct kunit *test, struct vsmmu *v, bool by_regs)
+static void idr_start(struct kunit *test, struct smmuv3_vsmmu *v, bool by_regs)
 {
-	const struct vsmmu_regs regs = { .cr0 = CR0_SMMUEN };
+	const struct smmuv3_regs regs = { .cr0 = CR0_SMMUEN };
 	u32 failed, reason;
 
 	if (!by_regs) {
@@ -1785,14 +1785,14 @@ static void idr_start(struct kunit *test, struct vsmmu *v, bool by_regs)
 		return;
 	}
 	guard(mutex)(&v->queue_lock);
-	KUNIT_ASSERT_EQ(test, vsmmu_set_regs(v, &regs, &failed, &reason), 0);
+	KUNIT_ASSERT_EQ(test, smmuv3_vsmmu_set_regs(v, &regs, &failed, &reason), 0);
 }
 
-static void expect_idr_refused(struct kunit *test, struct vsmmu *v, u32 reg, u32 mask)
+static void expect_idr_refused(struct kunit *test, struct smmuv3_vsmmu *v, u32 reg, u32 mask)
 {
 	struct mock *mock = test->priv;
 	struct mock_state before = mock_state(mock), after;
-	struct vsmmu_refusal why;
+	struct smmuv3_refusal why;
 
 	mock->log_num = 0;
 	KUNIT_EXPECT_EQ(test, attach_why(v, 4, VSID_OTHER, &why), -EOPNOTSUPP);
@@ -1812,7 +1812,7 @@ static void idr_started(struct kunit *test)
 	struct mock *mock = test->priv;
 	struct smmuv3_caps caps;
 	u32 reason, by_regs;
-	struct vsmmu *v;
+	struct smmuv3_vsmmu *v;
 
 	mock->smmu[0].idr[c->reg] = (mock->smmu[0].idr[c->reg] & ~c->mask) | c->first;
 	mock->smmu[1].idr[c->reg] &= ~(c->mask | c->first);
@@ -1829,7 +1829,7 @@ static void idr_started(struct kunit *test)
 			KUNIT_EXPECT_MEMEQ(test, &v->caps, &caps, sizeof(caps));
 			/* A reset guest finds out again. */
 			scoped_guard(mutex, &v->queue_lock)
-				KUNIT_EXPECT_EQ(test, vsmmu_reset(v, &reason), 0);
+				KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_reset(v, &reason), 0);
 			must_attach(test, v, 4, VSID_OTHER);
 			idr_start(test, v, by_regs);
 		} else {
@@ -1860,7 +1860,7 @@ static void idr_started(struct kunit *test)
 	}
 }
 
-static struct kunit_case vsmmu_cases[] = {
+static struct kunit_case cases[] = {
 	KUNIT_CASE(attach_detach_close),
 	KUNIT_CASE_PARAM(attach_fails, attach_gen_params),
 	KUNIT_CASE(attach_refused),
@@ -1902,11 +1902,11 @@ static struct kunit_case vsmmu_cases[] = {
 	{}
 };
 
-static struct kunit_suite vsmmu_suite = {
+static struct kunit_suite suite = {
 	.name = "smmuv3-accel-vsmmu",
-	.init = vsmmu_test_init,
-	.exit = vsmmu_test_exit,
-	.test_cases = vsmmu_cases,
+	.init = test_vsmmu_init,
+	.exit = test_vsmmu_exit,
+	.test_cases = cases,
 };
 
-kunit_test_suites(&vsmmu_suite);
+kunit_test_suites(&suite);
