@@ -469,7 +469,7 @@ static void many_attach(struct many *m, __u32 i)
 	}
 	must(accel_attach_virtual(&m->g, many_vsid(i),
 				  i & 1 ? SMMUV3_ACCEL_ATTACH_BRIDGE :
-				  SMMUV3_ACCEL_ATTACH_EMULATED, &attach),
+				  SMMUV3_ACCEL_ATTACH_FEED, &attach),
 	     "ATTACH of a bridge or an emulated endpoint");
 }
 
@@ -493,7 +493,7 @@ static void many_open(struct many *m, int first)
 	__u32 i;
 
 	must(guest_open_memory(&m->g), "guest memory");
-	must(guest_create_flags(&m->g, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED), "CREATE");
+	must(guest_create_flags(&m->g, SMMUV3_ACCEL_CREATE_FEED), "CREATE");
 	must(accel_mem_table(&m->g), "SET_MEM_TABLE");
 	must(ring_init(&m->ring, &m->g, 4), "ring");
 	must(strtab_init(&m->st, &m->g, 16, 8), "stream table");

@@ -31,7 +31,7 @@ static const struct {
 	REASON(VSID_IN_USE, "the virtual StreamID is attached already"),
 	REASON(DEVICE_IN_USE, "the device is attached already"),
 	REASON(TOO_MANY_STREAMS, "the vSMMU is full"),
-	REASON(EMULATED, "the vSMMU was not created for emulated endpoints"),
+	REASON(NO_FEED, "the vSMMU was not created for emulated endpoints"),
 	REASON(HAS_DEVICE, "a bridge or an emulated endpoint has no VFIO device"),
 	REASON(VSID_RANGE, "the virtual StreamID has more bits than SMMU_IDR1.SIDSIZE"),
 	REASON(NO_STREAM, "the virtual StreamID is not attached"),

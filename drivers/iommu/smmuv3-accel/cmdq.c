@@ -616,7 +616,7 @@ static struct cmdq_run *run_begin(struct smmuv3_vsmmu *v)
 	run->ste_num = 0;
 	run->batch_num = 0;
 	run->feed = false;
-	run->soft_num = 0;
+	run->feed_num = 0;
 	run->began = 0;
 	if (trace_smmuv3_accel_run_enabled()) {
 		run->before = v->stats;
@@ -757,7 +757,7 @@ static bool run_unmap(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	u64 tlbi, sync;
 
 	if (!v->cmdq_uaddr || (index + 1) >> v->cmdq_log2size ||
-	    v->atc_failed || v->emulated_num || trace_smmuv3_accel_run_enabled() ||
+	    v->atc_failed || v->feed_stream_num || trace_smmuv3_accel_run_enabled() ||
 	    copy_cmds(cmds, from, 2) != 2)
 		return false;
 	sync = le64_to_cpu(cmds[1][0]);
@@ -780,7 +780,7 @@ static bool run_unmap(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 }
 
 /* Whether an emulated endpoint has to see a command that is done. */
-static bool soft_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
+static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 {
 	u64 cmd0 = le64_to_cpu(cmd[0]);
 	struct smmuv3_stream *stream;
@@ -795,7 +795,7 @@ static bool soft_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 	case CMD_CFGI_CD_ALL:
 	case CMD_ATC_INV:
 		stream = xa_load(&v->streams, FIELD_GET(CMD_0_SID, cmd0));
-		return stream && stream->emulated;
+		return stream && stream->feed;
 	default:
 		return true;
 	}
@@ -808,35 +808,35 @@ static bool soft_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
  */
 static int run_feed(struct cmdq_run *run, u32 done)
 {
-	__le64 (*soft)[2] = run->v->soft;
+	__le64 (*feed_cmds)[2] = run->v->feed_cmds;
 	u32 i, num = 0;
 
 	for (i = 0; i < done; i++)
-		if (soft_concerns(run->v, soft[i]))
-			memmove(soft[num++], soft[i], CMD_SIZE);
-	if (num > run->soft_room - run->soft_num) {
-		run->flags |= SMMUV3_ACCEL_RUN_SOFT_OVERFLOW;
-		num = run->soft_room - run->soft_num;
+		if (feed_concerns(run->v, feed_cmds[i]))
+			memmove(feed_cmds[num++], feed_cmds[i], CMD_SIZE);
+	if (num > run->feed_room - run->feed_num) {
+		run->flags |= SMMUV3_ACCEL_RUN_FEED_OVERFLOW;
+		num = run->feed_room - run->feed_num;
 	}
-	if (copy_to_user(run->soft_uptr + (size_t)run->soft_num * CMD_SIZE,
-			 soft, num * CMD_SIZE))
+	if (copy_to_user(run->feed_uptr + (size_t)run->feed_num * CMD_SIZE,
+			 feed_cmds, num * CMD_SIZE))
 		return -EFAULT;
-	run->soft_num += num;
+	run->feed_num += num;
 	return 0;
 }
 
 /* Any stretch. Not inline, to keep what run_unmap() does small. */
 static noinline int run_ring(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-			     u32 num, u32 soft_room)
+			     u32 num, u32 feed_room)
 {
 	struct smmuv3_accel_stats *stats = &v->stats;
 	u32 cons = cmd->cons, done = 0, part, flags;
 	struct cmdq_run *run = run_begin(v);
 	u64 cmds, syncs, errors;
 
-	run->feed = v->emulated_num;
-	run->soft_uptr = u64_to_user_ptr(cmd->soft_uptr);
-	run->soft_room = soft_room;
+	run->feed = v->feed_stream_num;
+	run->feed_uptr = u64_to_user_ptr(cmd->feed_uptr);
+	run->feed_room = feed_room;
 	while (done < num) {
 		if (run_must_end(run))
 			break;
@@ -855,7 +855,7 @@ static noinline int run_ring(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmd
 		syncs = stats->out_syncs;
 		errors = stats->out_cmd_errors;
 		if (run->feed)
-			memcpy(v->soft, run->batch->cmds, run->num * CMD_SIZE);
+			memcpy(v->feed_cmds, run->batch->cmds, run->num * CMD_SIZE);
 		if (!run_plain(run, &part))
 			part = run_batch(run);
 		if (run->feed && run_feed(run, part)) {
@@ -881,7 +881,7 @@ static noinline int run_ring(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmd
 	cmd->out_error = run->error;
 	cmd->out_reason = run->reason;
 	cmd->out_flags = run->flags;
-	cmd->soft_num = run->soft_num;
+	cmd->feed_num = run->feed_num;
 	cmd->out_vsid = run->vsid;
 	run_trace(run, num, done);
 	return run->rc;
@@ -891,12 +891,12 @@ static noinline int run_ring(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmd
  * smmuv3_cmdq_run() - Run the guest's command queue
  * @v: the vSMMU, @queue_lock held
  * @cmd: which stretch, and what came of it; see SMMUV3_ACCEL_RUN_CMDQ
- * @soft_room: how many commands fit at its @soft_uptr
+ * @feed_room: how many commands fit at its @feed_uptr
  *
  * Return: 0 or an errno.
  */
 int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		    u32 soft_room)
+		    u32 feed_room)
 {
 	u32 num;
 	int rc;
@@ -920,6 +920,6 @@ int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		num = min(num, cmd->max_cmds);
 	if (num == 2 && run_unmap(v, cmd, &rc))
 		return rc;
-	return run_ring(v, cmd, num, soft_room);
+	return run_ring(v, cmd, num, feed_room);
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_run);

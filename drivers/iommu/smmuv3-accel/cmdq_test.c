@@ -29,8 +29,8 @@
 #define TABLE_LOG2	8
 #define TABLE_LEN	(64UL << TABLE_LOG2)
 #define MAX_RUN		5000
-#define SOFT_LEN	PAGE_ALIGN(MAX_RUN * CMD_LEN)
-#define UMEM_LEN	(RING_MAX + TABLE_LEN + SOFT_LEN)
+#define FEED_LEN	PAGE_ALIGN(MAX_RUN * CMD_LEN)
+#define UMEM_LEN	(RING_MAX + TABLE_LEN + FEED_LEN)
 
 #define KIND(name)	SMMUV3_ACCEL_KIND_##name
 #define REASON(name)	SMMUV3_ACCEL_REASON_##name
@@ -232,7 +232,7 @@ static int cmdq_test_init(struct kunit *test)
 	host = mock_open(b->mock, b->v);
 	scoped_guard(mutex, &b->v->lock)
 		scoped_guard(mutex, &b->v->queue_lock)
-			rc = smmuv3_vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+			rc = smmuv3_vsmmu_create(b->v, host, 0, SMMUV3_ACCEL_CREATE_FEED);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	set_whole_mem(test);
 	b->regs = (struct smmuv3_regs){
@@ -302,20 +302,20 @@ struct result {
 	u32 error;
 	u32 reason;
 	u32 flags;
-	u32 soft_num;
+	u32 feed_num;
 	u32 vsid;
 };
 
 /* Run what is in the ring, with room for a feed. */
 static struct result run_ring_feed(struct bench *b, u32 cons, u32 num, u32 max_cmds,
-				   void __user *soft, u32 room)
+				   void __user *feed, u32 room)
 {
 	u32 mask = (2U << b->log2size) - 1;
 	struct smmuv3_accel_run_cmdq run = {
 		.prod = (cons + num) & mask,
 		.cons = cons,
 		.max_cmds = max_cmds,
-		.soft_uptr = (uintptr_t)soft,
+		.feed_uptr = (uintptr_t)feed,
 	};
 	struct result r;
 
@@ -326,7 +326,7 @@ static struct result run_ring_feed(struct bench *b, u32 cons, u32 num, u32 max_c
 	r.error = run.out_error;
 	r.reason = run.out_reason;
 	r.flags = run.out_flags;
-	r.soft_num = run.soft_num;
+	r.feed_num = run.feed_num;
 	r.vsid = run.out_vsid;
 	return r;
 }
@@ -1381,29 +1381,29 @@ static void idr_set(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, why.reason, REASON(FROZEN));
 }
 
-#define VSID_SOFT	0x40	/* of no device of the host's */
+#define VSID_FEED	0x40	/* of no device of the host's */
 
-static void attach_soft(struct kunit *test, u32 kind)
+static void attach_feed(struct kunit *test, u32 kind)
 {
 	struct smmuv3_refusal why = {};
 	struct bench *b = test->priv;
 	int rc;
 
 	scoped_guard(mutex, &b->v->lock)
-		rc = smmuv3_vsmmu_attach(b->v, -1, VSID_SOFT, kind, NULL, &why);
+		rc = smmuv3_vsmmu_attach(b->v, -1, VSID_FEED, kind, NULL, &why);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 }
 
-static void detach_soft(struct kunit *test)
+static void detach_feed(struct kunit *test)
 {
 	struct bench *b = test->priv;
 	u32 reason;
 
 	guard(mutex)(&b->v->lock);
-	KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_detach(b->v, VSID_SOFT, &reason), 0);
+	KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_detach(b->v, VSID_FEED, &reason), 0);
 }
 
-static bool concerns_soft(const struct cmd *c)
+static bool concerns_feed(const struct cmd *c)
 {
 	u64 cmd0 = le64_to_cpu(c->w[0]);
 
@@ -1419,7 +1419,7 @@ static bool concerns_soft(const struct cmd *c)
 	case CMD_CFGI_CD:
 	case CMD_CFGI_CD_ALL:
 	case CMD_ATC_INV:
-		return FIELD_GET(CMD_0_SID, cmd0) == VSID_SOFT;
+		return FIELD_GET(CMD_0_SID, cmd0) == VSID_FEED;
 	default:
 		return false;
 	}
@@ -1432,31 +1432,31 @@ static void expect_fed(struct kunit *test, struct result r, u32 room)
 	u32 i, num = 0;
 
 	for (i = 0; i < r.done; i++)
-		if (concerns_soft(&b->cmds[i]))
+		if (concerns_feed(&b->cmds[i]))
 			b->want[num++] = b->cmds[i];
-	KUNIT_EXPECT_EQ(test, !!(r.flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW), num > room);
-	KUNIT_ASSERT_EQ(test, r.soft_num, min(num, room));
+	KUNIT_EXPECT_EQ(test, !!(r.flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW), num > room);
+	KUNIT_ASSERT_EQ(test, r.feed_num, min(num, room));
 	KUNIT_ASSERT_EQ(test, copy_from_user(b->fed, b->umem + RING_MAX + TABLE_LEN,
 					     sizeof(b->fed)), 0);
-	KUNIT_EXPECT_MEMEQ(test, b->fed, b->want, r.soft_num * CMD_LEN);
+	KUNIT_EXPECT_MEMEQ(test, b->fed, b->want, r.feed_num * CMD_LEN);
 	/* Nothing is written behind it. */
-	for (i = r.soft_num; i < MAX_RUN; i++)
+	for (i = r.feed_num; i < MAX_RUN; i++)
 		KUNIT_ASSERT_TRUE(test, !b->fed[i].w[0] && !b->fed[i].w[1]);
 }
 
 static struct result run_fed(struct kunit *test, u32 cons, u32 num, u32 room)
 {
 	struct bench *b = test->priv;
-	void __user *soft = b->umem + RING_MAX + TABLE_LEN;
+	void __user *feed = b->umem + RING_MAX + TABLE_LEN;
 
-	KUNIT_ASSERT_EQ(test, clear_user(soft, SOFT_LEN), 0);
+	KUNIT_ASSERT_EQ(test, clear_user(feed, FEED_LEN), 0);
 	put_ring(test, cons, b->cmds, num);
-	return run_ring_feed(b, cons, num, 0, soft, room);
+	return run_ring_feed(b, cons, num, 0, feed, room);
 }
 
 static struct cmd random_cmd(struct bench *b)
 {
-	static const u32 sids[] = { VSID, VSID_OTHER, VSID_SOFT, VSID_SOFT, 0x77 };
+	static const u32 sids[] = { VSID, VSID_OTHER, VSID_FEED, VSID_FEED, 0x77 };
 	u32 sid = sids[dice(b, ARRAY_SIZE(sids))];
 
 	switch (dice(b, IS_ENABLED(CONFIG_PCI_ATS) ? 16 : 14)) {
@@ -1495,16 +1495,16 @@ static void feed(struct kunit *test)
 	struct result r;
 
 	put_all_stes(test, STE_BYPASS, 0);
-	put_ste(test, VSID_SOFT, STE_S1_AT(1), 0);
+	put_ste(test, VSID_FEED, STE_S1_AT(1), 0);
 	attach_all(test);
 	set_cmdq(test, 13);
 	/* Nobody to be fed yet */
 	b->cmds[0] = va(1);
 	r = run_fed(test, 0, 1, MAX_RUN);
-	KUNIT_EXPECT_EQ(test, r.soft_num, 0);
+	KUNIT_EXPECT_EQ(test, r.feed_num, 0);
 	KUNIT_EXPECT_EQ(test, r.flags, 0);
 
-	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	attach_feed(test, SMMUV3_ACCEL_ATTACH_FEED);
 	for (round = 0; round < 200; round++) {
 		bool plain = round % 50 == 0;
 
@@ -1519,7 +1519,7 @@ static void feed(struct kunit *test)
 		errors += r.done < num;
 		expect_fed(test, r, MAX_RUN);
 
-		need = r.soft_num;
+		need = r.feed_num;
 		for (i = 0; i < 4; i++) {
 			room = i ? need + i - 2 : 0;
 			if (room > MAX_RUN)
@@ -1530,27 +1530,27 @@ static void feed(struct kunit *test)
 	KUNIT_EXPECT_GT(test, errors, 10);
 
 	/* As soon as nobody is left */
-	detach_soft(test);
+	detach_feed(test);
 	b->cmds[0] = va(1);
 	r = run_fed(test, 0, 1, MAX_RUN);
-	KUNIT_EXPECT_EQ(test, r.soft_num, 0);
+	KUNIT_EXPECT_EQ(test, r.feed_num, 0);
 }
 
 /* Where the host or a device fails: what is done, and that only */
 static void feed_fails(struct kunit *test)
 {
 	const struct cmd cmds[] = {
-		va(1), cfgi_ste(VSID), va(2), cd(VSID_SOFT, 0), sync(0), va(3), sync(1),
+		va(1), cfgi_ste(VSID), va(2), cd(VSID_FEED, 0), sync(0), va(3), sync(1),
 	};
 	struct bench *b = test->priv;
 	struct result r;
 	u32 at;
 
 	put_all_stes(test, STE_S1_AT(1), STE_ATS);
-	put_ste(test, VSID_SOFT, STE_S1_AT(1), 0);
+	put_ste(test, VSID_FEED, STE_S1_AT(1), 0);
 	attach_all(test);
 	set_cmdq(test, 4);
-	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	attach_feed(test, SMMUV3_ACCEL_ATTACH_FEED);
 	memcpy(b->cmds, cmds, sizeof(cmds));
 	for (at = 1;; at++) {
 		mock_fail(b->mock, MOCK_INVALIDATE, at, 2, -ENOMEM);
@@ -1580,23 +1580,23 @@ static void feed_fails(struct kunit *test)
 static void feed_unwritable(struct kunit *test)
 {
 	struct bench *b = test->priv;
-	void __user *bad_soft = (void __user *)16;
+	void __user *bad_feed = (void __user *)16;
 	u64 cmds;
 	u32 i;
 
 	attach_all(test);
 	set_cmdq(test, 13);
-	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	attach_feed(test, SMMUV3_ACCEL_ATTACH_FEED);
 	EXPECT_DONE(test, RUN(test, sync(0), cd_all(VSID)), 2);
 	put_ring(test, 0, (const struct cmd[]){ va(1), sync(1), bad(1) }, 3);
 	/* Where nothing is to be written the address does not matter. */
-	EXPECT_RESULT(test, run_ring_feed(b, 1, 1, 0, bad_soft, 9), 0, 1, NONE, NONE,
+	EXPECT_RESULT(test, run_ring_feed(b, 1, 1, 0, bad_feed, 9), 0, 1, NONE, NONE,
 		      SMMUV3_ACCEL_RUN_SYNC_IRQ);
-	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_soft, 0), 0, 2, ILL, CMD_OPCODE,
-		      SMMUV3_ACCEL_RUN_SYNC_IRQ | SMMUV3_ACCEL_RUN_SOFT_OVERFLOW);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_feed, 0), 0, 2, ILL, CMD_OPCODE,
+		      SMMUV3_ACCEL_RUN_SYNC_IRQ | SMMUV3_ACCEL_RUN_FEED_OVERFLOW);
 	cmds = b->v->stats.out_cmds;
-	EXPECT_RESULT(test, run_ring_feed(b, 0, 2, 0, bad_soft, 9), -EFAULT, 0, NONE, NONE, 0);
-	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_soft, 9), -EFAULT, 0, NONE, NONE, 0);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 2, 0, bad_feed, 9), -EFAULT, 0, NONE, NONE, 0);
+	EXPECT_RESULT(test, run_ring_feed(b, 0, 3, 0, bad_feed, 9), -EFAULT, 0, NONE, NONE, 0);
 	KUNIT_EXPECT_EQ(test, b->v->stats.out_cmds, cmds);
 	KUNIT_EXPECT_EQ(test, b->v->stats.out_cmd_errors, 1);
 
@@ -1616,7 +1616,7 @@ static void feed_unwritable_refused(struct kunit *test)
 	struct result r;
 
 	start(test);
-	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	attach_feed(test, SMMUV3_ACCEL_ATTACH_FEED);
 	mock_vmm_destroy(b->mock, stream_at(b, 0)->vdevice_id);
 	put_ring(test, 0, (const struct cmd[]){ va(1), cd(VSID, 1), sync(0) }, 3);
 	r = run_ring_feed(b, 0, 3, 0, (void __user *)16, 9);
@@ -1625,7 +1625,7 @@ static void feed_unwritable_refused(struct kunit *test)
 	r = run_ring_feed(b, 0, 3, 0, b->umem + UMEM_LEN - 9 * CMD_LEN, 9);
 	EXPECT_RESULT(test, r, -EIO, 1, NONE, HOST_REJECT, 0);
 	KUNIT_EXPECT_EQ(test, r.vsid, VSID);
-	KUNIT_EXPECT_EQ(test, r.soft_num, 1);
+	KUNIT_EXPECT_EQ(test, r.feed_num, 1);
 }
 
 /* What its CMD_SYNC says of an ATC_INV is said when the feed can be written. */
@@ -1636,7 +1636,7 @@ static void feed_unwritable_atc(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_PCI_ATS))
 		kunit_skip(test, "no ATS");
 	start(test);
-	attach_soft(test, SMMUV3_ACCEL_ATTACH_EMULATED);
+	attach_feed(test, SMMUV3_ACCEL_ATTACH_FEED);
 	put_ring(test, 0, (const struct cmd[]){ va(1), atc(VSID, 1), sync(0) }, 3);
 	/* After the TLBI on both SMMUs */
 	mock_fail(b->mock, MOCK_INVALIDATE, 3, 1, -ETIMEDOUT);
@@ -1657,8 +1657,8 @@ static void stale_cds(struct kunit *test)
 	struct mock_call *call = b->mock->log;
 	u32 i;
 
-	attach_soft(test, SMMUV3_ACCEL_ATTACH_BRIDGE);
-	put_ste(test, VSID_SOFT, STE_S1_AT(1), 0);
+	attach_feed(test, SMMUV3_ACCEL_ATTACH_BRIDGE);
+	put_ste(test, VSID_FEED, STE_S1_AT(1), 0);
 	start(test);
 	for (i = 0; i < 2; i++) {
 		EXPECT_DONE(test, RUN(test, cfgi_range(0, i ? CFGI_RANGE_ALL : 7)), 1);

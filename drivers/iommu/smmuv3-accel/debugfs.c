@@ -80,7 +80,7 @@ static void show_stream(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	else if (stream->phys)
 		seq_puts(seq, "closed");
 	else
-		seq_puts(seq, stream->emulated ? "emulated" : "bridge");
+		seq_puts(seq, stream->feed ? "emulated" : "bridge");
 	seq_printf(seq, " %s reason %u ste %#llx %#llx\n",
 		   kind_name(now.out_kind), now.out_reason,
 		   le64_to_cpu(now.out_ste[0]), le64_to_cpu(now.out_ste[1]));

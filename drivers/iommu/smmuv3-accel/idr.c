@@ -113,7 +113,7 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_SUBSET_SOME, 0, IDR0_TTF },
 	{ 0, IDR_FIXED, 1, IDR0_S1P },
 	{ 1, IDR_FREE, CMDQS_MAX, IDR1_CMDQS },
-	{ 1, IDR_FREE, EVTQS_MAX, IDR1_EVTQS },
+	{ 1, IDR_FREE, EVENTQS_MAX, IDR1_EVENTQS },
 	{ 1, IDR_UP_TO, 0, IDR1_SSIDSIZE },
 	{ 1, IDR_UP_TO, 0, IDR1_SIDSIZE },
 	{ 3, IDR_UP_TO, 0, IDR3_BBML },

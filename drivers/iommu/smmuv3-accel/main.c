@@ -123,7 +123,7 @@ static int ioctl_create(struct smmuv3_vsmmu *v, void *arg)
 
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	if (cmd->flags & ~(SMMUV3_ACCEL_CREATE_SHARED_ASIDS |
-			   SMMUV3_ACCEL_CREATE_ALLOW_EMULATED |
+			   SMMUV3_ACCEL_CREATE_FEED |
 			   SMMUV3_ACCEL_CREATE_NO_GLOBAL))
 		return -EOPNOTSUPP;
 
@@ -233,7 +233,7 @@ static int ioctl_attach(struct smmuv3_vsmmu *v, void *arg)
 
 	clear_attach(cmd);
 	if (cmd->flags & ~(SMMUV3_ACCEL_ATTACH_BRIDGE |
-			   SMMUV3_ACCEL_ATTACH_EMULATED))
+			   SMMUV3_ACCEL_ATTACH_FEED))
 		return -EOPNOTSUPP;
 	if (hweight32(cmd->flags) > 1)
 		return -EINVAL;
@@ -288,7 +288,7 @@ static int ioctl_get_phys(struct smmuv3_vsmmu *v, void *arg)
 			continue;
 		cmd->out_viommu_id = phys->viommu_id;
 		cmd->out_s2_hwpt_id = smmuv3_parent_id(phys->parent);
-		cmd->out_dev_num = phys->stream_num;
+		cmd->out_stream_num = phys->stream_num;
 		memcpy(cmd->out_idr, phys->info.idr, sizeof(cmd->out_idr));
 		cmd->out_iidr = phys->info.iidr;
 		cmd->out_aidr = phys->info.aidr;
@@ -423,9 +423,9 @@ static int ioctl_set_regs(struct smmuv3_vsmmu *v, void *arg)
 static int ioctl_run_cmdq(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_run_cmdq *cmd = arg;
-	const u32 soft_room = cmd->soft_num;
+	const u32 feed_room = cmd->feed_num;
 
-	cmd->soft_num = 0;
+	cmd->feed_num = 0;
 	cmd->out_error = SMMUV3_ACCEL_CERROR_NONE;
 	cmd->out_reason = SMMUV3_ACCEL_REASON_NONE;
 	cmd->out_flags = 0;
@@ -436,7 +436,7 @@ static int ioctl_run_cmdq(struct smmuv3_vsmmu *v, void *arg)
 	CLASS(smmuv3_entry_run, entry)(v, &cmd->out_reason);
 	if (entry.rc)
 		return entry.rc;
-	return smmuv3_cmdq_run(v, cmd, soft_room);
+	return smmuv3_cmdq_run(v, cmd, feed_room);
 }
 
 /* Keep the failure pending, so that the repeated CMD_SYNC reports it. */
@@ -568,7 +568,7 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL_OP(SMMUV3_ACCEL_SET_REGS, ioctl_set_regs, NULL,
 		 smmuv3_accel_set_regs, __reserved, 48),
 	IOCTL_OP(SMMUV3_ACCEL_RUN_CMDQ, ioctl_run_cmdq, undo_run_cmdq,
-		 smmuv3_accel_run_cmdq, soft_uptr, 48),
+		 smmuv3_accel_run_cmdq, feed_uptr, 48),
 	IOCTL_OP(SMMUV3_ACCEL_RESET, ioctl_reset, NULL,
 		 smmuv3_accel_reset, __reserved, 16),
 	IOCTL_OP(SMMUV3_ACCEL_GET_STATS, ioctl_get_stats, NULL,
@@ -610,8 +610,8 @@ static int doorbell(struct smmuv3_vsmmu *v, u64 __user *uarg)
 	READ_WORD(size);	/* and flags */
 	READ_WORD(prod);	/* and cons */
 	READ_WORD(max_cmds);
-	READ_WORD(soft_num);	/* and out_vsid */
-	READ_WORD(soft_uptr);
+	READ_WORD(feed_num);	/* and out_vsid */
+	READ_WORD(feed_uptr);
 	user_read_access_end();
 	if (arg.cmd.size != sizeof(arg))
 		return -ENOIOCTLCMD;
@@ -625,7 +625,7 @@ static int doorbell(struct smmuv3_vsmmu *v, u64 __user *uarg)
 			fault_out);
 	unsafe_put_user(arg.words[WORD(out_reason)], &uarg[WORD(out_reason)],
 			fault_out);
-	unsafe_put_user(arg.words[WORD(soft_num)], &uarg[WORD(soft_num)],
+	unsafe_put_user(arg.words[WORD(feed_num)], &uarg[WORD(feed_num)],
 			fault_out);
 	user_write_access_end();
 	return rc;

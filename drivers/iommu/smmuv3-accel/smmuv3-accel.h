@@ -69,7 +69,7 @@ struct smmuv3_phys {
  * @dev: the device at the host; NULL: a bridge or an emulated endpoint, of which
  *	the host knows nothing
  * @stale_node: in smmuv3_vsmmu.stale_cds, or empty
- * @emulated: it is an emulated endpoint
+ * @feed: it is an emulated endpoint
  * @vsid: the guest's StreamID for it
  * @vdevice_id: its vDEVICE
  * @hwpt_id: the nested domain that is attached; 0: DMA is blocked without one
@@ -79,7 +79,7 @@ struct smmuv3_stream {
 	struct smmuv3_phys *phys;
 	struct smmuv3_host_dev *dev;
 	struct list_head stale_node;
-	bool emulated;
+	bool feed;
 	u32 vsid;
 	u32 vdevice_id;
 	u32 hwpt_id;
@@ -179,9 +179,9 @@ struct smmuv3_vsmmu;
  * @ste_num: how many STEs were evaluated
  * @batch_num: how many batches were begun
  * @feed: emulated endpoints are to learn of the commands
- * @soft_uptr: where to write those
- * @soft_room: how many there is room for
- * @soft_num: how many were written
+ * @feed_uptr: where to write those
+ * @feed_room: how many there is room for
+ * @feed_num: how many were written
  * @before: counters when it began, for the trace
  * @began: when that was; 0: nobody traces
  */
@@ -201,9 +201,9 @@ struct cmdq_run {
 	u32 ste_num;
 	u32 batch_num;
 	bool feed;
-	void __user *soft_uptr;
-	u32 soft_room;
-	u32 soft_num;
+	void __user *feed_uptr;
+	u32 feed_room;
+	u32 feed_num;
 	struct smmuv3_accel_stats before;
 	u64 began;
 };
@@ -233,7 +233,7 @@ struct cmdq_run {
  *	must not shrink; under @queue_lock
  * @streams: struct smmuv3_stream by virtual StreamID
  * @stream_num: how many there are
- * @emulated_num: how many of them are emulated endpoints
+ * @feed_stream_num: how many of them are emulated endpoints
  * @stale_cds: streams whose cached CDs are to be invalidated yet
  * @mem: the guest's memory
  * @table_mode: STEs are read from the guest's stream table
@@ -243,7 +243,7 @@ struct cmdq_run {
  * @cmdq_log2size: log2 of its length
  * @cmdq_uaddr: where the VMM has all of it in one piece; NULL: it has not
  * @batch: commands at work
- * @soft: with SMMUV3_ACCEL_CREATE_ALLOW_EMULATED, the same as the guest wrote
+ * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the same as the guest wrote
  *	them
  * @run: the run that they are in; here, as it would be large for the stack
  * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC is to say
@@ -272,7 +272,7 @@ struct smmuv3_vsmmu {
 	bool started;
 	struct xarray streams;
 	u32 stream_num;
-	u32 emulated_num;
+	u32 feed_stream_num;
 	struct list_head stale_cds;
 
 	struct guest_mem mem;
@@ -283,7 +283,7 @@ struct smmuv3_vsmmu {
 	u8 cmdq_log2size;
 	const void __user *cmdq_uaddr;
 	struct smmuv3_batch *batch;
-	__le64 (*soft)[2];
+	__le64 (*feed_cmds)[2];
 	struct cmdq_run run;
 	bool atc_failed;
 	struct smmuv3_accel_stats stats;
@@ -405,6 +405,6 @@ int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			   u32 num, bool repeat);
 int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_accel_invalidate *cmd);
 int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		    u32 soft_room);
+		    u32 feed_room);
 
 #endif

@@ -176,8 +176,8 @@ static int stream_prepare_virtual(struct smmuv3_vsmmu *v, struct smmuv3_stream *
 		*reason = SMMUV3_ACCEL_REASON_HAS_DEVICE;
 		return -EINVAL;
 	}
-	if (stream->emulated && !v->soft) {
-		*reason = SMMUV3_ACCEL_REASON_EMULATED;
+	if (stream->feed && !v->feed_cmds) {
+		*reason = SMMUV3_ACCEL_REASON_NO_FEED;
 		return -EOPNOTSUPP;
 	}
 	if (!stream_caps(v, stream, &caps))
@@ -215,7 +215,7 @@ static void stream_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 		stream->phys->stream_num++;
 	}
 	v->stream_num++;
-	v->emulated_num += stream->emulated;
+	v->feed_stream_num += stream->feed;
 	xa_store(&v->streams, stream->vsid, stream, GFP_KERNEL_ACCOUNT);
 }
 
@@ -271,7 +271,7 @@ static struct smmuv3_stream *stream_alloc(u32 vsid, u32 flags)
 		return NULL;
 	INIT_LIST_HEAD(&stream->stale_node);
 	stream->vsid = vsid;
-	stream->emulated = flags & SMMUV3_ACCEL_ATTACH_EMULATED;
+	stream->feed = flags & SMMUV3_ACCEL_ATTACH_FEED;
 	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
 	stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
 	return stream;
@@ -374,7 +374,7 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	xa_erase(&v->streams, stream->vsid);
 	list_del_init(&stream->stale_node);
 	v->stream_num--;
-	v->emulated_num -= stream->emulated;
+	v->feed_stream_num -= stream->feed;
 	/* Its last entries must not serve the next user of its ASIDs. */
 	if (stream->dev && !--stream->phys->stream_num)
 		smmuv3_phys_flush(v, stream->phys);

@@ -390,10 +390,10 @@ int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2
 	v->batch = kvzalloc_obj(*v->batch, GFP_KERNEL_ACCOUNT);
 	if (!v->batch)
 		return -ENOMEM;
-	if (flags & SMMUV3_ACCEL_CREATE_ALLOW_EMULATED) {
-		v->soft = kvmalloc_objs(*v->soft, SMMUV3_HOST_MAX_BATCH,
-					GFP_KERNEL_ACCOUNT);
-		if (!v->soft) {
+	if (flags & SMMUV3_ACCEL_CREATE_FEED) {
+		v->feed_cmds = kvmalloc_objs(*v->feed_cmds, SMMUV3_HOST_MAX_BATCH,
+					     GFP_KERNEL_ACCOUNT);
+		if (!v->feed_cmds) {
 			kvfree(v->batch);
 			v->batch = NULL;
 			return -ENOMEM;
@@ -449,7 +449,7 @@ static void free_vsmmu(struct smmuv3_vsmmu *v)
 		v->host->ops->close(v->host);
 	guest_mem_free(&v->mem);
 	kvfree(v->batch);
-	kvfree(v->soft);
+	kvfree(v->feed_cmds);
 	xa_destroy(&v->streams);
 	mutex_destroy(&v->lock);
 	mutex_destroy(&v->queue_lock);

@@ -1417,7 +1417,7 @@ static void parents_pending_meanwhile(struct kunit *test)
 }
 
 #define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
-#define EMULATED	SMMUV3_ACCEL_ATTACH_EMULATED
+#define FEED	SMMUV3_ACCEL_ATTACH_FEED
 
 /* Of a stream without a device the host never hears. */
 static void hostless(struct kunit *test)
@@ -1426,19 +1426,19 @@ static void hostless(struct kunit *test)
 	const struct cmd cmds[] = { cd(VSID), cd_of(VSID, 0), cd(VSID_OTHER), sync() };
 	const struct cmd ats[] = { atc(VSID), sync() };
 	struct mock *mock = test->priv;
-	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_FEED);
 	u32 kind, i, reason, own = 0x30, unchanged = 0;
 	struct smmuv3_stream *stream;
 	int beside;
 
 	/* Alone, then beside a device */
 	for (beside = 0; beside < 2; beside++) {
-		for (kind = BRIDGE; kind <= EMULATED; kind++) {
+		for (kind = BRIDGE; kind <= FEED; kind++) {
 			mock->log_num = 0;
 			KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, kind, &reason), 0);
 			stream = xa_load(&v->streams, VSID);
 			KUNIT_EXPECT_EQ(test, v->stream_num, beside + 1);
-			KUNIT_EXPECT_EQ(test, v->emulated_num, kind == EMULATED);
+			KUNIT_EXPECT_EQ(test, v->feed_stream_num, kind == FEED);
 			KUNIT_EXPECT_NULL(test, stream->phys);
 			KUNIT_EXPECT_EQ(test, stream->ste.kind, KIND(ABORT));
 			KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(NO_STE));
@@ -1462,14 +1462,14 @@ static void hostless(struct kunit *test)
 			must_detach(test, v, VSID);
 			KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 			KUNIT_EXPECT_EQ(test, v->stream_num, beside);
-			KUNIT_EXPECT_EQ(test, v->emulated_num, 0);
+			KUNIT_EXPECT_EQ(test, v->feed_stream_num, 0);
 		}
 		if (!beside)
 			must_attach(test, v, 0, own);
 	}
 
 	/* At close only the device's is. */
-	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, EMULATED, &reason), 0);
+	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, FEED, &reason), 0);
 	KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID + 1, BRIDGE, &reason), 0);
 	mock->log_num = 0;
 	close_vsmmu(v);
@@ -1480,10 +1480,10 @@ static void hostless(struct kunit *test)
 static void hostless_refused(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_FEED);
 	u32 kind, reason;
 
-	for (kind = BRIDGE; kind <= EMULATED; kind++) {
+	for (kind = BRIDGE; kind <= FEED; kind++) {
 		expect_refused_flags(test, v, 0, VSID, kind, -EINVAL, REASON(HAS_DEVICE));
 		expect_refused_flags(test, v, -2, VSID, kind, -EINVAL, REASON(HAS_DEVICE));
 		KUNIT_ASSERT_EQ(test, attach_flags(v, -1, VSID, kind, &reason), 0);
@@ -1498,7 +1498,7 @@ static void hostless_refused(struct kunit *test)
 	close_vsmmu(v);
 
 	v = open_vsmmu(test, 0);
-	expect_refused_flags(test, v, -1, VSID, EMULATED, -EOPNOTSUPP, REASON(EMULATED));
+	expect_refused_flags(test, v, -1, VSID, FEED, -EOPNOTSUPP, REASON(NO_FEED));
 	KUNIT_EXPECT_EQ(test, attach_flags(v, -1, VSID, BRIDGE, &reason), 0);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_GET), 0);
 }
@@ -1709,7 +1709,7 @@ static void detach_killed(struct kunit *test)
 static void describe_stream(struct kunit *test)
 {
 	struct mock *mock = test->priv;
-	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+	struct smmuv3_vsmmu *v = open_flags(test, 0, SMMUV3_ACCEL_CREATE_FEED);
 	struct smmuv3_stream *stream = must_attach(test, v, 0, VSID);
 	struct smmuv3_accel_stream out;
 	u32 n, reason;

@@ -79,7 +79,7 @@
  *	attached under another virtual StreamID or to another vSMMU
  * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: out_max_streams of
  *	SMMUV3_ACCEL_GET_INFO are attached, or devices behind 63 physical SMMUs
- * @SMMUV3_ACCEL_REASON_EMULATED: An emulated endpoint, and SMMUV3_ACCEL_CREATE
+ * @SMMUV3_ACCEL_REASON_NO_FEED: An emulated endpoint, and SMMUV3_ACCEL_CREATE
  *	did not say that the VMM takes the feed that those need
  * @SMMUV3_ACCEL_REASON_HAS_DEVICE: A bridge or an emulated endpoint comes
  *	without a VFIO device: vfio_fd has to be -1
@@ -158,7 +158,7 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_VSID_IN_USE = 27,
 	SMMUV3_ACCEL_REASON_DEVICE_IN_USE = 28,
 	SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS = 29,
-	SMMUV3_ACCEL_REASON_EMULATED = 30,
+	SMMUV3_ACCEL_REASON_NO_FEED = 30,
 	SMMUV3_ACCEL_REASON_HAS_DEVICE = 31,
 	SMMUV3_ACCEL_REASON_VSID_RANGE = 32,
 
@@ -262,8 +262,8 @@ struct smmuv3_accel_info {
  *	ASIDs of all vSMMUs that have this flag from one pool, as Linux does. Then
  *	those of one iommufd and IOAS share a stage-2 parent on each physical
  *	SMMU. Where it is not so, a device reaches what another one's tables map
- * @SMMUV3_ACCEL_CREATE_ALLOW_EMULATED: The VMM may attach emulated endpoints, and
- *	feeds what SMMUV3_ACCEL_RUN_CMDQ writes to soft_uptr to their software
+ * @SMMUV3_ACCEL_CREATE_FEED: The VMM may attach emulated endpoints, and
+ *	feeds what SMMUV3_ACCEL_RUN_CMDQ writes to feed_uptr to their software
  *	IOTLB
  * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
  *	global in stage 1 (nG = 0), as Linux does for DMA. Then an invalidation
@@ -272,7 +272,7 @@ struct smmuv3_accel_info {
  */
 enum smmuv3_accel_create_flags {
 	SMMUV3_ACCEL_CREATE_SHARED_ASIDS = 1 << 0,
-	SMMUV3_ACCEL_CREATE_ALLOW_EMULATED = 1 << 1,
+	SMMUV3_ACCEL_CREATE_FEED = 1 << 1,
 	SMMUV3_ACCEL_CREATE_NO_GLOBAL = 1 << 2,
 };
 
@@ -323,7 +323,7 @@ struct smmuv3_accel_create {
  *
  * These fields may be set, within what each host SMMU has: IDR0 ST_LEVEL (the
  * module walks either kind of table), TERM_MODEL, TTENDIAN, CD2L, ASID16, ATS,
- * TTF; IDR1 SIDSIZE, SSIDSIZE, and EVTQS and CMDQS up to 19; IDR3 BBML, RIL;
+ * TTF; IDR1 SIDSIZE, SSIDSIZE, and EVENTQS and CMDQS up to 19; IDR3 BBML, RIL;
  * IDR5 VAX, GRAN64K, GRAN16K, GRAN4K, DS, OAS. S1P and COHACC must be 1,
  * STALL_MODEL 0b01, and everything else 0.
  *
@@ -378,12 +378,12 @@ struct smmuv3_accel_mem_table {
  * enum smmuv3_accel_attach_flags - What is attached, if not a VFIO device
  * @SMMUV3_ACCEL_ATTACH_BRIDGE: A bridge or root port of the VMM's, which does no
  *	DMA of its own
- * @SMMUV3_ACCEL_ATTACH_EMULATED: A device that the VMM emulates. The VMM walks
- *	the guest's tables for it; see SMMUV3_ACCEL_CREATE_ALLOW_EMULATED
+ * @SMMUV3_ACCEL_ATTACH_FEED: A device that the VMM emulates. The VMM walks
+ *	the guest's tables for it; see SMMUV3_ACCEL_CREATE_FEED
  */
 enum smmuv3_accel_attach_flags {
 	SMMUV3_ACCEL_ATTACH_BRIDGE = 1 << 0,
-	SMMUV3_ACCEL_ATTACH_EMULATED = 1 << 1,
+	SMMUV3_ACCEL_ATTACH_FEED = 1 << 1,
 };
 
 /* No physical SMMU: what a bridge or an emulated endpoint is behind */
@@ -423,7 +423,7 @@ enum smmuv3_accel_attach_flags {
  *
  * Errors besides the general ones: EBADF, EINVAL (NOT_VFIO, VFIO_GROUP,
  * NOT_PCI, NOT_BOUND, OTHER_IOMMUFD, GROUP_SHARED, PARENT_REJECTED, HAS_DEVICE,
- * VSID_RANGE), EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR, EMULATED),
+ * VSID_RANGE), EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR, NO_FEED),
  * ENOENT (PARENT_REJECTED),
  * EEXIST (VSID_IN_USE), EBUSY (DEVICE_IN_USE, PARENT_IN_USE, RETRY), ENOSPC
  * (TOO_MANY_STREAMS), ENODEV (NO_POWER), ENOMEM and ETIMEDOUT (RETRY), EIO
@@ -472,7 +472,7 @@ struct smmuv3_accel_detach {
  * @index: Which of the vSMMU's physical SMMUs, from 0
  * @out_viommu_id: Its vIOMMU
  * @out_s2_hwpt_id: Its stage-2 parent
- * @out_dev_num: How many streams are attached behind it
+ * @out_stream_num: How many streams are attached behind it
  * @out_idr: SMMU_IDR0 to SMMU_IDR5. Only the fields that struct
  *	iommu_hw_info_arm_smmuv3 lists mean anything
  * @out_iidr: SMMU_IIDR
@@ -490,7 +490,7 @@ struct smmuv3_accel_phys {
 	__u32 index;
 	__u32 out_viommu_id;
 	__u32 out_s2_hwpt_id;
-	__u32 out_dev_num;
+	__u32 out_stream_num;
 	__u32 out_idr[6];
 	__u32 out_iidr;
 	__u32 out_aidr;
@@ -684,13 +684,13 @@ struct smmuv3_accel_set_regs {
  *	CMD_SYNC interrupt
  * @SMMUV3_ACCEL_RUN_BAD_STE: A stream got an STE that is not legal, or has none;
  *	it aborts. SMMUV3_ACCEL_GET_STREAM has its reason
- * @SMMUV3_ACCEL_RUN_SOFT_OVERFLOW: There was no room at soft_uptr for all
+ * @SMMUV3_ACCEL_RUN_FEED_OVERFLOW: There was no room at feed_uptr for all
  *	commands: software IOTLBs have to forget everything
  */
 enum smmuv3_accel_run_flags {
 	SMMUV3_ACCEL_RUN_SYNC_IRQ = 1 << 0,
 	SMMUV3_ACCEL_RUN_BAD_STE = 1 << 1,
-	SMMUV3_ACCEL_RUN_SOFT_OVERFLOW = 1 << 2,
+	SMMUV3_ACCEL_RUN_FEED_OVERFLOW = 1 << 2,
 };
 
 /**
@@ -705,10 +705,10 @@ enum smmuv3_accel_run_flags {
  * @out_error: One of enum smmuv3_accel_cerror, for SMMU_CMDQ_CONS.ERR
  * @out_reason: What is wrong with the command at @cons
  * @out_flags: Combination of enum smmuv3_accel_run_flags
- * @soft_num: In: how many commands there is room for at @soft_uptr; out: how many
+ * @feed_num: In: how many commands there is room for at @feed_uptr; out: how many
  *	were written
  * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
- * @soft_uptr: Pointer to an array of 16-byte commands
+ * @feed_uptr: Pointer to an array of 16-byte commands
  *
  * Run the guest's command queue from @cons to @prod. CONS belongs to the VMM:
  * running a stretch again is harmless. Errors are told apart as for
@@ -726,7 +726,7 @@ enum smmuv3_accel_run_flags {
  * others, and is named by @out_vsid.
  *
  * While an emulated endpoint is attached, what its software IOTLB must see is
- * written to @soft_uptr: of the commands that are done, in order and as the guest
+ * written to @feed_uptr: of the commands that are done, in order and as the guest
  * wrote them, the TLBIs, CFGI_STE_RANGEs and CFGI_ALLs, and those with the
  * StreamID of an emulated endpoint, but for CMD_SYNC and PREFETCH_*. The VMM acts
  * on them before it shows @cons to the guest. Where they cannot be written
@@ -744,9 +744,9 @@ struct smmuv3_accel_run_cmdq {
 	__u32 out_error;
 	__u32 out_reason;
 	__u32 out_flags;
-	__u32 soft_num;
+	__u32 feed_num;
 	__u32 out_vsid;
-	__aligned_u64 soft_uptr;
+	__aligned_u64 feed_uptr;
 };
 #define SMMUV3_ACCEL_RUN_CMDQ _IO(SMMUV3_ACCEL_TYPE, 0x0b)
 

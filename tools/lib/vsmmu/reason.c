@@ -41,8 +41,8 @@ static const char *const reasons[] = {
 	REASON(DEVICE_IN_USE,
 	       "The device is attached already, under another StreamID or elsewhere."),
 	REASON(TOO_MANY_STREAMS, "No more streams can be attached."),
-	REASON(EMULATED,
-	       "Emulated endpoints need SMMUV3_ACCEL_CREATE_ALLOW_EMULATED and the command feed."),
+	REASON(NO_FEED,
+	       "Emulated endpoints need SMMUV3_ACCEL_CREATE_FEED and the command feed."),
 	REASON(HAS_DEVICE, "A bridge or an emulated endpoint comes without a VFIO device."),
 	REASON(VSID_RANGE, "The virtual StreamID has more bits than SMMU_IDR1.SIDSIZE."),
 

@@ -164,8 +164,8 @@ struct veventq {
  * @raise: the VMM's callback for interrupts
  * @feed: the VMM's callback for commands, or NULL
  * @opaque: for @raise and @feed
- * @soft: where the kernel writes commands for @feed
- * @soft_room: how many there is room for
+ * @feed_cmds: where the kernel writes commands for @feed
+ * @feed_room: how many there is room for
  * @raised: lines to call @raise for, when @lock is free
  * @irqfd: eventfds of the lines, or -1
  * @vsid: the attached streams
@@ -200,8 +200,8 @@ struct vsmmu {
 	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
 		     bool flush);
 	void *opaque;
-	struct vsmmu_cmd *soft;
-	__u32 soft_room;
+	struct vsmmu_cmd *feed_cmds;
+	__u32 feed_room;
 	unsigned int raised;
 	int irqfd[VSMMU_IRQ_NUM];
 	__u32 *vsid;
@@ -772,7 +772,7 @@ static __u32 cmdq_pending(struct vsmmu *v, __u32 mask)
 }
 
 /*
- * As call(), but for soft_num: what comes out of a call that a signal interrupted
+ * As call(), but for feed_num: what comes out of a call that a signal interrupted
  * is not what the next one is to be told.
  */
 static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
@@ -780,7 +780,7 @@ static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
 	int tries = 0, rc;
 
 	do {
-		arg->soft_num = v->soft_room;
+		arg->feed_num = v->feed_room;
 		v->counters.runs++;
 		rc = v->kernel->ioctl(v->kernel_data, v->fd,
 				      SMMUV3_ACCEL_RUN_CMDQ, arg);
@@ -794,10 +794,10 @@ static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
  */
 static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 {
-	bool overflow = run->out_flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW;
+	bool overflow = run->out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW;
 
-	if (v->feed && (run->soft_num || overflow))
-		v->feed(v->opaque, v->soft, run->soft_num, overflow);
+	if (v->feed && (run->feed_num || overflow))
+		v->feed(v->opaque, v->feed_cmds, run->feed_num, overflow);
 }
 
 /*
@@ -818,7 +818,7 @@ static int run_batch(struct vsmmu *v)
 		.prod = v->reg[REG_CMDQ_PROD] & mask,
 		.cons = v->reg[REG_CMDQ_CONS] & mask,
 		.max_cmds = v->max_batch,
-		.soft_uptr = (uintptr_t)v->soft,
+		.feed_uptr = (uintptr_t)v->feed_cmds,
 	};
 	int rc;
 
@@ -829,7 +829,7 @@ static int run_batch(struct vsmmu *v)
 	/* The kernel never returns this; fail rather than loop forever. */
 	if (done > num || (!done && !rc && !arg.out_error) ||
 	    arg.out_error > CERROR_MAX ||
-	    (done && (arg.soft_num > done || arg.soft_num > v->soft_room)))
+	    (done && (arg.feed_num > done || arg.feed_num > v->feed_room)))
 		return host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
 				   SMMUV3_ACCEL_REASON_NONE, 0);
 
@@ -1603,10 +1603,10 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	v->stream_max = info.out_max_streams;
 	v->vsid = calloc(v->stream_max, sizeof(*v->vsid));
 	if (v->feed) {
-		v->soft_room = v->max_batch;
-		v->soft = calloc(v->soft_room, sizeof(*v->soft));
+		v->feed_room = v->max_batch;
+		v->feed_cmds = calloc(v->feed_room, sizeof(*v->feed_cmds));
 	}
-	return v->vsid && (v->soft || !v->feed) ? 0 : fail_plain(v, -ENOMEM);
+	return v->vsid && (v->feed_cmds || !v->feed) ? 0 : fail_plain(v, -ENOMEM);
 }
 
 static int change_process(struct vsmmu *v, int iommufd)
@@ -1631,7 +1631,7 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 	struct smmuv3_accel_create arg = {
 		.size = sizeof(arg),
 		.flags = config->create_flags |
-			 (v->feed ? SMMUV3_ACCEL_CREATE_ALLOW_EMULATED : 0),
+			 (v->feed ? SMMUV3_ACCEL_CREATE_FEED : 0),
 		.iommufd = config->iommufd,
 		.ioas_id = config->ioas_id,
 		.s2_hwpt_id = config->s2_hwpt_id,
@@ -1735,7 +1735,7 @@ void vsmmu_free(struct vsmmu *v)
 		munmap(v->page, VSMMU_REGS_SIZE);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->turn);
-	free(v->soft);
+	free(v->feed_cmds);
 	free(v->vsid);
 	free(v);
 }

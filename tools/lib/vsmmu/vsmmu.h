@@ -147,7 +147,7 @@ enum vsmmu_config_flags {
  * @ioas_id: The IOAS that holds the guest's physical address space
  * @s2_hwpt_id: As for SMMUV3_ACCEL_CREATE; 0: none
  * @create_flags: Flags of SMMUV3_ACCEL_CREATE. @feed adds
- *	SMMUV3_ACCEL_CREATE_ALLOW_EMULATED; a VMM that caches no translations may
+ *	SMMUV3_ACCEL_CREATE_FEED; a VMM that caches no translations may
  *	set that itself and do without
  * @region_num: How many regions @regions has
  * @regions: The guest's memory, as for vsmmu_set_memory()
@@ -161,7 +161,7 @@ enum vsmmu_config_flags {
  * @kernel: NULL: the kernel
  * @kernel_data: For @kernel
  *
- * @feed gets the commands that SMMUV3_ACCEL_RUN_CMDQ writes to soft_uptr, @num of
+ * @feed gets the commands that SMMUV3_ACCEL_RUN_CMDQ writes to feed_uptr, @num of
  * them in the guest's order, when the host has done them and before CONS shows
  * it. When it returns, the guest may take them as done: no access of an emulated
  * endpoint's may use any more what they invalidate, and no walk that is under way

@@ -22,7 +22,7 @@ struct script {
 		__u32 error;
 		__u32 reason;
 		__u32 flags;
-		__u32 soft_num;
+		__u32 feed_num;
 	} steps[8];
 	unsigned int at;
 };
@@ -41,7 +41,7 @@ static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	run->out_error = script->steps[at].error;
 	run->out_reason = script->steps[at].reason;
 	run->out_flags = script->steps[at].flags;
-	run->soft_num = script->steps[at].soft_num;
+	run->feed_num = script->steps[at].feed_num;
 	run->out_vsid = script->steps[at].rc ? SCRIPT_VSID : 0;
 	return script->steps[at].rc;
 }
@@ -82,7 +82,7 @@ static void test_doorbell(void **state)
 	assert_int_equal(rig->fake.run.prod, 5);
 	assert_int_equal(rig->fake.run.cons, 0);
 	assert_int_equal(rig->fake.run.max_cmds, 64);
-	assert_int_equal(rig->fake.run.soft_num, 0);
+	assert_int_equal(rig->fake.run.feed_num, 0);
 	assert_int_equal(get(rig, CMDQ_PROD), 5);
 	assert_int_equal(get(rig, CMDQ_CONS), 5);
 	/* The same again: nothing to do */

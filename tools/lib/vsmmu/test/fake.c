@@ -145,7 +145,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	if (request == SMMUV3_ACCEL_RUN_CMDQ) {
 		/* Written on failures too */
 		fake->run = *run;
-		run->soft_num = 0;
+		run->feed_num = 0;
 	}
 	if (fake->fail_times[nr]) {
 		fake->fail_times[nr]--;

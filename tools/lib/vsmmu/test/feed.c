@@ -8,7 +8,7 @@
 
 /**
  * struct feeder - The kernel that writes a feed, and the VMM that gets it
- * @soft_num: how many of the commands that are done concern the VMM, call by call
+ * @feed_num: how many of the commands that are done concern the VMM, call by call
  * @flags: out_flags, call by call
  * @rc: what RUN_CMDQ returns, call by call
  * @done: how many commands are done, call by call; 0: all, up to max_cmds
@@ -21,7 +21,7 @@
  * @cons: CMDQ_CONS at the last one
  */
 static struct feeder {
-	__u32 soft_num[8];
+	__u32 feed_num[8];
 	__u32 flags[8];
 	int rc[8];
 	__u32 done[8];
@@ -60,7 +60,7 @@ static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
 
 static int run_fed(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
-	struct vsmmu_cmd *soft = (void *)(uintptr_t)run->soft_uptr;
+	struct vsmmu_cmd *feed = (void *)(uintptr_t)run->feed_uptr;
 	unsigned int at = feeder.at++;
 	__u32 i, done;
 
@@ -68,11 +68,11 @@ static int run_fed(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	       run->prod - run->cons < run->max_cmds ? run->prod - run->cons :
 						       run->max_cmds;
 	/* Within the room that there is, whatever is said afterwards */
-	for (i = 0; i < feeder.soft_num[at] && i < fake->run.soft_num; i++) {
-		soft[i].dw[0] = ++feeder.written;
-		soft[i].dw[1] = ~(__u64)feeder.written;
+	for (i = 0; i < feeder.feed_num[at] && i < fake->run.feed_num; i++) {
+		feed[i].dw[0] = ++feeder.written;
+		feed[i].dw[1] = ~(__u64)feeder.written;
 	}
-	run->soft_num = feeder.soft_num[at];
+	run->feed_num = feeder.feed_num[at];
 	run->out_flags = feeder.flags[at];
 	run->cons += done;
 	return feeder.rc[at];
@@ -121,7 +121,7 @@ static void test_create(void **state)
 
 	assert_int_equal(rig->fake.create.flags,
 			 SMMUV3_ACCEL_CREATE_NO_GLOBAL |
-			 SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+			 SMMUV3_ACCEL_CREATE_FEED);
 	assert_int_equal(vsmmu_new(&config, &v, NULL), 0);
 	vsmmu_free(v);
 	assert_int_equal(rig->fake.create.flags, 0);
@@ -131,9 +131,9 @@ static void test_create(void **state)
 	assert_int_equal(rig->fake.attach.vfio_fd, -1);
 	assert_int_equal(rig->fake.attach.flags, SMMUV3_ACCEL_ATTACH_BRIDGE);
 	assert_int_equal(vsmmu_attach(rig->v, -1, 9,
-				      SMMUV3_ACCEL_ATTACH_EMULATED, &info), 0);
+				      SMMUV3_ACCEL_ATTACH_FEED, &info), 0);
 	assert_int_equal(rig->fake.attach.vfio_fd, -1);
-	assert_int_equal(rig->fake.attach.flags, SMMUV3_ACCEL_ATTACH_EMULATED);
+	assert_int_equal(rig->fake.attach.flags, SMMUV3_ACCEL_ATTACH_FEED);
 	assert_int_equal(rig->fake.attach.vsid, 9);
 	assert_int_equal(vsmmu_detach(rig->v, 9), 0);
 	assert_int_equal(rig->fake.attached, 1);
@@ -156,8 +156,8 @@ static void test_no_memory(void **state)
 	assert_int_equal(vsmmu_start(rig->v, NULL), 0);
 	enable_cmdq(rig, 4);
 	assert_put(rig, CMDQ_PROD, 1);
-	assert_int_equal(rig->fake.run.soft_num, ~0U);
-	assert_int_not_equal(rig->fake.run.soft_uptr, 0);
+	assert_int_equal(rig->fake.run.feed_num, ~0U);
+	assert_int_not_equal(rig->fake.run.feed_uptr, 0);
 }
 
 static void test_feed(void **state)
@@ -168,17 +168,17 @@ static void test_feed(void **state)
 	/* Nothing that concerns the VMM: not called */
 	assert_put(rig, CMDQ_PROD, 2);
 	assert_int_equal(feeder.calls, 0);
-	assert_int_equal(rig->fake.run.soft_num, BATCH);
-	assert_int_not_equal(rig->fake.run.soft_uptr, 0);
+	assert_int_equal(rig->fake.run.feed_num, BATCH);
+	assert_int_not_equal(rig->fake.run.feed_uptr, 0);
 
 	/* Three runs: each has the whole room, and is fed before CONS shows it. */
 	feeder.at = 0;
-	memcpy(feeder.soft_num, (__u32[]){ 4, 0, 1 }, 3 * sizeof(__u32));
+	memcpy(feeder.feed_num, (__u32[]){ 4, 0, 1 }, 3 * sizeof(__u32));
 	assert_put(rig, CMDQ_PROD, 12);
 	assert_int_equal(feeder.at, 3);
 	assert_int_equal(feeder.calls, 2);
 	assert_int_equal(feeder.cons, 10);
-	assert_int_equal(rig->fake.run.soft_num, BATCH);
+	assert_int_equal(rig->fake.run.feed_num, BATCH);
 	assert_int_equal(get(rig, CMDQ_CONS), 12);
 	assert_fed(5);
 	assert_int_equal(feeder.flushes, 0);
@@ -189,9 +189,9 @@ static void test_overflow(void **state)
 	struct rig *rig = *state;
 
 	enable_cmdq(rig, 5);
-	feeder.soft_num[0] = 2;
-	feeder.flags[0] = SMMUV3_ACCEL_RUN_SOFT_OVERFLOW;
-	feeder.flags[1] = SMMUV3_ACCEL_RUN_SOFT_OVERFLOW;
+	feeder.feed_num[0] = 2;
+	feeder.flags[0] = SMMUV3_ACCEL_RUN_FEED_OVERFLOW;
+	feeder.flags[1] = SMMUV3_ACCEL_RUN_FEED_OVERFLOW;
 	assert_put(rig, CMDQ_PROD, 3);
 	assert_int_equal(feeder.calls, 1);
 	assert_int_equal(feeder.flushes, 1);
@@ -210,7 +210,7 @@ static void test_failures(void **state)
 	struct rig *rig = *state;
 
 	enable_cmdq(rig, 5);
-	feeder.soft_num[0] = 2;
+	feeder.feed_num[0] = 2;
 	feeder.rc[0] = -ENOMEM;
 	feeder.done[0] = 2;
 	assert_int_equal(put(rig, CMDQ_PROD, 3), -EAGAIN);
@@ -220,11 +220,11 @@ static void test_failures(void **state)
 	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM, 0, 1);
 	assert_int_equal(vsmmu_kick(rig->v), -EAGAIN);
 	assert_int_equal(feeder.calls, 1);
-	/* Interrupted, with soft_num written: the next call has room again. */
-	feeder.soft_num[1] = 1;
+	/* Interrupted, with feed_num written: the next call has room again. */
+	feeder.feed_num[1] = 1;
 	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -EINTR, 0, 2);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
-	assert_int_equal(rig->fake.run.soft_num, BATCH);
+	assert_int_equal(rig->fake.run.feed_num, BATCH);
 	assert_int_equal(feeder.cons, 2);
 	assert_fed(3);
 }
@@ -233,7 +233,7 @@ static void test_failures(void **state)
 static void test_senseless(void **state)
 {
 	static const struct {
-		__u32 soft_num;
+		__u32 feed_num;
 		__u32 done;
 	} senseless[] = { { 3, 2 }, { 5, 5 }, { ~0U, 4 }, { 1U << 28, 4 } };
 	struct vsmmu_error error;
@@ -243,7 +243,7 @@ static void test_senseless(void **state)
 	enable_cmdq(rig, 5);
 	for (i = 0; i < ARRAY_LEN(senseless); i++) {
 		feeder.at = 0;
-		feeder.soft_num[0] = senseless[i].soft_num;
+		feeder.feed_num[0] = senseless[i].feed_num;
 		feeder.done[0] = senseless[i].done;
 		assert_int_equal(put(rig, CMDQ_PROD, 8), -EIO);
 		vsmmu_last_error(rig->v, &error);
@@ -274,7 +274,7 @@ static void test_flush(void **state)
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, NULL, 0), 0);
 	assert_int_equal(feeder.flushes, 3);
 	assert_int_equal(feeder.calls, 3);
-	feeder.soft_num[0] = 1;
+	feeder.feed_num[0] = 1;
 	assert_put(rig, CMDQ_PROD, 1);
 	assert_fed(1);
 }

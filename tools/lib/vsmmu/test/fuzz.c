@@ -97,24 +97,24 @@ static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 	const __u32 cons = run->cons;
 	int rc = fuzz_rc(f);
 
-	check(run->soft_num == BATCH);
-	memset((void *)(unsigned long)run->soft_uptr, how, BATCH * sizeof(struct vsmmu_cmd));
-	run->soft_num = 0;
+	check(run->feed_num == BATCH);
+	memset((void *)(unsigned long)run->feed_uptr, how, BATCH * sizeof(struct vsmmu_cmd));
+	run->feed_num = 0;
 	f->cons = published(f, 0x9c);
 	run->out_reason = take(f, 1);
 	if (how < 0x40) {
 		run->cons = run->prod;
-		run->soft_num = how & 1 ? run->cons - cons : 0;
+		run->feed_num = how & 1 ? run->cons - cons : 0;
 	} else if (how < 0xf0) {
 		run->cons += how & 7;
 		run->out_error = how >> 3 & 3;
 		run->out_flags = how >> 4 & 7;
-		run->soft_num = take(f, 1) & 7;
+		run->feed_num = take(f, 1) & 7;
 	} else {
 		run->cons = how & 1 ? run->cons + take(f, 1) : take(f, 4);
 		run->out_error = how & 2 ? 0 : take(f, 2);
 		run->out_flags = take(f, 1);
-		run->soft_num = how & 4 ? run->cons - cons : take(f, 4);
+		run->feed_num = how & 4 ? run->cons - cons : take(f, 4);
 	}
 	return rc;
 }
@@ -408,7 +408,7 @@ static void step(struct fuzz *f)
 	case 14:
 		if (take(f, 1) & 1)
 			vsmmu_attach(f->v, -1, take(f, 1) % 8,
-				     SMMUV3_ACCEL_ATTACH_EMULATED, NULL);
+				     SMMUV3_ACCEL_ATTACH_FEED, NULL);
 		else
 			vsmmu_detach(f->v, take(f, 1) % 8);
 		break;

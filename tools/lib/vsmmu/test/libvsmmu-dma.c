@@ -20,7 +20,7 @@
 
 #define VSID	0x42
 #define BRIDGE	0x80
-#define SOFT	0x81		/* an emulated endpoint */
+#define VSID_FEED	0x81		/* an emulated endpoint */
 #define IOVA	0x10000000ULL
 #define ASID	5
 #define EVENTQ_BITS	2
@@ -475,7 +475,7 @@ static bool was_fed(struct machine *m, unsigned int at, struct cmd c)
 TEST_F(vsmmu, feed)
 {
 	struct machine *m = &self->m;
-	struct smmuv3_accel_stream stream = { .size = sizeof(stream), .vsid = SOFT };
+	struct smmuv3_accel_stream stream = { .size = sizeof(stream), .vsid = VSID_FEED };
 
 	ASSERT_EQ(0, driver_start(m));
 	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
@@ -485,8 +485,8 @@ TEST_F(vsmmu, feed)
 	ASSERT_EQ(0, vsmmu_attach(m->v, -1, BRIDGE, SMMUV3_ACCEL_ATTACH_BRIDGE, NULL));
 	ASSERT_EQ(0, send(m, cmd_tlbi_asid(ASID)));
 	EXPECT_EQ(0, m->fed_num);
-	ASSERT_EQ(0, vsmmu_attach(m->v, -1, SOFT, SMMUV3_ACCEL_ATTACH_EMULATED, NULL));
-	ASSERT_EQ(0, set_ste(m, SOFT, m->s1));
+	ASSERT_EQ(0, vsmmu_attach(m->v, -1, VSID_FEED, SMMUV3_ACCEL_ATTACH_FEED, NULL));
+	ASSERT_EQ(0, set_ste(m, VSID_FEED, m->s1));
 	ASSERT_EQ(0, ioctl(vsmmu_fd(m->v), SMMUV3_ACCEL_GET_STREAM, &stream));
 	EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, stream.out_kind);
 	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
@@ -494,11 +494,11 @@ TEST_F(vsmmu, feed)
 	ASSERT_EQ(0, send(m, cmd_tlbi_va(ASID, IOVA, true)));
 	EXPECT_EQ(1, dma_goes(m, 0, IOVA));
 	ASSERT_EQ(2, m->fed_num);
-	EXPECT_TRUE(was_fed(m, 0, cmd_cfgi_ste(SOFT, true)));
+	EXPECT_TRUE(was_fed(m, 0, cmd_cfgi_ste(VSID_FEED, true)));
 	EXPECT_TRUE(was_fed(m, 1, cmd_tlbi_va(ASID, IOVA, true)));
 	EXPECT_FALSE(m->late);
 
-	ASSERT_EQ(0, vsmmu_detach(m->v, SOFT));
+	ASSERT_EQ(0, vsmmu_detach(m->v, VSID_FEED));
 	ASSERT_EQ(0, send(m, cmd_tlbi_asid(ASID)));
 	EXPECT_EQ(2, m->fed_num);
 	m->flushes = 0;
@@ -522,7 +522,7 @@ static void child_expect(bool holds, const char *what, int line)
 static int new_process(struct machine *m, const struct vsmmu_state *state)
 {
 	struct iommu_ioas_change_process change = { .size = sizeof(change) };
-	const __u32 vsids[] = { VSID, VSID + 1, SOFT };
+	const __u32 vsids[] = { VSID, VSID + 1, VSID_FEED };
 	int other = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	int i, fd = vsmmu_fd(m->v), iommufd = m->g.iommufd;
 	struct vsmmu_state again;
@@ -547,7 +547,7 @@ static int new_process(struct machine *m, const struct vsmmu_state *state)
 	CHILD_EXPECT(!send(m, cmd_tlbi_va(ASID, IOVA, true)));
 	for (i = 0; i < m->devices; i++)
 		CHILD_EXPECT(dma_goes(m, i, IOVA) == 0);
-	CHILD_EXPECT(!vsmmu_detach(m->v, SOFT));
+	CHILD_EXPECT(!vsmmu_detach(m->v, VSID_FEED));
 	CHILD_EXPECT(!vsmmu_save(m->v, &again));
 	CHILD_EXPECT(again.cr0 == state->cr0);
 	CHILD_EXPECT(!memcmp(again.idr, state->idr, sizeof(again.idr)));
@@ -562,7 +562,7 @@ TEST_F(vsmmu, live_update)
 	pid_t pid;
 
 	ASSERT_EQ(0, driver_start(m));
-	ASSERT_EQ(0, vsmmu_attach(m->v, -1, SOFT, SMMUV3_ACCEL_ATTACH_EMULATED, NULL));
+	ASSERT_EQ(0, vsmmu_attach(m->v, -1, VSID_FEED, SMMUV3_ACCEL_ATTACH_FEED, NULL));
 	for (i = 0; i < m->devices; i++)
 		ASSERT_EQ(0, set_ste(m, VSID + i, m->s1));
 	EXPECT_EQ(0, dma_goes(m, 0, IOVA));

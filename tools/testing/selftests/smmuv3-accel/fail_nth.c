@@ -106,7 +106,7 @@ static int reach(struct machine *m, enum stage stage)
 	}
 	if (!rc && stage >= CREATED)
 		rc = accel_create_flags(m->g.accel, m->g.iommufd, m->g.ioas_id,
-					SMMUV3_ACCEL_CREATE_ALLOW_EMULATED) ?:
+					SMMUV3_ACCEL_CREATE_FEED) ?:
 		     accel_mem_table(&m->g);
 	if (!rc && stage == TABLE_MODE)
 		rc = set_regs(m);
@@ -131,7 +131,7 @@ static int do_create(struct machine *m)
 {
 	return accel_create_flags(m->g.accel, m->g.iommufd, m->g.ioas_id,
 				  SMMUV3_ACCEL_CREATE_SHARED_ASIDS |
-				  SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+				  SMMUV3_ACCEL_CREATE_FEED);
 }
 
 static int do_set_idr(struct machine *m)

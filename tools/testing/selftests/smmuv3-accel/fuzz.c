@@ -357,12 +357,12 @@ static void check_numbers(const struct call *call, const union arg *in,
 			      out->invalidate.out_error);
 		break;
 	case SMMUV3_ACCEL_RUN_CMDQ:
-		if (out->run_cmdq.soft_num > in->run_cmdq.soft_num ||
+		if (out->run_cmdq.feed_num > in->run_cmdq.feed_num ||
 		    out->run_cmdq.out_error > SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
-		    out->run_cmdq.out_flags >= 2 * SMMUV3_ACCEL_RUN_SOFT_OVERFLOW ||
+		    out->run_cmdq.out_flags >= 2 * SMMUV3_ACCEL_RUN_FEED_OVERFLOW ||
 		    (error && out->run_cmdq.out_error))
-			wrong("RUN_CMDQ: soft_num %u of %u, error %u, flags %#x, errno %d",
-			      out->run_cmdq.soft_num, in->run_cmdq.soft_num,
+			wrong("RUN_CMDQ: feed_num %u of %u, error %u, flags %#x, errno %d",
+			      out->run_cmdq.feed_num, in->run_cmdq.feed_num,
 			      out->run_cmdq.out_error, out->run_cmdq.out_flags, error);
 		break;
 	}
@@ -582,7 +582,7 @@ struct worker {
 	union arg at;
 	struct smmuv3_accel_ste entries[4];
 	struct cmd cmds[RING_SIZE];
-	struct cmd soft[RING_SIZE];
+	struct cmd feed[RING_SIZE];
 	struct smmuv3_accel_mem_region regions[4];
 };
 
@@ -663,8 +663,8 @@ static void any_arg(struct worker *w, const struct call *call, union arg *in)
 		in->run_cmdq.prod = about(r, (in->run_cmdq.cons + roll(r, RING_SIZE + 1)) &
 					  RING_MASK);
 		in->run_cmdq.max_cmds = one_in(r, 2) ? 0 : about(r, 8);
-		in->run_cmdq.soft_num = roll(r, RING_SIZE + 1);
-		in->run_cmdq.soft_uptr = any_pointer(r, w->soft);
+		in->run_cmdq.feed_num = roll(r, RING_SIZE + 1);
+		in->run_cmdq.feed_uptr = any_pointer(r, w->feed);
 		break;
 	}
 	in->size = call->size;
@@ -909,15 +909,15 @@ static int fuzz_calls(void)
 
 static int run(struct smmuv3_accel_run_cmdq *out, __u32 cons, __u32 prod, __u32 max)
 {
-	static struct cmd soft[RING_SIZE];
+	static struct cmd feed[RING_SIZE];
 
 	*out = (struct smmuv3_accel_run_cmdq){
 		.size = sizeof(*out),
 		.prod = prod,
 		.cons = cons,
 		.max_cmds = max,
-		.soft_num = RING_SIZE,
-		.soft_uptr = (__u64)(unsigned long)soft,
+		.feed_num = RING_SIZE,
+		.feed_uptr = (__u64)(unsigned long)feed,
 	};
 	return ioctl(s.g.accel, SMMUV3_ACCEL_RUN_CMDQ, out) ? -errno : 0;
 }
@@ -1018,7 +1018,7 @@ static void *config_load(void *arg)
 static void runs(__u64 *r)
 {
 	const struct call *const call = &calls[_IOC_NR(SMMUV3_ACCEL_RUN_CMDQ)];
-	static struct cmd soft[RING_SIZE];
+	static struct cmd feed[RING_SIZE];
 	union arg in, at;
 	__u32 lap, asked, done;
 	int error;
@@ -1029,8 +1029,8 @@ static void runs(__u64 *r)
 	in.run_cmdq.prod = roll(r, 8) ? (in.run_cmdq.cons + roll(r, RING_SIZE + 1)) & RING_MASK :
 					roll(r, 2 * RING_SIZE);
 	in.run_cmdq.max_cmds = roll(r, 2) ? 0 : roll(r, RING_SIZE);
-	in.run_cmdq.soft_num = roll(r, RING_SIZE + 1);
-	in.run_cmdq.soft_uptr = (__u64)(unsigned long)soft;
+	in.run_cmdq.feed_num = roll(r, RING_SIZE + 1);
+	in.run_cmdq.feed_uptr = (__u64)(unsigned long)feed;
 	error = call_at(call, s.g.accel, &in, &at);
 
 	lap = (in.run_cmdq.prod - in.run_cmdq.cons) & RING_MASK;
@@ -1098,12 +1098,12 @@ static int fuzz_rings(void)
 	rc = setting_open();
 	close(s.g.accel);
 	if (!rc)
-		rc = guest_create_flags(&s.g, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED);
+		rc = guest_create_flags(&s.g, SMMUV3_ACCEL_CREATE_FEED);
 	if (!rc)
 		rc = accel_attach_virtual(&s.g, FIRST_VSID + 2, SMMUV3_ACCEL_ATTACH_BRIDGE,
 					  &attach);
 	if (!rc)
-		rc = accel_attach_virtual(&s.g, FIRST_VSID + 4, SMMUV3_ACCEL_ATTACH_EMULATED,
+		rc = accel_attach_virtual(&s.g, FIRST_VSID + 4, SMMUV3_ACCEL_ATTACH_FEED,
 					  &attach);
 	if (rc) {
 		wrong("set-up: %d", rc);

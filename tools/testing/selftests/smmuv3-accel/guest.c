@@ -277,7 +277,7 @@ void idr_offer(const __u32 host[6], __u32 idr[6])
 		 IDR0_S1P | IDR0_COHACC | IDR0_STALL_NOT | IDR0_TERM |
 		 IDR0_TWO_LEVELS;
 	idr[1] = (host[1] & (IDR1_SIDSIZE | IDR1_SSIDSIZE)) |
-		 19U << 16 | 19U << 21;		/* EVTQS, CMDQS */
+		 19U << 16 | 19U << 21;		/* EVENTQS, CMDQS */
 	idr[2] = 0;
 	idr[3] = host[3] & (IDR3_RIL | IDR3_BBML);
 	idr[4] = 0;

@@ -106,7 +106,7 @@ void ste_config(__u64 ste[8], unsigned int cfg);
 #define IDR0_ST_LEVEL	(3U << 27)
 #define IDR1_SIDSIZE	(0x3fU)
 #define IDR1_SSIDSIZE	(0x1fU << 6)
-#define IDR1_EVTQS	(0x1fU << 16)
+#define IDR1_EVENTQS	(0x1fU << 16)
 #define IDR1_CMDQS	(0x1fU << 21)
 #define IDR3_RIL	(1U << 10)
 #define IDR3_BBML	(3U << 11)

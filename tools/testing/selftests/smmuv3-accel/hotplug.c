@@ -34,7 +34,7 @@
 #define PAGES		4
 #define VSID(i)		(0x40 + (i))
 #define VSID_BRIDGE	0x30
-#define VSID_EMULATED	0x38
+#define VSID_FEED	0x38
 #define VIRTUALS	4	/* of either */
 #define ASID(i, t)	(0x10 + (i) * TABLES + (t))
 #define STRTAB_LOG2SIZE	8
@@ -418,10 +418,10 @@ static void op_ste(struct machine *m, unsigned int *seed)
 static void op_plug(struct machine *m, unsigned int *seed)
 {
 	int i = pick(seed, m->num + 1), v = pick(seed, 2 * VIRTUALS), rc;
-	__u32 flags = v < VIRTUALS ? SMMUV3_ACCEL_ATTACH_BRIDGE : SMMUV3_ACCEL_ATTACH_EMULATED;
+	__u32 flags = v < VIRTUALS ? SMMUV3_ACCEL_ATTACH_BRIDGE : SMMUV3_ACCEL_ATTACH_FEED;
 	bool *attached = i < m->num ? &m->ep[i].attached : &m->plugged[v];
 	__u32 vsid = i < m->num ? VSID(i) :
-		     v < VIRTUALS ? VSID_BRIDGE + v : VSID_EMULATED + v - VIRTUALS;
+		     v < VIRTUALS ? VSID_BRIDGE + v : VSID_FEED + v - VIRTUALS;
 	struct smmuv3_accel_attach attach;
 	__u32 reason;
 
@@ -439,7 +439,7 @@ static void op_plug(struct machine *m, unsigned int *seed)
 	if (!rc || (rc == -EBUSY && (attach.out_reason == SMMUV3_ACCEL_REASON_RETRY ||
 				     attach.out_reason == SMMUV3_ACCEL_REASON_DEVICE_IN_USE)))
 		return;
-	if (rc == -EOPNOTSUPP && attach.out_reason == SMMUV3_ACCEL_REASON_EMULATED)
+	if (rc == -EOPNOTSUPP && attach.out_reason == SMMUV3_ACCEL_REASON_NO_FEED)
 		return;		/* unless CREATE said so */
 	fail(m, "ATTACH: %d, reason %u", rc, attach.out_reason);
 }
@@ -541,7 +541,7 @@ static void op_look(struct machine *m, unsigned int *seed)
 static void op_other(struct machine *m, unsigned int *seed)
 {
 	static const __u32 flags[] = {
-		0, SMMUV3_ACCEL_CREATE_SHARED_ASIDS, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED,
+		0, SMMUV3_ACCEL_CREATE_SHARED_ASIDS, SMMUV3_ACCEL_CREATE_FEED,
 	};
 	struct guest other = m->g;
 	struct smmuv3_accel_attach attach;
@@ -702,9 +702,9 @@ static void expect_as_wanted(struct __test_metadata *_metadata)
 TEST_F(hotplug, everything_at_once)
 {
 	static const __u32 flags[] = {
-		SMMUV3_ACCEL_CREATE_ALLOW_EMULATED,
+		SMMUV3_ACCEL_CREATE_FEED,
 		SMMUV3_ACCEL_CREATE_NO_GLOBAL,
-		SMMUV3_ACCEL_CREATE_SHARED_ASIDS | SMMUV3_ACCEL_CREATE_ALLOW_EMULATED,
+		SMMUV3_ACCEL_CREATE_SHARED_ASIDS | SMMUV3_ACCEL_CREATE_FEED,
 	};
 	struct machine *m = &machine;
 	struct smmuv3_accel_attach attach;
@@ -841,7 +841,7 @@ TEST_F(hotplug, device_reset)
 static int doomed(unsigned int seed, int ready)
 {
 	if (machine_open_guest(&machine, KILL_DEVICES) ||
-	    machine_create(&machine, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED))
+	    machine_create(&machine, SMMUV3_ACCEL_CREATE_FEED))
 		return 1;
 	start_workers(seed, true);
 	if (write(ready, "", 1) != 1)

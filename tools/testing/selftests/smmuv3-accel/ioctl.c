@@ -39,12 +39,12 @@ static const struct op ops[] = {
 	OP(GET_INFO, info, .before_create = true),
 	OP(CREATE, create, REASON(create), .before_create = true,
 	   .flags = SMMUV3_ACCEL_CREATE_SHARED_ASIDS |
-		    SMMUV3_ACCEL_CREATE_ALLOW_EMULATED |
+		    SMMUV3_ACCEL_CREATE_FEED |
 		    SMMUV3_ACCEL_CREATE_NO_GLOBAL),
 	OP(SET_IDR, set_idr, REASON(set_idr), RESERVED(set_idr)),
 	OP(SET_MEM_TABLE, mem_table, RESERVED(mem_table)),
 	OP(ATTACH, attach, REASON(attach),
-	   .flags = SMMUV3_ACCEL_ATTACH_BRIDGE | SMMUV3_ACCEL_ATTACH_EMULATED),
+	   .flags = SMMUV3_ACCEL_ATTACH_BRIDGE | SMMUV3_ACCEL_ATTACH_FEED),
 	OP(DETACH, detach, REASON(detach)),
 	OP(GET_PHYS, phys, RESERVED(phys)),
 	OP(GET_STREAM, stream, REASON(stream), RESERVED(stream)),
@@ -692,8 +692,8 @@ TEST_F(mem, run_cmdq_without_feed)
 {
 	struct smmuv3_accel_run_cmdq arg = {
 		.size = sizeof(arg),
-		.soft_num = 5,
-		.soft_uptr = 1,
+		.feed_num = 5,
+		.feed_uptr = 1,
 	};
 
 	ASSERT_EQ(0, accel_mem_table(&self->g));
@@ -702,7 +702,7 @@ TEST_F(mem, run_cmdq_without_feed)
 	arg.prod = self->ring.prod;
 	EXPECT_EQ(0, call(self->g.accel, SMMUV3_ACCEL_RUN_CMDQ, &arg));
 	EXPECT_EQ(arg.prod, arg.cons);
-	EXPECT_EQ(0, arg.soft_num);
+	EXPECT_EQ(0, arg.feed_num);
 	EXPECT_EQ(0, arg.out_flags);
 }
 
@@ -762,7 +762,7 @@ TEST_F(idr, accepted)
 	/* Smaller queues and one level of stream table are the VMM's choice */
 	memcpy(idr, self->idr, sizeof(idr));
 	idr[0] &= ~IDR0_ST_LEVEL;
-	idr[1] &= ~(IDR1_EVTQS | IDR1_CMDQS | IDR1_SSIDSIZE);
+	idr[1] &= ~(IDR1_EVENTQS | IDR1_CMDQS | IDR1_SSIDSIZE);
 	EXPECT_EQ(0, accel_set_idr(&self->g, idr, &out));
 }
 
@@ -773,7 +773,7 @@ TEST_F(idr, unknown_bits)
 		[0] = IDR0_S1P | IDR0_TTF | IDR0_COHACC | IDR0_ATS | IDR0_ASID16 |
 		      IDR0_CD2L | IDR0_TTENDIAN | IDR0_STALL | IDR0_TERM |
 		      IDR0_ST_LEVEL,
-		[1] = IDR1_SIDSIZE | IDR1_SSIDSIZE | IDR1_EVTQS | IDR1_CMDQS,
+		[1] = IDR1_SIDSIZE | IDR1_SSIDSIZE | IDR1_EVENTQS | IDR1_CMDQS,
 		[3] = IDR3_RIL | IDR3_BBML,
 		[5] = IDR5_OAS | IDR5_GRAN | IDR5_DS | IDR5_VAX,
 	};
@@ -806,7 +806,7 @@ TEST_F(idr, wrong_values)
 		{ 0, IDR0_STALL, 2U << 24 },
 		{ 0, IDR0_STALL, 3U << 24 },
 		{ 0, IDR0_ST_LEVEL, 2U << 27 },
-		{ 1, IDR1_EVTQS, 20U << 16 },
+		{ 1, IDR1_EVENTQS, 20U << 16 },
 		{ 1, IDR1_CMDQS, 20U << 21 },
 		{ 5, IDR5_GRAN, 0 },
 	};

@@ -135,7 +135,7 @@ TEST_F(lifetime, event_queue_left_open)
 	int fd;
 
 	ASSERT_EQ(0, ioctl(self->g.accel, SMMUV3_ACCEL_GET_PHYS, &phys));
-	EXPECT_EQ(1, phys.out_dev_num);
+	EXPECT_EQ(1, phys.out_stream_num);
 	fd = veventq_open(self->g.iommufd, phys.out_viommu_id, &id);
 	ASSERT_LE(0, fd);
 	close(self->g.accel);

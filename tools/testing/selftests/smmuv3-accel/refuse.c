@@ -384,8 +384,8 @@ TEST_F(refuse, no_sharing_by_default)
 
 TEST_F(refuse, emulated)
 {
-	EXPECT_VIRTUAL_REFUSED(&self->g, VSID, SMMUV3_ACCEL_ATTACH_EMULATED,
-			       EOPNOTSUPP, EMULATED);
+	EXPECT_VIRTUAL_REFUSED(&self->g, VSID, SMMUV3_ACCEL_ATTACH_FEED,
+			       EOPNOTSUPP, NO_FEED);
 	EXPECT_NOTHING_LEFT(self);
 }
 

@@ -65,7 +65,7 @@ static int attach(struct guest *g, struct stream *s)
 	if (s->real)
 		return accel_attach(g, s->dev.fd, s->vsid, &out);
 	return accel_attach_virtual(g, s->vsid, s->vsid & 1 ? SMMUV3_ACCEL_ATTACH_BRIDGE :
-				    SMMUV3_ACCEL_ATTACH_EMULATED, &out);
+				    SMMUV3_ACCEL_ATTACH_FEED, &out);
 }
 
 FIXTURE_SETUP(scale)
@@ -74,7 +74,7 @@ FIXTURE_SETUP(scale)
 	unsigned int i;
 
 	ASSERT_EQ(0, guest_open_memory(&self->g));
-	ASSERT_EQ(0, guest_create_flags(&self->g, SMMUV3_ACCEL_CREATE_ALLOW_EMULATED));
+	ASSERT_EQ(0, guest_create_flags(&self->g, SMMUV3_ACCEL_CREATE_FEED));
 	ASSERT_EQ(0, accel_mem_table(&self->g));
 	ASSERT_EQ(0, ring_init(&self->ring, &self->g, 4));
 	ASSERT_EQ(0, strtab_init(&self->st, &self->g, LOG2SIZE, SPLIT));
@@ -200,7 +200,7 @@ TEST_F(scale, cfgi_all_flushes_cds)
 	for_each_device(s)
 		EXPECT_TRUE(reaches(g, s, IOVA, page)) TH_LOG("%#x", s->vsid);
 	while (!accel_phys(g, smmus, &phys)) {
-		streams += phys.out_dev_num;
+		streams += phys.out_stream_num;
 		smmus++;
 	}
 	EXPECT_EQ(self->devices, streams);

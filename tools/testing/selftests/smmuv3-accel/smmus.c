@@ -403,7 +403,7 @@ TEST_F(smmus, get_phys)
 		ASSERT_EQ(0, accel_phys(&s->g, i, &phys));
 		EXPECT_EQ(s->attach[i].out_viommu_id, phys.out_viommu_id);
 		EXPECT_EQ(s->attach[i].out_s2_hwpt_id, phys.out_s2_hwpt_id);
-		EXPECT_EQ(i ? 1 : 2, phys.out_dev_num);
+		EXPECT_EQ(i ? 1 : 2, phys.out_stream_num);
 		/* What nesting takes */
 		EXPECT_TRUE(phys.out_idr[0] & IDR0_S1P);
 		EXPECT_TRUE(phys.out_idr[0] & 1);	/* S2P */
@@ -417,11 +417,11 @@ TEST_F(smmus, get_phys)
 	/* It stays without streams */
 	ASSERT_EQ(0, accel_detach(&s->g, vsids[1], &reason));
 	ASSERT_EQ(0, accel_phys(&s->g, 1, &phys));
-	EXPECT_EQ(0, phys.out_dev_num);
+	EXPECT_EQ(0, phys.out_stream_num);
 	EXPECT_EQ(s->attach[1].out_viommu_id, phys.out_viommu_id);
 	ASSERT_EQ(0, accel_detach(&s->g, 0x333, &reason));
 	ASSERT_EQ(0, accel_phys(&s->g, 0, &phys));
-	EXPECT_EQ(1, phys.out_dev_num);
+	EXPECT_EQ(1, phys.out_stream_num);
 }
 
 /* Faults */

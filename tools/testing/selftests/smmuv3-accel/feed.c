@@ -23,8 +23,8 @@
 #include "stress.h"
 
 #define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
-#define EMULATED	SMMUV3_ACCEL_ATTACH_EMULATED
-#define ALLOW		SMMUV3_ACCEL_CREATE_ALLOW_EMULATED
+#define FEED	SMMUV3_ACCEL_ATTACH_FEED
+#define ALLOW		SMMUV3_ACCEL_CREATE_FEED
 #define NO_GLOBAL	SMMUV3_ACCEL_CREATE_NO_GLOBAL
 
 #define REASON(name)	SMMUV3_ACCEL_REASON_##name
@@ -32,7 +32,7 @@
 
 #define VSID_DEV	0x10
 #define VSID_BRIDGE	0x11
-#define VSID_SOFT	0x20	/* emulated endpoints: this and the next */
+#define VSID_FEED	0x20	/* emulated endpoints: this and the next */
 #define SOFTS		2
 #define VSID_UNKNOWN	0x33
 
@@ -145,18 +145,18 @@ static void machine_close(struct machine *m)
 	guest_close(&m->g);
 }
 
-static int attach_softs(struct machine *m)
+static int attach_feeds(struct machine *m)
 {
 	struct smmuv3_accel_attach out;
 	int i, rc = 0;
 
 	for (i = 0; !rc && i < SOFTS; i++)
-		rc = accel_attach_virtual(&m->g, VSID_SOFT + i, EMULATED, &out);
+		rc = accel_attach_virtual(&m->g, VSID_FEED + i, FEED, &out);
 	return rc;
 }
 
 /* Ring the doorbell once, with room for the feed */
-static int doorbell(struct machine *m, __u32 max_cmds, struct cmd *soft,
+static int doorbell(struct machine *m, __u32 max_cmds, struct cmd *feed,
 		    __u32 room, struct smmuv3_accel_run_cmdq *out)
 {
 	*out = (struct smmuv3_accel_run_cmdq){
@@ -164,8 +164,8 @@ static int doorbell(struct machine *m, __u32 max_cmds, struct cmd *soft,
 		.prod = m->ring.prod,
 		.cons = m->ring.cons,
 		.max_cmds = max_cmds,
-		.soft_num = room,
-		.soft_uptr = (__u64)(unsigned long)soft,
+		.feed_num = room,
+		.feed_uptr = (__u64)(unsigned long)feed,
 	};
 	return ioctl(m->g.accel, SMMUV3_ACCEL_RUN_CMDQ, out) ? -errno : 0;
 }
@@ -173,12 +173,12 @@ static int doorbell(struct machine *m, __u32 max_cmds, struct cmd *soft,
 static bool runs(struct machine *m, struct cmd first, __u32 flags)
 {
 	struct smmuv3_accel_run_cmdq out;
-	struct cmd soft[2];
+	struct cmd feed[2];
 	int rc;
 
 	ring_put(&m->ring, first);
 	ring_put(&m->ring, cmd_sync());
-	rc = doorbell(m, 0, soft, 2, &out);
+	rc = doorbell(m, 0, feed, 2, &out);
 	m->ring.cons = out.cons;
 	return !rc && out.cons == out.prod && !out.out_error && out.out_flags == flags;
 }
@@ -198,8 +198,8 @@ FIXTURE_VARIANT(virt)
 
 FIXTURE_VARIANT_ADD(virt, bridge) { BRIDGE, false };
 FIXTURE_VARIANT_ADD(virt, bridge_beside_device) { BRIDGE, true };
-FIXTURE_VARIANT_ADD(virt, emulated) { EMULATED, false };
-FIXTURE_VARIANT_ADD(virt, emulated_beside_device) { EMULATED, true };
+FIXTURE_VARIANT_ADD(virt, feed) { FEED, false };
+FIXTURE_VARIANT_ADD(virt, feed_beside_device) { FEED, true };
 
 FIXTURE_SETUP(virt)
 {
@@ -257,7 +257,7 @@ TEST_F(virt, no_host_object)
 	if (variant->beside)
 		ASSERT_EQ(0, detach(g, VSID_DEV));
 	memset(&out, 0xff, sizeof(out));
-	ASSERT_EQ(0, accel_attach_virtual(g, VSID_SOFT, variant->kind, &out));
+	ASSERT_EQ(0, accel_attach_virtual(g, VSID_FEED, variant->kind, &out));
 	EXPECT_EQ(0, out.out_dev_id);
 	EXPECT_EQ(0, out.out_viommu_id);
 	EXPECT_EQ(0, out.out_vdevice_id);
@@ -267,14 +267,14 @@ TEST_F(virt, no_host_object)
 	if (variant->beside) {
 		/* Behind none, whatever there is */
 		ASSERT_EQ(0, accel_phys(g, 0, &phys));
-		EXPECT_EQ(0, phys.out_dev_num);
+		EXPECT_EQ(0, phys.out_stream_num);
 		return;
 	}
 	EXPECT_EQ(-ENOENT, accel_phys(g, 0, &phys));
 	/* No stage 2 was made of it */
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, g->ioas_id));
 	EXPECT_TRUE(runs(&self->m, cmd_tlbi_nh_all(), 0));
-	EXPECT_EQ(0, detach(g, VSID_SOFT));
+	EXPECT_EQ(0, detach(g, VSID_FEED));
 }
 
 TEST_F(virt, install_ste)
@@ -286,26 +286,26 @@ TEST_F(virt, install_ste)
 
 	/* Out of table mode */
 	ASSERT_EQ(0, accel_reset(g));
-	ASSERT_EQ(0, attach(g, VSID_SOFT, variant->kind));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(ABORT), REASON(NO_STE), 0, 0);
+	ASSERT_EQ(0, attach(g, VSID_FEED, variant->kind));
+	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(NO_STE), 0, 0);
 	for (i = 0; i < 3; i++) {
 		cd = guest_alloc(g, 64);
 		ste_s1(ste, cd);
-		ASSERT_EQ(0, accel_install(g, VSID_SOFT, ste, &reason));
-		EXPECT_STREAM(g, VSID_SOFT, KIND(S1), 0, ste[0], ste[1]);
+		ASSERT_EQ(0, accel_install(g, VSID_FEED, ste, &reason));
+		EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
 		if (i == 1)
-			ASSERT_EQ(0, accel_install(g, VSID_SOFT, ste, &reason));
+			ASSERT_EQ(0, accel_install(g, VSID_FEED, ste, &reason));
 	}
 	ste_config(ste, STE_CFG_BYPASS);
-	ASSERT_EQ(0, accel_install(g, VSID_SOFT, ste, &reason));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(BYPASS), 0, 0, 0);
+	ASSERT_EQ(0, accel_install(g, VSID_FEED, ste, &reason));
+	EXPECT_STREAM(g, VSID_FEED, KIND(BYPASS), 0, 0, 0);
 	ste_config(ste, STE_CFG_S2);
-	ASSERT_EQ(0, accel_install(g, VSID_SOFT, ste, &reason));
+	ASSERT_EQ(0, accel_install(g, VSID_FEED, ste, &reason));
 	EXPECT_EQ(REASON(STE_CONFIG), reason);
-	EXPECT_STREAM(g, VSID_SOFT, KIND(ABORT), REASON(STE_CONFIG), 0, 0);
+	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(STE_CONFIG), 0, 0);
 	memset(ste, 0, sizeof(ste));
-	ASSERT_EQ(0, accel_install(g, VSID_SOFT, ste, &reason));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(ABORT), REASON(STE_INVALID), 0, 0);
+	ASSERT_EQ(0, accel_install(g, VSID_FEED, ste, &reason));
+	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(STE_INVALID), 0, 0);
 }
 
 TEST_F(virt, guests_table)
@@ -316,38 +316,38 @@ TEST_F(virt, guests_table)
 
 	/* What the table says when it is attached is in force */
 	ste_s1(ste, cd);
-	strtab_write(&m->strtab, VSID_SOFT, ste);
-	ASSERT_EQ(0, attach(g, VSID_SOFT, variant->kind));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(S1), 0, ste[0], ste[1]);
+	strtab_write(&m->strtab, VSID_FEED, ste);
+	ASSERT_EQ(0, attach(g, VSID_FEED, variant->kind));
+	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
 
 	ste_config(bypass, STE_CFG_BYPASS);
-	strtab_write(&m->strtab, VSID_SOFT, bypass);
-	EXPECT_TRUE(runs(m, cmd_cfgi_ste(VSID_SOFT + 1, true), 0));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(S1), 0, ste[0], ste[1]);
-	EXPECT_TRUE(runs(m, cmd_cfgi_ste(VSID_SOFT, true), 0));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(BYPASS), 0, 0, 0);
-	strtab_write(&m->strtab, VSID_SOFT, ste);
-	EXPECT_TRUE(runs(m, cmd_cfgi_ste_range(VSID_SOFT, 1), 0));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(S1), 0, ste[0], ste[1]);
+	strtab_write(&m->strtab, VSID_FEED, bypass);
+	EXPECT_TRUE(runs(m, cmd_cfgi_ste(VSID_FEED + 1, true), 0));
+	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
+	EXPECT_TRUE(runs(m, cmd_cfgi_ste(VSID_FEED, true), 0));
+	EXPECT_STREAM(g, VSID_FEED, KIND(BYPASS), 0, 0, 0);
+	strtab_write(&m->strtab, VSID_FEED, ste);
+	EXPECT_TRUE(runs(m, cmd_cfgi_ste_range(VSID_FEED, 1), 0));
+	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
 	/* The same once more, which on a device's stream ends stale CDs */
 	EXPECT_TRUE(runs(m, cmd_cfgi_all(), 0));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(S1), 0, ste[0], ste[1]);
-	EXPECT_TRUE(runs(m, cmd_cfgi_cd(VSID_SOFT, 0, true), 0));
+	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
+	EXPECT_TRUE(runs(m, cmd_cfgi_cd(VSID_FEED, 0, true), 0));
 
 	ste_config(bypass, STE_CFG_NESTED);
-	strtab_write(&m->strtab, VSID_SOFT, bypass);
+	strtab_write(&m->strtab, VSID_FEED, bypass);
 	EXPECT_TRUE(runs(m, cmd_cfgi_all(), SMMUV3_ACCEL_RUN_BAD_STE));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(ABORT), REASON(STE_CONFIG), 0, 0);
-	strtab_write(&m->strtab, VSID_SOFT, ste);
+	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(STE_CONFIG), 0, 0);
+	strtab_write(&m->strtab, VSID_FEED, ste);
 
 	ASSERT_EQ(0, set_regs(m, CR0_CMDQEN, 0));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(BYPASS), 0, 0, 0);
+	EXPECT_STREAM(g, VSID_FEED, KIND(BYPASS), 0, 0, 0);
 	ASSERT_EQ(0, set_regs(m, CR0_CMDQEN, GBPA_ABORT));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(ABORT), REASON(GBPA_ABORT), 0, 0);
+	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(GBPA_ABORT), 0, 0);
 	ASSERT_EQ(0, set_regs(m, CR0_SMMUEN | CR0_CMDQEN, 0));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(S1), 0, ste[0], ste[1]);
+	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
 	ASSERT_EQ(0, accel_reset(g));
-	EXPECT_STREAM(g, VSID_SOFT, KIND(ABORT), REASON(NO_STE), 0, 0);
+	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(NO_STE), 0, 0);
 }
 
 #define EXPECT_REFUSED(g, fd, _vsid, _flags, _errno, _reason)		\
@@ -374,25 +374,25 @@ TEST_F(virt, refusals)
 
 	ASSERT_EQ(0, dma_open(&dev, g->iommufd, DMA_TESTDEV, variant->beside));
 
-	EXPECT_REFUSED(g, -1, VSID_SOFT, 0, EBADF, NONE);
-	EXPECT_REFUSED(g, -1, VSID_SOFT, BRIDGE | EMULATED, EINVAL, NONE);
-	EXPECT_REFUSED(g, -1, VSID_SOFT, kind | 1 << 2, EOPNOTSUPP, NONE);
-	EXPECT_REFUSED(g, -1, VSID_SOFT, 1U << 31, EOPNOTSUPP, NONE);
-	EXPECT_REFUSED(g, dev.fd, VSID_SOFT, kind, EINVAL, HAS_DEVICE);
-	EXPECT_REFUSED(g, 0, VSID_SOFT, kind, EINVAL, HAS_DEVICE);
-	EXPECT_REFUSED(g, -2, VSID_SOFT, kind, EINVAL, HAS_DEVICE);
-	EXPECT_EQ(-ENOENT, detach(g, VSID_SOFT));
+	EXPECT_REFUSED(g, -1, VSID_FEED, 0, EBADF, NONE);
+	EXPECT_REFUSED(g, -1, VSID_FEED, BRIDGE | FEED, EINVAL, NONE);
+	EXPECT_REFUSED(g, -1, VSID_FEED, kind | 1 << 2, EOPNOTSUPP, NONE);
+	EXPECT_REFUSED(g, -1, VSID_FEED, 1U << 31, EOPNOTSUPP, NONE);
+	EXPECT_REFUSED(g, dev.fd, VSID_FEED, kind, EINVAL, HAS_DEVICE);
+	EXPECT_REFUSED(g, 0, VSID_FEED, kind, EINVAL, HAS_DEVICE);
+	EXPECT_REFUSED(g, -2, VSID_FEED, kind, EINVAL, HAS_DEVICE);
+	EXPECT_EQ(-ENOENT, detach(g, VSID_FEED));
 
 	/* Each holds its StreamID against each other */
 	for (i = 0; i < 2; i++) {
-		rc = i ? attach(g, VSID_SOFT, kind) :
-			 accel_attach(g, dev.fd, VSID_SOFT, &out);
+		rc = i ? attach(g, VSID_FEED, kind) :
+			 accel_attach(g, dev.fd, VSID_FEED, &out);
 		ASSERT_EQ(0, rc);
-		EXPECT_REFUSED(g, -1, VSID_SOFT, BRIDGE, EEXIST, VSID_IN_USE);
-		EXPECT_REFUSED(g, -1, VSID_SOFT, EMULATED, EEXIST, VSID_IN_USE);
-		EXPECT_REFUSED(g, dev.fd, VSID_SOFT, 0, EEXIST, VSID_IN_USE);
-		ASSERT_EQ(0, detach(g, VSID_SOFT));
-		EXPECT_EQ(-ENOENT, detach(g, VSID_SOFT));
+		EXPECT_REFUSED(g, -1, VSID_FEED, BRIDGE, EEXIST, VSID_IN_USE);
+		EXPECT_REFUSED(g, -1, VSID_FEED, FEED, EEXIST, VSID_IN_USE);
+		EXPECT_REFUSED(g, dev.fd, VSID_FEED, 0, EEXIST, VSID_IN_USE);
+		ASSERT_EQ(0, detach(g, VSID_FEED));
+		EXPECT_EQ(-ENOENT, detach(g, VSID_FEED));
 	}
 	dma_close(&dev);
 }
@@ -403,8 +403,8 @@ TEST_F(virt, not_allowed)
 	struct guest other = self->m.g;
 
 	ASSERT_EQ(0, guest_create_flags(&other, NO_GLOBAL));
-	EXPECT_REFUSED(&other, -1, VSID_SOFT, EMULATED, EOPNOTSUPP, EMULATED);
-	EXPECT_EQ(0, attach(&other, VSID_SOFT, BRIDGE));
+	EXPECT_REFUSED(&other, -1, VSID_FEED, FEED, EOPNOTSUPP, NO_FEED);
+	EXPECT_EQ(0, attach(&other, VSID_FEED, BRIDGE));
 	EXPECT_REFUSED(&other, 0, VSID_BRIDGE, variant->kind, EINVAL, HAS_DEVICE);
 	close(other.accel);
 }
@@ -458,7 +458,7 @@ TEST_F(virt, too_many)
 	for (i = variant->beside; i < info.out_max_streams; i++)
 		ASSERT_EQ(0, attach(g, 0x1000 + i, variant->kind));
 	EXPECT_REFUSED(g, -1, 0x100, BRIDGE, ENOSPC, TOO_MANY_STREAMS);
-	EXPECT_REFUSED(g, -1, 0x100, EMULATED, ENOSPC, TOO_MANY_STREAMS);
+	EXPECT_REFUSED(g, -1, 0x100, FEED, ENOSPC, TOO_MANY_STREAMS);
 	EXPECT_REFUSED(g, dev.fd, 0x100, 0, ENOSPC, TOO_MANY_STREAMS);
 	EXPECT_TRUE(runs(&self->m, cmd_cfgi_all(), SMMUV3_ACCEL_RUN_BAD_STE));
 	ASSERT_EQ(0, detach(g, 0x1000 + 99));
@@ -479,7 +479,7 @@ TEST_F(virt, too_many)
 FIXTURE(feed)
 {
 	struct machine m;
-	struct cmd *soft;	/* RING_SIZE, and one more as a guard */
+	struct cmd *feed;	/* RING_SIZE, and one more as a guard */
 	struct cmd *want;
 };
 
@@ -511,24 +511,24 @@ FIXTURE_SETUP(feed)
 		ASSERT_EQ(0, accel_mem_regions(&m->g, regions, 2));
 	}
 	ASSERT_EQ(0, attach(&m->g, VSID_BRIDGE, BRIDGE));
-	ASSERT_EQ(0, attach_softs(m));
-	self->soft = calloc(RING_SIZE + 1, sizeof(struct cmd));
+	ASSERT_EQ(0, attach_feeds(m));
+	self->feed = calloc(RING_SIZE + 1, sizeof(struct cmd));
 	self->want = calloc(RING_SIZE + 1, sizeof(struct cmd));
-	ASSERT_NE(NULL, self->soft);
+	ASSERT_NE(NULL, self->feed);
 	ASSERT_NE(NULL, self->want);
 }
 
 FIXTURE_TEARDOWN(feed)
 {
 	machine_close(&self->m);
-	free(self->soft);
+	free(self->feed);
 	free(self->want);
 }
 
 static struct cmd random_cmd(struct machine *m)
 {
 	static const __u32 sids[] = {
-		VSID_DEV, VSID_BRIDGE, VSID_SOFT, VSID_SOFT + 1, VSID_UNKNOWN, ~0U,
+		VSID_DEV, VSID_BRIDGE, VSID_FEED, VSID_FEED + 1, VSID_UNKNOWN, ~0U,
 	};
 	unsigned int asid = GUEST_ASID + dice(4);
 	__u32 sid = sids[dice(ARRAY_LEN(sids))];
@@ -577,7 +577,7 @@ static struct cmd random_cmd(struct machine *m)
 }
 
 /* The model: whether a software IOTLB has to see a legal command */
-static bool concerns_soft(struct cmd cmd)
+static bool concerns_feed(struct cmd cmd)
 {
 	__u64 w0 = le64toh(cmd.w[0]);
 	__u32 sid = w0 >> 32;
@@ -587,7 +587,7 @@ static bool concerns_soft(struct cmd cmd)
 	case 0x05:	/* CFGI_CD */
 	case 0x06:	/* CFGI_CD_ALL */
 	case 0x40:	/* ATC_INV */
-		return sid >= VSID_SOFT && sid < VSID_SOFT + SOFTS;
+		return sid >= VSID_FEED && sid < VSID_FEED + SOFTS;
 	case 0x04:	/* CFGI_STE_RANGE, CFGI_ALL */
 	case 0x10:	/* TLBI_NH_ALL */
 	case 0x11:	/* TLBI_NH_ASID */
@@ -606,7 +606,7 @@ static __u32 model(struct machine *m, __u32 cons, __u32 end, struct cmd *want)
 	__u32 mask = 2 * RING_SIZE - 1, num = 0;
 
 	for (; cons != end; cons = (cons + 1) & mask)
-		if (concerns_soft(*ring_slot(&m->ring, cons)))
+		if (concerns_feed(*ring_slot(&m->ring, cons)))
 			want[num++] = *ring_slot(&m->ring, cons);
 	return num;
 }
@@ -653,8 +653,8 @@ static void expect_feed(struct __test_metadata *_metadata,
 	__u32 mask = 2 * RING_SIZE - 1, cons = m->ring.cons, end, need;
 	struct smmuv3_accel_run_cmdq out;
 
-	memset(self->soft, GUARD, (RING_SIZE + 1) * sizeof(struct cmd));
-	ASSERT_EQ(0, doorbell(m, max_cmds, self->soft, room, &out));
+	memset(self->feed, GUARD, (RING_SIZE + 1) * sizeof(struct cmd));
+	ASSERT_EQ(0, doorbell(m, max_cmds, self->feed, room, &out));
 	end = cons + ((illegal - cons) & mask);
 	if (max_cmds && end - cons > max_cmds)
 		end = cons + max_cmds;
@@ -662,11 +662,11 @@ static void expect_feed(struct __test_metadata *_metadata,
 	EXPECT_EQ(out.cons == illegal && illegal != m->ring.prod &&
 		  (!max_cmds || max_cmds > end - cons), out.out_error == SMMUV3_ACCEL_CERROR_ILL);
 	need = model(m, cons, out.cons, self->want);
-	EXPECT_EQ(need > room, !!(out.out_flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW));
+	EXPECT_EQ(need > room, !!(out.out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW));
 	EXPECT_EQ(model_irq(m, cons, out.cons), out.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ);
-	ASSERT_EQ(need < room ? need : room, out.soft_num);
-	EXPECT_EQ(0, memcmp(self->soft, self->want, out.soft_num * sizeof(struct cmd)));
-	EXPECT_TRUE(is_guard(self->soft + out.soft_num, RING_SIZE + 1 - out.soft_num));
+	ASSERT_EQ(need < room ? need : room, out.feed_num);
+	EXPECT_EQ(0, memcmp(self->feed, self->want, out.feed_num * sizeof(struct cmd)));
+	EXPECT_TRUE(is_guard(self->feed + out.feed_num, RING_SIZE + 1 - out.feed_num));
 	m->ring.cons = out.cons;
 }
 
@@ -705,13 +705,13 @@ TEST_F(feed, concatenated)
 	for (round = 0; round < 10; round++) {
 		fill(m, start, RING_SIZE - dice(100));
 		need = model(m, m->ring.cons, m->ring.prod, self->want);
-		for (num = 0; m->ring.cons != m->ring.prod; num += out.soft_num) {
-			ASSERT_EQ(0, doorbell(m, 1 + dice(3 * BATCH), self->soft + num,
+		for (num = 0; m->ring.cons != m->ring.prod; num += out.feed_num) {
+			ASSERT_EQ(0, doorbell(m, 1 + dice(3 * BATCH), self->feed + num,
 					      RING_SIZE - num, &out));
 			m->ring.cons = out.cons;
 		}
 		ASSERT_EQ(need, num);
-		EXPECT_EQ(0, memcmp(self->soft, self->want, num * sizeof(struct cmd)));
+		EXPECT_EQ(0, memcmp(self->feed, self->want, num * sizeof(struct cmd)));
 		start = m->ring.prod;
 	}
 }
@@ -752,9 +752,9 @@ TEST_F(feed, no_buffer)
 	EXPECT_EQ(0, out.out_flags);
 	ring_put(&m->ring, cmd_tlbi_nh_all());
 	ASSERT_EQ(0, doorbell(m, 0, NULL, 0, &out));
-	EXPECT_EQ(SMMUV3_ACCEL_RUN_SOFT_OVERFLOW, out.out_flags);
+	EXPECT_EQ(SMMUV3_ACCEL_RUN_FEED_OVERFLOW, out.out_flags);
 	EXPECT_EQ(m->ring.prod, out.cons);
-	EXPECT_EQ(0, out.soft_num);
+	EXPECT_EQ(0, out.feed_num);
 }
 
 /* The doorbells that have a way of their own: a TLBI or more, and a CMD_SYNC */
@@ -784,7 +784,7 @@ TEST_F(feed, unwritable)
 	const size_t page = 4096, len = 64 * page;
 	struct smmuv3_accel_run_cmdq out;
 	__u32 start, need, fits, num, done = 0;
-	struct cmd *soft;
+	struct cmd *feed;
 	char *map;
 	int round;
 
@@ -795,34 +795,34 @@ TEST_F(feed, unwritable)
 	for (round = 0; round < 60; round++) {
 		/* So many can be written, from none to all */
 		fits = round % 3 ? dice(RING_SIZE) : dice(4);
-		soft = (struct cmd *)(map + len / 2) - fits;
+		feed = (struct cmd *)(map + len / 2) - fits;
 		fill(m, dice(2 * RING_SIZE), round & 1 ? RING_SIZE : 1 + dice(200));
 		if (round % 3 == 2)
 			*ring_slot(&m->ring, m->ring.prod - 1) =
 				(struct cmd){ { htole64(0xff) } };
 		start = m->ring.cons;
-		int rc = doorbell(m, 0, soft, RING_SIZE, &out);
+		int rc = doorbell(m, 0, feed, RING_SIZE, &out);
 
 		num = model(m, start, out.cons, self->want);
-		ASSERT_EQ(num, out.soft_num);
+		ASSERT_EQ(num, out.feed_num);
 		ASSERT_LE(num, fits);
-		EXPECT_EQ(0, memcmp(soft, self->want, num * sizeof(struct cmd)));
+		EXPECT_EQ(0, memcmp(feed, self->want, num * sizeof(struct cmd)));
 		done += num;
 		if (rc) {
 			ASSERT_EQ(-EFAULT, rc);
 			EXPECT_NE(m->ring.prod, out.cons);
 			/* Nothing is said of what is not done */
 			EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
-			EXPECT_FALSE(out.out_flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW);
+			EXPECT_FALSE(out.out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW);
 		}
 		EXPECT_EQ(model_irq(m, start, out.cons),
 			  out.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ);
 		/* The rest, with what can be written to */
 		m->ring.cons = out.cons;
 		need = model(m, out.cons, m->ring.prod, self->want);
-		ASSERT_EQ(0, doorbell(m, 0, self->soft, RING_SIZE, &out));
-		ASSERT_EQ(need, out.soft_num);
-		EXPECT_EQ(0, memcmp(self->soft, self->want, need * sizeof(struct cmd)));
+		ASSERT_EQ(0, doorbell(m, 0, self->feed, RING_SIZE, &out));
+		ASSERT_EQ(need, out.feed_num);
+		EXPECT_EQ(0, memcmp(self->feed, self->want, need * sizeof(struct cmd)));
 	}
 	/* Some of it came in parts */
 	EXPECT_LT(0, done);
@@ -840,21 +840,21 @@ TEST_F(feed, no_endpoint)
 		for (i = 0; i < SOFTS; i++) {
 			fill(m, dice(2 * RING_SIZE), 100);
 			ring_put(&m->ring, cmd_tlbi_nh_all());
-			ASSERT_EQ(0, doorbell(m, 0, self->soft, RING_SIZE, &out));
-			EXPECT_NE(0, out.soft_num);
-			ASSERT_EQ(0, detach(&m->g, VSID_SOFT + i));
+			ASSERT_EQ(0, doorbell(m, 0, self->feed, RING_SIZE, &out));
+			EXPECT_NE(0, out.feed_num);
+			ASSERT_EQ(0, detach(&m->g, VSID_FEED + i));
 		}
 		for (i = 0; i < 2; i++) {
 			fill(m, dice(2 * RING_SIZE), i ? RING_SIZE : 5);
-			memset(self->soft, GUARD, RING_SIZE * sizeof(struct cmd));
+			memset(self->feed, GUARD, RING_SIZE * sizeof(struct cmd));
 			/* Not even an address that faults is looked at */
-			ASSERT_EQ(0, doorbell(m, 0, i ? self->soft : (void *)16, RING_SIZE, &out));
-			EXPECT_EQ(0, out.soft_num);
-			EXPECT_EQ(0, out.out_flags & SMMUV3_ACCEL_RUN_SOFT_OVERFLOW);
+			ASSERT_EQ(0, doorbell(m, 0, i ? self->feed : (void *)16, RING_SIZE, &out));
+			EXPECT_EQ(0, out.feed_num);
+			EXPECT_EQ(0, out.out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW);
 			EXPECT_EQ(m->ring.prod, out.cons);
-			EXPECT_TRUE(is_guard(self->soft, RING_SIZE));
+			EXPECT_TRUE(is_guard(self->feed, RING_SIZE));
 		}
-		ASSERT_EQ(0, attach_softs(m));
+		ASSERT_EQ(0, attach_feeds(m));
 	}
 }
 
@@ -922,7 +922,7 @@ static __u64 walk(struct guest *g, __u64 table, __u64 iova)
 
 static bool read_config(struct machine *m, int i, struct soft_config *config)
 {
-	volatile __u64 *ste = strtab_ste(&m->strtab, VSID_SOFT + i), *cd;
+	volatile __u64 *ste = strtab_ste(&m->strtab, VSID_FEED + i), *cd;
 
 	if ((ste[0] & 0xf) != (STE_V | STE_CFG(STE_CFG_S1)))
 		return false;
@@ -969,7 +969,7 @@ static void soft_config_drop(struct soft_iotlb *tlb, __u32 first, __u32 last)
 	__u32 i;
 
 	for (i = 0; i < SOFTS; i++)
-		if (VSID_SOFT + i >= first && VSID_SOFT + i <= last)
+		if (VSID_FEED + i >= first && VSID_FEED + i <= last)
 			tlb->config[i].valid = false;
 }
 
@@ -1043,9 +1043,9 @@ static struct cmd invalidate_ste(int i)
 	case 0:
 		return cmd_cfgi_all();
 	case 1:
-		return cmd_cfgi_ste_range(VSID_SOFT + i, dice(8));
+		return cmd_cfgi_ste_range(VSID_FEED + i, dice(8));
 	default:
-		return cmd_cfgi_ste(VSID_SOFT + i, dice(2));
+		return cmd_cfgi_ste(VSID_FEED + i, dice(2));
 	}
 }
 
@@ -1059,7 +1059,7 @@ static void guest_change(struct machine *m, struct soft_guest *sg)
 	case 0:		/* another stage 1 for an endpoint */
 		sg->ste[i] = c;
 		ste_s1(ste, sg->cd[c]);
-		strtab_write(&m->strtab, VSID_SOFT + i, ste);
+		strtab_write(&m->strtab, VSID_FEED + i, ste);
 		ring_put(&m->ring, invalidate_ste(i));
 		break;
 	case 1:		/* another ASID for a table, from a few: no old entry may be left */
@@ -1068,8 +1068,8 @@ static void guest_change(struct machine *m, struct soft_guest *sg)
 		cd_write(&m->g, sg->cd[c], &sg->pt[c], sg->asid[c]);
 		for (i = 0; i < SOFTS; i++)
 			if (sg->ste[i] == c)
-				ring_put(&m->ring, dice(2) ? cmd_cfgi_cd(VSID_SOFT + i, 0, true) :
-							     cmd_cfgi_cd_all(VSID_SOFT + i));
+				ring_put(&m->ring, dice(2) ? cmd_cfgi_cd(VSID_FEED + i, 0, true) :
+							     cmd_cfgi_cd_all(VSID_FEED + i));
 		ring_put(&m->ring, cmd_sync());
 		ring_put(&m->ring, cmd_tlbi_asid(old));
 		break;
@@ -1097,7 +1097,7 @@ static struct soft_result soft_rounds(struct machine *m, int rounds, bool leave_
 	struct soft_result result = {};
 	struct smmuv3_accel_run_cmdq out;
 	struct soft_guest sg = {};
-	struct cmd soft[64];
+	struct cmd feed[64];
 	int round, n, i, page;
 	__u64 ste[8];
 
@@ -1112,7 +1112,7 @@ static struct soft_result soft_rounds(struct machine *m, int rounds, bool leave_
 	for (i = 0; i < SOFTS; i++) {
 		sg.ste[i] = i;
 		ste_s1(ste, sg.cd[i]);
-		strtab_write(&m->strtab, VSID_SOFT + i, ste);
+		strtab_write(&m->strtab, VSID_FEED + i, ste);
 	}
 	for (round = 0; round < rounds; round++) {
 		for (n = 1 + dice(6); n; n--)
@@ -1126,12 +1126,12 @@ static struct soft_result soft_rounds(struct machine *m, int rounds, bool leave_
 					       truth(m, i, iova_of(page));
 		}
 		do {
-			result.rc = doorbell(m, dice(3) ? 0 : 1 + dice(5), soft, 64, &out);
+			result.rc = doorbell(m, dice(3) ? 0 : 1 + dice(5), feed, 64, &out);
 			if (result.rc || out.out_flags || out.out_error)
 				goto out;
 			m->ring.cons = out.cons;
-			for (n = leave_out; n < (int)out.soft_num; n++)
-				soft_invalidate(tlb, soft[n]);
+			for (n = leave_out; n < (int)out.feed_num; n++)
+				soft_invalidate(tlb, feed[n]);
 		} while (m->ring.cons != m->ring.prod);
 		/* CMD_SYNC is done */
 		for (i = 0; i < SOFTS; i++)
@@ -1162,7 +1162,7 @@ FIXTURE_VARIANT_ADD(iotlb, no_global) { ALLOW | NO_GLOBAL, true };
 FIXTURE_SETUP(iotlb)
 {
 	ASSERT_EQ(0, machine_open(&self->m, variant->flags, variant->beside, 6));
-	ASSERT_EQ(0, attach_softs(&self->m));
+	ASSERT_EQ(0, attach_feeds(&self->m));
 }
 
 FIXTURE_TEARDOWN(iotlb)
