@@ -218,54 +218,6 @@ check_guest() { tools/testing/demo-guest.sh --short "$@" >"$work/guest.tap" 2>&1
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
 
-# What runs in the emulated host, with the names of tests as its arguments.
-# shellcheck disable=SC2016 # expanded there
-guest='
-exec 2>&1
-leaks=/sys/kernel/debug/kmemleak
-scan() { [ ! -e $leaks ] || echo "$1" >$leaks; }
-# By default it watches each 4,000th access, and misses what the ioctls race for.
-watch=/sys/module/kcsan/parameters/skip_watch
-[ ! -e $watch ] || echo 300 >$watch
-# What is lost already is not ours.
-scan scan
-scan clear
-case $1 in kunit:*) insmod /opt/smmuv3-accel-test.ko ;; esac
-for test; do
-	echo "@@ begin $test"
-	case $test in kunit:*) ;; *) rmmod smmuv3_accel_test 2>/dev/null ;; esac
-	case $test in
-	kunit:*) cat "/sys/kernel/debug/kunit/${test#kunit:}/results" ;;
-	*) timeout -s KILL "$TEST_TIMEOUT" "$test" ;;
-	esac
-	echo "@@ end $?"
-done
-if [ -e /sys/kernel/debug/kcsan ]; then
-	echo "@@ begin kcsan"
-	echo 1..1
-	# Where both sides of a race are stands in the first lines of a report.
-	dmesg | grep -A 12 "BUG: KCSAN" >/tmp/races
-	if grep -q smmuv3_accel /tmp/races; then cat /tmp/races; echo not ok 1; else echo ok 1; fi
-	echo "@@ end 0"
-fi
-counts=/sys/kernel/debug/gcov
-if [ -e $counts ]; then
-	rmmod smmuv3_accel_test smmuv3_accel 2>/dev/null
-	find $counts -name "*.gcda" | while read -r file; do cat "$file" >"/mnt/share/${file##*/}"; done
-fi
-[ -e $leaks ] || exit 0
-# What is young is not looked at, and what moves is found by a second scan.
-sleep 6
-scan scan
-scan scan
-echo "@@ begin kmemleak"
-echo 1..1
-# KUnit gives a case that asks for it a memory map, and never lets go of that.
-awk "/^unreferenced/ { show() } { object = object \$0 \"\n\" } END { show() }
-	function show() { if (object !~ /kunit_attach_mm/) printf \"%s\", object; object = \"\" }" $leaks >/tmp/leaks
-if [ -s /tmp/leaks ]; then cat /tmp/leaks; echo not ok 1; else echo ok 1; fi
-echo "@@ end 0"'
-
 # Count the results of one boot. $1: options of run.sh, rest: tests. The lines
 # before a result are its own; KUnit indents the results of a suite's cases.
 boot() {
@@ -275,7 +227,7 @@ boot() {
 	shift
 	: >"$out"
 	exec {results}< <(exec "$VM_DIR/run.sh" "${options[@]}" --timeout $((patience * 900)) -- \
-		env "TEST_TIMEOUT=$((patience * 300))" "${run_env[@]}" sh -c "$guest" sh "$@" 2>"$work/host.err")
+		env "TEST_TIMEOUT=$((patience * 300))" "${run_env[@]}" run-tests "$@" 2>"$work/host.err")
 	job[host]=$!
 	while IFS= read -r line <&"$results"; do
 		if [[ $line == '@@ begin '* ]]; then

@@ -29,7 +29,7 @@ $(VM_FLAVOURS:%=vm-%): vm-%:
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
 
 $(VM_FLAVOURS:%=vm-files-%): vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
-		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm
+		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm build/vm/%/bin/run-tests
 	@:
 
 # $(1): folder, $(2): what makes it, $(3): the kernel's key. What a killed build left
@@ -91,6 +91,10 @@ build/vm/%/bin/vmm: $(wildcard tools/vmm/* tools/lib/vsmmu/*) $(VM_UAPI) $(VM_CA
 		CFLAGS="-O2 -Werror -static -isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(VM_CACHE)/libfdt/include" \
 		LDFLAGS="-L$(VM_CACHE)/libfdt/lib"
 	$(Q)rsync -t build/vmm-$*/vmm $@
+
+build/vm/%/bin/run-tests: tools/testing/vm/run-tests
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
 
 $(VM_CACHE)/libfdt/include/libfdt.h:
 	@echo "$@ is missing: run tools/testing/vm/setup.sh libfdt" >&2; exit 1
