@@ -10,6 +10,7 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL V
 
+here=$VM_DIR/../deb
 cross=aarch64-linux-gnu-
 kernel=$CACHE/kernel-debian
 out=$TOP_DIR/build/deb
@@ -64,72 +65,7 @@ check_install() {
 	mkdir "$work/share"
 	tar -C "$work/kernel" -cf "$work/share/kernel.tar" .
 	cp "$CACHE/debian-arm64/root.tar" "$out"/*.deb "$work/share/"
-	cat >"$work/share/host" <<-'HOST'
-		set -e
-		date -s "@$1" >/dev/null
-		mkdir /debian
-		mount -t tmpfs -o size=80% tmpfs /debian
-		tar -C /debian -xf root.tar
-		tar -C /debian -xf kernel.tar
-		cp install ./*.deb /debian/tmp/
-		mount --bind /dev /debian/dev
-		export PATH=/usr/sbin:/usr/bin version="$2"
-		exec chroot /debian sh /tmp/install
-	HOST
-	cat >"$work/share/install" <<-'DEBIAN'
-		export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-		rc=0
-
-		check() { # $1: what is true if the rest succeeds
-			what=$1
-			shift
-			if "$@" >/tmp/log 2>&1; then
-				echo "ok   $what"
-			else
-				echo "FAIL $what"
-				tail -n 30 /tmp/log | sed 's/^/   | /'
-				rc=1
-			fi
-		}
-
-		install() { dpkg --install /tmp/*.deb; }
-		built() { dkms status -k "$(uname -r)" | grep ': installed' && modinfo smmuv3-accel; }
-		skipped() { # which dkms calls 77 where it was asked for this module
-			dkms autoinstall -k "$1"
-			! dkms status -k "$1" | grep ': \(built\|installed\)' || return 1
-			dkms build "smmuv3-accel/$version" -k "$1" >/tmp/skipped 2>&1
-			[ $? = 77 ] && grep 'lacks what the module stands on: CONFIG_IOMMUFD$' /tmp/skipped
-		}
-		coldplug() { udevadm trigger --action=add && udevadm settle; }
-		node() { stat "$1" && [ "$(stat -c '%G %a' "$1")" = "kvm 660" ]; }
-		as() { setpriv --reuid=nobody --regid=nogroup --groups="$1" sh -c ': <>/dev/smmuv3-accel'; }
-		as_others() { ! as nogroup; }
-		info() { smmuv3-accelctl info >/tmp/info && grep -A1 '^module:' /tmp/info | grep 'loaded: yes'; }
-		remove() {
-			modprobe -r smmuv3-accel && dpkg --remove smmuv3-accel-dkms smmuv3-accel-tools libvsmmu-dev &&
-				! modinfo smmuv3-accel && ! command -v smmuv3-accelctl
-		}
-
-		/debootstrap/debootstrap --second-stage >/tmp/log 2>&1 || { tail -n 30 /tmp/log; exit 1; }
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		export SYSTEMD_IGNORE_CHROOT=1
-		depmod # as is done for Debian's own kernels
-		/usr/lib/systemd/systemd-udevd --daemon >/tmp/log 2>&1
-		check "dpkg installs the packages" install
-		check "DKMS has built the module, on the machine" built
-		check "DKMS skips a kernel without IOMMUFD" skipped 0.0-no-iommufd
-		check "udev goes through the devices" coldplug
-		check "udev has loaded the module" test -d /sys/module/smmuv3_accel
-		check "/dev/smmuv3-accel is for the group kvm" node /dev/smmuv3-accel
-		check "/dev/iommu is" node /dev/iommu
-		check "so is a device bound to vfio-pci" node /dev/vfio/devices/vfio0
-		check "who is in the group can open it" as kvm
-		check "nobody else can" as_others
-		check "smmuv3-accelctl runs" info
-		check "the packages go away, and the module" remove
-		exit $rc
-	DEBIAN
+	cp "$here/host" "$here/install" "$work/share/"
 	"$VM_DIR/run.sh" --debian --no-module --testdev 1 --mem 6G --timeout 3000 --share "$work/share" -- \
 		sh host "$(date +%s)" "$version"
 }
@@ -138,19 +74,8 @@ check_library() {
 	local flags
 	flags=$(PKG_CONFIG_SYSROOT_DIR=$work/tree PKG_CONFIG_LIBDIR=$work/tree/usr/lib/aarch64-linux-gnu/pkgconfig \
 		pkg-config --cflags --libs libvsmmu)
-	cat >"$work/test.c" <<-'C'
-		#include <vsmmu.h>
-		#include <linux/smmuv3_accel.h>
-
-		int main(void)
-		{
-			struct vsmmu *vsmmu;
-
-			return vsmmu_new(&(struct vsmmu_config){ 0 }, &vsmmu, 0);
-		}
-	C
 	# shellcheck disable=SC2086 # several words
-	${cross}gcc -Wall -Werror -o "$work/test" "$work/test.c" $flags
+	${cross}gcc -Wall -Werror -o "$work/test" "$here/library.c" $flags
 	echo "ok   a program links with libvsmmu"
 }
 
