@@ -120,17 +120,7 @@ test_debootstrap() {
 	local stub
 	mkdir -p "$work/stubs" "$home/boot/smmuv3-accel"
 	for stub in debootstrap sudo dpkg-query df apt-get; do
-		cat >"$work/stubs/$stub" <<-'STUB'
-			#!/bin/sh
-			case ${0##*/} in
-			debootstrap) echo "$*" >"$STUB_ARGUMENTS"; exit 1 ;;
-			sudo) exec "$@" ;;
-			dpkg-query) echo "ok installed" ;;
-			df) printf 'Free\na b c 99999\n' ;;
-			apt-get) echo "Debian|copy:/nowhere/debian/" ;;
-			esac
-		STUB
-		chmod 755 "$work/stubs/$stub"
+		install -m 755 ../cache-test-stub.sh "$work/stubs/$stub"
 	done
 	! PATH=$work/stubs:$PATH STUB_ARGUMENTS=$work/arguments XDG_CACHE_HOME=$home/boot \
 		./setup.sh debian-arm64 >"$work/said" 2>&1 || wrong "debootstrap failed, setup.sh did not"
