@@ -97,19 +97,7 @@ refused_input() { # $1: what comes in, rest: arguments
 }
 
 # Each line of a file is JSON, in UTF-8, without a key twice.
-all_json() {
-	python3 - "$1" <<-'PYTHON'
-		import json, sys
-		def unique(pairs):
-		    keys = [key for key, _ in pairs]
-		    assert len(keys) == len(set(keys)), f"a key twice: {keys}"
-		    return dict(pairs)
-		lines = open(sys.argv[1], encoding="utf-8", errors="strict").readlines()
-		assert lines, "nothing"
-		for line in lines:
-		    json.loads(line, object_pairs_hook=unique)
-	PYTHON
-}
+all_json() { python3 "$here/test/all-json.py" "$1"; }
 json() { run --json "$@" >"$work/json" && all_json "$work/json"; }
 
 # $1: an expression of Python's on the result r, rest: arguments
@@ -281,13 +269,7 @@ t "decode --bytes: as xxd writes them" as_words '00000000: 1200 0000 0000 0700 0
 random_entries() {
 	local kind
 	for kind in "ste 8" "cmd 2" "event 4"; do
-		python3 - "${kind#* }" >"$work/words" <<-'PYTHON'
-			import random, sys
-			dice = random.Random(1)
-			for _ in range(3000 * int(sys.argv[1])):
-			    word = dice.getrandbits(64) & dice.getrandbits(64) & dice.getrandbits(64)
-			    print(f"{word:x}")
-		PYTHON
+		python3 "$here/test/random-words.py" $((3000 * ${kind#* })) >"$work/words"
 		json decode "${kind% *}" -a - <"$work/words" || { echo "$kind"; return 1; }
 	done
 }
