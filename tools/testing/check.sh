@@ -157,7 +157,7 @@ check_spelling() { sources ':!LICENSES' | each codespell; }
 check_python() { sources '*.py' | PYTHONPYCACHEPREFIX=$work/pycache each python3 -m py_compile; }
 # shellcheck disable=SC2016 # $0 is awk's
 check_shell() {
-	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.sh$/) { print FILENAME }' | each shellcheck
+	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.(ba)?sh$/) { print FILENAME }' | each shellcheck
 }
 check_licences() {
 	sources ':!LICENSES' ':!*.md' ':!*.golden' ":!$selftests/"{config,settings} \
