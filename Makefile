@@ -2,16 +2,16 @@
 #
 #   make                   build smmuv3-accel.ko for KDIR (the running kernel's build folder)
 #   make modules_install   install it below INSTALL_MOD_PATH
-#   make demo              boot the emulated host and run the first lesson there
+#   make demo              boot the emulated host and run two lessons there
 #   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
-#   make check             every check and test; all is fetched and built as needed
+#   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
-#   make coverage          the same on a kernel that counts which lines they reach
+#   make coverage          the same on a kernel that counts how often each line runs
 #   make bench             measure what a doorbell costs, on the emulated host
-#   make bench-guest       the same guest behind QEMU and behind the reference VMM, there
+#   make bench-guest       the same guest there behind QEMU and behind the reference VMM
 #   make htmldocs          the documentation, as web pages in build/htmldocs
-#   make deb, check-deb    Debian packages in build/deb; see that they can be used
-#   make check-kernels     compile the module for each kernel that Debian has
+#   make deb, check-deb    build Debian packages in build/deb; test them
+#   make check-kernels     compile the module for Debian's kernels
 #   make clean
 #
 # KDIR=, ARCH=, CROSS_COMPILE=, V=1 as for the kernel.
