@@ -164,6 +164,15 @@ check_licences() {
 		':!debian/'{changelog,copyright,source} | each grep -L 'SPDX-License-Identifier: ' || true
 }
 
+check_maintainers() {
+	local patterns pattern
+	mapfile -t patterns < <(sed -n 's/^F:\t//p' MAINTAINERS)
+	sources "${patterns[@]/#/:(exclude,glob)}" | sed 's/$/ has no section in MAINTAINERS/'
+	for pattern in "${patterns[@]}"; do
+		[ -n "$(sources ":(glob)$pattern")" ] || echo "MAINTAINERS: $pattern matches no file"
+	done
+}
+
 # A kernel without any one of what the module stands on is refused by name, and
 # one that is too old.
 check_refusals() {
@@ -306,6 +315,7 @@ static_checks() {
 	check shellcheck check_shell
 	check python check_python
 	check licences check_licences
+	check maintainers check_maintainers
 	check check-kernel check_refusals
 	check cache check_cache
 	check libvsmmu check_libvsmmu
