@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make check: all static checks, then KUnit and the kselftests on the emulated
-# host. What this takes is fetched and built first.
+# make check: static checks and unit tests, then KUnit and the kselftests on the
+# emulated host. What this takes is fetched and built first.
 #
 # make check-debug (check.sh --debug): KUnit, the kselftests and a guest's short run
 # on the debug kernel, which is some fifty times slower: the property test does
