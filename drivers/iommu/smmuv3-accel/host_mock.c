@@ -526,6 +526,13 @@ void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc)
 	mock->failed = 0;
 }
 
+/* No call fails from now on. Returns how many did since mock_fail(). */
+u32 mock_fail_stop(struct mock *mock)
+{
+	mock->fail_num = 0;
+	return mock->failed;
+}
+
 struct mock_state mock_state(struct mock *mock)
 {
 	struct mock_state state = {};

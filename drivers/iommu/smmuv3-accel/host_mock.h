@@ -94,7 +94,6 @@ struct mock_state {
 /* An iommufd and its devices, the owner of all hosts opened on it */
 struct mock {
 	struct kunit *test;
-	void __user *umem;		/* for the test */
 	struct smmuv3_hw_info smmu[MOCK_SMMUS];
 	struct mock_dev devs[MOCK_DEVS];
 	struct list_head objs;
@@ -133,6 +132,7 @@ void mock_iommufd_gone(struct mock *mock);
 void mock_meanwhile(struct mock *mock, enum mock_op op,
 		    void (*what)(struct kunit *test, u32 parent));
 void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc);
+u32 mock_fail_stop(struct mock *mock);
 struct mock_obj *mock_find(struct mock *mock, u32 id);
 struct mock_state mock_state(struct mock *mock);
 u32 mock_count(struct mock *mock, enum mock_op op);
