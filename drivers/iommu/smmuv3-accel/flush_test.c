@@ -158,6 +158,22 @@ static void failed_flush_stays_pending(struct kunit *test)
 	expect_attach_does_not(test, v, 0, VSID);
 }
 
+/* RESET flushes too, and the parent's next user makes up for it if that fails. */
+static void failed_reset_stays_pending(struct kunit *test)
+{
+	struct mock *mock = mock_of(test);
+	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
+	struct smmuv3_vsmmu *w = fx_open(test, .shared_asids = true);
+
+	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+	fx_must_attach(test, w, .fd = 1, .vsid = VSID);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_RESULT(test, fx_reset(v), .rc = -ENOMEM, .reason = REASON(RETRY));
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(mock), 2);
+	expect_attach_flushes(test, w, 2, VSID_NEXT);
+	expect_attach_does_not(test, v, 3, VSID_NEXT);
+}
+
 static struct smmuv3_vsmmu *other;
 
 /* Another vSMMU leaves the parent, and cannot flush. */
@@ -220,6 +236,7 @@ static struct kunit_case flush_kunit_cases[] = {
 	KUNIT_CASE_PARAM(close_elsewhere_leaves_flush, heir_gen_params),
 	KUNIT_CASE(close_without_stream_leaves_none),
 	KUNIT_CASE(failed_flush_stays_pending),
+	KUNIT_CASE(failed_reset_stays_pending),
 	KUNIT_CASE_PARAM(pending_during_attach, flush_gen_params),
 	KUNIT_CASE(pending_during_reset),
 	{}
