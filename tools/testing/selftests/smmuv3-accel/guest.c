@@ -20,9 +20,9 @@ static int check(int rc)
 #define HUGE_PAGE	(2UL << 20)
 
 /*
- * RAM in huge pages: QEMU's nested walk translates the address of a stage-1
- * table through stage 2, but not that of the entry, so a table must not cross a
- * stage-2 page. Tables of 16K and 64K would.
+ * RAM is in huge pages: QEMU's nested walk translates the address of a stage-1
+ * table through stage 2, but not the address of the entry, so a table must not
+ * cross a stage-2 page. 16K and 64K tables would cross 4K pages.
  */
 static char *alloc_ram(void)
 {
@@ -102,12 +102,24 @@ int guest_open_memory(struct guest *g)
 	return open_with_ram(g, alloc_ram(), -1);
 }
 
-int guest_create_flags(struct guest *g, __u32 flags)
+int guest_open_accel(struct guest *g)
 {
 	g->accel = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
-	if (g->accel < 0)
-		return -errno;
-	return accel_create_flags(g->accel, g->iommufd, g->ioas_id, flags);
+	return g->accel < 0 ? -errno : 0;
+}
+
+void guest_close_accel(struct guest *g)
+{
+	if (g->accel >= 0)
+		close(g->accel);
+	g->accel = -1;
+}
+
+int guest_create_flags(struct guest *g, __u32 flags)
+{
+	int rc = guest_open_accel(g);
+
+	return rc ? rc : accel_create_flags(g->accel, g->iommufd, g->ioas_id, flags);
 }
 
 int guest_create(struct guest *g)
@@ -124,13 +136,12 @@ int guest_open(struct guest *g)
 
 void guest_close(struct guest *g)
 {
-	if (g->accel >= 0)
-		close(g->accel);
+	guest_close_accel(g);
 	close(g->iommufd);
 	munmap(g->ram, GUEST_SIZE);
 }
 
-/* Aligned to its size, as tables have to be. A guest never frees here. */
+/* Aligned to its size, as tables must be. 0: no memory is left. Nothing is freed */
 __u64 guest_alloc(struct guest *g, __u64 size)
 {
 	__u64 gpa = (g->next + size - 1) & ~(size - 1);
@@ -255,6 +266,16 @@ void cd_write(struct guest *g, __u64 cd, const struct pgtable *pt,
 	       (__u64)asid << 48;
 }
 
+/* A new CD */
+__u64 cd_new(struct guest *g, const struct pgtable *pt, unsigned int asid)
+{
+	__u64 cd = guest_alloc(g, 64);
+
+	if (cd)
+		cd_write(g, cd, pt, asid);
+	return cd;
+}
+
 /* Stream Table Entry (SMMUv3, 5.2), in CPU order */
 void ste_config(__u64 ste[8], unsigned int cfg)
 {
@@ -269,7 +290,7 @@ void ste_s1(__u64 ste[8], __u64 cd)
 	ste[1] = 1ULL << 2 | 1ULL << 4 | 3ULL << 6;	/* S1CIR, S1COR, S1CSH */
 }
 
-/* All that may be offered of what a host SMMU has */
+/* All that a virtual SMMU may offer of what a host SMMU has */
 void idr_offer(const __u32 host[6], __u32 idr[6])
 {
 	idr[0] = (host[0] & (IDR0_TTF | IDR0_ATS | IDR0_ASID16 | IDR0_CD2L |
@@ -306,7 +327,7 @@ struct cmd cmd_cfgi_ste(__u32 sid, bool leaf)
 	return cmd(0x03 | (__u64)sid << 32, leaf);
 }
 
-/* 2 << range StreamIDs, those that differ from @sid in the low bits alone */
+/* 2 << range StreamIDs, which differ from @sid only in the low bits */
 struct cmd cmd_cfgi_ste_range(__u32 sid, unsigned int range)
 {
 	return cmd(0x04 | (__u64)sid << 32, range);
@@ -366,6 +387,12 @@ struct cmd cmd_sync_irq(void)
 	return cmd(0x46 | 1 << 12, 0);
 }
 
+/* No such opcode */
+struct cmd cmd_illegal(void)
+{
+	return cmd(0xff, 0);
+}
+
 /* Command queue */
 
 int ring_init(struct ring *ring, struct guest *g, unsigned int log2size)
@@ -391,7 +418,7 @@ void ring_put(struct ring *ring, struct cmd c)
 	ring->prod = (ring->prod + 1) & ((2U << ring->log2size) - 1);
 }
 
-/* Ring the doorbell once, for at most @max_cmds commands; 0: for all */
+/* Ring the doorbell once, for at most @max_cmds commands; 0: no limit */
 int ring_step(struct ring *ring, __u32 max_cmds,
 	      struct smmuv3_accel_run_cmdq *out)
 {
@@ -403,7 +430,7 @@ int ring_step(struct ring *ring, __u32 max_cmds,
 		.cons = ring->cons,
 		.max_cmds = max_cmds,
 	};
-	rc = check(ioctl(ring->g->accel, SMMUV3_ACCEL_RUN_CMDQ, out));
+	rc = accel_ioctl(ring->g->accel, SMMUV3_ACCEL_RUN_CMDQ, out);
 	ring->cons = out->cons;
 	return rc;
 }
@@ -413,7 +440,7 @@ int ring_run(struct ring *ring, struct smmuv3_accel_run_cmdq *out)
 	return ring_step(ring, 0, out);
 }
 
-/* Stream table (SMMUv3, 5.1): level-2 tables are made as they are needed */
+/* Stream table (SMMUv3, 5.1). Level-2 tables are allocated on first use */
 
 #define STE_SIZE	64
 #define L1STD_ADDR	0x000fffffffffffc0ULL
@@ -465,6 +492,11 @@ void strtab_write(struct strtab *st, __u32 sid, const __u64 ste[8])
 
 /* /dev/smmuv3-accel */
 
+int accel_ioctl(int accel, unsigned int cmd, void *arg)
+{
+	return check(ioctl(accel, cmd, arg));
+}
+
 int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags)
 {
 	struct smmuv3_accel_create arg = {
@@ -474,7 +506,7 @@ int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags)
 		.ioas_id = ioas_id,
 	};
 
-	return check(ioctl(accel, SMMUV3_ACCEL_CREATE, &arg));
+	return accel_ioctl(accel, SMMUV3_ACCEL_CREATE, &arg);
 }
 
 int accel_set_idr(struct guest *g, const __u32 idr[6],
@@ -482,7 +514,7 @@ int accel_set_idr(struct guest *g, const __u32 idr[6],
 {
 	*out = (struct smmuv3_accel_set_idr){ .size = sizeof(*out) };
 	memcpy(out->idr, idr, sizeof(out->idr));
-	return check(ioctl(g->accel, SMMUV3_ACCEL_SET_IDR, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_SET_IDR, out);
 }
 
 int accel_mem_regions(struct guest *g,
@@ -494,7 +526,7 @@ int accel_mem_regions(struct guest *g,
 		.regions_uptr = (__u64)(unsigned long)regions,
 	};
 
-	return check(ioctl(g->accel, SMMUV3_ACCEL_SET_MEM_TABLE, &arg));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_SET_MEM_TABLE, &arg);
 }
 
 /* All of RAM, in one region */
@@ -520,14 +552,14 @@ int accel_set_regs(struct guest *g, __u32 cr0, __u64 strtab_base,
 		.cmdq_base = ring->base | ring->log2size,
 	};
 
-	return check(ioctl(g->accel, SMMUV3_ACCEL_SET_REGS, &arg));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_SET_REGS, &arg);
 }
 
 int accel_reset(struct guest *g)
 {
 	struct smmuv3_accel_reset arg = { .size = sizeof(arg) };
 
-	return check(ioctl(g->accel, SMMUV3_ACCEL_RESET, &arg));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_RESET, &arg);
 }
 
 int accel_change_process(struct guest *g)
@@ -537,7 +569,7 @@ int accel_change_process(struct guest *g)
 		.iommufd = g->iommufd,
 	};
 
-	return check(ioctl(g->accel, SMMUV3_ACCEL_CHANGE_PROCESS, &arg));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_CHANGE_PROCESS, &arg);
 }
 
 int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out)
@@ -546,13 +578,13 @@ int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out)
 		.size = sizeof(*out),
 		.index = index,
 	};
-	return check(ioctl(g->accel, SMMUV3_ACCEL_GET_PHYS, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_GET_PHYS, out);
 }
 
 int accel_stats(struct guest *g, struct smmuv3_accel_stats *out)
 {
 	*out = (struct smmuv3_accel_stats){ .size = sizeof(*out) };
-	return check(ioctl(g->accel, SMMUV3_ACCEL_GET_STATS, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_GET_STATS, out);
 }
 
 int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
@@ -564,7 +596,7 @@ int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
 		.ioas_id = ioas_id,
 		.s2_hwpt_id = s2_hwpt_id,
 	};
-	int rc = check(ioctl(accel, SMMUV3_ACCEL_CREATE, &arg));
+	int rc = accel_ioctl(accel, SMMUV3_ACCEL_CREATE, &arg);
 
 	*reason = arg.out_reason;
 	return rc;
@@ -578,7 +610,7 @@ int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 		.vfio_fd = vfio_fd,
 		.vsid = vsid,
 	};
-	return check(ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out);
 }
 
 /* A bridge or an emulated endpoint */
@@ -591,7 +623,7 @@ int accel_attach_virtual(struct guest *g, __u32 vsid, __u32 flags,
 		.vfio_fd = -1,
 		.vsid = vsid,
 	};
-	return check(ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out);
 }
 
 int accel_detach(struct guest *g, __u32 vsid, __u32 *reason)
@@ -600,7 +632,7 @@ int accel_detach(struct guest *g, __u32 vsid, __u32 *reason)
 		.size = sizeof(arg),
 		.vsid = vsid,
 	};
-	int rc = check(ioctl(g->accel, SMMUV3_ACCEL_DETACH, &arg));
+	int rc = accel_ioctl(g->accel, SMMUV3_ACCEL_DETACH, &arg);
 
 	*reason = arg.out_reason;
 	return rc;
@@ -620,7 +652,7 @@ int accel_install(struct guest *g, __u32 vsid, const __u64 ste[8],
 
 	for (i = 0; i < 8; i++)
 		entry.ste[i] = htole64(ste[i]);
-	rc = check(ioctl(g->accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	rc = accel_ioctl(g->accel, SMMUV3_ACCEL_INSTALL_STE, &arg);
 	*reason = entry.out_reason;
 	return rc;
 }
@@ -631,7 +663,7 @@ int accel_stream(struct guest *g, __u32 vsid, struct smmuv3_accel_stream *out)
 		.size = sizeof(*out),
 		.vsid = vsid,
 	};
-	return check(ioctl(g->accel, SMMUV3_ACCEL_GET_STREAM, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_GET_STREAM, out);
 }
 
 int accel_invalidate(struct guest *g, const struct cmd *cmds, __u32 num,
@@ -642,5 +674,5 @@ int accel_invalidate(struct guest *g, const struct cmd *cmds, __u32 num,
 		.cmd_num = num,
 		.cmds_uptr = (__u64)(unsigned long)cmds,
 	};
-	return check(ioctl(g->accel, SMMUV3_ACCEL_INVALIDATE, out));
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_INVALIDATE, out);
 }

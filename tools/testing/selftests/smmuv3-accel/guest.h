@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a VMM and its guest have when the virtual SMMU comes in: memory, page
- * tables, CDs, STEs and commands in it, and devices that do DMA.
+ * What a VMM and its guest need around a virtual SMMU: guest memory with page
+ * tables, CDs, STEs and commands, and devices that do DMA.
  *
  * Functions that return an int return 0 or a negative errno.
  */
@@ -26,7 +26,7 @@
  * @ioas_id: the guest's physical address space
  * @accel: /dev/smmuv3-accel
  * @ram: guest RAM
- * @next: first guest physical address that guest_alloc() has not given away
+ * @next: first guest physical address that guest_alloc() has not handed out
  */
 struct guest {
 	int iommufd;
@@ -37,6 +37,8 @@ struct guest {
 };
 
 int guest_open_memory(struct guest *g);
+int guest_open_accel(struct guest *g);
+void guest_close_accel(struct guest *g);
 int guest_create_flags(struct guest *g, __u32 flags);
 int guest_create(struct guest *g);
 int guest_open(struct guest *g);
@@ -54,7 +56,7 @@ int guest_open_memfd(struct guest *g, int memfd);
 
 /**
  * struct pgtable - A stage-1 page table for 39-bit addresses
- * @g: whose memory it is in
+ * @g: the guest
  * @shift: log2 of the granule
  * @root: its first table
  */
@@ -76,6 +78,7 @@ void pgtable_unmap(struct pgtable *pt, __u64 iova);
 
 void cd_write(struct guest *g, __u64 cd, const struct pgtable *pt,
 	      unsigned int asid);
+__u64 cd_new(struct guest *g, const struct pgtable *pt, unsigned int asid);
 
 #define STE_V		1ULL
 #define STE_CFG(c)	((__u64)(c) << 1)
@@ -139,6 +142,7 @@ struct cmd cmd_range(struct cmd cmd, unsigned int num, unsigned int scale,
 struct cmd cmd_atc_inv(__u32 sid, __u64 iova, unsigned int size);
 struct cmd cmd_sync(void);
 struct cmd cmd_sync_irq(void);
+struct cmd cmd_illegal(void);
 
 /* The guest's side of table mode */
 
@@ -148,8 +152,8 @@ struct cmd cmd_sync_irq(void);
 
 /**
  * struct ring - A guest's command queue
- * @g: whose memory it is in
- * @base: where
+ * @g: the guest
+ * @base: its guest physical address
  * @log2size: log2 of its length
  * @prod: SMMU_CMDQ_PROD, with its wrap bit
  * @cons: SMMU_CMDQ_CONS, with its wrap bit
@@ -171,7 +175,7 @@ int ring_run(struct ring *ring, struct smmuv3_accel_run_cmdq *out);
 
 /**
  * struct strtab - A guest's stream table
- * @g: whose memory it is in
+ * @g: the guest
  * @base: SMMU_STRTAB_BASE
  * @base_cfg: SMMU_STRTAB_BASE_CFG
  * @split: 0: linear, else 6, 8 or 10
@@ -189,8 +193,9 @@ __u64 *strtab_l1(struct strtab *st, __u32 sid);
 __u64 *strtab_ste(struct strtab *st, __u32 sid);
 void strtab_write(struct strtab *st, __u32 sid, const __u64 ste[8]);
 
-/* /dev/smmuv3-accel: each returns the ioctl's errno and, by pointers, the rest */
+/* /dev/smmuv3-accel. Each returns the ioctl's errno and stores what else it says */
 
+int accel_ioctl(int accel, unsigned int cmd, void *arg);
 int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
 		 __u32 *reason);
 int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags);
@@ -219,8 +224,8 @@ int accel_invalidate(struct guest *g, const struct cmd *cmds, __u32 num,
 /* Devices */
 
 enum dma_kind {
-	DMA_TESTDEV,	/* QEMU's iommu-testdev: writes a pattern, at once */
-	DMA_EDU,	/* QEMU's edu: copies both ways, 100 ms each */
+	DMA_TESTDEV,	/* QEMU's iommu-testdev: writes a pattern at once */
+	DMA_EDU,	/* QEMU's edu: copies both ways, 100 ms each time */
 };
 
 #define TESTDEV_PATTERN	0x12345678U
