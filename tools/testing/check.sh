@@ -31,9 +31,8 @@ debug_hosts=(
 )
 named=" ${hosts[*]##*: } ${debug_hosts[*]##*: } "
 # What has threads, once more on the kernel that finds data races
-kcsan_hosts=(
-	'--testdev 4 --edu 2 --grouped --smmus 2: fuzz halves hostile hotplug lifetime pass smmus'
-)
+threads='authority closed fuzz_ioctl fuzz_ring halves hotplug idr lifetime pass postcopy scratch sharing smmus unload'
+kcsan_hosts=("--testdev 4 --edu 2 --grouped --smmus 2: $threads")
 
 flavour=base
 case ${1:-} in

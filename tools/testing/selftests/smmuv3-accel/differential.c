@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module takes for legal against what the host's driver does: commands
- * and STEs that differ from plain ones in a single bit are given to both.
+ * What the module calls legal, against the host's driver: both get commands and STEs
+ * that differ from plain ones in a single bit.
  *
- * A command or STE that the module accepts and the host refuses would be a
- * guest's way to have its VMM fail; one that the module refuses and the host
- * accepts would be lost to guests. Where they differ, a table below says why.
+ * A guest could make its VMM fail with a command or STE that the module accepts and the
+ * host refuses. Guests could not use one that the module refuses and the host accepts.
+ * Tables below have the differences and why they are right.
  */
 #include <endian.h>
 #include <errno.h>
@@ -14,12 +14,10 @@
 #include <sys/ioctl.h>
 #include <linux/iommufd.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "machine.h"
 
 #define VSID		0x15
-#define ASID		5
-#define IOVA		0x10000000ULL
 #define MAX_REPORTS	10	/* of differences, by test */
 
 /* As GENMASK_ULL() */
@@ -42,7 +40,7 @@ static const struct {
 	{ 0x46, "CMD_SYNC is the return of the calls before it" },
 };
 
-/* Legal for the host, refused as STEs: a guest is better told than guessed at */
+/* STEs that are legal for the host, and that the module refuses, so that the guest knows */
 static const struct {
 	__u32 reason;
 	const char *why;
@@ -56,8 +54,8 @@ static const struct {
 };
 
 /*
- * STE bits that the host refuses, and that have no effect on a stage-1 STE of
- * the guest's: reserved ones, and attributes that are the host's to choose
+ * STE bits that the host refuses, and that have no effect in a guest's stage-1 STE:
+ * reserved bits, and attributes that the host chooses
  */
 static const __u64 dropped[2] = {
 	BITS(58, 56),
@@ -68,59 +66,29 @@ static const __u64 dropped[2] = {
 #define STE_1_EATS	BITS(29, 28)
 
 /**
- * struct both - A device behind the module, and the way around it
- * @ste: translates by @pt
- * @issued: how many commands the module has handed on
- * @given: how many commands or STEs both were given
- * @legal: how many of them were legal for the module
- * @differ: on how many they differ without a cause
+ * struct both - A device behind the module, which the host can be asked about directly
+ * @m: the machine
+ * @issued: how many commands the module has issued
+ * @given: how many commands or STEs both got
+ * @legal: how many of these were legal for the module
+ * @differ: about how many of these the two differ without a known cause
  */
 struct both {
-	struct guest g;
-	struct dma_dev dev;
-	struct ring ring;
-	struct smmuv3_accel_attach attach;
-	struct pgtable pt;
-	__u64 ste[8];
+	struct machine m;
 	__u64 issued;
 	unsigned int given;
 	unsigned int legal;
 	unsigned int differ;
 };
 
-static int both_open(struct both *b)
-{
-	__u64 cd;
-	int rc;
-
-	rc = guest_open(&b->g);
-	if (!rc)
-		rc = dma_open(&b->dev, b->g.iommufd, DMA_TESTDEV, 0);
-	if (!rc)
-		rc = accel_attach(&b->g, b->dev.fd, VSID, &b->attach);
-	if (!rc)
-		rc = accel_mem_table(&b->g);
-	if (!rc)
-		rc = ring_init(&b->ring, &b->g, 4);
-	if (rc)
-		return rc;
-	pgtable_init(&b->pt, &b->g, GRANULE_4K);
-	pgtable_map(&b->pt, IOVA, guest_alloc(&b->g, 4096), PTE_NOT_GLOBAL);
-	cd = guest_alloc(&b->g, 64);
-	cd_write(&b->g, cd, &b->pt, ASID);
-	ste_s1(b->ste, cd);
-	return 0;
-}
-
 static void both_close(struct both *b)
 {
-	fprintf(stderr, "# %u given to both, %u legal, %u differ without a cause\n",
+	fprintf(stderr, "# %u given to both, %u legal, %u differ without a known cause\n",
 		b->given, b->legal, b->differ);
-	dma_close(&b->dev);
-	guest_close(&b->g);
+	machine_close(&b->m);
 }
 
-/* Count a difference without a cause, and show the first few */
+/* Count a difference without a known cause, and show the first few */
 static void differ(struct both *b, const char *what, const __u64 w[2], int ours,
 		   __u32 reason, int host)
 {
@@ -129,19 +97,19 @@ static void differ(struct both *b, const char *what, const __u64 w[2], int ours,
 			what, w[0], w[1], ours, reason, host);
 }
 
-/* As any VMM can */
+/* Ask the host, as any VMM can */
 static int host_cmd(struct both *b, const struct cmd *cmd)
 {
 	struct iommu_hwpt_invalidate inv = {
 		.size = sizeof(inv),
-		.hwpt_id = b->attach.out_viommu_id,
+		.hwpt_id = b->m.stream[0].ids.out_viommu_id,
 		.data_uptr = (__u64)(unsigned long)cmd,
 		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 		.entry_len = sizeof(*cmd),
 		.entry_num = 1,
 	};
 
-	return ioctl(b->g.iommufd, IOMMU_HWPT_INVALIDATE, &inv) ? -errno : 0;
+	return ioctl(b->m.g.iommufd, IOMMU_HWPT_INVALIDATE, &inv) ? -errno : 0;
 }
 
 static int host_ste(struct both *b, __u64 word0, __u64 word1)
@@ -151,19 +119,19 @@ static int host_ste(struct both *b, __u64 word0, __u64 word1)
 	};
 	struct iommu_hwpt_alloc alloc = {
 		.size = sizeof(alloc),
-		.dev_id = b->attach.out_dev_id,
-		.pt_id = b->attach.out_viommu_id,
+		.dev_id = b->m.stream[0].ids.out_dev_id,
+		.pt_id = b->m.stream[0].ids.out_viommu_id,
 		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
 		.data_len = sizeof(data),
 		.data_uptr = (__u64)(unsigned long)&data,
 	};
 
-	if (ioctl(b->g.iommufd, IOMMU_HWPT_ALLOC, &alloc))
+	if (ioctl(b->m.g.iommufd, IOMMU_HWPT_ALLOC, &alloc))
 		return -errno;
-	return iommufd_destroy(b->g.iommufd, alloc.out_hwpt_id);
+	return iommufd_destroy(b->m.g.iommufd, alloc.out_hwpt_id);
 }
 
-/* Commands. Each way into the module knows by itself what is legal at sight. */
+/* Commands. Each way into the module has its own quick check for legal ones */
 
 enum entrance {
 	BY_ARRAY,
@@ -187,23 +155,12 @@ FIXTURE_VARIANT_ADD(command, ring) { .way = BY_RING };
 
 FIXTURE_SETUP(command)
 {
-	struct smmuv3_accel_stats stats;
-	struct strtab strtab;
-	__u32 reason;
+	const bool ring = variant->way == BY_RING;
 
-	ASSERT_EQ(0, both_open(&self->b));
-	if (variant->way == BY_RING) {
-		ASSERT_EQ(0, strtab_init(&strtab, &self->b.g, 8, 0));
-		strtab_write(&strtab, VSID, self->b.ste);
-		ASSERT_EQ(0, accel_set_regs(&self->b.g, CR0_SMMUEN | CR0_CMDQEN,
-					    strtab.base, strtab.base_cfg,
-					    &self->b.ring));
-	} else {
-		ASSERT_EQ(0, accel_install(&self->b.g, VSID, self->b.ste, &reason));
-		ASSERT_EQ(SMMUV3_ACCEL_REASON_NONE, reason);
-	}
-	ASSERT_EQ(0, accel_stats(&self->b.g, &stats));
-	self->b.issued = stats.out_issued;
+	ASSERT_EQ(0, machine_open(&self->b.m, .stage = ring ? STAGE_RUNNING : STAGE_EXPLICIT,
+				  .devices = 1, .vsid = { VSID }));
+	ASSERT_EQ(1, machine_goes(&self->b.m, 0));
+	self->b.issued = machine_stats(&self->b.m).out_issued;
 }
 
 FIXTURE_TEARDOWN(command)
@@ -228,20 +185,20 @@ static int our_cmd(struct both *b, enum entrance way, const struct cmd *cmd,
 	int rc;
 
 	if (way == BY_RING) {
-		ring_put(&b->ring, cmds[0]);
-		ring_put(&b->ring, cmds[1]);
-		out->rc = ring_run(&b->ring, &run);
+		ring_put(&b->m.ring, cmds[0]);
+		ring_put(&b->m.ring, cmds[1]);
+		out->rc = ring_run(&b->m.ring, &run);
 		out->error = run.out_error;
 		out->reason = run.out_reason;
-		/* A bad command is stepped over. */
-		b->ring.cons = b->ring.prod;
+		/* Step over an illegal command */
+		b->m.ring.cons = b->m.ring.prod;
 	} else {
-		out->rc = accel_invalidate(&b->g, cmds,
+		out->rc = accel_invalidate(&b->m.g, cmds,
 					   way == BY_ARRAY_SYNC ? 2 : 1, &inv);
 		out->error = inv.out_error;
 		out->reason = inv.out_reason;
 	}
-	rc = accel_stats(&b->g, &stats);
+	rc = accel_stats(&b->m.g, &stats);
 	out->issued = stats.out_issued - b->issued;
 	b->issued = stats.out_issued;
 	return rc;
@@ -255,7 +212,7 @@ static bool host_never_sees(const __u64 w[2])
 	for (i = 0; i < ARRAY_LEN(kept); i++)
 		if (kept[i].op == op)
 			return true;
-	/* A StreamID that is not attached: done at once */
+	/* Commands for a StreamID that is not attached are done at once */
 	return (op == OP_CFGI_CD || op == OP_CFGI_CD_ALL) && w[0] >> 32 != VSID;
 }
 
@@ -272,7 +229,7 @@ static int compare_cmd(struct both *b, enum entrance way, const __u64 w[2])
 	host = host_cmd(b, &cmd);
 	b->given++;
 
-	/* The explicit mode's way to say that it is the VMM's to act on */
+	/* In explicit mode CFGI_STE is legal, but for the VMM */
 	if (ours.rc == -EINVAL &&
 	    ours.reason == SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE)
 		ours.rc = 0;
@@ -288,7 +245,7 @@ static int compare_cmd(struct both *b, enum entrance way, const __u64 w[2])
 	return 0;
 }
 
-/* A command and what differs from it in one bit */
+/* A command, and all that differ from it in one bit */
 static int compare_flips(struct both *b, enum entrance way, __u64 word0, __u64 word1)
 {
 	int bit, rc;
@@ -305,37 +262,36 @@ static int compare_flips(struct both *b, enum entrance way, __u64 word0, __u64 w
 	return 0;
 }
 
-TEST_F(command, one_bit)
+TEST_F(command, module_and_host_agree_on_each_bit)
 {
-	const __u64 sid = (__u64)VSID << 32, asid = (__u64)ASID << 48;
+	const __u64 iova = self->b.m.stream[0].s1.page[0];
+	const __u64 sid = (__u64)VSID << 32, asid = (__u64)MACHINE_ASID << 48;
 	__u64 op;
 
 	for (op = 0; op < 256; op++) {
 		unsigned int legal = self->b.legal;
 
 		ASSERT_EQ(0, compare_flips(&self->b, variant->way, op, 0));
-		/* Operands make no other opcode legal */
+		/* Operands do not make an illegal opcode legal */
 		if (self->b.legal == legal)
 			continue;
 		ASSERT_EQ(0, compare_flips(&self->b, variant->way, op | sid, 0));
 		ASSERT_EQ(0, compare_flips(&self->b, variant->way, op | sid | asid,
-					   IOVA | 1));
+					   iova | 1));
 	}
 	EXPECT_EQ(0, self->b.differ);
-	/* All that is legal was seen to be, and the SMMU still does its work. */
+	/* Legal commands were among them, and the SMMU still works */
 	EXPECT_LT(1000, self->b.legal);
-	EXPECT_EQ(0, testdev_write(&self->b.dev, IOVA));
+	EXPECT_EQ(1, machine_goes(&self->b.m, 0));
 }
 
-TEST_F(command, one_bit_of_a_range)
+TEST_F(command, module_and_host_agree_on_each_bit_of_a_range)
 {
 	static const unsigned int nums[] = { 0, 31 }, scales[] = { 0, 31, 32 };
-	struct smmuv3_accel_phys phys;
 	unsigned int n, s, tg, ttl;
 	__u64 op, word0, word1;
 
-	ASSERT_EQ(0, accel_phys(&self->b.g, 0, &phys));
-	if (!(phys.out_idr[3] & IDR3_RIL))
+	if (!machine_has(&self->b.m, 3, IDR3_RIL))
 		SKIP(return, "the SMMU has no range invalidation");
 	for (op = OP_TLBI_NH_VA; op <= OP_TLBI_NH_VAA; op++) {
 		for (n = 0; n < ARRAY_LEN(nums) * ARRAY_LEN(scales) * 16; n++) {
@@ -344,14 +300,14 @@ TEST_F(command, one_bit_of_a_range)
 			ttl = n / 4 % 4;
 			word0 = op | nums[n / 16 / ARRAY_LEN(scales)] << 12 |
 				(__u64)scales[s] << 20;
-			word1 = IOVA | ttl << 8 | tg << 10;
+			word1 = self->b.m.stream[0].s1.page[0] | ttl << 8 | tg << 10;
 			ASSERT_EQ(0, compare_flips(&self->b, variant->way, word0,
 						   word1));
 		}
 	}
 	EXPECT_EQ(0, self->b.differ);
 	EXPECT_LT(1000, self->b.legal);
-	EXPECT_EQ(0, testdev_write(&self->b.dev, IOVA));
+	EXPECT_EQ(1, machine_goes(&self->b.m, 0));
 }
 
 /* STEs */
@@ -363,7 +319,8 @@ FIXTURE(entry)
 
 FIXTURE_SETUP(entry)
 {
-	ASSERT_EQ(0, both_open(&self->b));
+	ASSERT_EQ(0, machine_open(&self->b.m, .stage = STAGE_ATTACHED, .devices = 1,
+				  .vsid = { VSID }));
 }
 
 FIXTURE_TEARDOWN(entry)
@@ -381,7 +338,7 @@ static bool module_is_stricter(__u32 reason)
 	return false;
 }
 
-/* What becomes of an STE. *@out: what the module says is installed */
+/* Give an STE to both. @out: what the module says is installed */
 static int compare_ste(struct both *b, const __u64 ste[8],
 		       struct smmuv3_accel_stream *out)
 {
@@ -389,13 +346,13 @@ static int compare_ste(struct both *b, const __u64 ste[8],
 	__u32 reason = 0;
 	int rc, host;
 
-	rc = accel_install(&b->g, VSID, ste, &reason);
+	rc = accel_install(&b->m.g, VSID, ste, &reason);
 	b->given++;
 	if (rc) {
 		differ(b, "not installed:", ste, rc, reason, 0);
 		return 0;
 	}
-	rc = accel_stream(&b->g, VSID, out);
+	rc = accel_stream(&b->m.g, VSID, out);
 	if (rc)
 		return rc;
 	b->legal += out->out_kind != SMMUV3_ACCEL_KIND_ABORT;
@@ -407,7 +364,7 @@ static int compare_ste(struct both *b, const __u64 ste[8],
 		return 0;
 	}
 
-	/* What is given to the host is legal there, and the guest's own */
+	/* The host got legal words, without bits that the guest did not set */
 	given[0] = le64toh(out->out_ste[0]);
 	given[1] = le64toh(out->out_ste[1]);
 	lost[0] = ste[0] & ~given[0];
@@ -424,14 +381,14 @@ static int compare_ste(struct both *b, const __u64 ste[8],
 	return 0;
 }
 
-TEST_F(entry, one_bit)
+TEST_F(entry, module_and_host_agree_on_each_bit)
 {
 	struct smmuv3_accel_stream plain, out;
 	unsigned int config, bit;
 	__u64 ste[8];
 
 	for (config = 0; config < 8; config++) {
-		memcpy(ste, self->b.ste, sizeof(ste));
+		memcpy(ste, self->b.m.stream[0].s1.ste, sizeof(ste));
 		ste[0] &= ~STE_CFG(7);
 		ste[0] |= STE_CFG(config);
 		ASSERT_EQ(0, compare_ste(&self->b, ste, &plain));
@@ -439,7 +396,7 @@ TEST_F(entry, one_bit)
 			ste[bit / 64] ^= 1ULL << bit % 64;
 			ASSERT_EQ(0, compare_ste(&self->b, ste, &out));
 			ste[bit / 64] ^= 1ULL << bit % 64;
-			/* Words 2 to 7 are stage 2's, and the guest has none */
+			/* Words 2 to 7 are for stage 2, which the guest does not have */
 			if (bit < 128)
 				continue;
 			EXPECT_EQ(plain.out_kind, out.out_kind);
@@ -449,9 +406,9 @@ TEST_F(entry, one_bit)
 		}
 	}
 	EXPECT_EQ(0, self->b.differ);
-	ASSERT_EQ(0, compare_ste(&self->b, self->b.ste, &out));
+	ASSERT_EQ(0, compare_ste(&self->b, self->b.m.stream[0].s1.ste, &out));
 	EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, out.out_kind);
-	EXPECT_EQ(0, testdev_write(&self->b.dev, IOVA));
+	EXPECT_EQ(1, machine_goes(&self->b.m, 0));
 }
 
 TEST_HARNESS_MAIN

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What goes on for long, or ends badly: a guest that never stops ringing, files
- * and VMs by the thousand, a VMM that spoils its own scratch mapping. The host
- * keeps its time, its memory and its other VMs.
+ * A guest that rings without end, files and VMs by the thousand, a VMM that spoils
+ * its own scratch mappings. The host keeps its time, its memory and its other VMs.
  *
  * SMMUV3_ACCEL_OPENS: how many times the file is opened
  * SMMUV3_ACCEL_VMS: how many VMs are killed
- * SMMUV3_ACCEL_ROUNDS: how many rounds of what a spoilt scratch mapping is used for
+ * SMMUV3_ACCEL_ROUNDS: how often spoilt scratch mappings are used
  * SMMUV3_ACCEL_SEED: where the random numbers start
  */
 #include <errno.h>
@@ -17,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -33,24 +31,13 @@
 
 #define MS		1000000ULL
 
-static void sleep_ns(__u64 ns)
-{
-	const struct timespec t = { ns / 1000000000, ns % 1000000000 };
+/* A guest that rings without end */
 
-	nanosleep(&t, NULL);
-}
-
-/* Time */
-
-/*
- * On an idle machine a call returns some ten milliseconds after a signal, however
- * long the lap is that it was asked for.
- */
+/* On an idle machine a call returns some ten milliseconds after a signal */
 #define MAX_TO_RETURN	(2000 * MS)
 #define MAX_TO_DIE	(5000 * MS)
 
 #define MAX_LOG2SIZE	19
-#define STRTAB_LOG2SIZE	13
 #define MANY_BRIDGES	4000
 #define FIRST_BRIDGE	0x40
 #define VSID		0x20
@@ -58,9 +45,7 @@ static void sleep_ns(__u64 ns)
 
 FIXTURE(doorbell)
 {
-	struct guest g;
-	struct dma_dev dev;
-	struct ring ring;
+	struct machine m;
 	struct neighbour n;
 };
 
@@ -101,61 +86,48 @@ FIXTURE_VARIANT_ADD(doorbell, cfgi_cd) { .cmd = some_cd };
 FIXTURE_VARIANT_ADD(doorbell, cfgi_all) { .cmd = some_cfgi, .bridges = MANY_BRIDGES };
 FIXTURE_VARIANT_ADD(doorbell, sync) { .cmd = some_sync };
 
-/* The longest queue, full, and streams for what names all of them */
-static int ring_full(struct guest *g, struct dma_dev *dev, struct ring *ring,
-		     struct cmd (*cmd)(__u32 i), unsigned int bridges)
+/* The longest queue, full of a command, and bridges for commands that name all streams */
+static int ring_full(struct machine *m, struct cmd (*cmd)(__u32 i), unsigned int bridges)
 {
-	struct smmuv3_accel_attach attach;
-	struct pgtable pt;
-	struct strtab st;
-	__u64 ste[8], cd;
 	__u32 i;
 	int rc;
 
-	rc = guest_open(g);
-	if (!rc)
-		rc = ring_init(ring, g, MAX_LOG2SIZE);
-	if (!rc)
-		rc = strtab_init(&st, g, STRTAB_LOG2SIZE, 0);
-	if (!rc)
-		rc = dma_open(dev, g->iommufd, DMA_TESTDEV, 1);
-	if (!rc)
-		rc = accel_mem_table(g);
-	if (!rc)
-		rc = accel_attach(g, dev->fd, VSID, &attach);
-	pgtable_init(&pt, g, GRANULE_4K);
-	cd = guest_alloc(g, 64);
-	cd_write(g, cd, &pt, 1);
-	ste_s1(ste, cd);
-	strtab_write(&st, VSID, ste);
+	rc = machine_open(m, .stage = STAGE_ATTACHED, .devices = 1, .first_device = 1,
+			  .vsid = { VSID }, .strtab_log2size = 13,
+			  .ring_log2size = MAX_LOG2SIZE);
+	if (rc)
+		return rc;
+	machine_write_ste(m, 0, STE_CFG_S1);
 	for (i = 0; i < bridges && !rc; i++) {
-		strtab_write(&st, FIRST_BRIDGE + i, ste);
-		rc = accel_attach_virtual(g, FIRST_BRIDGE + i, SMMUV3_ACCEL_ATTACH_BRIDGE,
-					  &attach);
+		strtab_write(&m->strtab, FIRST_BRIDGE + i, m->stream[0].s1.ste);
+		rc = accel_attach_virtual(&m->g, FIRST_BRIDGE + i, SMMUV3_ACCEL_ATTACH_BRIDGE,
+					  NULL);
 	}
 	for (i = 0; i < 1U << MAX_LOG2SIZE; i++)
-		ring_put(ring, cmd(i));
-	if (!rc)
-		rc = accel_set_regs(g, CR0_SMMUEN | CR0_CMDQEN, st.base, st.base_cfg, ring);
-	return rc;
+		ring_put(&m->ring, cmd(i));
+	return rc ?: machine_set_regs(m);
 }
 
 FIXTURE_SETUP(doorbell)
 {
-	ASSERT_EQ(0, ring_full(&self->g, &self->dev, &self->ring, variant->cmd,
-			       variant->bridges));
+	ASSERT_EQ(0, ring_full(&self->m, variant->cmd, variant->bridges));
 	ASSERT_EQ(0, neighbour_open(&self->n, 0));
 }
 
 FIXTURE_TEARDOWN(doorbell)
 {
 	neighbour_close(&self->n);
-	dma_close(&self->dev);
-	guest_close(&self->g);
+	machine_close(&self->m);
 }
 
-/* Another thread's vSMMU beside, and signals that another thread sends */
-
+/**
+ * struct beside - Other threads: one with a vSMMU of its own, one that sends a signal
+ * @n: that vSMMU
+ * @ringer: the thread that gets the signal
+ * @stop: ends the first thread
+ * @sent: when the signal was sent
+ * @rc: the first error of the vSMMU
+ */
 struct beside {
 	struct neighbour *n;
 	pthread_t ringer;
@@ -177,38 +149,33 @@ static void *signal_load(void *arg)
 {
 	struct beside *b = arg;
 
-	sleep_ns(10 * MS);
+	sleep_ms(10);
 	atomic_store(&b->sent, now_ns());
 	pthread_kill(b->ringer, SIGUSR1);
 	return NULL;
 }
 
-static void nothing(int signal)
-{
-}
-
-TEST_F(doorbell, leaves_time_to_others)
+TEST_F(doorbell, leaves_time_for_others)
 {
 	struct beside b = { .n = &self->n, .ringer = pthread_self() };
-	const struct sigaction action = { .sa_handler = nothing };
-	const __u32 full = self->ring.prod;
+	const __u32 full = self->m.ring.prod;
 	struct smmuv3_accel_run_cmdq out;
 	__u64 took, longest = 0, lap;
 	unsigned int i, partly = 0;
 	pthread_t neighbour, signals;
 	int rc;
 
-	sigaction(SIGUSR1, &action, NULL);
+	interrupt_on(SIGUSR1);
 	ASSERT_EQ(0, pthread_create(&neighbour, NULL, neighbour_load, &b));
 	for (i = 0; i < INTERRUPTIONS && longest < MAX_TO_RETURN; i++) {
 		ASSERT_EQ(0, pthread_create(&signals, NULL, signal_load, &b));
-		/* Without end: a lap after the other */
+		/* One lap after the other */
 		do {
-			self->ring.cons = 0;
+			self->m.ring.cons = 0;
 			lap = now_ns();
-			rc = ring_run(&self->ring, &out);
+			rc = ring_run(&self->m.ring, &out);
 			took = now_ns();
-			/* -EINTR: the signal was there first. */
+			/* -EINTR: the signal came first */
 			EXPECT_TRUE(!rc || rc == -EINTR);
 			EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
 		} while (!atomic_load(&b.sent));
@@ -216,7 +183,7 @@ TEST_F(doorbell, leaves_time_to_others)
 		took = took > b.sent ? took - b.sent : 0;
 		if (took > longest)
 			longest = took;
-		partly += self->ring.cons != full;
+		partly += self->m.ring.cons != full;
 		atomic_store(&b.sent, 0);
 		ASSERT_EQ(0, pthread_join(signals, NULL));
 	}
@@ -236,32 +203,28 @@ TEST_F(doorbell, leaves_time_to_others)
 TEST_F(doorbell, can_be_killed)
 {
 	struct smmuv3_accel_run_cmdq out;
-	struct dma_dev dev;
-	struct ring ring;
-	struct guest g;
+	struct machine m;
 	int ready[2], status;
 	__u64 took;
 	pid_t pid;
 	char c;
 
-	/* The device is the child's. */
-	dma_close(&self->dev);
-	guest_close(&self->g);
-	ASSERT_EQ(0, guest_open(&self->g));
+	/* The device is for the child */
+	machine_close(&self->m);
 	ASSERT_EQ(0, pipe(ready));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		if (ring_full(&g, &dev, &ring, variant->cmd, variant->bridges) ||
+		if (ring_full(&m, variant->cmd, variant->bridges) ||
 		    write(ready[1], "", 1) != 1)
 			_exit(1);
 		for (;;) {
-			ring.cons = 0;
-			ring_run(&ring, &out);
+			m.ring.cons = 0;
+			ring_run(&m.ring, &out);
 		}
 	}
 	ASSERT_EQ(1, read(ready[0], &c, 1));
-	sleep_ns(20 * MS);
+	sleep_ms(20);
 	took = now_ns();
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -269,11 +232,12 @@ TEST_F(doorbell, can_be_killed)
 	EXPECT_EQ(SIGKILL, status);
 	fprintf(stderr, "# %llu us from SIGKILL to the end\n", took / 1000);
 	EXPECT_GT(MAX_TO_DIE, took);
-	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 1));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, GUEST_BASE));
+	ASSERT_EQ(0, machine_open(&self->m, .stage = STAGE_MEMORY, .devices = 1,
+				  .first_device = 1));
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
 }
 
-/* Memory and files of the whole machine, which nothing else uses meanwhile */
+/* Memory and files of the whole host, which nothing else uses meanwhile */
 
 struct usage {
 	long memory_kb;
@@ -286,8 +250,8 @@ struct usage {
 #define MAX_FILES	256	/* the kernel's count is exact to some ten for each CPU */
 
 /*
- * Where freed memory is kept to catch its use, what is in use says nothing; the
- * kernel with kmemleak is such a one, and looks for leaks itself.
+ * A kernel that keeps freed memory, to catch its use, says nothing about memory in use.
+ * It has kmemleak, which looks for leaks.
  */
 static bool usage_says_nothing(void)
 {
@@ -315,7 +279,7 @@ static const char *read_text(const char *path)
 	return text;
 }
 
-/* Free pages that CPUs keep for themselves, which MemFree leaves out */
+/* Free pages in the lists of the CPUs, which MemFree leaves out */
 static long cpus_free_kb(void)
 {
 	const char *at = read_text("/proc/zoneinfo");
@@ -340,7 +304,7 @@ static void usage_read(struct usage *u)
 	u->files = strtol(read_text("/proc/sys/fs/file-nr"), NULL, 10);
 }
 
-/* What is in use when nothing more is freed late */
+/* What is in use once delayed frees are done */
 static void usage_settle(struct usage *u)
 {
 	struct usage before;
@@ -349,12 +313,12 @@ static void usage_settle(struct usage *u)
 	usage_read(u);
 	do {
 		before = *u;
-		sleep_ns(100 * MS);
+		sleep_ms(100);
 		usage_read(u);
 	} while (before.memory_kb - u->memory_kb > MAX_MEMORY_KB / 8 && tries--);
 }
 
-/* Whether no more is in use than before, once what is freed late is freed */
+/* Whether no more is in use than before, once delayed frees are done */
 static bool usage_is_back(const struct usage *before, unsigned int num)
 {
 	struct usage now;
@@ -389,7 +353,7 @@ FIXTURE_VARIANT_ADD(opens, and_create) { .create = true };
 FIXTURE_SETUP(opens)
 {
 	if (usage_says_nothing())
-		SKIP(return, "freed memory is not free at once here");
+		SKIP(return, "this kernel keeps freed memory");
 	ASSERT_EQ(0, guest_open_memory(&self->g));
 }
 
@@ -419,7 +383,7 @@ TEST_F_TIMEOUT(opens, leave_nothing, 3600)
 	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
 }
 
-/* A VM, until it is killed: made, run, and half of the time unmade and made anew */
+/* Open, run and close a VM again and again, until killed */
 static void vm_life(__u64 *random)
 {
 	struct neighbour n;
@@ -453,15 +417,12 @@ TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
 	__u64 random = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED), most;
 	unsigned int i, warm_up = num / 10;
 	struct usage before;
-	struct neighbour n;
 	int status;
 	pid_t pid;
 
-	/* How long it takes to make one, here and now */
+	/* How long it takes to make a VM, here and now */
 	most = now_ns();
-	ASSERT_EQ(0, neighbour_open(&n, 0));
-	ASSERT_EQ(0, neighbour_turn(&n));
-	neighbour_close(&n);
+	ASSERT_EQ(0, neighbour_works(0));
 	most = 3 * (now_ns() - most) / 1000;
 	for (i = 0; i < num + warm_up; i++) {
 		if (i == warm_up)
@@ -471,21 +432,18 @@ TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
 		ASSERT_LE(0, pid);
 		if (!pid)
 			vm_life(&random);
-		sleep_ns(1000ULL * roll(&random, most));
+		usleep(roll(&random, most));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		EXPECT_EQ(SIGKILL, status);
 	}
 	if (!usage_says_nothing())
 		EXPECT_TRUE(usage_is_back(&before, num));
-	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, neighbour_open(&n, i));
-		EXPECT_EQ(0, neighbour_turn(&n));
-		neighbour_close(&n);
-	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, neighbour_works(i));
 }
 
-/* A scratch mapping that is spoilt while it is in use */
+/* The VMM spoils its scratch mappings while the module uses them */
 
 #define PAGE		4096UL
 #define MAX_RANGES	512
@@ -493,7 +451,7 @@ TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
 static struct range known[MAX_RANGES];
 static int known_num;
 
-/* Pages that the module has mapped, and what has become of them */
+/* The pages that the module has mapped, whatever they are now */
 static unsigned int scratch_pages(unsigned long *pages, unsigned int max)
 {
 	static struct range now[MAX_RANGES];
@@ -540,7 +498,7 @@ static void spoil_page(struct vandal *v, char *page)
 		mprotect(page, PAGE, PROT_READ | PROT_WRITE);
 		break;
 	default:
-		/* Random words, if the page can be written at all */
+		/* Random words, if the page can be written */
 		len = 8 * roll(&v->random, PAGE / 8);
 		if (pread(v->file, page + PAGE - len, len, 0) < 0)
 			return;
@@ -559,7 +517,7 @@ static void *vandal_load(void *arg)
 		if (!atomic_load(&v->go))
 			continue;
 		num = scratch_pages(pages, MAX_RANGES);
-		/* What was made useless was made anew, elsewhere. */
+		/* The module has mapped others in place of useless ones */
 		for (i = 0; num > MAX_RANGES / 4 && i < num; i++)
 			munmap((void *)pages[i], PAGE);
 		for (i = 0; num && num <= MAX_RANGES / 4 && i < 8; i++)
@@ -568,27 +526,23 @@ static void *vandal_load(void *arg)
 	return NULL;
 }
 
-/* All that the scratch mapping is used for. Any of it may fail. */
+/* Whatever uses the scratch mappings. Any call may fail */
 static unsigned int use_scratch(struct neighbour *n, __u64 rounds)
 {
-	struct smmuv3_accel_attach attach;
 	struct smmuv3_accel_run_cmdq run;
 	unsigned int good = 0;
-	__u32 reason;
 	__u64 i;
 
 	for (i = 0; i < rounds; i++) {
-		n->ring.prod = 0;
-		n->ring.cons = 0;
-		ring_put(&n->ring, cmd_cfgi_all());
-		ring_put(&n->ring, cmd_tlbi_va(1, 0, true));
-		ring_put(&n->ring, cmd_tlbi_asid(1));
-		ring_put(&n->ring, cmd_sync());
-		good += !ring_run(&n->ring, &run);
+		machine_ring_at(&n->m, 0);
+		ring_put(&n->m.ring, cmd_cfgi_all());
+		ring_put(&n->m.ring, cmd_tlbi_va(1, 0, true));
+		ring_put(&n->m.ring, cmd_tlbi_asid(1));
+		ring_put(&n->m.ring, cmd_sync());
+		good += !ring_run(&n->m.ring, &run);
 		if (i % 8 == 0) {
-			accel_detach(&n->g, NEIGHBOUR_VSID, &reason);
-			good += !accel_attach(&n->g, n->dev.fd,
-					      NEIGHBOUR_VSID, &attach);
+			machine_detach(&n->m, 0);
+			good += !machine_attach(&n->m, 0);
 		}
 	}
 	return good;
@@ -598,7 +552,6 @@ static int spoil(void)
 {
 	struct vandal v = { .random = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED) };
 	const __u64 rounds = env_number("SMMUV3_ACCEL_ROUNDS", DEFAULT_ROUNDS);
-	struct smmuv3_accel_attach attach;
 	static __u64 words[2 * PAGE / 8];
 	unsigned int i, good;
 	struct neighbour n;
@@ -610,15 +563,12 @@ static int spoil(void)
 	if (write(v.file, words, sizeof(words)) != sizeof(words) || neighbour_open(&n, 2))
 		return 1;
 
-	/* With all that libraries map in place, the next to map is the module. */
-	close(n.g.accel);
+	/* What libraries map is in place, so the module maps next */
+	guest_close_accel(&n.m.g);
 	if (pthread_create(&thread, NULL, vandal_load, &v))
 		return 2;
 	known_num = maps_read(known, MAX_RANGES);
-	if (guest_create(&n.g) || accel_mem_table(&n.g) ||
-	    accel_set_regs(&n.g, CR0_SMMUEN | CR0_CMDQEN, n.strtab.base, n.strtab.base_cfg,
-			   &n.ring) ||
-	    accel_attach(&n.g, n.dev.fd, NEIGHBOUR_VSID, &attach))
+	if (machine_reach(&n.m, STAGE_RUNNING))
 		return 3;
 	atomic_store(&v.go, true);
 	good = use_scratch(&n, rounds);
@@ -629,11 +579,8 @@ static int spoil(void)
 		return 4;
 	neighbour_close(&n);
 
-	/* Nothing is wrong with the process, nor with the device. */
-	if (neighbour_open(&n, 2) || neighbour_turn(&n))
-		return 5;
-	neighbour_close(&n);
-	return 0;
+	/* The process and the device can go on */
+	return neighbour_works(2) ? 5 : 0;
 }
 
 FIXTURE(scratch)
@@ -655,22 +602,8 @@ FIXTURE_TEARDOWN(scratch)
 
 TEST_F(scratch, spoilt_by_its_owner)
 {
-	struct neighbour after;
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(spoil());
-	ASSERT_EQ(0, neighbour_open(&self->n, 0));
-	EXPECT_EQ(0, neighbour_watch(&self->n, pid, &status));
-	EXPECT_EQ(0, status);
-	EXPECT_EQ(0, neighbour_turn(&self->n));
-	neighbour_close(&self->n);
-	ASSERT_EQ(0, neighbour_open(&after, 2));
-	EXPECT_EQ(0, neighbour_turn(&after));
-	neighbour_close(&after);
+	EXPECT_EQ(0, neighbour_beside(&self->n, spoil));
+	EXPECT_EQ(0, neighbour_works(2));
 }
 
 TEST_HARNESS_MAIN

@@ -290,6 +290,13 @@ void ste_s1(__u64 ste[8], __u64 cd)
 	ste[1] = 1ULL << 2 | 1ULL << 4 | 3ULL << 6;	/* S1CIR, S1COR, S1CSH */
 }
 
+const __u32 idr_least[6] = {
+	[0] = IDR0_S1P | IDR0_TTF64 | IDR0_COHACC | IDR0_LITTLE |
+	      IDR0_STALL_NOT | IDR0_TERM,
+	[1] = 8,		/* SIDSIZE */
+	[5] = IDR5_GRAN4K,
+};
+
 /* All that a virtual SMMU may offer of what a host SMMU has */
 void idr_offer(const __u32 host[6], __u32 idr[6])
 {
@@ -598,32 +605,36 @@ int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
 	};
 	int rc = accel_ioctl(accel, SMMUV3_ACCEL_CREATE, &arg);
 
-	*reason = arg.out_reason;
+	if (reason)
+		*reason = arg.out_reason;
+	return rc;
+}
+
+static int attach(struct guest *g, struct smmuv3_accel_attach arg,
+		  struct smmuv3_accel_attach *out)
+{
+	int rc;
+
+	arg.size = sizeof(arg);
+	rc = accel_ioctl(g->accel, SMMUV3_ACCEL_ATTACH, &arg);
+	if (out)
+		*out = arg;
 	return rc;
 }
 
 int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 		 struct smmuv3_accel_attach *out)
 {
-	*out = (struct smmuv3_accel_attach){
-		.size = sizeof(*out),
-		.vfio_fd = vfio_fd,
-		.vsid = vsid,
-	};
-	return accel_ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out);
+	return attach(g, (struct smmuv3_accel_attach){ .vfio_fd = vfio_fd, .vsid = vsid }, out);
 }
 
 /* A bridge or an emulated endpoint */
 int accel_attach_virtual(struct guest *g, __u32 vsid, __u32 flags,
 			 struct smmuv3_accel_attach *out)
 {
-	*out = (struct smmuv3_accel_attach){
-		.size = sizeof(*out),
-		.flags = flags,
-		.vfio_fd = -1,
-		.vsid = vsid,
-	};
-	return accel_ioctl(g->accel, SMMUV3_ACCEL_ATTACH, out);
+	return attach(g, (struct smmuv3_accel_attach){
+		.flags = flags, .vfio_fd = -1, .vsid = vsid,
+	}, out);
 }
 
 int accel_detach(struct guest *g, __u32 vsid, __u32 *reason)
@@ -634,7 +645,8 @@ int accel_detach(struct guest *g, __u32 vsid, __u32 *reason)
 	};
 	int rc = accel_ioctl(g->accel, SMMUV3_ACCEL_DETACH, &arg);
 
-	*reason = arg.out_reason;
+	if (reason)
+		*reason = arg.out_reason;
 	return rc;
 }
 
@@ -653,7 +665,8 @@ int accel_install(struct guest *g, __u32 vsid, const __u64 ste[8],
 	for (i = 0; i < 8; i++)
 		entry.ste[i] = htole64(ste[i]);
 	rc = accel_ioctl(g->accel, SMMUV3_ACCEL_INSTALL_STE, &arg);
-	*reason = entry.out_reason;
+	if (reason)
+		*reason = entry.out_reason;
 	return rc;
 }
 

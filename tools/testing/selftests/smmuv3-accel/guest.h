@@ -119,6 +119,9 @@ void ste_config(__u64 ste[8], unsigned int cfg);
 #define IDR5_DS		(1U << 7)
 #define IDR5_VAX	(3U << 10)
 
+/* What any host can honour that has little-endian tables */
+extern const __u32 idr_least[6];
+
 void idr_offer(const __u32 host[6], __u32 idr[6]);
 
 /* Commands */
@@ -193,7 +196,10 @@ __u64 *strtab_l1(struct strtab *st, __u32 sid);
 __u64 *strtab_ste(struct strtab *st, __u32 sid);
 void strtab_write(struct strtab *st, __u32 sid, const __u64 ste[8]);
 
-/* /dev/smmuv3-accel. Each returns the ioctl's errno and stores what else it says */
+/*
+ * /dev/smmuv3-accel. Each returns the ioctl's errno. @reason and an attach's @out may
+ * be NULL.
+ */
 
 int accel_ioctl(int accel, unsigned int cmd, void *arg);
 int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Half states: a VMM that destroys what the module has made, moves a device with
- * the device's own ioctls, or has no room. One stream suffers, the others do not,
- * and what the module says about it is true.
+ * Half states: a VMM destroys what the module has made, moves a device with the
+ * device's own ioctls, or has no room. One stream suffers, the others do not, and
+ * the module tells the truth about it.
  *
  * Needs three iommu-testdevs.
  */
@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <linux/capability.h>
 #include <linux/vfio.h>
 
@@ -26,269 +25,185 @@
 #include "stress.h"
 
 #define STREAMS		3
-#define VSID(i)		(0x20 + (i))
-#define IOVA		0x40000000ULL
-#define RING_LOG2SIZE	6
-#define STRTAB_LOG2SIZE	8
+#define VSID(i)		(MACHINE_VSID + (i))
 #define VICTIM		1	/* neither the first stream nor the last */
 
-/**
- * struct stream - A device behind the vSMMU
- * @dev: the device
- * @ids: the module's objects for it
- * @cd: two CDs, which lead to two pages
- * @page: those
+/*
+ * Three devices translate, by the guest's stream table, and one of them has lost its
+ * vDEVICE
+ * @other: stage 1s that no STE names yet, which lead to page 2
  */
-struct stream {
-	struct dma_dev dev;
-	struct smmuv3_accel_attach ids;
-	__u64 cd[2];
-	__u64 page[2];
-};
-
-/* Three devices that translate, by the guest's stream table */
 FIXTURE(dead_vdevice)
 {
-	struct guest g;
-	struct ring ring;
-	struct strtab st[2];
-	struct stream s[STREAMS];
+	struct machine m;
+	struct stage1 other[STREAMS];
 };
 
 #define for_each_stream(i) \
 	for (i = 0; i < STREAMS; i++)
 
-/* A page table and a CD for each of two pages, with an ASID for each */
-static void stream_tables(struct guest *g, struct stream *s, unsigned int asid)
-{
-	struct pgtable pt;
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		s->page[i] = guest_alloc(g, 4096);
-		pgtable_init(&pt, g, GRANULE_4K);
-		pgtable_map(&pt, IOVA, s->page[i], PTE_NOT_GLOBAL);
-		s->cd[i] = guest_alloc(g, 64);
-		cd_write(g, s->cd[i], &pt, asid + i);
-	}
-}
-
-/* Number of the page where DMA goes, or -EFAULT */
-static int goes(struct guest *g, struct stream *s)
-{
-	volatile __u32 *word[2];
-	int i, rc;
-
-	for (i = 0; i < 2; i++) {
-		word[i] = guest_ptr(g, s->page[i]);
-		*word[i] = 0;
-	}
-	rc = testdev_write(&s->dev, IOVA);
-	for (i = 0; !rc && i < 2; i++)
-		if (*word[i] == TESTDEV_PATTERN)
-			return i;
-	return rc ? rc : -ENOENT;
-}
-
 FIXTURE_SETUP(dead_vdevice)
 {
-	struct guest *g = &self->g;
-	__u64 ste[8];
-	char bdf[16];
-	int i, table;
+	struct machine *m = &self->m;
+	int i, rc;
 
-	if (dma_find(DMA_TESTDEV, STREAMS - 1, bdf))
+	rc = machine_open(m, .stage = STAGE_RUNNING, .devices = STREAMS);
+	if (rc == -ENODEV)
 		SKIP(return, "wants %d iommu-testdevs", STREAMS);
-	ASSERT_EQ(0, guest_open(g));
-	ASSERT_EQ(0, accel_mem_table(g));
-	ASSERT_EQ(0, ring_init(&self->ring, g, RING_LOG2SIZE));
-	for (table = 0; table < 2; table++)
-		ASSERT_EQ(0, strtab_init(&self->st[table], g, STRTAB_LOG2SIZE, 0));
+	ASSERT_EQ(0, rc);
 	for_each_stream(i) {
-		ASSERT_EQ(0, dma_open(&self->s[i].dev, g->iommufd, DMA_TESTDEV, i));
-		ASSERT_EQ(0, accel_attach(g, self->s[i].dev.fd, VSID(i), &self->s[i].ids));
-		stream_tables(g, &self->s[i], 1 + 2 * i);
-		for (table = 0; table < 2; table++) {
-			ste_s1(ste, self->s[i].cd[table]);
-			strtab_write(&self->st[table], VSID(i), ste);
-		}
+		self->other[i] = m->stream[i].s1;
+		ASSERT_EQ(0, stage1_init(&self->other[i], &m->g, GRANULE_4K,
+					 MACHINE_ASID + STREAMS + i));
+		stage1_lead(&self->other[i], 2);
+		ASSERT_EQ(1, machine_goes(m, i));
 	}
-	ASSERT_EQ(0, accel_set_regs(g, CR0_SMMUEN | CR0_CMDQEN, self->st[0].base,
-				    self->st[0].base_cfg, &self->ring));
-	for_each_stream(i)
-		ASSERT_EQ(0, goes(g, &self->s[i]));
-	ASSERT_EQ(0, iommufd_destroy(g->iommufd, self->s[VICTIM].ids.out_vdevice_id));
+	ASSERT_EQ(0, iommufd_destroy(m->g.iommufd, m->stream[VICTIM].ids.out_vdevice_id));
 }
 
 FIXTURE_TEARDOWN(dead_vdevice)
 {
-	int i;
-
-	for_each_stream(i)
-		dma_close(&self->s[i].dev);
-	guest_close(&self->g);
+	machine_close(&self->m);
 }
 
-/* The guest writes other CDs in place, which are not looked at before CFGI_CD. */
-static int change_cds(struct guest *g, struct stream s[STREAMS])
+/* The guest overwrites its CDs, which the SMMU does not notice before a CFGI_CD */
+static int change_cds(struct machine *m, const struct stage1 other[STREAMS])
 {
 	int i;
 
 	for_each_stream(i) {
-		memcpy(guest_ptr(g, s[i].cd[0]), guest_ptr(g, s[i].cd[1]), 64);
-		if (goes(g, &s[i]))
+		memcpy(guest_ptr(&m->g, m->stream[i].s1.cd), guest_ptr(&m->g, other[i].cd), 64);
+		if (machine_goes(m, i) != 1)
 			return -EBADE;
 	}
 	return 0;
 }
 
-static void expect_others_done(struct __test_metadata *_metadata, struct guest *g,
-			       struct stream s[STREAMS])
+static void expect_others_done(struct __test_metadata *_metadata, struct machine *m)
 {
 	int i;
 
 	for_each_stream(i)
 		if (i != VICTIM)
-			EXPECT_EQ(1, goes(g, &s[i])) TH_LOG("stream %d is stale", i);
+			EXPECT_EQ(2, machine_goes(m, i)) TH_LOG("stream %d is stale", i);
 }
 
-TEST_F(dead_vdevice, does_not_fail_others_commands)
+TEST_F(dead_vdevice, does_not_fail_commands_of_other_streams)
 {
 	struct smmuv3_accel_run_cmdq out;
-	struct guest *g = &self->g;
-	__u32 reason;
+	struct machine *m = &self->m;
 	int i;
 
-	ASSERT_EQ(0, change_cds(g, self->s)) TH_LOG("no stale translation to end");
+	ASSERT_EQ(0, change_cds(m, self->other)) TH_LOG("no stale translation to end");
 	for_each_stream(i)
-		ring_put(&self->ring, cmd_cfgi_cd(VSID(i), 0, true));
-	ring_put(&self->ring, cmd_sync());
-	EXPECT_EQ(-EIO, ring_run(&self->ring, &out));
+		ring_put(&m->ring, cmd_cfgi_cd(VSID(i), 0, true));
+	ring_put(&m->ring, cmd_sync());
+	EXPECT_EQ(-EIO, ring_run(&m->ring, &out));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_HOST_REJECT, out.out_reason);
 	EXPECT_EQ(VSID(VICTIM), out.out_vsid);
 	EXPECT_EQ(VICTIM, out.cons);
-	expect_others_done(_metadata, g, self->s);
+	expect_others_done(_metadata, m);
 
-	/* Without it the rest runs. */
-	EXPECT_EQ(0, accel_detach(g, VSID(VICTIM), &reason));
-	EXPECT_EQ(-EFAULT, goes(g, &self->s[VICTIM]));
-	EXPECT_EQ(0, ring_run(&self->ring, &out));
+	/* Without the stream the rest runs */
+	EXPECT_EQ(0, machine_detach(m, VICTIM));
+	EXPECT_EQ(-EFAULT, machine_goes(m, VICTIM));
+	EXPECT_EQ(0, ring_run(&m->ring, &out));
 	EXPECT_EQ(0, out.out_vsid);
-	EXPECT_EQ(self->ring.prod, self->ring.cons);
-	expect_others_done(_metadata, g, self->s);
-	/* And again with a vDEVICE of its own */
-	EXPECT_EQ(0, accel_attach(g, self->s[VICTIM].dev.fd, VSID(VICTIM),
-				  &self->s[VICTIM].ids));
-	EXPECT_EQ(1, goes(g, &self->s[VICTIM]));
+	EXPECT_EQ(m->ring.prod, m->ring.cons);
+	expect_others_done(_metadata, m);
+	/* Attached again, it has a vDEVICE */
+	EXPECT_EQ(0, machine_attach(m, VICTIM));
+	EXPECT_EQ(2, machine_goes(m, VICTIM));
 }
 
-TEST_F(dead_vdevice, does_not_fail_others_commands_of_an_array)
+TEST_F(dead_vdevice, does_not_fail_arrays_for_other_streams)
 {
 	struct smmuv3_accel_invalidate out;
 	struct cmd cmds[STREAMS + 1];
-	struct guest *g = &self->g;
-	__u32 reason;
+	struct machine *m = &self->m;
 	int i;
 
-	ASSERT_EQ(0, change_cds(g, self->s)) TH_LOG("no stale translation to end");
+	ASSERT_EQ(0, change_cds(m, self->other)) TH_LOG("no stale translation to end");
 	for_each_stream(i)
 		cmds[i] = cmd_cfgi_cd_all(VSID(i));
 	cmds[STREAMS] = cmd_sync();
-	EXPECT_EQ(-EIO, accel_invalidate(g, cmds, STREAMS + 1, &out));
+	EXPECT_EQ(-EIO, accel_invalidate(&m->g, cmds, STREAMS + 1, &out));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_HOST_REJECT, out.out_reason);
 	EXPECT_EQ(VSID(VICTIM), out.out_vsid);
 	EXPECT_EQ(VICTIM, out.cmd_num);
-	expect_others_done(_metadata, g, self->s);
-	EXPECT_EQ(0, accel_detach(g, VSID(VICTIM), &reason));
-	EXPECT_EQ(0, accel_invalidate(g, cmds + out.cmd_num, STREAMS + 1 - out.cmd_num, &out));
+	expect_others_done(_metadata, m);
+	EXPECT_EQ(0, machine_detach(m, VICTIM));
+	EXPECT_EQ(0, accel_invalidate(&m->g, cmds + out.cmd_num, STREAMS + 1 - out.cmd_num, &out));
 }
 
-/* CFGI_ALL gives each stream its STE, whatever becomes of one of them. */
-TEST_F(dead_vdevice, does_not_keep_others_from_their_stes)
+TEST_F(dead_vdevice, does_not_keep_other_streams_from_their_stes)
 {
 	struct smmuv3_accel_run_cmdq out;
 	struct smmuv3_accel_stream stream;
-	struct guest *g = &self->g;
-	__u64 ste[8];
+	struct machine *m = &self->m;
 	int i;
 
-	for_each_stream(i) {
-		ste_s1(ste, self->s[i].cd[1]);
-		strtab_write(&self->st[0], VSID(i), ste);
-	}
-	ring_put(&self->ring, cmd_cfgi_all());
-	EXPECT_GT(0, ring_run(&self->ring, &out));
+	for_each_stream(i)
+		strtab_write(&m->strtab, VSID(i), self->other[i].ste);
+	ring_put(&m->ring, cmd_cfgi_all());
+	EXPECT_GT(0, ring_run(&m->ring, &out));
 	EXPECT_EQ(VSID(VICTIM), out.out_vsid);
-	ASSERT_EQ(0, accel_stream(g, VSID(VICTIM), &stream));
+	ASSERT_EQ(0, accel_stream(&m->g, VSID(VICTIM), &stream));
 	TH_LOG("the stream: kind %u, reason %u", stream.out_kind, stream.out_reason);
-	expect_others_done(_metadata, g, self->s);
+	expect_others_done(_metadata, m);
 }
 
-/* No stream keeps a table that the guest took away. */
-TEST_F(dead_vdevice, keeps_no_old_stream_table_in_force)
+/* The stream aborts, the others have the new table */
+TEST_F(dead_vdevice, does_not_keep_an_old_stream_table_in_force)
 {
-	struct smmuv3_accel_set_regs arg = {
-		.size = sizeof(arg),
-		.cr0 = CR0_SMMUEN | CR0_CMDQEN,
-		.strtab_base = self->st[1].base,
-		.strtab_base_cfg = self->st[1].base_cfg,
-	};
-	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_set_regs arg;
 	struct smmuv3_accel_stream stream;
-	struct guest *g = &self->g;
-	struct ring ring;
-	__u32 reason;
+	struct machine *m = &self->m;
+	int i;
 
-	ASSERT_EQ(0, ring_init(&ring, g, RING_LOG2SIZE));
-	arg.cmdq_base = ring.base | ring.log2size;
-	EXPECT_NE(0, ioctl(g->accel, SMMUV3_ACCEL_SET_REGS, &arg));
+	ASSERT_EQ(0, ring_init(&m->ring, &m->g, 6));
+	ASSERT_EQ(0, strtab_init(&m->strtab, &m->g, 10, 0));
+	for_each_stream(i)
+		strtab_write(&m->strtab, VSID(i), self->other[i].ste);
+	machine_regs(m, &arg);
+	EXPECT_NE(0, ioctl(m->g.accel, SMMUV3_ACCEL_SET_REGS, &arg));
 	EXPECT_EQ(VSID(VICTIM), arg.out_vsid);
 	EXPECT_NE(SMMUV3_ACCEL_REASON_NONE, arg.out_reason);
 	TH_LOG("SET_REGS: errno %d, reason %u", errno, arg.out_reason);
-	expect_others_done(_metadata, g, self->s);
-	EXPECT_EQ(-EFAULT, goes(g, &self->s[VICTIM])) TH_LOG("the old table is in force");
-	ASSERT_EQ(0, accel_stream(g, VSID(VICTIM), &stream));
+	expect_others_done(_metadata, m);
+	EXPECT_EQ(-EFAULT, machine_goes(m, VICTIM)) TH_LOG("the old table is in force");
+	ASSERT_EQ(0, accel_stream(&m->g, VSID(VICTIM), &stream));
 	EXPECT_EQ(SMMUV3_ACCEL_KIND_ABORT, stream.out_kind);
 	EXPECT_EQ(arg.out_reason, stream.out_reason);
 
-	/* The new registers count, the queue's among them. */
-	ring_put(&ring, cmd_tlbi_nh_all());
-	ring_put(&ring, cmd_sync());
-	EXPECT_EQ(0, ring_run(&ring, &out));
-	EXPECT_EQ(0, out.out_error);
-	EXPECT_EQ(ring.prod, ring.cons);
+	/* The registers are in force, also those of the queue */
+	ring_put(&m->ring, cmd_tlbi_nh_all());
+	EXPECT_TRUE(machine_sync(m));
 
-	/* The call can be made again, and then succeeds. */
-	EXPECT_EQ(0, accel_detach(g, VSID(VICTIM), &reason));
-	EXPECT_EQ(0, ioctl(g->accel, SMMUV3_ACCEL_SET_REGS, &arg));
+	/* The repeated call succeeds */
+	EXPECT_EQ(0, machine_detach(m, VICTIM));
+	EXPECT_EQ(0, accel_ioctl(m->g.accel, SMMUV3_ACCEL_SET_REGS, &arg));
 	EXPECT_EQ(0, arg.out_vsid);
-	EXPECT_EQ(0, accel_attach(g, self->s[VICTIM].dev.fd, VSID(VICTIM),
-				  &self->s[VICTIM].ids));
-	EXPECT_EQ(1, goes(g, &self->s[VICTIM]));
-	expect_others_done(_metadata, g, self->s);
+	EXPECT_EQ(0, machine_attach(m, VICTIM));
+	EXPECT_EQ(2, machine_goes(m, VICTIM));
+	expect_others_done(_metadata, m);
 }
 
-/* A VMM that moves the device with the device's own ioctls */
+/* The VMM moves the device with the VFIO device's own ioctls */
 
 FIXTURE(moved)
 {
-	struct guest g;
-	struct dma_dev dev;
-	struct smmuv3_accel_attach ids;
-	__u64 page;
+	struct machine m;
 };
 
 FIXTURE_SETUP(moved)
 {
-	ASSERT_EQ(0, guest_open(&self->g));
-	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 0));
-	self->page = guest_alloc(&self->g, 4096);
+	ASSERT_EQ(0, machine_open(&self->m, .stage = STAGE_CREATED, .devices = 1));
 }
 
 FIXTURE_TEARDOWN(moved)
 {
-	dma_close(&self->dev);
-	guest_close(&self->g);
+	machine_close(&self->m);
 }
 
 static int vfio_detach(struct dma_dev *dev)
@@ -308,20 +223,11 @@ static int vfio_attach(struct dma_dev *dev, __u32 pt_id)
 	return ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg) ? -errno : 0;
 }
 
-static int install(struct guest *g, unsigned int cfg)
-{
-	__u64 ste[8];
-	__u32 reason;
-
-	ste_config(ste, cfg);
-	return accel_install(g, VSID(0), ste, &reason);
-}
-
-static void expect_kind(struct __test_metadata *_metadata, struct guest *g, __u32 kind)
+static void expect_kind(struct __test_metadata *_metadata, struct machine *m, __u32 kind)
 {
 	struct smmuv3_accel_stream stream;
 
-	ASSERT_EQ(0, accel_stream(g, VSID(0), &stream));
+	ASSERT_EQ(0, accel_stream(&m->g, VSID(0), &stream));
 	EXPECT_EQ(kind, stream.out_kind);
 	if (kind != SMMUV3_ACCEL_KIND_OTHER)
 		return;
@@ -329,106 +235,91 @@ static void expect_kind(struct __test_metadata *_metadata, struct guest *g, __u3
 	EXPECT_EQ(0, stream.out_hwpt_id);
 }
 
-TEST_F(moved, detached_by_the_vmm)
+TEST_F(moved, same_ste_puts_a_detached_device_back)
 {
-	struct guest *g = &self->g;
+	struct machine *m = &self->m;
 
-	ASSERT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &self->ids));
-	ASSERT_EQ(0, install(g, STE_CFG_BYPASS));
-	expect_kind(_metadata, g, SMMUV3_ACCEL_KIND_BYPASS);
-	ASSERT_EQ(0, vfio_detach(&self->dev));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	expect_kind(_metadata, g, SMMUV3_ACCEL_KIND_OTHER);
-	/* The same STE */
-	EXPECT_EQ(0, install(g, STE_CFG_BYPASS));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-	expect_kind(_metadata, g, SMMUV3_ACCEL_KIND_BYPASS);
+	ASSERT_EQ(0, machine_attach(m, 0));
+	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
+	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_BYPASS);
+	ASSERT_EQ(0, vfio_detach(&m->stream[0].dev));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
+	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_OTHER);
+	EXPECT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
+	EXPECT_EQ(0, machine_goes(m, 0));
+	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_BYPASS);
 }
 
-TEST_F(moved, attached_elsewhere_by_the_vmm)
+TEST_F(moved, same_ste_puts_a_device_back_from_elsewhere)
 {
-	struct guest *g = &self->g;
-	__u32 reason;
+	struct machine *m = &self->m;
 
-	ASSERT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &self->ids));
-	ASSERT_EQ(0, vfio_attach(&self->dev, g->ioas_id));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-	expect_kind(_metadata, g, SMMUV3_ACCEL_KIND_OTHER);
-	/* The guest's STE says abort, as before. */
-	EXPECT_EQ(0, install(g, STE_CFG_ABORT));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page))
-		TH_LOG("an abort is not in force");
-	expect_kind(_metadata, g, SMMUV3_ACCEL_KIND_ABORT);
+	ASSERT_EQ(0, machine_attach(m, 0));
+	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	EXPECT_EQ(0, machine_goes(m, 0));
+	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_OTHER);
+	/* The stream aborted before, too */
+	EXPECT_EQ(0, machine_install(m, 0, STE_CFG_ABORT));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0))
+		TH_LOG("the abort is not in force");
+	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_ABORT);
 
-	ASSERT_EQ(0, vfio_attach(&self->dev, g->ioas_id));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(0, accel_detach(g, VSID(0), &reason));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
+	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	EXPECT_EQ(0, machine_goes(m, 0));
+	EXPECT_EQ(0, machine_detach(m, 0));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 }
 
-/* By the guest's stream table, RESET and close */
-TEST_F(moved, put_back_by_the_guest)
+TEST_F(moved, cfgi_ste_reset_and_close_put_a_device_back)
 {
-	struct smmuv3_accel_run_cmdq out;
-	struct guest *g = &self->g;
-	struct strtab st;
-	struct ring ring;
-	__u64 ste[8];
+	struct machine *m = &self->m;
 
-	ASSERT_EQ(0, accel_mem_table(g));
-	ASSERT_EQ(0, ring_init(&ring, g, RING_LOG2SIZE));
-	ASSERT_EQ(0, strtab_init(&st, g, STRTAB_LOG2SIZE, 0));
-	ste_config(ste, STE_CFG_ABORT);
-	strtab_write(&st, VSID(0), ste);
-	ASSERT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &self->ids));
-	ASSERT_EQ(0, accel_set_regs(g, CR0_SMMUEN | CR0_CMDQEN, st.base, st.base_cfg, &ring));
-	ASSERT_EQ(0, vfio_attach(&self->dev, g->ioas_id));
-	ASSERT_EQ(0, testdev_write(&self->dev, self->page));
-	ring_put(&ring, cmd_cfgi_ste(VSID(0), true));
-	EXPECT_EQ(0, ring_run(&ring, &out));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
+	machine_write_ste(m, 0, STE_CFG_ABORT);
+	ASSERT_EQ(0, machine_attach(m, 0));
+	ASSERT_EQ(0, machine_set_regs(m));
+	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, machine_goes(m, 0));
+	EXPECT_RUNS(m, cmd_cfgi_ste(VSID(0), true), 0);
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 
-	ASSERT_EQ(0, vfio_attach(&self->dev, g->ioas_id));
-	ASSERT_EQ(0, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(0, accel_reset(g));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page)) TH_LOG("after RESET");
+	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, machine_goes(m, 0));
+	EXPECT_EQ(0, accel_reset(&m->g));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0)) TH_LOG("after RESET");
 
-	ASSERT_EQ(0, vfio_attach(&self->dev, g->ioas_id));
-	ASSERT_EQ(0, testdev_write(&self->dev, self->page));
-	close(g->accel);
-	g->accel = -1;
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page)) TH_LOG("after close");
+	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, machine_goes(m, 0));
+	guest_close_accel(&m->g);
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0)) TH_LOG("after close");
 }
 
-/* A device that works on the VMM's IOAS goes on to if ATTACH fails. */
-TEST_F(moved, not_by_an_attach_that_fails)
+TEST_F(moved, attach_that_fails_leaves_the_device_where_it_is)
 {
-	struct smmuv3_accel_attach *arg, out;
+	struct smmuv3_accel_attach *arg;
 	const long page = sysconf(_SC_PAGESIZE);
-	struct guest *g = &self->g;
+	struct machine *m = &self->m;
 
-	ASSERT_EQ(0, vfio_attach(&self->dev, g->ioas_id));
-	ASSERT_EQ(0, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(-EINVAL, accel_attach(g, self->dev.fd, ~0U, &out));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
+	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, machine_goes(m, 0));
+	EXPECT_EQ(-EINVAL, accel_attach(&m->g, m->stream[0].dev.fd, ~0U, NULL));
+	EXPECT_EQ(0, machine_goes(m, 0));
 
 	arg = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, arg);
 	*arg = (struct smmuv3_accel_attach){
 		.size = sizeof(*arg),
-		.vfio_fd = self->dev.fd,
+		.vfio_fd = m->stream[0].dev.fd,
 		.vsid = VSID(0),
 	};
 	ASSERT_EQ(0, mprotect(arg, page, PROT_READ));
-	EXPECT_NE(0, ioctl(g->accel, SMMUV3_ACCEL_ATTACH, arg));
-	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page)) TH_LOG("the device was taken away");
+	EXPECT_EQ(-EFAULT, accel_ioctl(m->g.accel, SMMUV3_ACCEL_ATTACH, arg));
+	EXPECT_EQ(0, machine_goes(m, 0)) TH_LOG("the device was taken away");
 	munmap(arg, page);
-	EXPECT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &out));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
+	EXPECT_EQ(0, machine_attach(m, 0));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 }
 
-/* A device in a low-power state, into which the VMM has put it */
+/* The VMM has put a device into a low-power state */
 
 #define TRACING	"/sys/kernel/tracing/"
 
@@ -463,7 +354,7 @@ static bool suspended(const struct dma_dev *dev)
 	return false;
 }
 
-/* How many times the device was to resume since the last time that this was asked */
+/* How many times the device was told to resume since the last call */
 static int resumes(const struct dma_dev *dev)
 {
 	FILE *f = fopen(TRACING "trace", "r");
@@ -475,7 +366,7 @@ static int resumes(const struct dma_dev *dev)
 	while (fgets(line, sizeof(line), f))
 		num += strstr(line, "rpm_resume:") && strstr(line, dev->bdf);
 	fclose(f);
-	f = fopen(TRACING "trace", "w");	/* which empties it */
+	f = fopen(TRACING "trace", "w");	/* empties it */
 	if (f)
 		fclose(f);
 	return num;
@@ -483,21 +374,19 @@ static int resumes(const struct dma_dev *dev)
 
 FIXTURE(asleep)
 {
-	struct guest g;
-	struct dma_dev dev;
-	__u64 page;
+	struct machine m;
 };
 
 FIXTURE_SETUP(asleep)
 {
+	struct machine *m = &self->m;
+
 	if (access(TRACING "events/rpm/rpm_resume", F_OK))
 		SKIP(return, "this kernel has no runtime power management");
-	ASSERT_EQ(0, guest_open(&self->g));
-	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 0));
-	self->page = guest_alloc(&self->g, 4096);
-	if (low_power(&self->dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) || !suspended(&self->dev)) {
-		dma_close(&self->dev);
-		guest_close(&self->g);
+	ASSERT_EQ(0, machine_open(m, .stage = STAGE_CREATED, .devices = 1));
+	if (low_power(&m->stream[0].dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) ||
+	    !suspended(&m->stream[0].dev)) {
+		machine_close(m);
 		SKIP(return, "the device does not enter a low-power state");
 	}
 	ASSERT_EQ(0, sysfs_write(TRACING "events/rpm/rpm_resume/enable", "1"));
@@ -506,44 +395,40 @@ FIXTURE_SETUP(asleep)
 FIXTURE_TEARDOWN(asleep)
 {
 	sysfs_write(TRACING "events/rpm/rpm_resume/enable", "0");
-	dma_close(&self->dev);
-	guest_close(&self->g);
+	machine_close(&self->m);
 }
 
-/* Before and after each call it sleeps, and during the call it does not. */
+/* It sleeps before and after each call */
 TEST_F(asleep, is_awake_while_its_domain_changes)
 {
-	struct smmuv3_accel_attach ids;
-	struct guest *g = &self->g;
-	__u32 reason;
+	struct machine *m = &self->m;
 
-	resumes(&self->dev);
-	ASSERT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &ids));
-	EXPECT_LT(0, resumes(&self->dev)) TH_LOG("ATTACH");
-	ASSERT_TRUE(suspended(&self->dev));
-	ASSERT_EQ(0, install(g, STE_CFG_BYPASS));
-	EXPECT_LT(0, resumes(&self->dev)) TH_LOG("INSTALL_STE");
-	ASSERT_TRUE(suspended(&self->dev));
-	ASSERT_EQ(0, low_power(&self->dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
+	resumes(&m->stream[0].dev);
+	ASSERT_EQ(0, machine_attach(m, 0));
+	EXPECT_LT(0, resumes(&m->stream[0].dev)) TH_LOG("ATTACH");
+	ASSERT_TRUE(suspended(&m->stream[0].dev));
+	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
+	EXPECT_LT(0, resumes(&m->stream[0].dev)) TH_LOG("INSTALL_STE");
+	ASSERT_TRUE(suspended(&m->stream[0].dev));
+	ASSERT_EQ(0, low_power(&m->stream[0].dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	EXPECT_EQ(0, machine_goes(m, 0));
 
-	ASSERT_EQ(0, low_power(&self->dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	ASSERT_TRUE(suspended(&self->dev));
-	resumes(&self->dev);
-	ASSERT_EQ(0, accel_detach(g, VSID(0), &reason));
-	EXPECT_LT(0, resumes(&self->dev)) TH_LOG("DETACH");
-	ASSERT_TRUE(suspended(&self->dev));
+	ASSERT_EQ(0, low_power(&m->stream[0].dev, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+	ASSERT_TRUE(suspended(&m->stream[0].dev));
+	resumes(&m->stream[0].dev);
+	ASSERT_EQ(0, machine_detach(m, 0));
+	EXPECT_LT(0, resumes(&m->stream[0].dev)) TH_LOG("DETACH");
+	ASSERT_TRUE(suspended(&m->stream[0].dev));
 
-	ASSERT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &ids));
-	ASSERT_TRUE(suspended(&self->dev));
-	resumes(&self->dev);
-	close(g->accel);
-	g->accel = -1;
-	EXPECT_LT(0, resumes(&self->dev)) TH_LOG("close");
-	EXPECT_TRUE(suspended(&self->dev));
+	ASSERT_EQ(0, machine_attach(m, 0));
+	ASSERT_TRUE(suspended(&m->stream[0].dev));
+	resumes(&m->stream[0].dev);
+	guest_close_accel(&m->g);
+	EXPECT_LT(0, resumes(&m->stream[0].dev)) TH_LOG("close");
+	EXPECT_TRUE(suspended(&m->stream[0].dev));
 }
 
-/* A VMM whose memory is locked, with next to nothing that it may lock */
+/* The VMM locks all its memory, and may lock nearly nothing */
 
 static int drop_ipc_lock(void)
 {
@@ -556,7 +441,7 @@ static int drop_ipc_lock(void)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-static int create_locked(struct guest *g)
+static int create_locked(struct machine *m)
 {
 	struct rlimit limit = { .rlim_cur = 16384, .rlim_max = 16384 };
 	int accel = open("/dev/smmuv3-accel", O_RDWR), rc;
@@ -565,32 +450,22 @@ static int create_locked(struct guest *g)
 	if (accel < 0 || drop_ipc_lock() || setrlimit(RLIMIT_MEMLOCK, &limit) ||
 	    mlockall(MCL_FUTURE))
 		return 1;
-	/* Both are right; that it can be tried again would be wrong. */
-	rc = accel_create(accel, g->iommufd, g->ioas_id, 0, &reason);
+	/* It may succeed or fail. RETRY would be wrong */
+	rc = accel_create(accel, m->g.iommufd, m->g.ioas_id, 0, &reason);
 	fprintf(stderr, "# CREATE: %d, reason %u\n", rc, reason);
 	if (rc && (rc != -ENOMEM || reason != SMMUV3_ACCEL_REASON_NO_ROOM))
 		return 2;
 	munlockall();
-	rc = rc ? accel_create(accel, g->iommufd, g->ioas_id, 0, &reason) : 0;
+	rc = rc ? accel_create(accel, m->g.iommufd, m->g.ioas_id, 0, &reason) : 0;
 	return rc ? 3 : 0;
 }
 
-TEST_F(moved, no_room_as_memory_is_locked)
+TEST_F(moved, create_with_all_memory_locked_is_no_case_for_retry)
 {
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(create_locked(&self->g));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, in_child(&self->m, create_locked));
 }
 
-/* Somebody reads the vSMMU's file in debugfs, into memory that is missing */
-
-#define DEBUGFS	"/sys/kernel/debug/smmuv3-accel"
+/* Somebody reads the vSMMU's file in debugfs into memory that is missing */
 
 struct reader {
 	char path[64];
@@ -625,45 +500,29 @@ static void *closer_thread(void *arg)
 	return NULL;
 }
 
-static unsigned int vsmmu_id(int accel)
-{
-	char path[64], line[64];
-	unsigned int id = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", accel);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "vsmmu-id: %u", &id) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return id;
-}
-
-TEST_F(moved, dma_is_blocked_though_a_reader_of_debugfs_is_stuck)
+TEST_F(moved, close_blocks_dma_while_a_reader_of_debugfs_is_stuck)
 {
 	struct reader r = { .size = sysconf(_SC_PAGESIZE) };
-	struct guest *g = &self->g;
+	struct machine *m = &self->m;
 	struct closer c = {};
 	int uffd = uffd_open(), tries = 2000, rc;
 
 	if (uffd < 0 || access(DEBUGFS, F_OK))
 		SKIP(return, "no userfaultfd or no debugfs");
-	ASSERT_EQ(0, accel_attach(g, self->dev.fd, VSID(0), &self->ids));
-	ASSERT_EQ(0, install(g, STE_CFG_BYPASS));
-	ASSERT_EQ(0, testdev_write(&self->dev, self->page));
-	snprintf(r.path, sizeof(r.path), DEBUGFS "/%u", vsmmu_id(g->accel));
+	ASSERT_EQ(0, machine_attach(m, 0));
+	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
+	ASSERT_EQ(0, machine_goes(m, 0));
+	debugfs_path(m->g.accel, r.path);
 	r.to = mmap(NULL, r.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, r.to);
 	ASSERT_EQ(0, uffd_register(uffd, (unsigned long)r.to, r.size));
 	ASSERT_EQ(0, pthread_create(&r.thread, NULL, reader_thread, &r));
 	ASSERT_TRUE(uffd_waits(uffd, 5000)) TH_LOG("nobody reads %s", r.path);
 
-	c.accel = g->accel;
-	g->accel = -1;
+	c.accel = m->g.accel;
+	m->g.accel = -1;
 	ASSERT_EQ(0, pthread_create(&c.thread, NULL, closer_thread, &c));
-	while ((rc = testdev_write(&self->dev, self->page)) == 0 && tries--)
+	while ((rc = machine_goes(m, 0)) == 0 && tries--)
 		usleep(1000);
 	EXPECT_EQ(-EFAULT, rc) TH_LOG("DMA goes on while the reader is stuck");
 	TH_LOG("close has %sreturned", atomic_load(&c.done) ? "" : "not ");

@@ -1,154 +1,126 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Letting go, in every order: DMA is blocked when the last call returns, and
- * nothing of the vSMMU is left.
+ * Descriptors are closed in every order, and processes end at any time: DMA is blocked
+ * when the last call returns, and nothing of the vSMMU is left.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
+#include <sys/wait.h>
 #include <linux/iommufd.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "machine.h"
+#include "stress.h"
 
-#define VSID	0x20
+#define VSID	MACHINE_VSID
 
-/* A bypassing stream: its DMA reaches guest memory as long as it is attached */
+/* A stream that bypasses, so its DMA reaches guest memory while it is attached */
 FIXTURE(lifetime)
 {
-	struct guest g;
-	struct dma_dev dev;
-	__u64 page;
+	struct machine m;
 };
-
-static int start(struct guest *g, struct dma_dev *dev, __u32 vsid)
-{
-	struct smmuv3_accel_attach attach;
-	__u64 ste[8];
-	__u32 reason;
-	int rc;
-
-	rc = accel_attach(g, dev->fd, vsid, &attach);
-	if (rc)
-		return rc;
-	ste_config(ste, STE_CFG_BYPASS);
-	return accel_install(g, vsid, ste, &reason);
-}
 
 FIXTURE_SETUP(lifetime)
 {
-	ASSERT_EQ(0, guest_open(&self->g));
-	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 0));
-	self->page = guest_alloc(&self->g, 4096);
-	ASSERT_EQ(0, start(&self->g, &self->dev, VSID));
-	ASSERT_EQ(0, testdev_write(&self->dev, self->page));
+	ASSERT_EQ(0, machine_open(&self->m, .stage = STAGE_CREATED, .devices = 1));
+	ASSERT_EQ(0, machine_bypass(&self->m, 0));
+	ASSERT_EQ(0, machine_goes(&self->m, 0));
 }
 
 FIXTURE_TEARDOWN(lifetime)
 {
-	dma_close(&self->dev);
-	guest_close(&self->g);
+	machine_close(&self->m);
 }
 
-TEST_F(lifetime, detach)
+TEST_F(lifetime, detach_blocks_dma)
 {
 	__u32 reason;
 
-	ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(-ENOENT, accel_detach(&self->g, VSID, &reason));
+	ASSERT_EQ(0, machine_detach(&self->m, 0));
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
+	EXPECT_EQ(-ENOENT, accel_detach(&self->m.g, VSID, &reason));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_STREAM, reason);
-	/* And back again */
-	ASSERT_EQ(0, start(&self->g, &self->dev, VSID));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
+	ASSERT_EQ(0, machine_bypass(&self->m, 0));
+	EXPECT_EQ(0, machine_goes(&self->m, 0));
 }
 
-TEST_F(lifetime, detach_many_times)
+TEST_F(lifetime, device_can_be_attached_many_times)
 {
-	__u32 reason;
 	int i;
 
 	for (i = 0; i < 300; i++) {
-		ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
-		ASSERT_EQ(0, start(&self->g, &self->dev, VSID));
+		ASSERT_EQ(0, machine_detach(&self->m, 0));
+		ASSERT_EQ(0, machine_bypass(&self->m, 0));
 	}
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
+	EXPECT_EQ(0, machine_goes(&self->m, 0));
 }
 
-TEST_F(lifetime, close)
+TEST_F(lifetime, close_blocks_dma)
 {
-	close(self->g.accel);
-	self->g.accel = -1;
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+	guest_close_accel(&self->m.g);
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
+	EXPECT_NOTHING_LEFT(&self->m.g);
 }
 
-/* The VFIO file is held, so the device stays as it is until close */
-TEST_F(lifetime, vfio_closed_first)
+/* The module holds the VFIO file, so the device goes on until the accel file is closed */
+TEST_F(lifetime, vfio_file_may_be_closed_first)
 {
 	struct dma_dev again;
-	int fd = self->dev.fd;
+	int fd = self->m.stream[0].dev.fd;
 
-	self->dev.fd = -1;
+	self->m.stream[0].dev.fd = -1;
 	close(fd);
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-	/* Held, so nobody else can have it */
-	EXPECT_NE(0, dma_open(&again, self->g.iommufd, DMA_TESTDEV, 0));
-	munmap((void *)self->dev.bar, self->dev.bar_size);
-	self->dev.bar = NULL;
+	EXPECT_EQ(0, machine_goes(&self->m, 0));
+	/* Nobody else can have it */
+	EXPECT_NE(0, dma_open(&again, self->m.g.iommufd, DMA_TESTDEV, 0));
+	munmap((void *)self->m.stream[0].dev.bar, self->m.stream[0].dev.bar_size);
+	self->m.stream[0].dev.bar = NULL;
 
-	close(self->g.accel);
-	self->g.accel = -1;
-	ASSERT_EQ(0, dma_open(&again, self->g.iommufd, DMA_TESTDEV, 0));
-	EXPECT_EQ(-EFAULT, testdev_write(&again, self->page));
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+	guest_close_accel(&self->m.g);
+	ASSERT_EQ(0, dma_open(&again, self->m.g.iommufd, DMA_TESTDEV, 0));
+	EXPECT_EQ(-EFAULT, testdev_write(&again, self->m.stream[0].s1.page[0]));
+	EXPECT_NOTHING_LEFT(&self->m.g);
 	dma_close(&again);
 }
 
-TEST_F(lifetime, iommufd_closed_first)
+TEST_F(lifetime, iommufd_may_be_closed_first)
 {
-	__u32 reason;
-
-	close(self->g.iommufd);
-	self->g.iommufd = -1;
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-	ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	ASSERT_EQ(0, start(&self->g, &self->dev, VSID));
-	close(self->g.accel);
-	self->g.accel = -1;
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
+	close(self->m.g.iommufd);
+	self->m.g.iommufd = -1;
+	EXPECT_EQ(0, machine_goes(&self->m, 0));
+	ASSERT_EQ(0, machine_detach(&self->m, 0));
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
+	ASSERT_EQ(0, machine_bypass(&self->m, 0));
+	guest_close_accel(&self->m.g);
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
 }
 
-/* An event queue of the VMM's hangs on the vIOMMU beyond close */
-TEST_F(lifetime, event_queue_left_open)
+/* Until then it keeps the vIOMMU */
+TEST_F(lifetime, veventq_may_be_closed_last)
 {
-	struct smmuv3_accel_phys phys = { .size = sizeof(phys) };
+	struct smmuv3_accel_phys phys;
 	__u32 id;
 	int fd;
 
-	ASSERT_EQ(0, ioctl(self->g.accel, SMMUV3_ACCEL_GET_PHYS, &phys));
+	ASSERT_EQ(0, accel_phys(&self->m.g, 0, &phys));
 	EXPECT_EQ(1, phys.out_stream_num);
-	fd = veventq_open(self->g.iommufd, phys.out_viommu_id, &id);
+	fd = veventq_open(self->m.g.iommufd, phys.out_viommu_id, &id);
 	ASSERT_LE(0, fd);
-	close(self->g.accel);
-	self->g.accel = -1;
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	EXPECT_EQ(-EBUSY, iommufd_destroy(self->g.iommufd, phys.out_viommu_id));
+	guest_close_accel(&self->m.g);
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->m.g.iommufd, phys.out_viommu_id));
 	close(fd);
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, id));
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, phys.out_viommu_id));
+	EXPECT_EQ(0, iommufd_destroy(self->m.g.iommufd, id));
+	EXPECT_EQ(0, iommufd_destroy(self->m.g.iommufd, phys.out_viommu_id));
 }
 
-/* The VMM has the vIOMMU invalidate, directly, a third of the time */
-
+/* A thread that uses the vIOMMU for its own invalidations a third of the time */
 struct user {
 	int iommufd;
 	volatile __u32 viommu_id;
@@ -185,76 +157,52 @@ static void *use_viommu(void *arg)
 	return NULL;
 }
 
-TEST_F(lifetime, viommu_in_use_for_a_moment)
+TEST_F(lifetime, close_waits_while_the_vmm_uses_the_viommu)
 {
 	struct smmuv3_accel_phys phys;
-	struct user u = { .iommufd = self->g.iommufd };
+	struct user u = { .iommufd = self->m.g.iommufd };
 	pthread_t thread;
 	int i;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, use_viommu, &u));
 	for (i = 0; i < 50; i++) {
-		ASSERT_EQ(0, accel_phys(&self->g, 0, &phys));
+		ASSERT_EQ(0, accel_phys(&self->m.g, 0, &phys));
 		u.viommu_id = phys.out_viommu_id;
-		ASSERT_EQ(0, testdev_write(&self->dev, self->page));
-		close(self->g.accel);
-		ASSERT_EQ(0, guest_create(&self->g));
-		ASSERT_EQ(0, start(&self->g, &self->dev, VSID));
+		ASSERT_EQ(0, machine_goes(&self->m, 0));
+		close(self->m.g.accel);
+		ASSERT_EQ(0, guest_create(&self->m.g));
+		ASSERT_EQ(0, machine_bypass(&self->m, 0));
 	}
 	u.stop = true;
 	pthread_join(thread, NULL);
-	close(self->g.accel);
-	self->g.accel = -1;
+	guest_close_accel(&self->m.g);
 	TH_LOG("%u calls", u.calls);
 	EXPECT_LT(0, u.calls);
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+	EXPECT_NOTHING_LEFT(&self->m.g);
 }
 
-/*
- * The last reference is dropped by another process, the VMM lives on. Whoever
- * that is blocks DMA and lets go of the devices; the objects stay the iommufd's.
- */
-TEST_F(lifetime, last_close_elsewhere)
+/* The VMM lives on. The devices are free, and the objects stay in the iommufd */
+TEST_F(lifetime, last_close_by_another_process_blocks_dma)
 {
 	struct smmuv3_accel_phys phys;
-	int status, pipe_fd[2];
 	struct dma_dev again;
-	char go;
-	pid_t pid;
 
-	ASSERT_EQ(0, accel_phys(&self->g, 0, &phys));
-	ASSERT_EQ(0, pipe(pipe_fd));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		/* All but the vSMMU's own file */
-		close(pipe_fd[1]);
-		close(self->dev.fd);
-		close(self->g.iommufd);
-		if (read(pipe_fd[0], &go, 1) != 1)
-			_exit(1);
-		_exit(close(self->g.accel) ? 2 : 0);
-	}
-	close(self->g.accel);
-	self->g.accel = -1;
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
-	ASSERT_EQ(1, write(pipe_fd[1], "", 1));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, self->page));
-	dma_close(&self->dev);
-	ASSERT_EQ(0, dma_open(&again, self->g.iommufd, DMA_TESTDEV, 0));
-	EXPECT_EQ(-EFAULT, testdev_write(&again, self->page));
+	ASSERT_EQ(0, accel_phys(&self->m.g, 0, &phys));
+	ASSERT_EQ(0, close_in_child(&self->m));
+	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
+	dma_close(&self->m.stream[0].dev);
+	ASSERT_EQ(0, dma_open(&again, self->m.g.iommufd, DMA_TESTDEV, 0));
+	EXPECT_EQ(-EFAULT, testdev_write(&again, self->m.stream[0].s1.page[0]));
 	dma_close(&again);
-	EXPECT_EQ(-EBUSY, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
-	EXPECT_EQ(-EBUSY, iommufd_destroy(self->g.iommufd, phys.out_s2_hwpt_id));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->m.g.iommufd, self->m.g.ioas_id));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->m.g.iommufd, phys.out_s2_hwpt_id));
 }
 
-/* A process that ends, or is ended, in the middle of everything */
+/* A process ends or is killed, whatever it is doing */
 
 FIXTURE(process)
 {
-	struct guest g;
+	struct machine m;
 };
 
 FIXTURE_VARIANT(process)
@@ -277,15 +225,11 @@ FIXTURE_TEARDOWN(process)
 
 static void *ste_load(void *arg)
 {
-	struct guest *g = arg;
-	__u64 ste[8];
-	__u32 reason;
+	struct machine *m = arg;
 	int i;
 
-	for (i = 0;; i++) {
-		ste_config(ste, i & 1 ? STE_CFG_BYPASS : STE_CFG_ABORT);
-		accel_install(g, VSID, ste, &reason);
-	}
+	for (i = 0;; i++)
+		machine_install(m, 0, i & 1 ? STE_CFG_BYPASS : STE_CFG_ABORT);
 	return NULL;
 }
 
@@ -293,27 +237,26 @@ static void *invalidate_load(void *arg)
 {
 	static struct cmd cmds[3000];
 	struct smmuv3_accel_invalidate out;
+	struct machine *m = arg;
 	int i;
 
 	for (i = 0; i < 3000; i++)
 		cmds[i] = cmd_tlbi_va(1, i * 4096ULL, true);
 	for (;;)
-		accel_invalidate(arg, cmds, 3000, &out);
+		accel_invalidate(&m->g, cmds, 3000, &out);
 	return NULL;
 }
 
 static void *attach_load(void *arg)
 {
-	struct smmuv3_accel_attach attach;
-	struct guest *g = arg;
+	struct machine *m = arg;
 	struct dma_dev dev;
-	__u32 reason;
 
-	if (dma_open(&dev, g->iommufd, DMA_TESTDEV, 1))
+	if (dma_open(&dev, m->g.iommufd, DMA_TESTDEV, 1))
 		return NULL;
 	for (;;) {
-		accel_attach(g, dev.fd, VSID + 1, &attach);
-		accel_detach(g, VSID + 1, &reason);
+		accel_attach(&m->g, dev.fd, VSID + 1, NULL);
+		accel_detach(&m->g, VSID + 1, NULL);
 	}
 	return NULL;
 }
@@ -323,30 +266,29 @@ static void child(bool busy, int ready)
 	static void *(*const loads[])(void *) = {
 		ste_load, invalidate_load, attach_load,
 	};
+	static struct machine m;
 	pthread_t thread;
-	struct guest g;
-	struct dma_dev dev;
 	unsigned int i;
+	int rc;
 
-	if (guest_open(&g) || dma_open(&dev, g.iommufd, DMA_TESTDEV, 0) ||
-	    start(&g, &dev, VSID))
+	rc = machine_open(&m, .stage = STAGE_CREATED, .devices = 1) ?: machine_bypass(&m, 0);
+	if (rc)
 		_exit(1);
 	for (i = 0; busy && i < ARRAY_LEN(loads); i++)
-		pthread_create(&thread, NULL, loads[i], &g);
+		pthread_create(&thread, NULL, loads[i], &m);
 	if (write(ready, "", 1) != 1)
 		_exit(2);
 	if (!busy)
 		return;
 	for (;;)
-		testdev_write(&dev, GUEST_BASE);
+		testdev_write(&m.stream[0].dev, GUEST_BASE);
 }
 
-TEST_F(process, ends)
+TEST_F(process, end_leaves_devices_blocked_and_free)
 {
 	const struct timespec wait = { .tv_nsec = 100000000 };
 	int status, ready[2], round;
-	struct dma_dev dev;
-	struct guest g;
+	struct machine *m = &self->m;
 	pid_t pid;
 	char c;
 
@@ -367,23 +309,17 @@ TEST_F(process, ends)
 			kill(pid, variant->signal);
 		}
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		/* What waitpid() gives is the signal that ended it, or 0 */
 		EXPECT_EQ(variant->signal, status);
 		close(ready[0]);
 		close(ready[1]);
 
-		/* At once, everything is there for the next one, and blocked */
-		ASSERT_EQ(0, guest_open(&g));
-		ASSERT_EQ(0, dma_open(&dev, g.iommufd, DMA_TESTDEV, 0));
-		EXPECT_EQ(-EFAULT, testdev_write(&dev, GUEST_BASE));
-		ASSERT_EQ(0, start(&g, &dev, VSID));
-		EXPECT_EQ(0, testdev_write(&dev, GUEST_BASE));
-		dma_close(&dev);
-		guest_close(&g);
+		ASSERT_EQ(0, machine_open(m, .stage = STAGE_CREATED, .devices = 1));
+		EXPECT_EQ(-EFAULT, machine_goes(m, 0));
+		ASSERT_EQ(0, machine_bypass(m, 0));
+		EXPECT_EQ(0, machine_goes(m, 0));
+		machine_close(m);
 	}
 }
-
-/* The host unbinds an attached device: it waits, and goes on after DETACH */
 
 struct unbind {
 	const char *bdf;
@@ -400,32 +336,31 @@ static void *unbind(void *arg)
 	return NULL;
 }
 
-TEST_F(lifetime, host_unbinds)
+TEST_F(lifetime, unbinding_by_the_host_waits_for_detach)
 {
 	const struct timespec wait = { .tv_nsec = 300000000 };
-	struct unbind u = { .bdf = self->dev.bdf };
+	struct unbind u = { .bdf = self->m.stream[0].dev.bdf };
 	pthread_t thread;
-	__u32 reason;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind, &u));
 	nanosleep(&wait, NULL);
 	EXPECT_FALSE(u.done);
-	/* The VMM's own descriptor is closed, and still it waits */
-	munmap((void *)self->dev.bar, self->dev.bar_size);
-	close(self->dev.fd);
-	self->dev.bar = NULL;
-	self->dev.fd = -1;
+	/* It waits for the module's reference, not for the VMM's descriptor */
+	munmap((void *)self->m.stream[0].dev.bar, self->m.stream[0].dev.bar_size);
+	close(self->m.stream[0].dev.fd);
+	self->m.stream[0].dev.bar = NULL;
+	self->m.stream[0].dev.fd = -1;
 	nanosleep(&wait, NULL);
 	EXPECT_FALSE(u.done);
-	ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
+	ASSERT_EQ(0, machine_detach(&self->m, 0));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_TRUE(u.done);
 	EXPECT_EQ(0, u.rc);
 
-	ASSERT_EQ(0, sysfs_write("/sys/bus/pci/drivers_probe", self->dev.bdf));
-	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 0));
-	EXPECT_EQ(0, start(&self->g, &self->dev, VSID));
-	EXPECT_EQ(0, testdev_write(&self->dev, self->page));
+	ASSERT_EQ(0, sysfs_write("/sys/bus/pci/drivers_probe", self->m.stream[0].dev.bdf));
+	ASSERT_EQ(0, dma_open(&self->m.stream[0].dev, self->m.g.iommufd, DMA_TESTDEV, 0));
+	EXPECT_EQ(0, machine_bypass(&self->m, 0));
+	EXPECT_EQ(0, machine_goes(&self->m, 0));
 }
 
 TEST_HARNESS_MAIN

@@ -12,13 +12,15 @@
 
 /* Stage 1 */
 
+/* Keeps the pages of the stage 1 that @s1 was before, if any */
 int stage1_init(struct stage1 *s1, struct guest *g, unsigned int granule,
 		unsigned int asid)
 {
 	int i;
 
 	for (i = 0; i < MACHINE_PAGES; i++)
-		s1->page[i] = guest_alloc(g, 1ULL << granule);
+		if (!s1->page[i])
+			s1->page[i] = guest_alloc(g, 1ULL << granule);
 	pgtable_init(&s1->pt, g, granule);
 	s1->asid = asid;
 	s1->cd = cd_new(g, &s1->pt, asid);
@@ -111,7 +113,8 @@ static int find_behind(unsigned int which, unsigned int nth)
 	return -ENODEV;
 }
 
-static int open_devices(struct machine *m)
+/* The devices of the options, on the iommufd of m->g */
+int machine_open_devices(struct machine *m)
 {
 	const struct machine_options *o = &m->options;
 	int index, rc;
@@ -129,13 +132,15 @@ static int open_devices(struct machine *m)
 	return 0;
 }
 
-/* The guest's tables, whatever is to be attached */
-static int open_tables(struct machine *m)
+/* The guest boots: new tables, which lead to the same pages as those before */
+int machine_boot(struct machine *m)
 {
 	const struct machine_options *o = &m->options;
 	unsigned int i;
 	int rc;
 
+	m->cr0 = CR0_SMMUEN | CR0_CMDQEN;
+	m->gbpa = 0;
 	rc = ring_init(&m->ring, &m->g, o->ring_log2size ?: DEFAULT_RING_LOG2SIZE);
 	if (!rc)
 		rc = strtab_init(&m->strtab, &m->g,
@@ -158,15 +163,14 @@ int machine_open_options(struct machine *m, const struct machine_options *option
 
 	memset(m, 0, sizeof(*m));
 	m->options = *options;
-	m->cr0 = CR0_SMMUEN | CR0_CMDQEN;
 	for (i = 0; i < MACHINE_STREAMS; i++)
 		m->stream[i].dev.fd = -1;
 	rc = options->memfd ? guest_open_memfd(&m->g, options->memfd) :
 			      guest_open_memory(&m->g);
 	if (!rc)
-		rc = open_tables(m);
+		rc = machine_boot(m);
 	if (!rc)
-		rc = open_devices(m);
+		rc = machine_open_devices(m);
 	if (!rc)
 		rc = machine_reach(m, options->stage);
 	if (rc)
@@ -181,6 +185,7 @@ int machine_reach(struct machine *m, enum machine_stage stage)
 	unsigned int attached = stage >= STAGE_ATTACHED ? m->num - o->spare : 0, i;
 	int rc = 0;
 
+	m->stage = stage;
 	if (stage == STAGE_OPEN)
 		return guest_open_accel(&m->g);
 	if (stage >= STAGE_CREATED)
@@ -239,22 +244,36 @@ int machine_attach(struct machine *m, unsigned int i)
 
 int machine_detach(struct machine *m, unsigned int i)
 {
-	__u32 reason;
-
-	return accel_detach(&m->g, m->stream[i].vsid, &reason);
+	return accel_detach(&m->g, m->stream[i].vsid, NULL);
 }
 
-int machine_set_regs(struct machine *m)
+/* Emulated endpoints, with StreamIDs from @vsid on */
+int machine_attach_feeds(struct machine *m, __u32 vsid, unsigned int num)
 {
-	struct smmuv3_accel_set_regs arg = {
-		.size = sizeof(arg),
+	int rc = 0;
+
+	for (; !rc && num; num--)
+		rc = accel_attach_virtual(&m->g, vsid++, SMMUV3_ACCEL_ATTACH_FEED, NULL);
+	return rc;
+}
+
+void machine_regs(struct machine *m, struct smmuv3_accel_set_regs *arg)
+{
+	*arg = (struct smmuv3_accel_set_regs){
+		.size = sizeof(*arg),
 		.cr0 = m->cr0,
 		.gbpa = m->gbpa,
 		.strtab_base = m->strtab.base,
 		.strtab_base_cfg = m->strtab.base_cfg,
 		.cmdq_base = m->ring.base | m->ring.log2size,
 	};
+}
 
+int machine_set_regs(struct machine *m)
+{
+	struct smmuv3_accel_set_regs arg;
+
+	machine_regs(m, &arg);
 	return accel_ioctl(m->g.accel, SMMUV3_ACCEL_SET_REGS, &arg);
 }
 
@@ -278,10 +297,65 @@ void machine_write_ste(struct machine *m, unsigned int i, unsigned int cfg)
 int machine_install(struct machine *m, unsigned int i, unsigned int cfg)
 {
 	__u64 ste[8];
-	__u32 reason;
 
 	make_ste(m, i, cfg, ste);
-	return accel_install(&m->g, m->stream[i].vsid, ste, &reason);
+	return accel_install(&m->g, m->stream[i].vsid, ste, NULL);
+}
+
+/* Attach a device, whose stream bypasses stage 1 */
+int machine_bypass(struct machine *m, unsigned int i)
+{
+	return machine_attach(m, i) ?: machine_install(m, i, STE_CFG_BYPASS);
+}
+
+/* By the guest's table and a CFGI_STE in table mode, else by INSTALL_STE */
+int machine_change_ste(struct machine *m, unsigned int i, unsigned int cfg)
+{
+	if (m->stage != STAGE_RUNNING)
+		return machine_install(m, i, cfg);
+	machine_write_ste(m, i, cfg);
+	return INVALIDATE(m, cmd_cfgi_ste(m->stream[i].vsid, true));
+}
+
+/* Whatever the module calls the host for, on a stream that bypasses stage 1 */
+int machine_exercise(struct machine *m)
+{
+	const struct cmd cmds[] = { cmd_tlbi_nh_all(), cmd_sync() };
+	struct smmuv3_accel_invalidate out;
+	int rc;
+
+	rc = accel_invalidate(&m->g, cmds, ARRAY_LEN(cmds), &out);
+	if (!rc)
+		rc = machine_install(m, 0, STE_CFG_ABORT);
+	if (rc)
+		return rc;
+	if (machine_goes(m, 0) != -EFAULT)
+		return -EBADE;
+	return machine_detach(m, 0) ?: machine_bypass(m, 0) ?: machine_goes(m, 0);
+}
+
+/* All that the virtual SMMU may offer on the first device's SMMU */
+int machine_find_idr(struct machine *m, __u32 idr[6])
+{
+	struct smmuv3_accel_phys phys;
+	int rc;
+
+	rc = machine_attach(m, 0);
+	if (!rc)
+		rc = accel_phys(&m->g, 0, &phys);
+	if (!rc)
+		rc = machine_detach(m, 0);
+	if (!rc)
+		idr_offer(phys.out_idr, idr);
+	return rc;
+}
+
+/* Whether the first physical SMMU, if there is one, has a bit of SMMU_IDR@reg */
+bool machine_has(struct machine *m, int reg, __u32 bit)
+{
+	struct smmuv3_accel_phys phys;
+
+	return !accel_phys(&m->g, 0, &phys) && phys.out_idr[reg] & bit;
 }
 
 /* A legal command without an effect: no stream has its ASID */
@@ -305,17 +379,60 @@ bool machine_run(struct machine *m, struct smmuv3_accel_run_cmdq *out)
 	       out->cons == out->prod;
 }
 
+/* Run what is queued, and a CMD_SYNC */
+bool machine_sync(struct machine *m)
+{
+	struct smmuv3_accel_run_cmdq out;
+
+	ring_put(&m->ring, cmd_sync());
+	return machine_run(m, &out);
+}
+
+/* Carry out commands, all of them: by the queue in table mode, else by INVALIDATE */
+int machine_invalidate(struct machine *m, const struct cmd *cmds, __u32 num)
+{
+	struct smmuv3_accel_invalidate inv;
+	struct smmuv3_accel_run_cmdq out;
+	__u32 i;
+	int rc;
+
+	if (m->stage == STAGE_RUNNING) {
+		for (i = 0; i < num; i++)
+			ring_put(&m->ring, cmds[i]);
+		return machine_run(m, &out) ? 0 : -EPROTO;
+	}
+	rc = accel_invalidate(&m->g, cmds, num, &inv);
+	return rc ?: inv.cmd_num != num || inv.out_error ? -EPROTO : 0;
+}
+
+/* Ring the doorbell once, with room for @room commands of the feed */
+int machine_doorbell(struct machine *m, __u32 max_cmds, struct cmd *feed, __u32 room,
+		     struct smmuv3_accel_run_cmdq *out)
+{
+	*out = (struct smmuv3_accel_run_cmdq){
+		.size = sizeof(*out),
+		.prod = m->ring.prod,
+		.cons = m->ring.cons,
+		.max_cmds = max_cmds,
+		.feed_num = room,
+		.feed_uptr = (__u64)(unsigned long)feed,
+	};
+	return accel_ioctl(m->g.accel, SMMUV3_ACCEL_RUN_CMDQ, out);
+}
+
 /* Queue @first and a CMD_SYNC and run them. @flags: out_flags */
 bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags)
 {
 	struct smmuv3_accel_run_cmdq out;
+	struct cmd feed[2];
+	int rc;
 
 	ring_put(&m->ring, first);
 	ring_put(&m->ring, cmd_sync());
-	if (!machine_run(m, &out))
-		return false;
+	rc = machine_doorbell(m, 0, feed, ARRAY_LEN(feed), &out);
+	m->ring.cons = out.cons;
 	*flags = out.out_flags;
-	return true;
+	return !rc && !out.out_error && !out.out_reason && out.cons == out.prod;
 }
 
 struct smmuv3_accel_stats machine_stats(struct machine *m)

@@ -108,6 +108,7 @@ struct machine_options {
  * @cr0: SMMU_CR0, as machine_set_regs() sets it
  * @gbpa: SMMU_GBPA, likewise
  * @options: what it was made from
+ * @stage: how far it is set up
  * @stream: its devices
  * @num: how many of them are open
  */
@@ -118,11 +119,14 @@ struct machine {
 	__u32 cr0;
 	__u32 gbpa;
 	struct machine_options options;
+	enum machine_stage stage;
 	struct stream stream[MACHINE_STREAMS];
 	unsigned int num;
 };
 
 int machine_open_options(struct machine *m, const struct machine_options *options);
+int machine_boot(struct machine *m);
+int machine_open_devices(struct machine *m);
 int machine_reach(struct machine *m, enum machine_stage stage);
 void machine_close(struct machine *m);
 
@@ -136,17 +140,36 @@ struct cmd machine_tlbi(struct machine *m, unsigned int i);
 
 int machine_attach(struct machine *m, unsigned int i);
 int machine_detach(struct machine *m, unsigned int i);
+int machine_attach_feeds(struct machine *m, __u32 vsid, unsigned int num);
+void machine_regs(struct machine *m, struct smmuv3_accel_set_regs *arg);
 int machine_set_regs(struct machine *m);
 void machine_write_ste(struct machine *m, unsigned int i, unsigned int cfg);
 int machine_install(struct machine *m, unsigned int i, unsigned int cfg);
+int machine_change_ste(struct machine *m, unsigned int i, unsigned int cfg);
+int machine_exercise(struct machine *m);
+int machine_bypass(struct machine *m, unsigned int i);
+int machine_find_idr(struct machine *m, __u32 idr[6]);
+bool machine_has(struct machine *m, int reg, __u32 bit);
 
 struct cmd cmd_filler(unsigned int i);
 void machine_ring_at(struct machine *m, __u32 index);
 bool machine_run(struct machine *m, struct smmuv3_accel_run_cmdq *out);
+bool machine_sync(struct machine *m);
+int machine_invalidate(struct machine *m, const struct cmd *cmds, __u32 num);
+int machine_doorbell(struct machine *m, __u32 max_cmds, struct cmd *feed, __u32 room,
+		     struct smmuv3_accel_run_cmdq *out);
 bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags);
 
 struct smmuv3_accel_stats machine_stats(struct machine *m);
 __u32 machine_reason(struct machine *m, __u32 vsid);
+
+/* Carry out commands and a CMD_SYNC, all of them */
+#define INVALIDATE(m, ...)						\
+	({								\
+		const struct cmd _cmds[] = { __VA_ARGS__, cmd_sync() };	\
+									\
+		machine_invalidate(m, _cmds, ARRAY_LEN(_cmds));		\
+	})
 
 /* Run one command and a CMD_SYNC. @want_flags: what RUN_CMDQ reports */
 #define EXPECT_RUNS(m, cmd, want_flags)					\

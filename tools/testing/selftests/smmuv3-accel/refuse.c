@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is not attached, and why: each refusal has its errno and its reason, and
- * leaves no object behind.
+ * What ATTACH refuses, and why: each refusal has its errno and its reason, and leaves no
+ * object behind.
  *
- * Needs, besides a test device behind each of two SMMUs, a pair of edu devices
- * that share an IOMMU group and the mtty sample driver; what is not there is
- * skipped.
+ * Needs three iommu-testdevs, two edu devices that share an IOMMU group, and the mtty
+ * sample driver. Tests that lack something are skipped.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,21 +16,18 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 
-#include "guest.h"
 #include "harness.h"
+#include "machine.h"
 
-#define VSID		3
-#define VSID_BUSY	9
-#define ASID		9
-#define IOVA		0x40000000ULL
+#define VSID	3
 
-/* All is refused alike before the guest runs and while it does. */
+/*
+ * Before the guest runs, and while it runs with another device. The device to attach is
+ * the last one of the machine
+ */
 FIXTURE(refuse)
 {
-	struct guest g;
-	struct dma_dev dev;
-	struct dma_dev busy;
-	struct ring ring;
+	struct machine m;
 };
 
 FIXTURE_VARIANT(refuse)
@@ -42,64 +38,36 @@ FIXTURE_VARIANT(refuse)
 FIXTURE_VARIANT_ADD(refuse, start) { .hotplug = false };
 FIXTURE_VARIANT_ADD(refuse, hotplug) { .hotplug = true };
 
-/* A guest at work: its command queue runs, its tables translate a device */
-static int run_guest(struct guest *g, struct dma_dev *dev, struct ring *ring)
+#define dev_of(self)	(&(self)->m.stream[(self)->m.num - 1].dev)
+
+static bool guest_runs(struct machine *m)
 {
-	struct smmuv3_accel_attach attach;
-	struct pgtable pt;
-	struct strtab st;
-	__u64 ste[8], cd;
-	int rc;
-
-	rc = dma_open(dev, g->iommufd, DMA_TESTDEV, 2);
-	if (rc)
-		return rc;
-	pgtable_init(&pt, g, GRANULE_4K);
-	pgtable_map(&pt, IOVA, guest_alloc(g, 4096), PTE_NOT_GLOBAL);
-	cd = guest_alloc(g, 64);
-	cd_write(g, cd, &pt, ASID);
-	ste_s1(ste, cd);
-	rc = ring_init(ring, g, 4) ?: strtab_init(&st, g, 4, 0);
-	if (rc)
-		return rc;
-	strtab_write(&st, VSID_BUSY, ste);
-	return accel_mem_table(g) ?:
-	       accel_attach(g, dev->fd, VSID_BUSY, &attach) ?:
-	       accel_set_regs(g, CR0_SMMUEN | CR0_CMDQEN, st.base, st.base_cfg, ring);
-}
-
-static bool guest_runs(struct dma_dev *dev, struct ring *ring)
-{
-	struct smmuv3_accel_run_cmdq out;
-
-	ring_put(ring, cmd_tlbi_va(ASID, IOVA, true));
-	ring_put(ring, cmd_sync());
-	return !ring_run(ring, &out) && ring->cons == ring->prod && !testdev_write(dev, IOVA);
+	return !INVALIDATE(m, machine_tlbi(m, 0)) && machine_goes(m, 0) == 1;
 }
 
 FIXTURE_SETUP(refuse)
 {
-	self->busy.fd = -1;
-	ASSERT_EQ(0, guest_open(&self->g));
-	ASSERT_EQ(0, dma_open(&self->dev, self->g.iommufd, DMA_TESTDEV, 0));
-	if (!variant->hotplug)
+	struct machine *m = &self->m;
+
+	if (!variant->hotplug) {
+		ASSERT_EQ(0, machine_open(m, .stage = STAGE_CREATED, .devices = 1));
 		return;
-	ASSERT_EQ(0, run_guest(&self->g, &self->busy, &self->ring));
-	ASSERT_TRUE(guest_runs(&self->busy, &self->ring));
+	}
+	ASSERT_EQ(0, machine_open(m, .stage = STAGE_RUNNING, .devices = 1, .first_device = 2));
+	ASSERT_EQ(0, dma_open(&m->stream[1].dev, m->g.iommufd, DMA_TESTDEV, 0));
+	m->num++;
+	ASSERT_TRUE(guest_runs(m));
 }
 
-/* The guest has not noticed, and nothing is left of what was refused. */
+/* The guest has not noticed, and nothing is left */
 FIXTURE_TEARDOWN(refuse)
 {
 	if (variant->hotplug) {
-		EXPECT_TRUE(guest_runs(&self->busy, &self->ring));
-		close(self->g.accel);
-		self->g.accel = -1;
-		dma_close(&self->busy);
-		EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
+		EXPECT_TRUE(guest_runs(&self->m));
+		guest_close_accel(&self->m.g);
+		EXPECT_EQ(0, iommufd_destroy(self->m.g.iommufd, self->m.g.ioas_id));
 	}
-	dma_close(&self->dev);
-	guest_close(&self->g);
+	machine_close(&self->m);
 }
 
 #define EXPECT_REFUSED(g, fd, vsid, _errno, _reason)			\
@@ -112,35 +80,32 @@ FIXTURE_TEARDOWN(refuse)
 		EXPECT_EQ(0, _out.out_vdevice_id);			\
 	} while (0)
 
-/*
- * An IOAS can be destroyed where no stage 2 is made from it, and that only. The
- * guest that runs has one until the file is closed.
- */
-#define EXPECT_NOTHING_LEFT(self)					\
+/* No stage 2 was made from the IOAS, unless the guest that runs has one */
+#define EXPECT_NO_OBJECT(self)					\
 	do {								\
 		if (variant->hotplug) {					\
-			EXPECT_TRUE(guest_runs(&(self)->busy, &(self)->ring)); \
+			EXPECT_TRUE(guest_runs(&(self)->m)); \
 			break;						\
 		}							\
-		EXPECT_EQ(0, iommufd_destroy((self)->g.iommufd,		\
-					     (self)->g.ioas_id));	\
+		EXPECT_EQ(0, iommufd_destroy((self)->m.g.iommufd,		\
+					     (self)->m.g.ioas_id));	\
 	} while (0)
 
-TEST_F(refuse, bad_descriptor)
+TEST_F(refuse, descriptor_that_is_not_open)
 {
-	EXPECT_REFUSED(&self->g, -1, VSID, EBADF, NONE);
-	EXPECT_REFUSED(&self->g, 1000, VSID, EBADF, NONE);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_REFUSED(&self->m.g, -1, VSID, EBADF, NONE);
+	EXPECT_REFUSED(&self->m.g, 1000, VSID, EBADF, NONE);
+	EXPECT_NO_OBJECT(self);
 }
 
-TEST_F(refuse, not_vfio)
+TEST_F(refuse, descriptor_that_is_not_vfio)
 {
 	int null = open("/dev/null", O_RDWR);
 
-	EXPECT_REFUSED(&self->g, null, VSID, EINVAL, NOT_VFIO);
-	EXPECT_REFUSED(&self->g, self->g.iommufd, VSID, EINVAL, NOT_VFIO);
-	EXPECT_REFUSED(&self->g, self->g.accel, VSID, EINVAL, NOT_VFIO);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_REFUSED(&self->m.g, null, VSID, EINVAL, NOT_VFIO);
+	EXPECT_REFUSED(&self->m.g, self->m.g.iommufd, VSID, EINVAL, NOT_VFIO);
+	EXPECT_REFUSED(&self->m.g, self->m.g.accel, VSID, EINVAL, NOT_VFIO);
+	EXPECT_NO_OBJECT(self);
 	close(null);
 }
 
@@ -154,7 +119,7 @@ static int iommu_group(const char *bdf)
 	return atoi(strrchr(link, '/') + 1);
 }
 
-TEST_F(refuse, vfio_group)
+TEST_F(refuse, vfio_group_and_its_device)
 {
 	char bdf[16], path[32];
 	int group, device;
@@ -163,19 +128,19 @@ TEST_F(refuse, vfio_group)
 	snprintf(path, sizeof(path), "/dev/vfio/%d", iommu_group(bdf));
 	group = open(path, O_RDWR);
 	ASSERT_LE(0, group);
-	EXPECT_REFUSED(&self->g, group, VSID, EINVAL, VFIO_GROUP);
+	EXPECT_REFUSED(&self->m.g, group, VSID, EINVAL, VFIO_GROUP);
 
-	/* A device that was opened through its group, with the same iommufd */
-	ASSERT_EQ(0, ioctl(group, VFIO_GROUP_SET_CONTAINER, &self->g.iommufd));
+	/* A device opened through its group, with the same iommufd */
+	ASSERT_EQ(0, ioctl(group, VFIO_GROUP_SET_CONTAINER, &self->m.g.iommufd));
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	ASSERT_LE(0, device);
-	EXPECT_REFUSED(&self->g, device, VSID, EINVAL, VFIO_GROUP);
+	EXPECT_REFUSED(&self->m.g, device, VSID, EINVAL, VFIO_GROUP);
 	close(device);
 	close(group);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_NO_OBJECT(self);
 }
 
-TEST_F(refuse, not_bound)
+TEST_F(refuse, device_that_is_not_bound)
 {
 	char bdf[16];
 	int fd;
@@ -183,31 +148,30 @@ TEST_F(refuse, not_bound)
 	ASSERT_EQ(0, dma_find(DMA_TESTDEV, 1, bdf));
 	fd = dma_open_cdev(bdf);
 	ASSERT_LE(0, fd);
-	EXPECT_REFUSED(&self->g, fd, VSID, EINVAL, NOT_BOUND);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_REFUSED(&self->m.g, fd, VSID, EINVAL, NOT_BOUND);
+	EXPECT_NO_OBJECT(self);
 	close(fd);
 }
 
-TEST_F(refuse, other_iommufd)
+TEST_F(refuse, device_of_another_iommufd)
 {
 	struct dma_dev other;
 	int iommufd = open("/dev/iommu", O_RDWR);
 
 	ASSERT_LE(0, iommufd);
 	ASSERT_EQ(0, dma_open(&other, iommufd, DMA_TESTDEV, 1));
-	EXPECT_REFUSED(&self->g, other.fd, VSID, EINVAL, OTHER_IOMMUFD);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_REFUSED(&self->m.g, other.fd, VSID, EINVAL, OTHER_IOMMUFD);
+	EXPECT_NO_OBJECT(self);
 	dma_close(&other);
 	close(iommufd);
 }
 
-TEST_F(refuse, shared_group)
+TEST_F(refuse, device_that_shares_its_group)
 {
 	struct dma_dev edu = { .kind = DMA_EDU };
 	char bdf[2][16];
 	int i;
 
-	/* Two neighbours in one group */
 	ASSERT_EQ(0, dma_find(DMA_EDU, 0, bdf[0]));
 	for (i = 1;; i++) {
 		if (dma_find(DMA_EDU, i, bdf[i & 1]))
@@ -217,16 +181,16 @@ TEST_F(refuse, shared_group)
 	}
 	edu.fd = dma_open_cdev(bdf[0]);
 	ASSERT_LE(0, edu.fd);
-	ASSERT_EQ(0, dma_bind(&edu, self->g.iommufd));
-	EXPECT_REFUSED(&self->g, edu.fd, VSID, EINVAL, GROUP_SHARED);
-	EXPECT_NOTHING_LEFT(self);
+	ASSERT_EQ(0, dma_bind(&edu, self->m.g.iommufd));
+	EXPECT_REFUSED(&self->m.g, edu.fd, VSID, EINVAL, GROUP_SHARED);
+	EXPECT_NO_OBJECT(self);
 	dma_close(&edu);
 }
 
 #define MTTY	"/sys/devices/virtual/mtty/mtty"
 #define MTTY_UUID	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 
-TEST_F(refuse, not_pci)
+TEST_F(refuse, device_that_is_not_pci)
 {
 	char path[128] = "";
 	struct dirent *entry;
@@ -245,28 +209,28 @@ TEST_F(refuse, not_pci)
 	closedir(dir);
 	mtty.fd = open(path, O_RDWR);
 	ASSERT_LE(0, mtty.fd) TH_LOG("%s", path);
-	EXPECT_REFUSED(&self->g, mtty.fd, VSID, EINVAL, NOT_PCI);
-	ASSERT_EQ(0, dma_bind(&mtty, self->g.iommufd));
-	EXPECT_REFUSED(&self->g, mtty.fd, VSID, EINVAL, NOT_PCI);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_REFUSED(&self->m.g, mtty.fd, VSID, EINVAL, NOT_PCI);
+	ASSERT_EQ(0, dma_bind(&mtty, self->m.g.iommufd));
+	EXPECT_REFUSED(&self->m.g, mtty.fd, VSID, EINVAL, NOT_PCI);
+	EXPECT_NO_OBJECT(self);
 	close(mtty.fd);
 	EXPECT_EQ(0, sysfs_write(MTTY "/" MTTY_UUID "/remove", "1"));
 }
 
-TEST_F(refuse, vsid_in_use)
+TEST_F(refuse, streamid_in_use)
 {
 	struct smmuv3_accel_attach attach;
 	struct dma_dev other;
 	__u32 reason;
 
-	ASSERT_EQ(0, dma_open(&other, self->g.iommufd, DMA_TESTDEV, 1));
-	ASSERT_EQ(0, accel_attach(&self->g, self->dev.fd, VSID, &attach));
-	EXPECT_REFUSED(&self->g, other.fd, VSID, EEXIST, VSID_IN_USE);
-	EXPECT_REFUSED(&self->g, self->dev.fd, VSID, EEXIST, VSID_IN_USE);
-	/* Free again after detaching */
-	ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
-	EXPECT_EQ(0, accel_attach(&self->g, other.fd, VSID, &attach));
-	EXPECT_EQ(-ENOENT, accel_detach(&self->g, VSID + 1, &reason));
+	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
+	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
+	EXPECT_REFUSED(&self->m.g, other.fd, VSID, EEXIST, VSID_IN_USE);
+	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, VSID, EEXIST, VSID_IN_USE);
+	/* DETACH frees it */
+	ASSERT_EQ(0, accel_detach(&self->m.g, VSID, &reason));
+	EXPECT_EQ(0, accel_attach(&self->m.g, other.fd, VSID, &attach));
+	EXPECT_EQ(-ENOENT, accel_detach(&self->m.g, VSID + 1, &reason));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_STREAM, reason);
 	dma_close(&other);
 }
@@ -274,105 +238,99 @@ TEST_F(refuse, vsid_in_use)
 TEST_F(refuse, device_in_use)
 {
 	struct smmuv3_accel_attach attach;
-	struct guest second = self->g;
+	struct guest second = self->m.g;
 	__u32 reason;
 
 	ASSERT_EQ(0, guest_create(&second));
-	ASSERT_EQ(0, accel_attach(&self->g, self->dev.fd, VSID, &attach));
-	EXPECT_REFUSED(&self->g, self->dev.fd, VSID + 1, EBUSY, DEVICE_IN_USE);
-	EXPECT_REFUSED(&second, self->dev.fd, VSID, EBUSY, DEVICE_IN_USE);
-	/* It was not disturbed */
-	EXPECT_EQ(-EFAULT, testdev_write(&self->dev, GUEST_BASE));
-	ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
-	EXPECT_EQ(0, accel_attach(&second, self->dev.fd, VSID, &attach));
+	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
+	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, VSID + 1, EBUSY, DEVICE_IN_USE);
+	EXPECT_REFUSED(&second, dev_of(self)->fd, VSID, EBUSY, DEVICE_IN_USE);
+	/* The device is not disturbed */
+	EXPECT_EQ(-EFAULT, testdev_write(dev_of(self), GUEST_BASE));
+	ASSERT_EQ(0, accel_detach(&self->m.g, VSID, &reason));
+	EXPECT_EQ(0, accel_attach(&second, dev_of(self)->fd, VSID, &attach));
 	close(second.accel);
 }
-
-/* Parents of the VMM's own */
 
 static int create_with_parent(struct guest *g, __u32 s2_hwpt_id)
 {
-	__u32 reason;
-
-	g->accel = open("/dev/smmuv3-accel", O_RDWR);
-	return accel_create(g->accel, g->iommufd, g->ioas_id, s2_hwpt_id, &reason);
+	return guest_open_accel(g) ?:
+	       accel_create(g->accel, g->iommufd, g->ioas_id, s2_hwpt_id, NULL);
 }
 
-TEST_F(refuse, parent)
+TEST_F(refuse, parent_that_does_not_fit)
 {
 	struct smmuv3_accel_attach attach;
-	struct guest own = self->g, second = self->g;
+	struct guest own = self->m.g, second = self->m.g;
 	struct dma_dev other;
 	__u32 parent, reason;
 
-	ASSERT_EQ(0, dma_open(&other, self->g.iommufd, DMA_TESTDEV, 1));
+	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
 
 	/* No such object; not a parent */
 	ASSERT_EQ(0, create_with_parent(&own, 999));
-	EXPECT_REFUSED(&own, self->dev.fd, VSID, ENOENT, PARENT_REJECTED);
+	EXPECT_REFUSED(&own, dev_of(self)->fd, VSID, ENOENT, PARENT_REJECTED);
 	close(own.accel);
-	ASSERT_EQ(0, create_with_parent(&own, self->g.ioas_id));
-	EXPECT_REFUSED(&own, self->dev.fd, VSID, ENOENT, PARENT_REJECTED);
+	ASSERT_EQ(0, create_with_parent(&own, self->m.g.ioas_id));
+	EXPECT_REFUSED(&own, dev_of(self)->fd, VSID, ENOENT, PARENT_REJECTED);
 	close(own.accel);
 
-	/* The VMM's own is used, and no second vSMMU can have it */
-	ASSERT_EQ(0, iommufd_nest_parent(self->g.iommufd, self->dev.dev_id,
-					 self->g.ioas_id, &parent));
+	/* One vSMMU uses the VMM's parent, so a second cannot */
+	ASSERT_EQ(0, iommufd_nest_parent(self->m.g.iommufd, dev_of(self)->dev_id,
+					 self->m.g.ioas_id, &parent));
 	ASSERT_EQ(0, create_with_parent(&own, parent));
 	ASSERT_EQ(0, create_with_parent(&second, parent));
-	ASSERT_EQ(0, accel_attach(&own, self->dev.fd, VSID, &attach));
+	ASSERT_EQ(0, accel_attach(&own, dev_of(self)->fd, VSID, &attach));
 	EXPECT_EQ(parent, attach.out_s2_hwpt_id);
 	EXPECT_REFUSED(&second, other.fd, VSID, EBUSY, PARENT_IN_USE);
-	/* Not even after the stream is gone: the vIOMMU stays until close */
+	/* Not even without streams, since the vIOMMU stays until close */
 	ASSERT_EQ(0, accel_detach(&own, VSID, &reason));
-	EXPECT_REFUSED(&second, self->dev.fd, VSID, EBUSY, PARENT_IN_USE);
+	EXPECT_REFUSED(&second, dev_of(self)->fd, VSID, EBUSY, PARENT_IN_USE);
 	close(own.accel);
-	EXPECT_EQ(0, accel_attach(&second, self->dev.fd, VSID, &attach));
+	EXPECT_EQ(0, accel_attach(&second, dev_of(self)->fd, VSID, &attach));
 	EXPECT_EQ(parent, attach.out_s2_hwpt_id);
 	close(second.accel);
 
-	/* The VMM's own stays the VMM's own */
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, parent));
-	EXPECT_NOTHING_LEFT(self);
+	/* The module does not destroy the VMM's parent */
+	EXPECT_EQ(0, iommufd_destroy(self->m.g.iommufd, parent));
+	EXPECT_NO_OBJECT(self);
 	dma_close(&other);
 }
 
-/* A parent that was made for one vSMMU is no more to be had than the VMM's */
+/* The module allocated it */
 TEST_F(refuse, parent_of_another_vsmmu)
 {
 	struct smmuv3_accel_attach attach;
-	struct guest second = self->g;
+	struct guest second = self->m.g;
 	struct dma_dev other;
 
-	ASSERT_EQ(0, accel_attach(&self->g, self->dev.fd, VSID, &attach));
+	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
 	ASSERT_EQ(0, create_with_parent(&second, attach.out_s2_hwpt_id));
-	ASSERT_EQ(0, dma_open(&other, self->g.iommufd, DMA_TESTDEV, 1));
+	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
 	EXPECT_REFUSED(&second, other.fd, VSID, EBUSY, PARENT_IN_USE);
 	dma_close(&other);
 	close(second.accel);
 }
 
-/* Two vSMMUs share nothing, unless they are told to */
-TEST_F(refuse, no_sharing_by_default)
+/* Without SHARED_ASIDS */
+TEST_F(refuse, to_share_a_parent_by_default)
 {
 	struct smmuv3_accel_attach attach[2];
-	struct guest first = self->g, second = self->g;
+	struct guest first = self->m.g, second = self->m.g;
 	struct dma_dev other;
 
-	ASSERT_EQ(0, dma_open(&other, self->g.iommufd, DMA_TESTDEV, 1));
+	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
 	ASSERT_EQ(0, guest_create(&first));
 	ASSERT_EQ(0, guest_create(&second));
-	ASSERT_EQ(0, accel_attach(&first, self->dev.fd, VSID, &attach[0]));
+	ASSERT_EQ(0, accel_attach(&first, dev_of(self)->fd, VSID, &attach[0]));
 	ASSERT_EQ(0, accel_attach(&second, other.fd, VSID, &attach[1]));
 	EXPECT_NE(attach[0].out_s2_hwpt_id, attach[1].out_s2_hwpt_id);
 	EXPECT_NE(attach[0].out_viommu_id, attach[1].out_viommu_id);
 	close(second.accel);
 	close(first.accel);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_NO_OBJECT(self);
 	dma_close(&other);
 }
-
-/* Without a device */
 
 #define EXPECT_VIRTUAL_REFUSED(g, vsid, flags, _errno, _reason)		\
 	do {								\
@@ -382,43 +340,42 @@ TEST_F(refuse, no_sharing_by_default)
 		EXPECT_EQ(SMMUV3_ACCEL_REASON_##_reason, _out.out_reason); \
 	} while (0)
 
-TEST_F(refuse, emulated)
+TEST_F(refuse, emulated_endpoint_without_feed)
 {
-	EXPECT_VIRTUAL_REFUSED(&self->g, VSID, SMMUV3_ACCEL_ATTACH_FEED,
+	EXPECT_VIRTUAL_REFUSED(&self->m.g, VSID, SMMUV3_ACCEL_ATTACH_FEED,
 			       EOPNOTSUPP, NO_FEED);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_NO_OBJECT(self);
 }
 
-TEST_F(refuse, bridge_with_device)
+TEST_F(refuse, bridge_with_a_device)
 {
 	struct smmuv3_accel_attach arg = {
 		.size = sizeof(arg),
 		.flags = SMMUV3_ACCEL_ATTACH_BRIDGE,
-		.vfio_fd = self->dev.fd,
+		.vfio_fd = dev_of(self)->fd,
 		.vsid = VSID,
 	};
 
-	EXPECT_NE(0, ioctl(self->g.accel, SMMUV3_ACCEL_ATTACH, &arg));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-EINVAL, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_ATTACH, &arg));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_HAS_DEVICE, arg.out_reason);
-	EXPECT_NOTHING_LEFT(self);
+	EXPECT_NO_OBJECT(self);
 }
 
-/* SIDSIZE is the host's where nothing else was offered. */
-TEST_F(refuse, vsid_beyond_table)
+/* The host's SIDSIZE counts, unless SET_IDR set one */
+TEST_F(refuse, streamid_beyond_sidsize)
 {
 	struct smmuv3_accel_attach attach;
 	struct smmuv3_accel_phys phys;
 	__u32 size, reason;
 
-	ASSERT_EQ(0, accel_attach(&self->g, self->dev.fd, VSID, &attach));
-	ASSERT_EQ(0, accel_phys(&self->g, attach.out_phys, &phys));
-	ASSERT_EQ(0, accel_detach(&self->g, VSID, &reason));
+	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
+	ASSERT_EQ(0, accel_phys(&self->m.g, attach.out_phys, &phys));
+	ASSERT_EQ(0, accel_detach(&self->m.g, VSID, &reason));
 	size = 1U << (phys.out_idr[1] & IDR1_SIDSIZE);
-	EXPECT_REFUSED(&self->g, self->dev.fd, size, EINVAL, VSID_RANGE);
-	EXPECT_REFUSED(&self->g, self->dev.fd, ~0U, EINVAL, VSID_RANGE);
-	EXPECT_VIRTUAL_REFUSED(&self->g, size, SMMUV3_ACCEL_ATTACH_BRIDGE, EINVAL, VSID_RANGE);
-	EXPECT_EQ(0, accel_attach(&self->g, self->dev.fd, size - 1, &attach));
+	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, size, EINVAL, VSID_RANGE);
+	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, ~0U, EINVAL, VSID_RANGE);
+	EXPECT_VIRTUAL_REFUSED(&self->m.g, size, SMMUV3_ACCEL_ATTACH_BRIDGE, EINVAL, VSID_RANGE);
+	EXPECT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, size - 1, &attach));
 }
 
 TEST_F(refuse, too_many_streams)
@@ -427,15 +384,15 @@ TEST_F(refuse, too_many_streams)
 	struct smmuv3_accel_attach attach;
 	__u32 i, reason;
 
-	ASSERT_EQ(0, ioctl(self->g.accel, SMMUV3_ACCEL_GET_INFO, &info));
+	ASSERT_EQ(0, ioctl(self->m.g.accel, SMMUV3_ACCEL_GET_INFO, &info));
 	for (i = variant->hotplug; i < info.out_max_streams; i++)
-		ASSERT_EQ(0, accel_attach_virtual(&self->g, 0x1000 + i,
+		ASSERT_EQ(0, accel_attach_virtual(&self->m.g, 0x1000 + i,
 						  SMMUV3_ACCEL_ATTACH_BRIDGE, &attach));
-	EXPECT_REFUSED(&self->g, self->dev.fd, VSID, ENOSPC, TOO_MANY_STREAMS);
-	EXPECT_VIRTUAL_REFUSED(&self->g, VSID, SMMUV3_ACCEL_ATTACH_BRIDGE,
+	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, VSID, ENOSPC, TOO_MANY_STREAMS);
+	EXPECT_VIRTUAL_REFUSED(&self->m.g, VSID, SMMUV3_ACCEL_ATTACH_BRIDGE,
 			       ENOSPC, TOO_MANY_STREAMS);
-	ASSERT_EQ(0, accel_detach(&self->g, 0x1001, &reason));
-	EXPECT_EQ(0, accel_attach(&self->g, self->dev.fd, VSID, &attach));
+	ASSERT_EQ(0, accel_detach(&self->m.g, 0x1001, &reason));
+	EXPECT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
 }
 
 TEST_HARNESS_MAIN

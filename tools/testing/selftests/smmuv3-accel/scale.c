@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A large machine: 64 streams spread over a 2-level table of 64K entries, as
- * many of them test devices as there are, the rest bridges and emulated
- * endpoints. Then all the test devices there are behind a guest that changes
- * their STEs all the time and fills the longest queue with CFGI_ALL.
+ * A large machine: 64 streams spread over a 2-level table of 64K entries. The first
+ * are iommu-testdevs, as many as there are, the rest bridges and emulated endpoints.
+ * Then all iommu-testdevs behind a guest that changes their STEs all the time and
+ * fills the longest queue with CFGI_ALL.
  *
- * SMMUV3_ACCEL_DETACHES: how many devices are detached meanwhile, each of which
- * is measured
+ * SMMUV3_ACCEL_DETACHES: how many DETACHes are measured meanwhile
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,26 +23,16 @@
 #include "stress.h"
 
 #define STREAMS		64
-#define LOG2SIZE	16
-#define SPLIT		8
-#define IOVA		0x40000000ULL
 
-struct stream {
-	__u32 vsid;
-	bool real;
-	struct dma_dev dev;
-	struct pgtable pt;
-	__u64 cd;
-	__u64 ste[8];
-	__u64 page;
+struct member {
+	struct stream s;
+	bool real;	/* it has a device */
 };
 
 FIXTURE(scale)
 {
-	struct guest g;
-	struct ring ring;
-	struct strtab st;
-	struct stream streams[STREAMS];
+	struct machine m;
+	struct member streams[STREAMS];
 	unsigned int devices;
 };
 
@@ -52,83 +41,54 @@ FIXTURE(scale)
 #define for_each_device(s) \
 	for (s = self->streams; s < self->streams + self->devices; s++)
 
-/* Without holes, but no two in a row */
+/* StreamIDs all over the table, no two in a row */
 static __u32 spread(unsigned int i)
 {
 	return i * 1021 & 0xffff;
 }
 
-static int attach(struct guest *g, struct stream *s)
+static int attach(struct guest *g, struct member *s)
 {
-	struct smmuv3_accel_attach out;
-
 	if (s->real)
-		return accel_attach(g, s->dev.fd, s->vsid, &out);
-	return accel_attach_virtual(g, s->vsid, s->vsid & 1 ? SMMUV3_ACCEL_ATTACH_BRIDGE :
-				    SMMUV3_ACCEL_ATTACH_FEED, &out);
+		return accel_attach(g, s->s.dev.fd, s->s.vsid, NULL);
+	return accel_attach_virtual(g, s->s.vsid, s->s.vsid & 1 ? SMMUV3_ACCEL_ATTACH_BRIDGE :
+				    SMMUV3_ACCEL_ATTACH_FEED, NULL);
 }
 
 FIXTURE_SETUP(scale)
 {
-	struct stream *s;
+	struct member *s;
 	unsigned int i;
 
-	ASSERT_EQ(0, guest_open_memory(&self->g));
-	ASSERT_EQ(0, guest_create_flags(&self->g, SMMUV3_ACCEL_CREATE_FEED));
-	ASSERT_EQ(0, accel_mem_table(&self->g));
-	ASSERT_EQ(0, ring_init(&self->ring, &self->g, 4));
-	ASSERT_EQ(0, strtab_init(&self->st, &self->g, LOG2SIZE, SPLIT));
+	ASSERT_EQ(0, machine_open(&self->m, .stage = STAGE_CREATED,
+				  .create_flags = SMMUV3_ACCEL_CREATE_FEED,
+				  .split = 8, .strtab_log2size = 16, .ring_log2size = 4));
 	for (i = 0; i < STREAMS; i++) {
 		s = &self->streams[i];
-		s->vsid = spread(i);
+		s->s.vsid = spread(i);
 		if (self->devices == i &&
-		    !dma_open(&s->dev, self->g.iommufd, DMA_TESTDEV, i)) {
+		    !dma_open(&s->s.dev, self->m.g.iommufd, DMA_TESTDEV, i)) {
 			s->real = true;
 			self->devices++;
 		}
-		pgtable_init(&s->pt, &self->g, GRANULE_4K);
-		s->page = guest_alloc(&self->g, 4096);
-		pgtable_map(&s->pt, IOVA, s->page, PTE_NOT_GLOBAL);
-		s->cd = guest_alloc(&self->g, 64);
-		cd_write(&self->g, s->cd, &s->pt, i + 1);
-		ste_s1(s->ste, s->cd);
-		ASSERT_EQ(0, attach(&self->g, s)) TH_LOG("stream %u", i);
+		ASSERT_EQ(0, stage1_init(&s->s.s1, &self->m.g, GRANULE_4K, i + 1));
+		ASSERT_EQ(0, attach(&self->m.g, s)) TH_LOG("stream %u", i);
 	}
 	ASSERT_NE(0, self->devices);
 	TH_LOG("%u test devices, %u bridges and emulated endpoints", self->devices,
 	       STREAMS - self->devices);
-	ASSERT_EQ(0, accel_set_regs(&self->g, CR0_SMMUEN | CR0_CMDQEN, self->st.base,
-				    self->st.base_cfg, &self->ring));
+	ASSERT_EQ(0, machine_set_regs(&self->m));
 }
 
 FIXTURE_TEARDOWN(scale)
 {
-	struct stream *s;
+	struct member *s;
 
-	close(self->g.accel);
-	self->g.accel = -1;
+	guest_close_accel(&self->m.g);
 	for_each_device(s)
-		dma_close(&s->dev);
-	EXPECT_EQ(0, iommufd_destroy(self->g.iommufd, self->g.ioas_id));
-	guest_close(&self->g);
-}
-
-static bool run(struct ring *ring, struct cmd cmd)
-{
-	struct smmuv3_accel_run_cmdq out;
-
-	ring_put(ring, cmd);
-	ring_put(ring, cmd_sync());
-	return !ring_run(ring, &out) && !out.out_error && ring->cons == ring->prod;
-}
-
-/* Whether a device's DMA lands on @gpa */
-static bool reaches(struct guest *g, struct stream *s, __u64 iova, __u64 gpa)
-{
-	volatile __u32 *word = guest_ptr(g, gpa);
-
-	*word = 0;
-	return !testdev_write(&s->dev, iova) && *word == TESTDEV_PATTERN;
+		dma_close(&s->s.dev);
+	EXPECT_NOTHING_LEFT(&self->m.g);
+	machine_close(&self->m);
 }
 
 static __u32 kind_of(struct guest *g, __u32 vsid)
@@ -138,67 +98,66 @@ static __u32 kind_of(struct guest *g, __u32 vsid)
 	return accel_stream(g, vsid, &out) ? 0 : out.out_kind;
 }
 
-TEST_F(scale, cfgi_all)
+TEST_F(scale, cfgi_all_installs_each_ste)
 {
-	struct guest *g = &self->g;
+	struct guest *g = &self->m.g;
 	__u64 bypass[8];
-	struct stream *s;
+	struct member *s;
 
-	/* A table with nothing in it yet */
+	/* The table is empty so far */
 	for_each_device(s)
-		EXPECT_EQ(-EFAULT, testdev_write(&s->dev, IOVA));
+		EXPECT_EQ(-EFAULT, stream_goes(&s->s));
 	for_each_stream(s)
-		strtab_write(&self->st, s->vsid, s->ste);
-	ASSERT_TRUE(run(&self->ring, cmd_cfgi_all()));
+		strtab_write(&self->m.strtab, s->s.vsid, s->s.s1.ste);
+	EXPECT_RUNS(&self->m, cmd_cfgi_all(), 0);
 	for_each_stream(s)
-		EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, kind_of(g, s->vsid)) TH_LOG("%#x", s->vsid);
+		EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, kind_of(g, s->s.vsid)) TH_LOG("%#x", s->s.vsid);
 	for_each_device(s)
-		EXPECT_TRUE(reaches(g, s, IOVA, s->page)) TH_LOG("%#x", s->vsid);
+		EXPECT_EQ(1, stream_goes(&s->s)) TH_LOG("%#x", s->s.vsid);
 
-	/* Every other one, and nothing else */
+	/* Changes every other STE, and nothing else */
 	ste_config(bypass, STE_CFG_BYPASS);
 	for_each_stream(s)
 		if ((s - self->streams) & 1)
-			strtab_write(&self->st, s->vsid, bypass);
-	ASSERT_TRUE(run(&self->ring, cmd_cfgi_all()));
+			strtab_write(&self->m.strtab, s->s.vsid, bypass);
+	EXPECT_RUNS(&self->m, cmd_cfgi_all(), 0);
 	for_each_stream(s)
 		EXPECT_EQ((s - self->streams) & 1 ? SMMUV3_ACCEL_KIND_BYPASS :
-			  SMMUV3_ACCEL_KIND_S1, kind_of(g, s->vsid));
+			  SMMUV3_ACCEL_KIND_S1, kind_of(g, s->s.vsid));
 	for_each_device(s)
-		EXPECT_TRUE(reaches(g, s, (s - self->streams) & 1 ? s->page : IOVA, s->page));
+		EXPECT_EQ((s - self->streams) & 1 ? 0 : 1, stream_goes(&s->s));
 }
 
-/* STEs that stay, CDs that change: a call of the host for each physical SMMU */
+/* The STEs stay, the CDs change: one host call for each physical SMMU */
 TEST_F(scale, cfgi_all_flushes_cds)
 {
 	struct smmuv3_accel_stats before, after;
 	struct smmuv3_accel_phys phys;
-	struct guest *g = &self->g;
+	struct guest *g = &self->m.g;
 	__u32 smmus = 0, streams = 0;
 	struct pgtable pt;
-	struct stream *s;
-	__u64 page;
+	struct member *s;
 
 	for_each_stream(s)
-		strtab_write(&self->st, s->vsid, s->ste);
-	ASSERT_TRUE(run(&self->ring, cmd_cfgi_all()));
+		strtab_write(&self->m.strtab, s->s.vsid, s->s.s1.ste);
+	EXPECT_RUNS(&self->m, cmd_cfgi_all(), 0);
 	for_each_device(s)
-		EXPECT_TRUE(reaches(g, s, IOVA, s->page));
+		EXPECT_EQ(1, stream_goes(&s->s));
 
-	/* Other tables, under an ASID of which nothing is cached */
-	page = guest_alloc(g, 4096);
-	pgtable_init(&pt, g, GRANULE_4K);
-	pgtable_map(&pt, IOVA, page, PTE_NOT_GLOBAL);
-	for_each_stream(s)
-		cd_write(g, s->cd, &pt, STREAMS + 1);
+	/* Other tables, with an ASID of which nothing is cached */
+	for_each_stream(s) {
+		pgtable_init(&pt, g, GRANULE_4K);
+		pgtable_map(&pt, s->s.s1.page[0], s->s.s1.page[2], PTE_NOT_GLOBAL);
+		cd_write(g, s->s.s1.cd, &pt, STREAMS + 1);
+	}
 	for_each_device(s)
-		EXPECT_TRUE(reaches(g, s, IOVA, s->page)) TH_LOG("%#x: no CD was cached", s->vsid);
+		EXPECT_EQ(1, stream_goes(&s->s)) TH_LOG("%#x: no stale CD", s->s.vsid);
 
 	ASSERT_EQ(0, accel_stats(g, &before));
-	ASSERT_TRUE(run(&self->ring, cmd_cfgi_all()));
+	EXPECT_RUNS(&self->m, cmd_cfgi_all(), 0);
 	ASSERT_EQ(0, accel_stats(g, &after));
 	for_each_device(s)
-		EXPECT_TRUE(reaches(g, s, IOVA, page)) TH_LOG("%#x", s->vsid);
+		EXPECT_EQ(2, stream_goes(&s->s)) TH_LOG("%#x", s->s.vsid);
 	while (!accel_phys(g, smmus, &phys)) {
 		streams += phys.out_stream_num;
 		smmus++;
@@ -209,67 +168,58 @@ TEST_F(scale, cfgi_all_flushes_cds)
 	EXPECT_EQ(STREAMS, after.out_ste_unchanged - before.out_ste_unchanged);
 }
 
-/* Each comes and goes amid all the others. */
-TEST_F(scale, detach_and_attach)
+TEST_F(scale, each_stream_can_be_attached_again)
 {
-	struct guest *g = &self->g;
-	struct stream *s;
-	__u32 reason;
+	struct guest *g = &self->m.g;
+	struct member *s;
 
 	for_each_stream(s)
-		strtab_write(&self->st, s->vsid, s->ste);
-	ASSERT_TRUE(run(&self->ring, cmd_cfgi_all()));
+		strtab_write(&self->m.strtab, s->s.vsid, s->s.s1.ste);
+	EXPECT_RUNS(&self->m, cmd_cfgi_all(), 0);
 	for_each_stream(s) {
-		ASSERT_EQ(0, accel_detach(g, s->vsid, &reason));
+		ASSERT_EQ(0, accel_detach(g, s->s.vsid, NULL));
 		if (s->real)
-			EXPECT_EQ(-EFAULT, testdev_write(&s->dev, IOVA));
-		EXPECT_EQ(0, kind_of(g, s->vsid));
+			EXPECT_EQ(-EFAULT, stream_goes(&s->s));
+		EXPECT_EQ(0, kind_of(g, s->s.vsid));
 		ASSERT_EQ(0, attach(g, s));
 	}
 	for_each_device(s)
-		EXPECT_TRUE(reaches(g, s, IOVA, s->page));
+		EXPECT_EQ(1, stream_goes(&s->s));
 	for_each_stream(s)
-		EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, kind_of(g, s->vsid));
+		EXPECT_EQ(SMMUV3_ACCEL_KIND_S1, kind_of(g, s->s.vsid));
 }
 
-/* The longest queue, full of what costs most */
+/* The longest queue, full of the command that costs most */
 
 #define MAX_DEVICES	112
 #define MAX_LOG2SIZE	19
-#define LONG_LOG2SIZE	10
 #define VSID(i)		(0x20 + (i))
 #define DETACHES	20
 #define MS		1000000ULL
-/*
- * On an idle machine DETACH takes less than 100 ms. What is too much is what
- * lasts as long as the queue.
- */
+/* On an idle machine DETACH takes less than 100 ms. It must not last as long as the queue */
 #define MAX_WAIT	(3000 * MS)
 #define MAX_TO_DIE	(10000 * MS)
 
 /**
  * struct busy - A guest that keeps its SMMU busy
- * @g: the guest
+ * @m: its machine, with the longest command queue
  * @dev: its devices
  * @num: how many
- * @ste: the two STEs that each has by turns: stage 1, and an abort
- * @ring: the longest command queue
- * @st: its stream table
- * @stop: end the threads
- * @runs: how many calls the queue has taken
- * @rc: what went wrong with one of them first
+ * @ste: the two STEs that each device has by turns: stage 1 and abort
+ * @s1: that stage 1
+ * @stop: ends the threads
+ * @runs: how many RUN_CMDQs there were
+ * @rc: the first error of these
  * @most: the most commands that one of them did
  * @ringer: the thread that runs the queue
  * @flipper: the thread that changes STEs
  */
 struct busy {
-	struct guest g;
+	struct machine m;
 	struct dma_dev dev[MAX_DEVICES];
 	unsigned int num;
 	__u64 ste[2][8];
-	__u64 page;
-	struct ring ring;
-	struct strtab st;
+	struct stage1 s1;
 	atomic_bool stop;
 	unsigned int runs;
 	int rc;
@@ -283,55 +233,43 @@ static void write_stes(struct busy *b, unsigned int which)
 	unsigned int i;
 
 	for (i = 0; i < b->num; i++)
-		strtab_write(&b->st, VSID(i), b->ste[which]);
+		strtab_write(&b->m.strtab, VSID(i), b->ste[which]);
 }
 
 static int busy_open(struct busy *b)
 {
-	struct smmuv3_accel_attach attach;
-	struct pgtable pt;
-	__u64 cd;
 	__u32 i;
 	int rc;
 
 	memset(b, 0, sizeof(*b));
-	rc = guest_open(&b->g) ?: accel_mem_table(&b->g) ?:
-	     ring_init(&b->ring, &b->g, MAX_LOG2SIZE) ?:
-	     strtab_init(&b->st, &b->g, LONG_LOG2SIZE, 0);
+	rc = machine_open(&b->m, .stage = STAGE_CREATED, .ring_log2size = MAX_LOG2SIZE) ?:
+	     stage1_init(&b->s1, &b->m.g, GRANULE_4K, 1);
 	if (rc)
 		return rc;
 	for (i = 0; i < 1U << MAX_LOG2SIZE; i++)
-		ring_put(&b->ring, cmd_cfgi_all());
-	b->page = guest_alloc(&b->g, 4096);
-	pgtable_init(&pt, &b->g, GRANULE_4K);
-	pgtable_map(&pt, IOVA, b->page, PTE_NOT_GLOBAL);
-	cd = guest_alloc(&b->g, 64);
-	cd_write(&b->g, cd, &pt, 1);
-	ste_s1(b->ste[0], cd);
+		ring_put(&b->m.ring, cmd_cfgi_all());
+	memcpy(b->ste[0], b->s1.ste, sizeof(b->ste[0]));
 	ste_config(b->ste[1], STE_CFG_ABORT);
 	while (b->num < MAX_DEVICES &&
-	       !dma_open(&b->dev[b->num], b->g.iommufd, DMA_TESTDEV, b->num)) {
-		rc = accel_attach(&b->g, b->dev[b->num].fd, VSID(b->num), &attach);
+	       !dma_open(&b->dev[b->num], b->m.g.iommufd, DMA_TESTDEV, b->num)) {
+		rc = accel_attach(&b->m.g, b->dev[b->num].fd, VSID(b->num), NULL);
 		if (rc)
 			return rc;
 		b->num++;
 	}
 	write_stes(b, 0);
-	return b->num ? accel_set_regs(&b->g, CR0_SMMUEN | CR0_CMDQEN, b->st.base,
-				       b->st.base_cfg, &b->ring) : -ENODEV;
+	return b->num ? machine_set_regs(&b->m) : -ENODEV;
 }
 
 static void busy_close(struct busy *b)
 {
-	if (b->g.accel >= 0)
-		close(b->g.accel);
-	b->g.accel = -1;
+	guest_close_accel(&b->m.g);
 	while (b->num)
 		dma_close(&b->dev[--b->num]);
-	guest_close(&b->g);
+	machine_close(&b->m);
 }
 
-/* Each time that CFGI_ALL looks, all of the STEs are others, or some of them. */
+/* CFGI_ALL finds changed STEs each time */
 static void *flipper(void *arg)
 {
 	struct busy *b = arg;
@@ -347,7 +285,7 @@ static __u32 ring_distance(const struct ring *ring, __u32 from, __u32 to)
 	return (to - from) & ((2U << ring->log2size) - 1);
 }
 
-/* A call after the other, until the queue is empty or it is told to stop */
+/* One call after the other, until the queue is empty */
 static void *ringer(void *arg)
 {
 	struct busy *b = arg;
@@ -355,23 +293,19 @@ static void *ringer(void *arg)
 	__u32 cons, done;
 	int rc;
 
-	while (!atomic_load(&b->stop) && b->ring.cons != b->ring.prod) {
-		cons = b->ring.cons;
-		rc = ring_run(&b->ring, &out);
-		done = ring_distance(&b->ring, cons, b->ring.cons);
+	while (!atomic_load(&b->stop) && b->m.ring.cons != b->m.ring.prod) {
+		cons = b->m.ring.cons;
+		rc = ring_run(&b->m.ring, &out);
+		done = ring_distance(&b->m.ring, cons, b->m.ring.cons);
 		b->most = done > b->most ? done : b->most;
 		b->runs++;
-		/* Less done than asked for is no error, nothing done is one. */
+		/* Less done than asked for is no error, but nothing done is one */
 		if (!rc && (out.out_error || !done))
 			rc = -EPROTO;
 		if (rc && !b->rc)
 			b->rc = rc;
 	}
 	return NULL;
-}
-
-static void nothing(int signal)
-{
 }
 
 FIXTURE(longest_queue)
@@ -390,7 +324,7 @@ FIXTURE_TEARDOWN(longest_queue)
 	free(self->b);
 }
 
-/* What would wait without end is helped by a signal, which ends the run. */
+/* Ends the run by a signal if somebody waits too long */
 struct watchdog {
 	pthread_t ringer;
 	atomic_ullong deadline;
@@ -420,25 +354,23 @@ static __u64 ns_since(__u64 began)
 	return now_ns() - began;
 }
 
-/* Detach and attach devices while the queue runs; returns the longest of each */
+/* Detach and attach devices while the queue runs. @longest: DETACH, ATTACH */
 static int detach_some(struct busy *b, struct watchdog *w, __u64 longest[2])
 {
 	unsigned int num = env_number("SMMUV3_ACCEL_DETACHES", DETACHES), i;
-	struct smmuv3_accel_attach attach;
 	__u64 took[2];
-	__u32 reason;
 	int rc = 0, j;
 
 	for (i = 0; i < num && !rc && !atomic_load(&w->bites); i++) {
 		usleep(20000);
 		atomic_store(&w->deadline, now_ns() + 2 * MAX_WAIT);
 		took[0] = now_ns();
-		rc = accel_detach(&b->g, VSID(i % b->num), &reason);
+		rc = accel_detach(&b->m.g, VSID(i % b->num), NULL);
 		took[0] = ns_since(took[0]);
 		took[1] = now_ns();
 		if (!rc)
-			rc = accel_attach(&b->g, b->dev[i % b->num].fd, VSID(i % b->num),
-					  &attach);
+			rc = accel_attach(&b->m.g, b->dev[i % b->num].fd, VSID(i % b->num),
+					  NULL);
 		took[1] = ns_since(took[1]);
 		atomic_store(&w->deadline, 0);
 		for (j = 0; j < 2; j++)
@@ -448,9 +380,8 @@ static int detach_some(struct busy *b, struct watchdog *w, __u64 longest[2])
 	return rc;
 }
 
-TEST_F(longest_queue, lets_others_in_between)
+TEST_F(longest_queue, lets_other_calls_in_between)
 {
-	const struct sigaction action = { .sa_handler = nothing };
 	struct watchdog w = {};
 	struct busy *b = self->b;
 	struct smmuv3_accel_run_cmdq out;
@@ -459,45 +390,45 @@ TEST_F(longest_queue, lets_others_in_between)
 	unsigned int i;
 
 	ASSERT_EQ(0, busy_open(b));
-	sigaction(SIGUSR1, &action, NULL);
+	interrupt_on(SIGUSR1);
 	ASSERT_EQ(0, pthread_create(&b->flipper, NULL, flipper, b));
 	ASSERT_EQ(0, pthread_create(&b->ringer, NULL, ringer, b));
 	w.ringer = b->ringer;
 	ASSERT_EQ(0, pthread_create(&w.thread, NULL, watchdog, &w));
 	EXPECT_EQ(0, detach_some(b, &w, longest));
 	atomic_store(&b->stop, true);
-	/* What goes on for as long as the queue lasts is ended. */
+	/* If the run goes on for as long as the queue lasts, end it */
 	atomic_store(&w.deadline, now_ns() + MAX_WAIT);
 	pthread_join(b->ringer, NULL);
 	atomic_store(&w.stop, true);
 	pthread_join(w.thread, NULL);
 	pthread_join(b->flipper, NULL);
-	ASSERT_EQ(0, accel_stats(&b->g, &stats));
+	ASSERT_EQ(0, accel_stats(&b->m.g, &stats));
 	TH_LOG("%u devices: DETACH took up to %llu us, ATTACH %llu us; %u calls, up to %u commands in one; %llu of %llu STEs were new",
 	       b->num, longest[0] / 1000, longest[1] / 1000, b->runs, b->most,
 	       stats.out_ste_installed, stats.out_ste_installed + stats.out_ste_unchanged);
 	EXPECT_GT(MAX_WAIT, longest[0]);
 	EXPECT_EQ(0, atomic_load(&w.bites)) TH_LOG("a signal had to end the run");
 	EXPECT_EQ(0, b->rc);
-	EXPECT_LT(0, ring_distance(&b->ring, 0, b->ring.cons));
+	EXPECT_LT(0, ring_distance(&b->m.ring, 0, b->m.ring.cons));
 
-	/* Nothing is lost: what the guest says now is in force after what it queues now. */
+	/* Nothing is lost: what the guest says and queues now takes effect */
 	write_stes(b, 0);
-	b->ring.prod = b->ring.cons;
-	ring_put(&b->ring, cmd_cfgi_all());
-	ring_put(&b->ring, cmd_tlbi_nh_all());
-	ring_put(&b->ring, cmd_sync());
-	while (b->ring.cons != b->ring.prod) {
-		ASSERT_EQ(0, ring_run(&b->ring, &out));
+	b->m.ring.prod = b->m.ring.cons;
+	ring_put(&b->m.ring, cmd_cfgi_all());
+	ring_put(&b->m.ring, cmd_tlbi_nh_all());
+	ring_put(&b->m.ring, cmd_sync());
+	while (b->m.ring.cons != b->m.ring.prod) {
+		ASSERT_EQ(0, ring_run(&b->m.ring, &out));
 		ASSERT_EQ(0, out.out_error);
 	}
 	for (i = 0; i < b->num; i++)
-		EXPECT_EQ(0, testdev_write(&b->dev[i], IOVA)) TH_LOG("device %u", i);
+		EXPECT_EQ(0, testdev_write(&b->dev[i], b->s1.page[0])) TH_LOG("device %u", i);
 	busy_close(b);
 }
 
-/* Nobody waits: the call ends by itself once it has evaluated so many STEs. */
-TEST_F(longest_queue, ends_after_so_many_stes)
+/* Also if nobody waits */
+TEST_F(longest_queue, run_ends_after_out_max_stes)
 {
 	struct smmuv3_accel_info info = { .size = sizeof(info) };
 	struct busy *b = self->b;
@@ -506,15 +437,14 @@ TEST_F(longest_queue, ends_after_so_many_stes)
 	int i;
 
 	ASSERT_EQ(0, busy_open(b));
-	ASSERT_EQ(0, ioctl(b->g.accel, SMMUV3_ACCEL_GET_INFO, &info));
+	ASSERT_EQ(0, ioctl(b->m.g.accel, SMMUV3_ACCEL_GET_INFO, &info));
 	EXPECT_NE(0, info.out_max_stes);
-	/* Without a limit the whole queue would be run. */
 	most = info.out_max_stes ? (info.out_max_stes + b->num - 1) / b->num : 100;
 	for (i = 0; i < 3; i++) {
-		cons = b->ring.cons;
-		ASSERT_EQ(0, ring_step(&b->ring, 2 * most, &out));
+		cons = b->m.ring.cons;
+		ASSERT_EQ(0, ring_step(&b->m.ring, 2 * most, &out));
 		EXPECT_EQ(0, out.out_error);
-		EXPECT_EQ(most, ring_distance(&b->ring, cons, b->ring.cons));
+		EXPECT_EQ(most, ring_distance(&b->m.ring, cons, b->m.ring.cons));
 	}
 	busy_close(b);
 }

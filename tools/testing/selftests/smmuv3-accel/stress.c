@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,6 @@
 #include <linux/userfaultfd.h>
 
 #include "stress.h"
-
-#define IOVA	0x20000000ULL
-#define ASID	9
 
 __u64 env_number(const char *name, __u64 otherwise)
 {
@@ -40,6 +38,18 @@ __u32 roll(__u64 *state, __u32 sides)
 	return (random_next(state) >> 32) % sides;
 }
 
+static __u64 dice_state;
+
+void dice_seed(__u64 otherwise)
+{
+	dice_state = env_number("SMMUV3_ACCEL_SEED", otherwise);
+}
+
+__u32 dice(__u32 sides)
+{
+	return roll(&dice_state, sides);
+}
+
 __u64 now_ns(void)
 {
 	struct timespec t;
@@ -48,13 +58,114 @@ __u64 now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* Without waiting */
+void sleep_ms(unsigned int ms)
+{
+	const struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+static void nothing(int signal)
+{
+}
+
+/* Have a signal interrupt system calls, and nothing else */
+void interrupt_on(int signal)
+{
+	const struct sigaction action = { .sa_handler = nothing };
+
+	sigaction(signal, &action, NULL);
+}
+
+/* A child's exit status, 128 + the signal that killed it, or -1 if it does not end in time */
+int child_status(pid_t pid, unsigned int ms)
+{
+	int status = 0;
+
+	for (; waitpid(pid, &status, WNOHANG) == 0; ms--) {
+		if (!ms)
+			return -1;
+		sleep_ms(1);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Have a child do something at once. Returns its status as child_status() does */
+int in_child(struct machine *m, int (*what)(struct machine *m))
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(what(m));
+	return pid < 0 ? -1 : child_status(pid, AT_ONCE_MS);
+}
+
+/*
+ * The last close of the accel file is a child's, which has no other descriptor. Until then
+ * DMA of the first stream goes on
+ */
+int close_in_child(struct machine *m)
+{
+	struct stream *s = &m->stream[0];
+	int go[2];
+	char c;
+	pid_t pid;
+
+	if (pipe(go))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		close(go[1]);
+		close(s->dev.fd);
+		close(m->g.iommufd);
+		_exit(read(go[0], &c, 1) != 1 || close(m->g.accel));
+	}
+	guest_close_accel(&m->g);
+	if (pid < 0 || testdev_write(&s->dev, s->s1.page[0]) || write(go[1], "", 1) != 1)
+		return -1;
+	close(go[0]);
+	close(go[1]);
+	return child_status(pid, AT_ONCE_MS);
+}
+
+/* Whether a new VMM can use the iommu-testdev number @index */
+int next_vmm_works(int index)
+{
+	struct machine m;
+	int rc;
+
+	rc = machine_open(&m, .stage = STAGE_CREATED, .devices = 1, .first_device = index);
+	if (rc)
+		return rc;
+	rc = machine_bypass(&m, 0) ?: machine_goes(&m, 0);
+	machine_close(&m);
+	return rc;
+}
+
+/* By the number that fdinfo tells */
+void debugfs_path(int accel, char path[64])
+{
+	unsigned int id = 0;
+	char line[128];
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", accel);
+	f = fopen(line, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "vsmmu-id: %u", &id) == 1)
+			break;
+	if (f)
+		fclose(f);
+	snprintf(path, 64, DEBUGFS "/%u", id);
+}
+
+/* Fails if the module is in use */
 int module_unload(void)
 {
 	return syscall(SYS_delete_module, "smmuv3_accel", O_NONBLOCK) ? -errno : 0;
 }
 
-/* As module_load() wants them. -ENOENT: it is no module here */
+/* In the form that module_load() takes. -ENOENT: the driver is no module here */
 int module_parameters(char *to, size_t size)
 {
 	static const char * const names[] = { "subsume", "merge", "escalate" };
@@ -91,9 +202,9 @@ int module_load(const char *parameters)
 }
 
 /*
- * What is mapped but for stack, heap and the like, which are named in brackets
- * and grow. Not by stdio, which may map memory of its own. A name such as
- * anon_inode:[smmuv3-accel] counts.
+ * All mappings but stack, heap and the like: those grow, and have their names in
+ * brackets. anon_inode:[smmuv3-accel] is not one of them. Without stdio, which may
+ * map memory itself.
  */
 int maps_read(struct range *to, int max)
 {
@@ -134,7 +245,7 @@ void scratch_before(void)
 	before_num = maps_read(before, ARRAY_LEN(before));
 }
 
-/* Page by page, as an anonymous mapping may have become part of another one */
+/* Page by page, since an anonymous mapping may have been merged with another one */
 int scratch_find(struct range scratch[SCRATCH_MAX])
 {
 	static struct range now[ARRAY_LEN(before)];
@@ -161,44 +272,57 @@ int scratch_find(struct range scratch[SCRATCH_MAX])
 	return found;
 }
 
+#define FDS_MAX	16
+
 union control {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
+	char room[CMSG_SPACE(sizeof(int[FDS_MAX]))];
 };
 
-int fd_send(int sock, int fd, int number)
+int fds_send(int sock, const int *fds, int num, const void *data, size_t len, int flags)
 {
 	union control control = {};
-	struct iovec iov = { &number, sizeof(number) };
+	struct iovec iov = { (void *)data, len };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = CMSG_SPACE(num * sizeof(int)),
+	};
+
+	control.header = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(num * sizeof(int)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+	};
+	memcpy(CMSG_DATA(&control.header), fds, num * sizeof(int));
+	return sendmsg(sock, &msg, flags) == (ssize_t)len ? 0 : -1;
+}
+
+int fds_receive(int sock, int *fds, int num, void *data, size_t len, int flags)
+{
+	union control control = {};
+	struct iovec iov = { data, len };
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = &control, .msg_controllen = sizeof(control),
 	};
 
-	control.header = (struct cmsghdr){
-		.cmsg_len = CMSG_LEN(sizeof(int)),
-		.cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_RIGHTS,
-	};
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	return sendmsg(sock, &msg, 0) == sizeof(number) ? 0 : -1;
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | flags) != (ssize_t)len ||
+	    control.header.cmsg_len != CMSG_LEN(num * sizeof(int)))
+		return -1;
+	memcpy(fds, CMSG_DATA(&control.header), num * sizeof(int));
+	return 0;
+}
+
+int fd_send(int sock, int fd, int number)
+{
+	return fds_send(sock, &fd, 1, &number, sizeof(number), 0);
 }
 
 int fd_receive(int sock, int *number)
 {
-	union control control = {};
-	struct iovec iov = { number, sizeof(*number) };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
 	int fd;
 
-	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | MSG_WAITALL) != sizeof(*number) ||
-	    control.header.cmsg_len != CMSG_LEN(sizeof(int)))
-		return -1;
-	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
-	return fd;
+	return fds_receive(sock, &fd, 1, number, sizeof(*number), MSG_WAITALL) ? -1 : fd;
 }
 
 int uffd_open(void)
@@ -211,7 +335,7 @@ int uffd_open(void)
 	return ioctl(uffd, UFFDIO_API, &api) ? -errno : uffd;
 }
 
-/* For what is not there yet */
+/* Trap accesses to pages that are missing */
 int uffd_register(int uffd, unsigned long addr, unsigned long len)
 {
 	struct uffdio_register arg = {
@@ -222,7 +346,7 @@ int uffd_register(int uffd, unsigned long addr, unsigned long len)
 	return ioctl(uffd, UFFDIO_REGISTER, &arg) ? -errno : 0;
 }
 
-/* Whether somebody waits for memory within that time; takes the message */
+/* Whether somebody comes to wait for memory within that time */
 bool uffd_waits(int uffd, int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = uffd, .events = POLLIN };
@@ -245,118 +369,131 @@ int uffd_give(int uffd, unsigned long addr, const void *page, unsigned long len)
 	return ioctl(uffd, UFFDIO_COPY, &copy) ? -errno : 0;
 }
 
+static void *dma_load_thread(void *arg)
+{
+	struct dma_load *load = arg;
+	int rc;
+
+	while (!load->stop) {
+		rc = testdev_write(load->dev, load->iova);
+		load->done++;
+		load->aborted += rc == -EFAULT;
+		load->failed += rc && rc != -EFAULT;
+	}
+	return NULL;
+}
+
+/* Returns when there has been DMA */
+int dma_load_start(struct dma_load *load, struct dma_dev *dev, __u64 iova)
+{
+	int rc, tries = 10000;
+
+	*load = (struct dma_load){ .dev = dev, .iova = iova };
+	rc = pthread_create(&load->thread, NULL, dma_load_thread, load);
+	while (!rc && !load->done && tries--)
+		sleep_ms(1);
+	return rc;
+}
+
+void dma_load_stop(struct dma_load *load)
+{
+	load->stop = true;
+	pthread_join(load->thread, NULL);
+}
+
 /* With the iommu-testdev number @index */
 int neighbour_open(struct neighbour *n, int index)
 {
-	struct smmuv3_accel_attach attach;
-	__u64 ste[8];
-	int i, rc;
-
-	memset(n, 0, sizeof(*n));
-	n->dev.fd = -1;
-	rc = guest_open(&n->g);
-	if (rc)
-		return rc;
-	rc = dma_open(&n->dev, n->g.iommufd, DMA_TESTDEV, index);
-	if (!rc)
-		rc = accel_mem_table(&n->g);
-	if (!rc)
-		rc = ring_init(&n->ring, &n->g, 4);
-	if (!rc)
-		rc = strtab_init(&n->strtab, &n->g, 8, 0);
-	if (rc)
-		goto err;
-	for (i = 0; i < 2; i++)
-		n->pages[i] = guest_alloc(&n->g, 4096);
-	pgtable_init(&n->pt, &n->g, GRANULE_4K);
-	pgtable_map(&n->pt, IOVA, n->pages[0], PTE_NOT_GLOBAL);
-	n->cd = guest_alloc(&n->g, 64);
-	cd_write(&n->g, n->cd, &n->pt, ASID);
-	ste_s1(ste, n->cd);
-	strtab_write(&n->strtab, NEIGHBOUR_VSID, ste);
-	rc = accel_set_regs(&n->g, CR0_SMMUEN | CR0_CMDQEN, n->strtab.base,
-			    n->strtab.base_cfg, &n->ring);
-	if (!rc)
-		rc = accel_attach(&n->g, n->dev.fd, NEIGHBOUR_VSID, &attach);
-	if (!rc)
-		return 0;
-err:
-	neighbour_close(n);
-	return rc;
+	n->turns = 0;
+	n->longest = 0;
+	return machine_open(&n->m, .stage = STAGE_RUNNING, .devices = 1, .first_device = index);
 }
 
 void neighbour_close(struct neighbour *n)
 {
-	dma_close(&n->dev);
-	guest_close(&n->g);
+	machine_close(&n->m);
 }
 
 static int neighbour_run(struct neighbour *n)
 {
-	struct smmuv3_accel_run_cmdq run;
 	__u64 began = now_ns(), took;
-	int rc;
+	bool done = machine_sync(&n->m);
 
-	rc = ring_run(&n->ring, &run);
 	took = now_ns() - began;
 	if (took > n->longest)
 		n->longest = took;
-	if (rc)
-		return rc;
-	return run.out_error || n->ring.cons != n->ring.prod ? -EPROTO : 0;
+	return done ? 0 : -EPROTO;
 }
 
 /*
- * Map another page, invalidate, DMA. In some turns the device is taken away and
- * given back by its STE too. -EBADE: DMA did not go where the guest wants it.
+ * Map another page, invalidate, do DMA. In some turns an STE takes the device away
+ * and gives it back. -EBADE: DMA did not go where the guest wants it.
  */
 int neighbour_turn(struct neighbour *n)
 {
-	unsigned int to = ++n->turns & 1;
-	volatile __u32 *word[2];
-	__u64 ste[8];
-	int i, rc;
+	struct machine *m = &n->m;
+	struct stage1 *s1 = &m->stream[0].s1;
+	int to = 1 + (++n->turns & 1), rc;
 
-	for (i = 0; i < 2; i++) {
-		word[i] = guest_ptr(&n->g, n->pages[i]);
-		*word[i] = 0;
-	}
 	if (!(n->turns & 15)) {
-		ste_config(ste, STE_CFG_ABORT);
-		strtab_write(&n->strtab, NEIGHBOUR_VSID, ste);
-		ring_put(&n->ring, cmd_cfgi_ste(NEIGHBOUR_VSID, true));
-		ring_put(&n->ring, cmd_sync());
+		machine_write_ste(m, 0, STE_CFG_ABORT);
+		ring_put(&m->ring, cmd_cfgi_ste(MACHINE_VSID, true));
 		rc = neighbour_run(n);
 		if (rc)
 			return rc;
-		if (testdev_write(&n->dev, IOVA) != -EFAULT)
+		if (machine_goes(m, 0) != -EFAULT)
 			return -EBADE;
-		ste_s1(ste, n->cd);
-		strtab_write(&n->strtab, NEIGHBOUR_VSID, ste);
-		ring_put(&n->ring, cmd_cfgi_ste(NEIGHBOUR_VSID, true));
+		machine_write_ste(m, 0, STE_CFG_S1);
+		ring_put(&m->ring, cmd_cfgi_ste(MACHINE_VSID, true));
 	}
-	pgtable_unmap(&n->pt, IOVA);
-	ring_put(&n->ring, cmd_tlbi_va(ASID, IOVA, true));
-	ring_put(&n->ring, cmd_sync());
+	pgtable_unmap(&s1->pt, s1->page[0]);
+	ring_put(&m->ring, stage1_tlbi(s1));
 	rc = neighbour_run(n);
 	if (rc)
 		return rc;
-	if (testdev_write(&n->dev, IOVA) != -EFAULT)
+	if (machine_goes(m, 0) != -EFAULT)
 		return -EBADE;
-	pgtable_map(&n->pt, IOVA, n->pages[to], PTE_NOT_GLOBAL);
-	rc = testdev_write(&n->dev, IOVA);
-	if (rc)
-		return rc;
-	return *word[to] == TESTDEV_PATTERN && !*word[!to] ? 0 : -EBADE;
+	stage1_lead(s1, to);
+	rc = machine_goes(m, 0);
+	return rc == to ? 0 : rc < 0 ? rc : -EBADE;
 }
 
-/* Go on until a child of this process ends. Returns what went wrong first. */
-int neighbour_watch(struct neighbour *n, pid_t pid, int *status)
+/*
+ * Run @hostile in a child, whose exit status should be 0, while the neighbour takes
+ * turns with iommu-testdev number 0
+ */
+int neighbour_beside(struct neighbour *n, int (*hostile)(void))
 {
-	int rc = 0;
+	int status, rc, error = 0;
+	pid_t pid = fork();
 
-	while (waitpid(pid, status, WNOHANG) == 0)
-		if (!rc)
-			rc = neighbour_turn(n);
+	if (!pid)
+		_exit(hostile());
+	rc = pid < 0 ? -errno : neighbour_open(n, 0);
+	if (rc)
+		return rc;
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		if (!error)
+			error = neighbour_turn(n);
+	if (!error)
+		error = neighbour_turn(n);
+	neighbour_close(n);
+	fprintf(stderr, "# the neighbour had %u turns, its longest doorbell took %llu us\n",
+		n->turns, n->longest / 1000);
+	if (status)
+		fprintf(stderr, "# the hostile process ended with status %#x\n", status);
+	return error ?: status ? -ECHILD : 0;
+}
+
+/* Whether a new VMM can use the iommu-testdev number @index in table mode */
+int neighbour_works(int index)
+{
+	struct neighbour n;
+	int rc = neighbour_open(&n, index);
+
+	if (rc)
+		return rc;
+	rc = neighbour_turn(&n);
+	neighbour_close(&n);
 	return rc;
 }

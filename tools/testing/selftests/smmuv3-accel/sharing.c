@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several vSMMUs of one VM over the same physical SMMUs: when they share a stage-2
+ * parent, and what becomes of it. Each test ends with nothing left of them.
+ *
+ * Needs two iommu-testdevs behind each of two SMMUs.
+ */
+#include <errno.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <linux/iommufd.h>
+
+#include "harness.h"
+#include "machine.h"
+
+#define SMMUS		2
+#define DEVS		2
+#define VSID(smmu)	(0x111 * (1 + (smmu)))
+#define IOVA		0x10000000ULL
+
+/* Device number @nth behind a physical SMMU */
+static struct dma_dev *dev_of(struct machine *m, int smmu, int nth)
+{
+	return &m->stream[nth * SMMUS + smmu].dev;
+}
+
+/**
+ * struct user - One of the vSMMUs, and a device behind it
+ * @g: a copy of the VM, with its own accel file. Memory comes from the VM itself
+ * @dev: the device
+ * @attach: what ATTACH said
+ * @pt: its stage 1
+ * @page: IOVA leads there
+ */
+struct user {
+	struct guest g;
+	struct dma_dev *dev;
+	struct smmuv3_accel_attach attach;
+	struct pgtable pt;
+	__u64 page;
+};
+
+static int create(struct guest *g, __u32 flags, __u32 s2_hwpt_id)
+{
+	struct smmuv3_accel_create arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.iommufd = g->iommufd,
+		.ioas_id = g->ioas_id,
+		.s2_hwpt_id = s2_hwpt_id,
+	};
+
+	return guest_open_accel(g) ?: accel_ioctl(g->accel, SMMUV3_ACCEL_CREATE, &arg);
+}
+
+static int user_attach(struct user *u, struct guest *mem, struct dma_dev *dev,
+		       unsigned int asid)
+{
+	__u64 ste[8];
+	int rc;
+
+	u->dev = dev;
+	rc = accel_attach(&u->g, dev->fd, VSID(0), &u->attach);
+	if (rc)
+		return rc;
+	u->page = guest_alloc(mem, 4096);
+	pgtable_init(&u->pt, mem, GRANULE_4K);
+	pgtable_map(&u->pt, IOVA, u->page, PTE_NOT_GLOBAL);
+	ste_s1(ste, cd_new(mem, &u->pt, asid));
+	return accel_install(&u->g, VSID(0), ste, NULL);
+}
+
+/* Whether its DMA goes where its table leads, and its invalidations take effect */
+static bool user_works(struct user *u, struct guest *mem, unsigned int asid)
+{
+	const struct cmd cmds[] = { cmd_tlbi_va(asid, IOVA, true), cmd_sync() };
+	struct smmuv3_accel_invalidate out;
+	__u64 old = u->page;
+
+	if (!dma_lands(mem, u->dev, IOVA, old))
+		return false;
+	u->page = guest_alloc(mem, 4096);
+	pgtable_map(&u->pt, IOVA, u->page, PTE_NOT_GLOBAL);
+	return dma_lands(mem, u->dev, IOVA, old) &&
+	       !accel_invalidate(&u->g, cmds, 2, &out) && out.cmd_num == 2 &&
+	       dma_lands(mem, u->dev, IOVA, u->page);
+}
+
+#define USERS	3
+
+static int users_open(struct machine *m, struct user u[USERS])
+{
+	int i, rc;
+
+	rc = machine_open(m, .stage = STAGE_MEMORY, .devices = DEVS * SMMUS, .smmus = SMMUS);
+	for (i = 0; i < USERS; i++)
+		u[i].g = m->g;
+	return rc;
+}
+
+FIXTURE(users)
+{
+	struct machine m;
+	struct user u[USERS];
+};
+
+FIXTURE_VARIANT(users)
+{
+	__u32 flags[2];
+};
+
+#define SHARED	SMMUV3_ACCEL_CREATE_SHARED_ASIDS
+
+FIXTURE_VARIANT_ADD(users, neither_shares) { { 0, 0 } };
+FIXTURE_VARIANT_ADD(users, first_shares) { { SHARED, 0 } };
+FIXTURE_VARIANT_ADD(users, second_shares) { { 0, SHARED } };
+FIXTURE_VARIANT_ADD(users, both_share) { { SHARED, SHARED } };
+
+FIXTURE_SETUP(users)
+{
+	int rc = users_open(&self->m, self->u);
+
+	if (rc == -ENODEV)
+		SKIP(return, "wants two iommu-testdevs behind each of two SMMUs");
+	ASSERT_EQ(0, rc);
+}
+
+FIXTURE_TEARDOWN(users)
+{
+	int i;
+
+	for (i = 0; i < USERS; i++)
+		guest_close_accel(&self->u[i].g);
+	EXPECT_NOTHING_LEFT(&self->m.g);
+	machine_close(&self->m);
+}
+
+static bool share(const __u32 flags[2])
+{
+	return flags[0] & flags[1] & SHARED;
+}
+
+/*
+ * The same ASID for two tables, which breaks the promise of SHARED_ASIDS: with that the
+ * second device finds the first one's translation, without it does not.
+ */
+TEST_F(users, same_asid_is_one_only_with_shared_asids)
+{
+	struct machine *m = &self->m;
+	struct user *u = self->u;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, create(&u[i].g, variant->flags[i], 0));
+		ASSERT_EQ(0, user_attach(&u[i], &m->g, dev_of(m, 0, i), MACHINE_ASID));
+	}
+	EXPECT_NE(u[0].attach.out_viommu_id, u[1].attach.out_viommu_id);
+	ASSERT_TRUE(dma_lands(&m->g, u[0].dev, IOVA, u[0].page));
+	if (share(variant->flags)) {
+		EXPECT_EQ(u[0].attach.out_s2_hwpt_id, u[1].attach.out_s2_hwpt_id);
+		EXPECT_TRUE(dma_lands(&m->g, u[1].dev, IOVA, u[0].page));
+	} else {
+		EXPECT_NE(u[0].attach.out_s2_hwpt_id, u[1].attach.out_s2_hwpt_id);
+		EXPECT_TRUE(dma_lands(&m->g, u[1].dev, IOVA, u[1].page));
+	}
+}
+
+TEST_F(users, parents_are_shared_for_each_smmu_and_ioas)
+{
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	struct smmuv3_accel_attach attach[SMMUS];
+	struct machine *m = &self->m;
+	struct user *u = self->u;
+	struct guest other = m->g;
+	__u32 first[SMMUS];
+	int i, smmu;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, create(&u[i].g, variant->flags[i], 0));
+		for (smmu = 0; smmu < SMMUS; smmu++)
+			ASSERT_EQ(0, accel_attach(&u[i].g, dev_of(m, smmu, i)->fd,
+						  VSID(smmu), &attach[smmu]));
+		EXPECT_NE(attach[0].out_s2_hwpt_id, attach[1].out_s2_hwpt_id);
+		for (smmu = 0; smmu < SMMUS; smmu++) {
+			if (!i)
+				first[smmu] = attach[smmu].out_s2_hwpt_id;
+			EXPECT_EQ(!i || share(variant->flags),
+				  first[smmu] == attach[smmu].out_s2_hwpt_id);
+		}
+	}
+
+	/* The same devices, another IOAS of that iommufd */
+	guest_close_accel(&u[1].g);
+	ASSERT_EQ(0, ioctl(other.iommufd, IOMMU_IOAS_ALLOC, &ioas));
+	other.ioas_id = ioas.out_ioas_id;
+	ASSERT_EQ(0, create(&other, variant->flags[1], 0));
+	ASSERT_EQ(0, accel_attach(&other, dev_of(m, 0, 1)->fd, VSID(0), &attach[0]));
+	EXPECT_NE(first[0], attach[0].out_s2_hwpt_id);
+	guest_close_accel(&other);
+	EXPECT_NOTHING_LEFT(&other);
+}
+
+/* On its SMMU, whichever SMMU comes first */
+TEST_F(users, parent_of_the_vmm_is_used)
+{
+	struct smmuv3_accel_attach attach[SMMUS];
+	struct machine *m = &self->m;
+	struct user *u = self->u;
+	int first, i, smmu;
+	__u32 parent;
+
+	for (first = 0; first < SMMUS; first++) {
+		ASSERT_EQ(0, iommufd_nest_parent(m->g.iommufd, dev_of(m, 0, 0)->dev_id,
+						 m->g.ioas_id, &parent));
+		ASSERT_EQ(0, create(&u[0].g, variant->flags[0], parent));
+		for (i = 0; i < SMMUS; i++) {
+			smmu = i ^ first;
+			ASSERT_EQ(0, accel_attach(&u[0].g, dev_of(m, smmu, 0)->fd,
+						  VSID(smmu), &attach[smmu]));
+			EXPECT_EQ(i, attach[smmu].out_phys);
+		}
+		EXPECT_EQ(parent, attach[0].out_s2_hwpt_id);
+		EXPECT_NE(parent, attach[1].out_s2_hwpt_id);
+
+		/* A second vSMMU that names it */
+		ASSERT_EQ(0, create(&u[1].g, variant->flags[1], parent));
+		EXPECT_EQ(0, accel_attach(&u[1].g, dev_of(m, 1, 1)->fd, VSID(1), &attach[1]));
+		EXPECT_NE(parent, attach[1].out_s2_hwpt_id);
+		if (share(variant->flags)) {
+			EXPECT_EQ(0, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd, VSID(0),
+						  &attach[0]));
+			EXPECT_EQ(parent, attach[0].out_s2_hwpt_id);
+			/* The first goes, its parent is in use all the same */
+			guest_close_accel(&u[0].g);
+			EXPECT_EQ(-EBUSY, iommufd_destroy(m->g.iommufd, parent));
+		} else {
+			EXPECT_EQ(-EBUSY, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd,
+						       VSID(0), &attach[0]));
+			EXPECT_EQ(SMMUV3_ACCEL_REASON_PARENT_IN_USE, attach[0].out_reason);
+			EXPECT_EQ(0, attach[0].out_viommu_id);
+			guest_close_accel(&u[0].g);
+			EXPECT_EQ(0, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd, VSID(0),
+						  &attach[0]));
+			EXPECT_EQ(parent, attach[0].out_s2_hwpt_id);
+		}
+		guest_close_accel(&u[1].g);
+		/* The module does not destroy the VMM's parent */
+		EXPECT_EQ(0, iommufd_destroy(m->g.iommufd, parent));
+	}
+}
+
+/* The module allocated it for the first vSMMU */
+TEST_F(users, second_vsmmu_names_the_parent_of_the_first)
+{
+	struct smmuv3_accel_attach attach;
+	struct machine *m = &self->m;
+	struct user *u = self->u;
+
+	ASSERT_EQ(0, create(&u[0].g, variant->flags[0], 0));
+	ASSERT_EQ(0, user_attach(&u[0], &m->g, dev_of(m, 0, 0), MACHINE_ASID));
+	ASSERT_EQ(0, create(&u[1].g, variant->flags[1], u[0].attach.out_s2_hwpt_id));
+	if (!share(variant->flags)) {
+		EXPECT_EQ(-EBUSY, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd, VSID(0),
+					       &attach));
+		EXPECT_EQ(SMMUV3_ACCEL_REASON_PARENT_IN_USE, attach.out_reason);
+		return;
+	}
+	ASSERT_EQ(0, user_attach(&u[1], &m->g, dev_of(m, 0, 1), MACHINE_ASID + 1));
+	EXPECT_EQ(u[0].attach.out_s2_hwpt_id, u[1].attach.out_s2_hwpt_id);
+	/* It lives until its last user is closed */
+	guest_close_accel(&u[0].g);
+	EXPECT_TRUE(user_works(&u[1], &m->g, MACHINE_ASID + 1));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(m->g.iommufd, m->g.ioas_id));
+}
+
+TEST_F(users, close_of_one_does_not_disturb_the_other)
+{
+	struct machine *m = &self->m;
+	struct user *u = self->u;
+	int first, i;
+
+	for (first = 0; first < 2; first++) {
+		for (i = 0; i < 2; i++) {
+			ASSERT_EQ(0, create(&u[i].g, variant->flags[i], 0));
+			ASSERT_EQ(0, user_attach(&u[i], &m->g, dev_of(m, 0, i),
+						 MACHINE_ASID + i));
+			ASSERT_TRUE(dma_lands(&m->g, u[i].dev, IOVA, u[i].page));
+		}
+		guest_close_accel(&u[first].g);
+		EXPECT_EQ(-EFAULT, testdev_write(u[first].dev, IOVA));
+		EXPECT_TRUE(user_works(&u[!first], &m->g, MACHINE_ASID + !first));
+		EXPECT_EQ(-EBUSY, iommufd_destroy(m->g.iommufd, m->g.ioas_id));
+		guest_close_accel(&u[!first].g);
+		EXPECT_EQ(-ENOENT, iommufd_destroy(m->g.iommufd,
+						   u[0].attach.out_s2_hwpt_id));
+		EXPECT_EQ(-ENOENT, iommufd_destroy(m->g.iommufd,
+						   u[1].attach.out_s2_hwpt_id));
+	}
+}
+
+/* For the next vSMMU with the same ASIDs, also if the parent lives on */
+TEST_F(users, close_leaves_no_translation)
+{
+	struct machine *m = &self->m;
+	struct user *u = self->u, old = {};
+	int round;
+
+	ASSERT_EQ(0, create(&u[1].g, variant->flags[1], 0));
+	ASSERT_EQ(0, user_attach(&u[1], &m->g, dev_of(m, 0, 1), MACHINE_ASID + 1));
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(0, create(&u[0].g, variant->flags[0], 0));
+		ASSERT_EQ(0, user_attach(&u[0], &m->g, dev_of(m, 0, 0), MACHINE_ASID));
+		EXPECT_TRUE(dma_lands(&m->g, u[0].dev, IOVA, u[0].page))
+			TH_LOG("DMA goes %s", round && dma_lands(&m->g, u[0].dev, IOVA, old.page) ?
+			       "where the closed vSMMU led it" : "nowhere");
+		old = u[0];
+		guest_close_accel(&u[0].g);
+	}
+}
+
+/* Three that share, closed in each order */
+
+FIXTURE(three)
+{
+	struct machine m;
+	struct user u[USERS];
+};
+
+FIXTURE_VARIANT(three)
+{
+	int order[USERS];
+};
+
+FIXTURE_VARIANT_ADD(three, abc) { { 0, 1, 2 } };
+FIXTURE_VARIANT_ADD(three, acb) { { 0, 2, 1 } };
+FIXTURE_VARIANT_ADD(three, bac) { { 1, 0, 2 } };
+FIXTURE_VARIANT_ADD(three, bca) { { 1, 2, 0 } };
+FIXTURE_VARIANT_ADD(three, cab) { { 2, 0, 1 } };
+FIXTURE_VARIANT_ADD(three, cba) { { 2, 1, 0 } };
+
+FIXTURE_SETUP(three)
+{
+	int rc = users_open(&self->m, self->u);
+
+	if (rc == -ENODEV)
+		SKIP(return, "wants two iommu-testdevs behind each of two SMMUs");
+	ASSERT_EQ(0, rc);
+}
+
+FIXTURE_TEARDOWN(three)
+{
+	EXPECT_NOTHING_LEFT(&self->m.g);
+	machine_close(&self->m);
+}
+
+TEST_F(three, parent_lives_until_the_last_close)
+{
+	struct machine *m = &self->m;
+	struct user *u = self->u;
+	__u32 parent;
+	int i, n;
+
+	/* The third has no stream any more, but its vIOMMU is on the parent until close */
+	for (i = USERS - 1; i >= 0; i--) {
+		ASSERT_EQ(0, create(&u[i].g, SHARED, 0));
+		ASSERT_EQ(0, user_attach(&u[i], &m->g, dev_of(m, 0, i % DEVS),
+					 MACHINE_ASID + i));
+		EXPECT_EQ(u[USERS - 1].attach.out_s2_hwpt_id, u[i].attach.out_s2_hwpt_id);
+		if (i == USERS - 1)
+			ASSERT_EQ(0, accel_detach(&u[i].g, VSID(0), NULL));
+	}
+	parent = u[0].attach.out_s2_hwpt_id;
+	for (n = 0; n < USERS; n++) {
+		EXPECT_EQ(-EBUSY, iommufd_destroy(m->g.iommufd, parent));
+		guest_close_accel(&u[variant->order[n]].g);
+		for (i = 0; i < DEVS; i++) {
+			bool closed = u[i].g.accel < 0;
+
+			EXPECT_EQ(!closed, user_works(&u[i], &m->g, MACHINE_ASID + i));
+			EXPECT_EQ(closed ? -EFAULT : 0, testdev_write(u[i].dev, IOVA));
+		}
+	}
+	EXPECT_EQ(-ENOENT, iommufd_destroy(m->g.iommufd, parent));
+}
+
+TEST_HARNESS_MAIN
