@@ -523,8 +523,7 @@ static void tlbi_reduce(struct smmuv3_batch *batch,
 	}
 	if (policy->subsume && !batch->tlbi_plain)
 		phase_subsume(batch, SMMUV3_PHASE_TLBI, policy->no_global);
-	if (policy->no_global && policy->escalate &&
-	    stretch->num > policy->escalate) {
+	if (smmuv3_batch_escalates(policy, stretch->num)) {
 		if (!batch->tlbi_plain)
 			tlbi_escalate(batch, policy->escalate);
 		else if ((batch->tlbi_prev[0] & CMD_0_OP) == CMD_TLBI_NH_VA)

@@ -185,6 +185,19 @@ static inline bool smmuv3_batch_whole(const struct smmuv3_batch *batch,
 	       stretch->last - stretch->first + 1 == stretch->num;
 }
 
+/**
+ * smmuv3_batch_escalates() - Whether TLBI_NH_VA of one ASID become a TLBI_NH_ASID
+ * @policy: what may be done
+ * @num: how many there are
+ *
+ * Return: true if they do.
+ */
+static inline bool smmuv3_batch_escalates(const struct smmuv3_batch_policy *policy,
+					  u32 num)
+{
+	return policy->no_global && policy->escalate && num > policy->escalate;
+}
+
 u32 smmuv3_batch_alike(const __le64 (*cmds)[2], u32 num);
 u32 smmuv3_batch_extend(struct smmuv3_batch *batch, u32 index, u32 end);
 void smmuv3_batch_reduce(struct smmuv3_batch *batch,

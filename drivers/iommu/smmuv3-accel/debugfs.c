@@ -6,7 +6,9 @@
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
-#include "smmuv3-accel.h"
+#include "debugfs.h"
+#include "parent.h"
+#include "stream.h"
 
 static struct dentry *root;
 
@@ -92,11 +94,11 @@ static void show_locked(struct smmuv3_vsmmu *v, struct seq_file *seq)
 	struct smmuv3_phys *phys;
 	unsigned long vsid;
 
-	seq_printf(seq, "mode:\t%s\n", v->table_mode ? "table" : "explicit");
-	if (v->table_mode)
+	seq_printf(seq, "mode:\t%s\n", v->table.enabled ? "table" : "explicit");
+	if (v->table.enabled)
 		seq_printf(seq, "cr0:\t%#x\ngbpa:\t%#x\nstrtab_base:\t%#llx\nstrtab_base_cfg:\t%#x\ncmdq_base:\t%#llx\n",
-			   v->regs.cr0, v->regs.gbpa, v->regs.strtab_base,
-			   v->regs.strtab_base_cfg, v->regs.cmdq_base);
+			   v->table.regs.cr0, v->table.regs.gbpa, v->table.regs.strtab_base,
+			   v->table.regs.strtab_base_cfg, v->table.regs.cmdq_base);
 	list_for_each_entry(phys, &v->phys, node)
 		seq_printf(seq, "phys %u:\tviommu %u s2_hwpt %u streams %u\n",
 			   phys->index, phys->viommu_id,

@@ -362,7 +362,7 @@ void fx_set_mem(struct kunit *test, const struct smmuv3_accel_mem_region *region
 	mem->num = num;
 	mem->regions = kmemdup_array(regions, num, sizeof(*regions), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mem->regions);
-	if (f->v->table_mode)
+	if (f->v->table.enabled)
 		fx_must_set_regs(test);
 }
 

@@ -14,7 +14,11 @@
 #include "arch.h"
 #include "compat.h"
 #include "host_mock.h"
+#include "cmdq.h"
+#include "parent.h"
 #include "smmuv3-accel.h"
+#include "stream.h"
+#include "vsmmu.h"
 
 /* The streams of most tests. Devices 0 to 3 are behind SMMU 0, 4 to 7 behind SMMU 1. */
 #define VSID		0x10	/* of device 0 */

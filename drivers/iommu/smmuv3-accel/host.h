@@ -6,6 +6,7 @@
 #ifndef _SMMUV3_ACCEL_HOST_H
 #define _SMMUV3_ACCEL_HOST_H
 
+#include <linux/errno.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
@@ -160,6 +161,29 @@ struct smmuv3_host_ops {
 	int (*invalidate_user)(struct smmuv3_host *host, u32 viommu_id,
 			       const void __user *cmds, u32 num);
 };
+
+/**
+ * smmuv3_host_reason() - Why the host failed, as far as its errno tells
+ * @rc: the errno
+ *
+ * Return: an enum smmuv3_accel_reason.
+ */
+static inline u32 smmuv3_host_reason(int rc)
+{
+	switch (rc) {
+	case -ENOMEM:
+	case -ETIMEDOUT:
+	case -EBUSY:	/* during a function reset */
+		return SMMUV3_ACCEL_REASON_RETRY;
+	case -ENODEV:
+		return SMMUV3_ACCEL_REASON_NO_POWER;
+	case -EIO:
+	case -EINVAL:
+		return SMMUV3_ACCEL_REASON_HOST_REJECT;
+	default:
+		return SMMUV3_ACCEL_REASON_NONE;
+	}
+}
 
 struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 					     enum smmuv3_accel_reason *reason);

@@ -8,7 +8,11 @@
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
-#include "smmuv3-accel.h"
+#include "cmdq.h"
+#include "debugfs.h"
+#include "parent.h"
+#include "stream.h"
+#include "vsmmu.h"
 
 /**
  * struct smmuv3_entry - Locked access to a bound vSMMU, for its owner
@@ -445,7 +449,7 @@ static void undo_error(struct smmuv3_vsmmu *v, u32 error)
 	if (error != SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
 	    mutex_lock_killable(&v->queue_lock))
 		return;
-	v->atc_failed = true;
+	v->queue.atc_failed = true;
 	smmuv3_unlock_queue(v);
 }
 

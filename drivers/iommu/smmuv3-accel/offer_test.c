@@ -61,7 +61,7 @@ static void expect_worse_refused(struct kunit *test, struct smmuv3_vsmmu *v,
 {
 	struct mock *mock = mock_of(test);
 	struct mock_state before = mock_state(mock);
-	struct smmuv3_caps caps = v->caps;
+	struct smmuv3_caps caps = v->offer.caps;
 
 	mock->log_num = 0;
 	EXPECT_RESULT(test, fx_attach(v, .fd = 4, .vsid = VSID_OTHER), .rc = -EOPNOTSUPP,
@@ -69,7 +69,7 @@ static void expect_worse_refused(struct kunit *test, struct smmuv3_vsmmu *v,
 	EXPECT_UNCHANGED(test, before);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ATTACH), 0);
 	KUNIT_EXPECT_EQ(test, v->phys_num, 1);
-	KUNIT_EXPECT_MEMEQ(test, &v->caps, &caps, sizeof(caps));
+	KUNIT_EXPECT_MEMEQ(test, &v->offer.caps, &caps, sizeof(caps));
 }
 
 /* A guest that runs is not deprived of what it was offered. */
@@ -86,7 +86,7 @@ static void running_guest_keeps_its_offer(struct kunit *test)
 		/* Bypass and abort use nothing. */
 		fx_must_install(test, v, VSID, STE_BYPASS, 0);
 		start(test, v, by);
-		caps = v->caps;
+		caps = v->offer.caps;
 		if (c->mask) {
 			expect_worse_refused(test, v, c);
 			/* A guest that was reset finds out again. */
@@ -95,7 +95,7 @@ static void running_guest_keeps_its_offer(struct kunit *test)
 			start(test, v, by);
 		} else {
 			fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
-			KUNIT_EXPECT_MEMEQ(test, &v->caps, &caps, sizeof(caps));
+			KUNIT_EXPECT_MEMEQ(test, &v->offer.caps, &caps, sizeof(caps));
 		}
 		/* An SMMU that is known already is not asked again. */
 		fx_must_attach(test, v, .fd = 1, .vsid = VSID_NEXT);
@@ -129,7 +129,7 @@ static void better_smmu_adds_nothing(struct kunit *test)
 		start(test, v, by);
 		if (c->mask) {
 			fx_must_attach(test, v, .fd = 0, .vsid = VSID_OTHER);
-			KUNIT_EXPECT_EQ(test, v->offered[c->reg] & c->mask, c->second);
+			KUNIT_EXPECT_EQ(test, v->offer.common[c->reg] & c->mask, c->second);
 		}
 		fx_close(v);
 	}
@@ -204,14 +204,14 @@ static void idr_refused_when_known(struct kunit *test)
 	start_idr(test);
 	EXPECT_RESULT(test, set_idr(test, 0, IDR0_S2P), .rc = -EOPNOTSUPP,
 		      .reason = REASON(IDR), .bad_idr = 0, .bad_mask = IDR0_S2P);
-	KUNIT_EXPECT_FALSE(test, f->v->idr_set);
+	KUNIT_EXPECT_FALSE(test, f->v->offer.idr_set);
 
 	EXPECT_OK(test, set_idr(test, 0, IDR0_ASID16));
 	EXPECT_RESULT(test, fx_attach(f->v, .fd = 4, .vsid = VSID_OTHER), .rc = -EOPNOTSUPP,
 		      .reason = REASON(IDR), .bad_idr = 0, .bad_mask = IDR0_ASID16);
 	KUNIT_EXPECT_EQ(test, mock_state(f->mock).held[4], 0);
 	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
-	KUNIT_EXPECT_TRUE(test, f->v->caps.asid16);
+	KUNIT_EXPECT_TRUE(test, f->v->offer.caps.asid16);
 	fx_must_detach(test, f->v, VSID);
 	EXPECT_RESULT(test, set_idr(test, 1, FIELD_PREP(IDR1_SSIDSIZE, 9)), .rc = -EOPNOTSUPP,
 		      .reason = REASON(IDR), .bad_idr = 1, .bad_mask = IDR1_SSIDSIZE);

@@ -96,7 +96,7 @@ static void failed_take_over_changes_nothing(struct kunit *test)
 		      .reason = c->reason);
 	mock_fail_stop(f->mock);
 	KUNIT_EXPECT_EQ(test, f->v->mem.num, num);
-	KUNIT_EXPECT_NOT_NULL(test, (__force void *)f->v->cmdq_uaddr);
+	KUNIT_EXPECT_NOT_NULL(test, (__force void *)f->v->queue.uaddr);
 	scoped_guard(mutex, &f->v->lock)
 		KUNIT_EXPECT_EQ(test, smmuv3_check(f->v, &reason), -EIO);
 	/* Its owner has it as it was. */

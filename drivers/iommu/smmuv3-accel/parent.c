@@ -12,7 +12,7 @@
 #include <linux/export.h>
 #include <linux/slab.h>
 
-#include "smmuv3-accel.h"
+#include "parent.h"
 
 /**
  * struct smmuv3_parent - A stage-2 parent in use, the VMM's own or one made here

@@ -79,7 +79,7 @@ static void stream_that_cannot_switch_aborts(struct kunit *test)
 		mock_fail(f->mock, MOCK_ATTACH, at + 1, 1, -EBUSY);
 		EXPECT_RESULT(test, fx_set_regs(test), .rc = -EBUSY, .reason = REASON(RETRY),
 			      .vsid = fx_streams[at].vsid);
-		KUNIT_EXPECT_MEMEQ(test, &f->v->regs, &f->regs, sizeof(f->regs));
+		KUNIT_EXPECT_MEMEQ(test, &f->v->table.regs, &f->regs, sizeof(f->regs));
 		for (i = 0; i < STREAMS; i++) {
 			vsid = fx_streams[i].vsid;
 			if (i == at)
@@ -144,7 +144,7 @@ static void stream_that_cannot_take_table_aborts(struct kunit *test)
 				fx_expect_s1(test, f->v, vsid, 2 + first);
 		}
 		/* What does not concern streams is in force as well. */
-		KUNIT_EXPECT_MEMEQ(test, &f->v->regs, &f->regs, sizeof(f->regs));
+		KUNIT_EXPECT_MEMEQ(test, &f->v->table.regs, &f->regs, sizeof(f->regs));
 		EXPECT_DONE(test, fx_run(test, .cons = (1U << f->log2size) - 1, .cmds = &tlbi,
 					 .num = 1), 1);
 		/* The same again */

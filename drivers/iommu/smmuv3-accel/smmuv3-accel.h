@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Objects of the module: a virtual SMMU (one open file), its physical SMMUs
- * and its streams.
+ * Objects of the module: a virtual SMMU (one open file), its physical SMMUs and
+ * its streams. Each layer has a header of its own for its functions.
  *
- * Locking: smmuv3_vsmmu.lock (CREATE, SET_IDR, ATTACH, DETACH, CHANGE_PROCESS) is
- * taken outside smmuv3_vsmmu.queue_lock (STEs, registers, commands, publishing a
- * stream). Both are held across user access and calls to the host, which belong
- * to this vSMMU alone. The lists of physical SMMUs and streams are written under
+ * Locking: smmuv3_vsmmu.lock is the outer lock, for calls that build or destroy
+ * host objects. smmuv3_vsmmu.queue_lock is the inner lock, for STEs, registers and
+ * commands. Both are held across user access and host calls, which concern this
+ * virtual SMMU alone. The lists of physical SMMUs and streams are written under
  * both locks and read under either.
  */
 #ifndef _SMMUV3_ACCEL_H
@@ -103,11 +103,10 @@ struct smmuv3_regs {
 };
 
 /**
- * struct smmuv3_refusal - Why a device is not attached
+ * struct smmuv3_refusal - Why a call is refused
  * @reason: an enum smmuv3_accel_reason
- * @bad_idr: for %SMMUV3_ACCEL_REASON_IDR, the register that its SMMU cannot
- *	honour
- * @bad_mask: and the field of it
+ * @bad_idr: the ID register that a physical SMMU cannot honour
+ * @bad_mask: the field of it
  */
 struct smmuv3_refusal {
 	u32 reason;
@@ -116,96 +115,141 @@ struct smmuv3_refusal {
 };
 
 /**
- * struct cmdq_piece - Commands that are contiguous in the VMM's memory
+ * struct smmuv3_offer - What the guest is offered; written under both locks
+ * @idr: the guest's ID registers, if @idr_set
+ * @idr_set: SMMUV3_ACCEL_SET_IDR was called
+ * @fixed: a command was carried out, so @idr cannot change; under queue_lock
+ * @started: the guest has enabled its SMMU or a stream translates, so @common must
+ *	not shrink; under queue_lock
+ * @common: without @idr_set, the ID registers that all physical SMMUs honour
+ * @caps: what commands and STEs are checked against: what @idr says, else what all
+ *	physical SMMUs can do
+ * @rules: @caps, in the form in which commands are checked against them
+ */
+struct smmuv3_offer {
+	u32 idr[6];
+	bool idr_set;
+	bool fixed;
+	bool started;
+	u32 common[6];
+	struct smmuv3_caps caps;
+	struct smmuv3_cmd_rules rules;
+};
+
+/**
+ * struct smmuv3_table - Table mode; under queue_lock
+ * @enabled: STEs are read from the guest's stream table
+ * @mixed: some streams may not have what @regs say
+ * @regs: the guest's registers
+ */
+struct smmuv3_table {
+	bool enabled;
+	bool mixed;
+	struct smmuv3_regs regs;
+};
+
+/**
+ * struct smmuv3_piece - Commands that are contiguous in the VMM's memory
  * @first: index of the first in the batch
  * @num: how many
- * @uaddr: where they are; NULL where one crosses memory regions
+ * @uaddr: where they are; NULL: the host has to use the copy
  */
-struct cmdq_piece {
+struct smmuv3_piece {
 	u32 first;
 	u32 num;
 	const void __user *uaddr;
 };
 
+/* Fetched commands come in few pieces: a ring wraps, and memory has regions. */
+#define SMMUV3_MAX_PIECES	4
+
 /**
- * struct smmuv3_answer - How the caller of an attach learns of its outcome
- * @write: called when all has succeeded that may fail but the attach itself.
- *	Returns 0, or an errno, on which nothing is attached
- * @arg: for @write
+ * struct smmuv3_delta - What a batch did, to be committed at once
+ * @done: how many of its commands are done
+ * @syncs: how many of these are CMD_SYNCs
+ * @sync_flags: SMMUV3_ACCEL_RUN_SYNC_IRQ, if one of them wants its interrupt
+ * @flags: more of enum smmuv3_accel_run_flags
  */
-struct smmuv3_answer {
-	int (*write)(const struct smmuv3_stream *stream, void *arg);
-	void *arg;
+struct smmuv3_delta {
+	u32 done;
+	u32 syncs;
+	u32 sync_flags;
+	u32 flags;
 };
 
 /**
- * struct smmuv3_reread - Streams whose STEs are evaluated again
- * @first: the first StreamID
- * @last: the last
- * @num: how many streams were evaluated
- * @bad: one of them has no legal STE
- * @failed: the first stream that could not be given its STE, if the call fails
- * @reason: why
- */
-struct smmuv3_reread {
-	u32 first;
-	u32 last;
-	u32 num;
-	bool bad;
-	u32 failed;
-	u32 reason;
-};
-
-struct smmuv3_vsmmu;
-
-/* Where fetched commands came from: a ring wraps, and memory has regions. */
-#define CMDQ_MAX_PIECES	4
-
-/**
- * struct cmdq_run - A run over commands
- * @v: the vSMMU
- * @batch: its batch
+ * struct smmuv3_run - A run over commands
+ * @ring: they are in the command queue
+ * @array: else where they are
+ * @cons: SMMU_CMDQ_CONS when it began
+ * @total: how many commands to run
+ * @done: how many of them are done
+ * @delta: what the batch at hand did
  * @pieces: where the commands in the batch came from
  * @piece_num: how many pieces
  * @num: how many commands are in the batch
- * @error: the guest's command error
- * @reason: why the run stopped
- * @flags: combination of enum smmuv3_accel_run_flags
- * @rc: why the run failed
- * @vsid: the stream because of which it failed, if it is one's fault
  * @first: index of the segment's first command
  * @refused: the index of the first command of the segment that the host refused,
- *	with @rc and @vsid set; else the index behind its last command
- * @ste_num: how many STEs were evaluated
+ *	with @rc and @vsid set; else the index after its last command
  * @batch_num: how many batches were begun
- * @feed: emulated endpoints are to learn of the commands
+ * @ste_num: how many STEs were evaluated
+ * @flags: combination of enum smmuv3_accel_run_flags
+ * @rc: why the run failed
+ * @error: the guest's command error
+ * @reason: why the run stopped
+ * @vsid: the stream because of which it failed, if there is one
+ * @feed: emulated endpoints have to see the commands
  * @feed_uptr: where to write those
  * @feed_room: how many there is room for
  * @feed_num: how many were written
  * @before: counters when it began, for the trace
- * @began: when that was; 0: nobody traces
+ * @began: when it began, in ns; 0: nobody traces
  */
-struct cmdq_run {
-	struct smmuv3_vsmmu *v;
-	struct smmuv3_batch *batch;
-	struct cmdq_piece pieces[CMDQ_MAX_PIECES];
+struct smmuv3_run {
+	bool ring;
+	const void __user *array;
+	u32 cons;
+	u32 total;
+	u32 done;
+	struct smmuv3_delta delta;
+	struct smmuv3_piece pieces[SMMUV3_MAX_PIECES];
 	u32 piece_num;
 	u32 num;
-	u32 error;
-	u32 reason;
-	u32 flags;
-	int rc;
-	u32 vsid;
 	u32 first;
 	u32 refused;
-	u32 ste_num;
 	u32 batch_num;
+	u32 ste_num;
+	u32 flags;
+	int rc;
+	u32 error;
+	u32 reason;
+	u32 vsid;
 	bool feed;
 	void __user *feed_uptr;
 	u32 feed_room;
 	u32 feed_num;
 	struct smmuv3_accel_stats before;
 	u64 began;
+};
+
+/**
+ * struct smmuv3_queue - The command queue; under queue_lock
+ * @base: its guest physical address
+ * @log2size: log2 of its length
+ * @uaddr: where the VMM has all of it in one piece; NULL: it has not
+ * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC has to report
+ * @batch: commands at work
+ * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the same as the guest wrote them
+ * @run: the run that they are in; here, because it is large for the stack
+ */
+struct smmuv3_queue {
+	u64 base;
+	u8 log2size;
+	const void __user *uaddr;
+	bool atc_failed;
+	struct smmuv3_batch *batch;
+	__le64 (*feed_cmds)[2];
+	struct smmuv3_run run;
 };
 
 /**
@@ -221,36 +265,16 @@ struct cmdq_run {
  * @policy: what may be done to batches
  * @phys: list of struct smmuv3_phys
  * @phys_num: its length
- * @idr: the guest's ID registers, if @idr_set
- * @idr_set: SMMUV3_ACCEL_SET_IDR was called
- * @cmds_ran: a command was carried out, so that @idr is fixed
- * @caps: what the guest is offered, to check commands and STEs against: what
- *	@idr says, else what all physical SMMUs can do
- * @rules: @caps, as commands are checked against them
- * @offered: without @idr_set, the ID registers that all physical SMMUs honour;
- *	like @caps, written under both locks
- * @started: the guest has enabled its SMMU or a stream translates, so @offered
- *	must not shrink; under @queue_lock
+ * @offer: what the guest is offered
  * @streams: struct smmuv3_stream by virtual StreamID
  * @stream_num: how many there are
  * @feed_stream_num: how many of them are emulated endpoints
- * @stale_cds: streams whose cached CDs are to be invalidated yet
- * @mem: the guest's memory
- * @table_mode: STEs are read from the guest's stream table
- * @regs: the guest's registers, in table mode
- * @regs_mixed: a stream could not take them and aborts
- * @cmdq_base: guest physical address of the command queue
- * @cmdq_log2size: log2 of its length
- * @cmdq_uaddr: where the VMM has all of it in one piece; NULL: it has not
- * @batch: commands at work
- * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the same as the guest wrote
- *	them
- * @run: the run that they are in; here, as it would be large for the stack
- * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC is to say
- * @stats: counters, the out_* fields in use
+ * @stale_cds: streams whose cached CDs have to be invalidated; under @queue_lock
+ * @mem: the guest's memory; under @queue_lock
+ * @table: table mode
+ * @queue: the command queue
+ * @stats: counters, the out_* fields in use; under @queue_lock
  * @dentry: its file in debugfs
- *
- * What @table_mode and what is behind it say is under @queue_lock.
  */
 struct smmuv3_vsmmu {
 	struct mutex lock;		/* outer */
@@ -263,54 +287,22 @@ struct smmuv3_vsmmu {
 	struct smmuv3_batch_policy policy;
 	struct list_head phys;
 	u32 phys_num;
-	u32 idr[6];
-	bool idr_set;
-	bool cmds_ran;
-	struct smmuv3_caps caps;
-	struct smmuv3_cmd_rules rules;
-	u32 offered[6];
-	bool started;
+	struct smmuv3_offer offer;
 	struct xarray streams;
 	u32 stream_num;
 	u32 feed_stream_num;
 	struct list_head stale_cds;
-
 	struct guest_mem mem;
-	bool table_mode;
-	struct smmuv3_regs regs;
-	bool regs_mixed;
-	u64 cmdq_base;
-	u8 cmdq_log2size;
-	const void __user *cmdq_uaddr;
-	struct smmuv3_batch *batch;
-	__le64 (*feed_cmds)[2];
-	struct cmdq_run run;
-	bool atc_failed;
+	struct smmuv3_table table;
+	struct smmuv3_queue queue;
 	struct smmuv3_accel_stats stats;
-
 	struct dentry *dentry;
 };
-
-/* vsmmu.c */
-struct smmuv3_vsmmu *smmuv3_vsmmu_alloc(void);
-void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v);
-int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
-			u32 flags);
-int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason);
-int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3_refusal *why);
-struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v, struct smmuv3_host_dev *dev,
-				    struct smmuv3_refusal *why);
-void smmuv3_phys_put(struct smmuv3_phys *phys);
-bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
-		      struct smmuv3_refusal *why);
-void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
-int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
-int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 
 /**
  * smmuv3_check() - Whether an ioctl can be served
  * @v: the vSMMU, one of its locks held
- * @reason: set where it cannot
+ * @reason: set if it cannot
  *
  * Return: 0, -ENXIO before SMMUV3_ACCEL_CREATE, -EIO from a foreign address
  * space.
@@ -347,64 +339,5 @@ static inline void smmuv3_unlock_queue(struct smmuv3_vsmmu *v)
 {
 	mutex_unlock(&v->queue_lock);
 }
-
-/* parent.c */
-struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
-					  const struct smmuv3_host_dev *dev,
-					  u32 *reason);
-struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
-					 const struct smmuv3_host_dev *dev,
-					 u32 *reason);
-void smmuv3_parent_fits(struct smmuv3_parent *parent,
-			const struct smmuv3_host_dev *dev);
-bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket);
-void smmuv3_parent_flushed(struct smmuv3_parent *parent, u32 ticket);
-void smmuv3_parent_set_pending(struct smmuv3_parent *parent);
-void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host);
-u32 smmuv3_parent_id(const struct smmuv3_parent *parent);
-
-/* stream.c */
-u32 smmuv3_host_reason(int rc);
-void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			    struct smmuv3_accel_stream *out);
-int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			u32 reason);
-int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
-			const struct smmuv3_answer *answer, struct smmuv3_refusal *why);
-int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason);
-void smmuv3_stream_release_devs(struct smmuv3_vsmmu *v);
-void smmuv3_stream_drop_all(struct smmuv3_vsmmu *v, bool destroy);
-void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			  const u64 words[8], struct smmuv3_ste *ste);
-int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			  const struct smmuv3_ste *ste);
-int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed);
-int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 ste[8], u32 *reason);
-
-/* table.c */
-int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread);
-int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs, u32 *failed,
-			  u32 *reason);
-void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v);
-int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-		     struct smmuv3_ste *ste);
-int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason);
-
-/* debugfs.c */
-struct seq_file;
-void smmuv3_debugfs_init(void);
-void smmuv3_debugfs_exit(void);
-void smmuv3_debugfs_add(struct smmuv3_vsmmu *v);
-void smmuv3_debugfs_remove(struct smmuv3_vsmmu *v);
-void smmuv3_debugfs_counters(struct smmuv3_vsmmu *v, struct seq_file *seq,
-			     const char *prefix);
-
-/* cmdq.c */
-int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			   const __le64 (*cmds)[2], const void __user *ucmds,
-			   u32 num, bool repeat);
-int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_accel_invalidate *cmd);
-int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		    u32 feed_room);
 
 #endif

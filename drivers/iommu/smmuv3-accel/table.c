@@ -8,7 +8,8 @@
 #include <linux/sched/signal.h>
 
 #include "arch.h"
-#include "smmuv3-accel.h"
+#include "stream.h"
+#include "table.h"
 
 /**
  * struct mem_reader - The guest's memory as the stream table's reader
@@ -40,13 +41,13 @@ static void table_decode(const struct smmuv3_vsmmu *v, const struct smmuv3_regs 
 {
 	u32 cfg = regs->strtab_base_cfg;
 
-	if (v->idr_set) {
+	if (v->offer.idr_set) {
 		u32 log2size = FIELD_GET(STRTAB_CFG_LOG2SIZE, cfg);
-		u32 sid_size = FIELD_GET(IDR1_SIDSIZE, v->idr[1]);
+		u32 sid_size = FIELD_GET(IDR1_SIDSIZE, v->offer.idr[1]);
 
 		cfg &= ~STRTAB_CFG_LOG2SIZE;
 		cfg |= FIELD_PREP(STRTAB_CFG_LOG2SIZE, min(log2size, sid_size));
-		if (!(v->idr[0] & IDR0_ST_LEVEL))
+		if (!(v->offer.idr[0] & IDR0_ST_LEVEL))
 			cfg &= ~STRTAB_CFG_FMT;
 	}
 	smmuv3_strtab_decode(strtab, regs->strtab_base, cfg);
@@ -90,7 +91,7 @@ static int table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream, boo
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	rc = table_evaluate(v, &v->regs, stream, &ste);
+	rc = table_evaluate(v, &v->table.regs, stream, &ste);
 	if (!rc)
 		rc = smmuv3_stream_set_ste(v, stream, &ste);
 	if (!rc)
@@ -118,7 +119,7 @@ int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if (!(v->regs.cr0 & CR0_SMMUEN))
+	if (!(v->table.regs.cr0 & CR0_SMMUEN))
 		return 0;
 	xa_for_each_range(&v->streams, vsid, stream, reread->first,
 			  reread->last) {
@@ -145,39 +146,13 @@ int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 static bool regs_affect_streams(const struct smmuv3_vsmmu *v,
 				const struct smmuv3_regs *regs)
 {
-	if (!v->table_mode || v->regs_mixed ||
-	    ((v->regs.cr0 ^ regs->cr0) & CR0_SMMUEN))
+	if (!v->table.enabled || v->table.mixed ||
+	    ((v->table.regs.cr0 ^ regs->cr0) & CR0_SMMUEN))
 		return true;
 	if (!(regs->cr0 & CR0_SMMUEN))
-		return (v->regs.gbpa ^ regs->gbpa) & GBPA_ABORT;
-	return v->regs.strtab_base != regs->strtab_base ||
-	       v->regs.strtab_base_cfg != regs->strtab_base_cfg;
-}
-
-/**
- * smmuv3_cmdq_locate() - Find the command queue, after what says where it is changed
- * @v: the vSMMU, @queue_lock held
- */
-void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
-{
-	u32 log2size = FIELD_GET(CMDQ_BASE_LOG2SIZE, v->regs.cmdq_base);
-	u32 cmdqs = CMDQS_MAX;
-	size_t size, len;
-
-	lockdep_assert_held(&v->queue_lock);
-
-	/* Capped at what was offered (6.3.26) */
-	if (v->idr_set)
-		cmdqs = FIELD_GET(IDR1_CMDQS, v->idr[1]);
-	v->cmdq_log2size = min(log2size, cmdqs);
-	/* Aligned to the queue's size, which is 16 bytes a command */
-	size = 16UL << v->cmdq_log2size;
-	v->cmdq_base = v->regs.cmdq_base & CMDQ_BASE_ADDR & ~(u64)(size - 1);
-
-	len = size;
-	v->cmdq_uaddr = guest_mem_find(&v->mem, v->cmdq_base, &len);
-	if (len < size)
-		v->cmdq_uaddr = NULL;
+		return (v->table.regs.gbpa ^ regs->gbpa) & GBPA_ABORT;
+	return v->table.regs.strtab_base != regs->strtab_base ||
+	       v->table.regs.strtab_base_cfg != regs->strtab_base_cfg;
 }
 
 /*
@@ -239,7 +214,7 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 }
 
 /**
- * smmuv3_vsmmu_set_regs() - Take over the guest's registers
+ * smmuv3_table_set_regs() - Take over the guest's registers
  * @v: the vSMMU, @queue_lock held
  * @regs: the registers
  * @failed: set to the first stream that could not take them
@@ -249,7 +224,7 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
  * another errno with the registers in force and those streams aborted that could not
  * take them. The same again gives them what they lack.
  */
-int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs, u32 *failed,
+int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs, u32 *failed,
 			  u32 *reason)
 {
 	bool affects = regs_affect_streams(v, regs);
@@ -261,18 +236,16 @@ int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 		rc = table_look(v, regs);
 	if (rc)
 		return rc;
-	v->table_mode = true;
-	v->started |= regs->cr0 & CR0_SMMUEN;
-	v->regs = *regs;
-	smmuv3_cmdq_locate(v);
+	v->table.enabled = true;
+	v->offer.started |= regs->cr0 & CR0_SMMUEN;
+	v->table.regs = *regs;
 	if (affects) {
 		rc = table_apply_all(v, failed);
 		*reason = smmuv3_host_reason(rc);
-		v->regs_mixed = rc;
+		v->table.mixed = rc;
 	}
 	return rc;
 }
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_regs);
 
 /**
  * smmuv3_table_ste() - What a stream has to do when it is attached
@@ -287,45 +260,6 @@ int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 {
 	lockdep_assert_held(&v->queue_lock);
 
-	return v->table_mode ? table_evaluate(v, &v->regs, stream, ste) : 0;
+	return v->table.enabled ? table_evaluate(v, &v->table.regs, stream, ste) : 0;
 }
 
-/**
- * smmuv3_vsmmu_reset() - The guest's machine is reset
- * @v: the vSMMU, @queue_lock held
- * @reason: set where it fails
- *
- * Return: 0, or the first errno, with all streams aborted; -EINTR if the caller is
- * being killed, with the registers in force and some streams aborted.
- */
-int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason)
-{
-	struct smmuv3_stream *stream;
-	struct smmuv3_phys *phys;
-	unsigned long vsid;
-	int rc, first = 0;
-
-	lockdep_assert_held(&v->queue_lock);
-
-	xa_for_each(&v->streams, vsid, stream) {
-		rc = smmuv3_stream_abort(v, stream, SMMUV3_ACCEL_REASON_NO_STE);
-		if (rc || fatal_signal_pending(current)) {
-			v->regs_mixed = true;
-			return -EINTR;
-		}
-	}
-	v->table_mode = false;
-	v->started = false;
-	v->regs_mixed = false;
-	v->atc_failed = false;
-	v->regs = (struct smmuv3_regs){};
-	list_for_each_entry(phys, &v->phys, node) {
-		rc = smmuv3_phys_flush(v, phys);
-		if (rc && !first)
-			first = rc;
-	}
-	if (first)
-		*reason = smmuv3_host_reason(first);
-	return first;
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_reset);

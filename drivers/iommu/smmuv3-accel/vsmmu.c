@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A virtual SMMU: its lifetime and its physical SMMUs.
+ * A virtual SMMU: what its ioctls do, from create to close.
  */
 #include <kunit/visibility.h>
-#include <linux/export.h>
 #include <linux/atomic.h>
+#include <linux/export.h>
 #include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "arch.h"
-#include "smmuv3-accel.h"
+#include "cmdq.h"
+#include "debugfs.h"
+#include "parent.h"
+#include "phys.h"
+#include "stream.h"
+#include "table.h"
+#include "trace.h"
+#include "vsmmu.h"
 
 static bool subsume = true;
 module_param(subsume, bool, 0444);
@@ -22,328 +30,6 @@ MODULE_PARM_DESC(merge, "Make one range invalidation of adjacent ones (0: off)")
 static uint escalate = 64;
 module_param(escalate, uint, 0444);
 MODULE_PARM_DESC(escalate, "With NO_GLOBAL, more invalidations by address than this become one by ASID (0: never; raise it where refilling TLBs costs more)");
-
-/*
- * Destroy a possibly half-built physical SMMU; also phys_create()'s error path.
- * @host: NULL if it cannot be reached
- */
-static void phys_destroy(struct smmuv3_phys *phys, struct smmuv3_host *host)
-{
-	u32 ids[] = { phys->bypass_hwpt_id, phys->abort_hwpt_id,
-		      phys->viommu_id };
-	int i;
-
-	for (i = 0; host && i < ARRAY_SIZE(ids); i++)
-		if (ids[i])
-			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
-	if (phys->parent)
-		smmuv3_parent_put(phys->parent, host);
-	kfree(phys);
-}
-
-/* On a parent, which is the physical SMMU's if it succeeds */
-static int phys_alloc_viommu(struct smmuv3_phys *phys,
-			     const struct smmuv3_host_dev *dev,
-			     struct smmuv3_parent *parent)
-{
-	struct smmuv3_host *host = phys->host;
-	int rc;
-
-	if (IS_ERR(parent))
-		return PTR_ERR(parent);
-	rc = host->ops->alloc_viommu(host, dev->dev_id,
-				     smmuv3_parent_id(parent), &phys->viommu_id);
-	if (rc) {
-		smmuv3_parent_put(parent, host);
-		return rc;
-	}
-	phys->parent = parent;
-	smmuv3_parent_fits(parent, dev);
-	return 0;
-}
-
-/*
- * The VMM's own parent is taken where it fits; the host refuses it with EINVAL
- * on a physical SMMU for which it was not made.
- */
-static int phys_take_parent(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			    const struct smmuv3_host_dev *dev, u32 *reason)
-{
-	struct smmuv3_parent *parent = NULL;
-	int rc = -EINVAL;
-
-	if (v->s2_hwpt_id)
-		parent = smmuv3_parent_named(v, dev, reason);
-	if (parent)
-		rc = phys_alloc_viommu(phys, dev, parent);
-	if (rc == -EINVAL)
-		rc = phys_alloc_viommu(phys, dev,
-				       smmuv3_parent_make(v, dev, reason));
-	if (*reason)
-		return rc;
-	if (rc == -EOPNOTSUPP)
-		*reason = SMMUV3_ACCEL_REASON_NO_NESTING;
-	else if (rc == -EINVAL || rc == -ENOENT)
-		*reason = SMMUV3_ACCEL_REASON_PARENT_REJECTED;
-	return rc;
-}
-
-static int phys_alloc_nested(struct smmuv3_phys *phys, u32 dev_id)
-{
-	static const u64 abort_ste[2] = { STE_0_V };
-	static const u64 bypass_ste[2] = {
-		STE_0_V | FIELD_PREP_CONST(STE_0_CONFIG, STE_CONFIG_BYPASS),
-	};
-	struct smmuv3_host *host = phys->host;
-	int rc;
-
-	/* Made now, so that a stream can be aborted whatever comes. */
-	rc = host->ops->alloc_nested(host, SMMUV3_LANE_CONFIG, dev_id,
-				     phys->viommu_id, abort_ste,
-				     &phys->abort_hwpt_id);
-	if (rc)
-		return rc;
-	return host->ops->alloc_nested(host, SMMUV3_LANE_CONFIG, dev_id,
-				       phys->viommu_id, bypass_ste,
-				       &phys->bypass_hwpt_id);
-}
-
-static struct smmuv3_phys *phys_create(struct smmuv3_vsmmu *v,
-				       struct smmuv3_host_dev *dev,
-				       struct smmuv3_refusal *why)
-{
-	struct smmuv3_host *host = v->host;
-	struct smmuv3_phys *phys;
-	int rc;
-
-	if (v->phys_num >= SMMUV3_PHYS_ALL) {
-		why->reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
-		return ERR_PTR(-ENOSPC);
-	}
-	phys = kzalloc_obj(*phys, GFP_KERNEL_ACCOUNT);
-	if (!phys)
-		return ERR_PTR(-ENOMEM);
-	INIT_LIST_HEAD(&phys->node);
-	phys->host = host;
-	phys->iommu = dev->iommu;
-	phys->index = v->phys_num;
-
-	rc = host->ops->hw_info(host, dev->dev_id, &phys->info);
-	if (rc) {
-		if (rc == -EOPNOTSUPP)
-			why->reason = SMMUV3_ACCEL_REASON_NOT_SMMUV3;
-		goto err_destroy;
-	}
-	if (!smmuv3_idr_can_nest(phys->info.idr, dev->canwbs)) {
-		why->reason = SMMUV3_ACCEL_REASON_NO_NESTING;
-		rc = -EOPNOTSUPP;
-		goto err_destroy;
-	}
-	/* As for the host driver, ATS is there only where the kernel has it. */
-	if (!IS_ENABLED(CONFIG_PCI_ATS))
-		phys->info.idr[0] &= ~IDR0_ATS;
-	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
-	if (v->idr_set && !smmuv3_idr_fits(v->idr, phys->info.idr,
-					   &why->bad_idr, &why->bad_mask)) {
-		why->reason = SMMUV3_ACCEL_REASON_IDR;
-		rc = -EOPNOTSUPP;
-		goto err_destroy;
-	}
-
-	rc = phys_take_parent(v, phys, dev, &why->reason);
-	if (!rc)
-		rc = phys_alloc_nested(phys, dev->dev_id);
-	if (rc)
-		goto err_destroy;
-	return phys;
-
-err_destroy:
-	phys_destroy(phys, host);
-	return ERR_PTR(rc);
-}
-
-/**
- * smmuv3_phys_get() - Find or make the physical SMMU that a device is behind
- * @v: the vSMMU, @lock held
- * @dev: the device
- * @why: set where it fails
- *
- * Return: the physical SMMU, for smmuv3_phys_publish() or smmuv3_phys_put(), or
- * an ERR_PTR.
- */
-struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v, struct smmuv3_host_dev *dev,
-				    struct smmuv3_refusal *why)
-{
-	struct smmuv3_phys *phys;
-
-	lockdep_assert_held(&v->lock);
-
-	list_for_each_entry(phys, &v->phys, node)
-		if (phys->iommu == dev->iommu)
-			return phys;
-	return phys_create(v, dev, why);
-}
-
-/**
- * smmuv3_phys_put() - Undo smmuv3_phys_get() where the attach failed
- * @phys: the physical SMMU, destroyed if it was made for that attach
- */
-void smmuv3_phys_put(struct smmuv3_phys *phys)
-{
-	if (list_empty(&phys->node))
-		phys_destroy(phys, phys->host);
-}
-
-static void smmuv3_phys_update_caps(struct smmuv3_vsmmu *v)
-{
-	struct smmuv3_phys *phys;
-
-	if (v->idr_set)
-		smmuv3_caps_from_idr(&v->caps, v->idr);
-	list_for_each_entry(phys, &v->phys, node) {
-		if (v->idr_set)
-			break;
-		if (!phys->index)
-			memcpy(v->offered, phys->info.idr, sizeof(v->offered));
-		smmuv3_idr_meet(v->offered, phys->info.idr);
-		/* ATC_INV is for one stream, so it is enough if that one's has it. */
-		bool ats = phys->index && v->caps.ats;
-
-		if (!phys->index)
-			v->caps = phys->caps;
-		smmuv3_caps_meet(&v->caps, &phys->caps);
-		v->caps.ats = phys->caps.ats || ats;
-	}
-	smmuv3_cmd_make_rules(&v->rules, &v->caps);
-}
-
-/**
- * smmuv3_phys_fits() - Whether a new physical SMMU takes nothing from the guest
- * @v: the vSMMU, both locks held
- * @phys: from smmuv3_phys_get()
- * @why: set if it does
- *
- * A guest that runs goes on using what it was offered. ATS is left out: whether a
- * stream has it depends on the stream's own SMMU.
- *
- * Return: true if it can be published.
- */
-bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
-		      struct smmuv3_refusal *why)
-{
-	u32 offered[6];
-
-	lockdep_assert_held(&v->lock);
-	lockdep_assert_held(&v->queue_lock);
-
-	/* SMMUV3_ACCEL_SET_IDR's are checked when it is made. */
-	if (!list_empty(&phys->node) || v->idr_set || !v->started ||
-	    !v->phys_num)
-		return true;
-	memcpy(offered, v->offered, sizeof(offered));
-	offered[0] &= ~IDR0_ATS;
-	if (smmuv3_idr_fits(offered, phys->info.idr, &why->bad_idr,
-			    &why->bad_mask))
-		return true;
-	why->reason = SMMUV3_ACCEL_REASON_IDR;
-	return false;
-}
-
-/**
- * smmuv3_phys_publish() - Make a physical SMMU one of the vSMMU's
- * @v: the vSMMU, both locks held
- * @phys: from smmuv3_phys_get(); lives until close from now on, because a
- *	vEVENTQ of the VMM's may hang on its vIOMMU
- */
-void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
-{
-	lockdep_assert_held(&v->lock);
-	lockdep_assert_held(&v->queue_lock);
-
-	if (!list_empty(&phys->node))
-		return;
-	list_add_tail(&phys->node, &v->phys);
-	v->phys_num++;
-	smmuv3_phys_update_caps(v);
-}
-
-/**
- * smmuv3_vsmmu_set_idr() - Set what the guest is offered
- * @v: the vSMMU, both locks held
- * @idr: SMMU_IDR0 to SMMU_IDR5
- * @why: set where it fails
- *
- * Return: 0, -EOPNOTSUPP, -EBUSY where it is too late.
- */
-int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3_refusal *why)
-{
-	struct smmuv3_phys *phys;
-
-	lockdep_assert_held(&v->lock);
-	lockdep_assert_held(&v->queue_lock);
-
-	if (v->stream_num || v->cmds_ran) {
-		why->reason = SMMUV3_ACCEL_REASON_FROZEN;
-		return -EBUSY;
-	}
-	if (!smmuv3_idr_check(idr, &why->bad_idr, &why->bad_mask))
-		goto refuse;
-	list_for_each_entry(phys, &v->phys, node)
-		if (!smmuv3_idr_fits(idr, phys->info.idr, &why->bad_idr,
-				     &why->bad_mask))
-			goto refuse;
-	memcpy(v->idr, idr, sizeof(v->idr));
-	v->idr_set = true;
-	smmuv3_phys_update_caps(v);
-	smmuv3_cmdq_locate(v);
-	return 0;
-
-refuse:
-	why->reason = SMMUV3_ACCEL_REASON_IDR;
-	return -EOPNOTSUPP;
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_idr);
-
-/**
- * smmuv3_phys_flush() - Flush a physical SMMU's TLBs of all that is the guest's
- * @v: the vSMMU, @queue_lock held
- * @phys: the physical SMMU
- *
- * A flush that fails stays pending on the stage-2 parent, whose next user may be
- * another vSMMU.
- *
- * Return: 0 or the host's errno.
- */
-int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
-{
-	const __le64 flush[][2] = { { cpu_to_le64(CMD_TLBI_NH_ALL), 0 } };
-	u32 ticket;
-	int rc;
-
-	smmuv3_parent_pending(phys->parent, &ticket);
-	rc = smmuv3_phys_invalidate(v, phys, flush, NULL, ARRAY_SIZE(flush),
-				    true);
-	if (rc)
-		smmuv3_parent_set_pending(phys->parent);
-	else
-		smmuv3_parent_flushed(phys->parent, ticket);
-	return rc;
-}
-
-/**
- * smmuv3_phys_flush_pending() - Make up for flushes that failed
- * @v: the vSMMU, @queue_lock held
- * @phys: the physical SMMU, on which a device is going to be attached
- *
- * Return: 0 or the host's errno.
- */
-int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
-{
-	u32 ticket;
-
-	return smmuv3_parent_pending(phys->parent, &ticket) ?
-		       smmuv3_phys_flush(v, phys) : 0;
-}
 
 /**
  * smmuv3_vsmmu_alloc() - Make a virtual SMMU that is not bound to a host yet
@@ -364,7 +50,7 @@ struct smmuv3_vsmmu *smmuv3_vsmmu_alloc(void)
 	INIT_LIST_HEAD(&v->phys);
 	INIT_LIST_HEAD(&v->stale_cds);
 	xa_init_flags(&v->streams, XA_FLAGS_ACCOUNT);
-	smmuv3_phys_update_caps(v);
+	smmuv3_phys_update_offer(v);
 	return v;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_alloc);
@@ -381,24 +67,27 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_alloc);
 int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
 			u32 flags)
 {
+	struct smmuv3_batch *batch;
+
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
 
 	if (v->host)
 		return -EBUSY;
 
-	v->batch = kvzalloc_obj(*v->batch, GFP_KERNEL_ACCOUNT);
-	if (!v->batch)
+	batch = kvzalloc_obj(*batch, GFP_KERNEL_ACCOUNT);
+	if (!batch)
 		return -ENOMEM;
 	if (flags & SMMUV3_ACCEL_CREATE_FEED) {
-		v->feed_cmds = kvmalloc_objs(*v->feed_cmds, SMMUV3_HOST_MAX_BATCH,
-					     GFP_KERNEL_ACCOUNT);
-		if (!v->feed_cmds) {
-			kvfree(v->batch);
-			v->batch = NULL;
+		v->queue.feed_cmds = kvmalloc_objs(*v->queue.feed_cmds,
+						   SMMUV3_HOST_MAX_BATCH,
+						   GFP_KERNEL_ACCOUNT);
+		if (!v->queue.feed_cmds) {
+			kvfree(batch);
 			return -ENOMEM;
 		}
 	}
+	v->queue.batch = batch;
 	v->host = host;
 	v->s2_hwpt_id = s2_hwpt_id;
 	v->shared_asids = flags & SMMUV3_ACCEL_CREATE_SHARED_ASIDS;
@@ -443,13 +132,429 @@ int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_change_process);
 
+/**
+ * smmuv3_vsmmu_set_idr() - Set what the guest is offered
+ * @v: the vSMMU, both locks held
+ * @idr: SMMU_IDR0 to SMMU_IDR5
+ * @why: set where it fails
+ *
+ * Return: 0, -EOPNOTSUPP, -EBUSY where it is too late.
+ */
+int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3_refusal *why)
+{
+	struct smmuv3_phys *phys;
+
+	lockdep_assert_held(&v->lock);
+	lockdep_assert_held(&v->queue_lock);
+
+	if (v->stream_num || v->offer.fixed) {
+		why->reason = SMMUV3_ACCEL_REASON_FROZEN;
+		return -EBUSY;
+	}
+	if (!smmuv3_idr_check(idr, &why->bad_idr, &why->bad_mask))
+		goto refuse;
+	list_for_each_entry(phys, &v->phys, node)
+		if (!smmuv3_idr_fits(idr, phys->info.idr, &why->bad_idr,
+				     &why->bad_mask))
+			goto refuse;
+	memcpy(v->offer.idr, idr, sizeof(v->offer.idr));
+	v->offer.idr_set = true;
+	smmuv3_phys_update_offer(v);
+	smmuv3_cmdq_locate(v);
+	return 0;
+
+refuse:
+	why->reason = SMMUV3_ACCEL_REASON_IDR;
+	return -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_idr);
+
+/* Make a stream visible. Cannot fail, because the slot is reserved. */
+static void attach_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
+{
+	if (stream->phys) {
+		smmuv3_phys_publish(v, stream->phys);
+		stream->phys->stream_num++;
+	}
+	v->stream_num++;
+	v->feed_stream_num += stream->feed;
+	xa_store(&v->streams, stream->vsid, stream, GFP_KERNEL_ACCOUNT);
+	if (!v->table.enabled)
+		return;
+	if (stream->ste.kind == SMMUV3_ACCEL_KIND_ABORT)
+		v->stats.out_ste_unchanged++;
+	else
+		v->stats.out_ste_installed++;
+	smmuv3_stream_note_ste(v, stream, SMMUV3_ACCEL_KIND_ABORT);
+}
+
+/* A reserved StreamID is invisible to everybody else until a stream is stored. */
+static int attach_reserve(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
+{
+	int rc;
+
+	if (v->stream_num >= SMMUV3_MAX_STREAMS) {
+		*reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
+		return -ENOSPC;
+	}
+	rc = xa_insert(&v->streams, vsid, NULL, GFP_KERNEL_ACCOUNT);
+	if (rc != -EBUSY)
+		return rc;
+	*reason = SMMUV3_ACCEL_REASON_VSID_IN_USE;
+	return -EEXIST;
+}
+
+/* Undo attach_objects(). The device is not attached. */
+static void attach_undo_objects(struct smmuv3_vsmmu *v,
+				struct smmuv3_stream *stream)
+{
+	if (!stream->dev)
+		return;
+	smmuv3_stream_destroy_objects(v->host, stream);
+	if (stream->phys)
+		smmuv3_phys_put(stream->phys);
+	v->host->ops->dev_put(v->host, stream->dev);
+	stream->dev = NULL;
+}
+
+/* The host objects of a stream, except its domain: nothing changes for DMA. */
+static int attach_objects(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  int vfio_fd, struct smmuv3_refusal *why)
+{
+	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
+	struct smmuv3_host_dev *dev;
+	struct smmuv3_phys *phys;
+	int rc;
+
+	dev = v->host->ops->dev_get(v->host, vfio_fd, &reason);
+	if (IS_ERR(dev)) {
+		why->reason = reason;
+		return PTR_ERR(dev);
+	}
+	stream->dev = dev;
+	phys = smmuv3_phys_get(v, dev, why);
+	rc = PTR_ERR_OR_ZERO(phys);
+	if (!rc) {
+		stream->phys = phys;
+		rc = smmuv3_stream_check_vsid(v, stream, &why->reason);
+	}
+	if (!rc)
+		rc = smmuv3_stream_make_vdevice(stream, &why->reason);
+	if (rc)
+		attach_undo_objects(v, stream);
+	return rc;
+}
+
+/* A stream of which the host knows nothing */
+static int attach_virtual(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  int vfio_fd, u32 *reason)
+{
+	if (vfio_fd != -1) {
+		*reason = SMMUV3_ACCEL_REASON_HAS_DEVICE;
+		return -EINVAL;
+	}
+	if (stream->feed && !v->queue.feed_cmds) {
+		*reason = SMMUV3_ACCEL_REASON_NO_FEED;
+		return -EOPNOTSUPP;
+	}
+	return smmuv3_stream_check_vsid(v, stream, reason);
+}
+
+/*
+ * The STE that the guest has for a stream, its domain, and the caller's answer. All
+ * that can fail comes before the device changes hands.
+ */
+static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+		      const struct smmuv3_answer *answer,
+		      struct smmuv3_refusal *why)
+{
+	int rc = 0;
+
+	if (stream->dev) {
+		if (!smmuv3_phys_fits(v, stream->phys, why))
+			return -EOPNOTSUPP;
+		rc = smmuv3_phys_flush_pending(v, stream->phys);
+	}
+	if (!rc)
+		rc = smmuv3_table_ste(v, stream, &stream->ste);
+	if (!rc && stream->dev)
+		rc = smmuv3_stream_make_domain(stream, &stream->ste,
+					       &stream->hwpt_id);
+	if (!rc && answer)
+		rc = answer->write(stream, answer->arg);
+	return rc;
+}
+
+/**
+ * smmuv3_vsmmu_attach() - Put a device behind a virtual SMMU
+ * @v: the vSMMU, @lock held
+ * @vfio_fd: the device, or -1
+ * @vsid: the guest's StreamID for it
+ * @flags: one of enum smmuv3_accel_attach_flags, or 0
+ * @answer: how the caller learns of the outcome; NULL: from what this returns
+ * @why: set if it fails
+ *
+ * The device's DMA is aborted afterwards; in table mode it is as the guest has
+ * it.
+ *
+ * Return: 0, or an errno with nothing changed.
+ */
+int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
+			const struct smmuv3_answer *answer,
+			struct smmuv3_refusal *why)
+{
+	struct smmuv3_stream *stream;
+	int rc;
+
+	lockdep_assert_held(&v->lock);
+
+	rc = attach_reserve(v, vsid, &why->reason);
+	if (rc)
+		goto err;
+	stream = smmuv3_stream_alloc(vsid, flags);
+	if (!stream)
+		rc = -ENOMEM;
+	else if (flags)
+		rc = attach_virtual(v, stream, vfio_fd, &why->reason);
+	else
+		rc = attach_objects(v, stream, vfio_fd, why);
+	if (rc)
+		goto err_free;
+
+	rc = smmuv3_lock_queue(v);
+	if (rc)
+		goto err_objects;
+	rc = attach_ste(v, stream, answer, why);
+	if (!rc && stream->dev)
+		rc = v->host->ops->dev_attach(v->host, stream->dev,
+					      stream->hwpt_id);
+	if (!rc)
+		attach_publish(v, stream);
+	smmuv3_unlock_queue(v);
+	if (rc)
+		goto err_objects;
+	trace_smmuv3_accel_attach(v, vsid, stream->dev ? stream->dev->dev_id : 0,
+				  0, 0);
+	return 0;
+
+err_objects:
+	attach_undo_objects(v, stream);
+err_free:
+	kfree(stream);
+	xa_release(&v->streams, vsid);
+err:
+	if (!why->reason)
+		why->reason = smmuv3_host_reason(rc);
+	trace_smmuv3_accel_attach(v, vsid, 0, rc, why->reason);
+	return rc;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_attach);
+
+/* The part of a detach that changes something, all at once or not at all. */
+static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
+{
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (stream->dev) {
+		/* Before another vSMMU on the same parent can attach a device. */
+		if (stream->phys->stream_num == 1)
+			smmuv3_parent_set_pending(stream->phys->parent);
+		rc = v->host->ops->dev_detach(v->host, stream->dev, true);
+		if (rc)
+			return rc;
+	}
+	xa_erase(&v->streams, stream->vsid);
+	list_del_init(&stream->stale_node);
+	v->stream_num--;
+	v->feed_stream_num -= stream->feed;
+	/* Its last entries must not serve the next user of its ASIDs. */
+	if (stream->dev && !--stream->phys->stream_num)
+		smmuv3_phys_flush(v, stream->phys);
+	return 0;
+}
+
+/**
+ * smmuv3_vsmmu_detach() - Take a device out of a virtual SMMU
+ * @v: the vSMMU, @lock held
+ * @vsid: its StreamID
+ * @reason: set if it fails
+ *
+ * Return: 0, -ENOENT if there is no such stream, -EINTR with nothing changed.
+ */
+int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
+{
+	struct smmuv3_stream *stream;
+	int rc;
+
+	lockdep_assert_held(&v->lock);
+
+	stream = xa_load(&v->streams, vsid);
+	if (!stream) {
+		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
+		return -ENOENT;
+	}
+	rc = smmuv3_lock_queue(v);
+	if (rc)
+		return -EINTR;
+	rc = stream_detach(v, stream);
+	smmuv3_unlock_queue(v);
+	if (rc)
+		return rc;
+
+	trace_smmuv3_accel_detach(v, vsid);
+	if (stream->dev) {
+		smmuv3_stream_destroy_objects(v->host, stream);
+		v->host->ops->dev_put(v->host, stream->dev);
+	}
+	kfree(stream);
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_detach);
+
+/**
+ * smmuv3_vsmmu_install_ste() - Install an STE that the VMM has read
+ * @v: the vSMMU, @queue_lock held
+ * @vsid: the stream
+ * @words: the guest's STE, CPU-endian
+ * @reason: set where it fails, and to why the stream aborts
+ *
+ * Return: 0, -EBUSY in table mode, or as smmuv3_stream_set_ste() and smmuv3_stream_flush_cds().
+ */
+int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8],
+			     u32 *reason)
+{
+	struct smmuv3_stream *stream;
+	struct smmuv3_ste ste;
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (v->table.enabled) {
+		*reason = SMMUV3_ACCEL_REASON_TABLE_MODE;
+		return -EBUSY;
+	}
+	stream = xa_load(&v->streams, vsid);
+	if (!stream) {
+		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
+		return -ENOENT;
+	}
+	smmuv3_stream_decode(v, stream, words, &ste);
+	rc = smmuv3_stream_set_ste(v, stream, &ste);
+	if (!rc)
+		rc = smmuv3_stream_flush_cds(v, vsid, vsid, &vsid);
+	*reason = rc ? smmuv3_host_reason(rc) : ste.reason;
+	return rc;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_install_ste);
+
+/**
+ * smmuv3_vsmmu_set_regs() - Set the guest's registers
+ * @v: the vSMMU, @queue_lock held
+ * @regs: the registers
+ * @failed: set to the first stream that could not take them
+ * @reason: set if it fails
+ *
+ * Return: as smmuv3_table_set_regs().
+ */
+int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
+			  u32 *failed, u32 *reason)
+{
+	int rc = smmuv3_table_set_regs(v, regs, failed, reason);
+
+	/* The registers may be in force also if that failed. */
+	smmuv3_cmdq_locate(v);
+	return rc;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_regs);
+
+/**
+ * smmuv3_vsmmu_reset() - The guest's machine is reset
+ * @v: the vSMMU, @queue_lock held
+ * @reason: set where it fails
+ *
+ * Return: 0, or the first errno, with all streams aborted; -EINTR if the caller is
+ * being killed, with the registers in force and some streams aborted.
+ */
+int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason)
+{
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+	unsigned long vsid;
+	int rc, first = 0;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	xa_for_each(&v->streams, vsid, stream) {
+		rc = smmuv3_stream_abort(v, stream, SMMUV3_ACCEL_REASON_NO_STE);
+		if (rc || fatal_signal_pending(current)) {
+			v->table.mixed = true;
+			return -EINTR;
+		}
+	}
+	v->table.enabled = false;
+	v->offer.started = false;
+	v->table.mixed = false;
+	v->queue.atc_failed = false;
+	v->table.regs = (struct smmuv3_regs){};
+	list_for_each_entry(phys, &v->phys, node) {
+		rc = smmuv3_phys_flush(v, phys);
+		if (rc && !first)
+			first = rc;
+	}
+	if (first)
+		*reason = smmuv3_host_reason(first);
+	return first;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_reset);
+
+/* Block the DMA of all devices and let go of them. Works from any context. */
+static void release_devs(struct smmuv3_vsmmu *v)
+{
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+	unsigned long vsid;
+
+	/* Only debugfs may be looking on. */
+	guard(mutex)(&v->queue_lock);
+	/* Before another vSMMU on the same parent can have one of the devices. */
+	list_for_each_entry(phys, &v->phys, node)
+		if (phys->stream_num)
+			smmuv3_parent_set_pending(phys->parent);
+	xa_for_each(&v->streams, vsid, stream) {
+		if (!stream->dev)
+			continue;
+		v->host->ops->dev_detach(v->host, stream->dev, false);
+		v->host->ops->dev_put(v->host, stream->dev);
+		stream->dev = NULL;
+	}
+}
+
+/*
+ * Forget all streams, whose devices are released.
+ * @destroy: destroy their objects as well
+ */
+static void drop_streams(struct smmuv3_vsmmu *v, bool destroy)
+{
+	struct smmuv3_stream *stream;
+	unsigned long vsid;
+
+	xa_for_each(&v->streams, vsid, stream) {
+		xa_erase(&v->streams, vsid);
+		if (destroy)
+			smmuv3_stream_destroy_objects(v->host, stream);
+		kfree(stream);
+	}
+}
+
 static void free_vsmmu(struct smmuv3_vsmmu *v)
 {
 	if (v->host)
 		v->host->ops->close(v->host);
 	guest_mem_free(&v->mem);
-	kvfree(v->batch);
-	kvfree(v->feed_cmds);
+	kvfree(v->queue.batch);
+	kvfree(v->queue.feed_cmds);
 	xa_destroy(&v->streams);
 	mutex_destroy(&v->lock);
 	mutex_destroy(&v->queue_lock);
@@ -458,7 +563,7 @@ static void free_vsmmu(struct smmuv3_vsmmu *v)
 
 /*
  * A parent may live on, and with it the VMID, for the next user of its ASIDs.
- * smmuv3_stream_release_devs() has made this flush pending; if it fails or cannot be made,
+ * release_devs() has made this flush pending; if it fails or cannot be made,
  * it stays so.
  */
 static void flush_all(struct smmuv3_vsmmu *v)
@@ -479,10 +584,10 @@ static void drop_objects(struct smmuv3_vsmmu *v, bool destroy)
 
 	if (destroy)
 		flush_all(v);
-	smmuv3_stream_drop_all(v, destroy);
+	drop_streams(v, destroy);
 	list_for_each_entry_safe(phys, tmp, &v->phys, node) {
 		list_del(&phys->node);
-		phys_destroy(phys, destroy ? phys->host : NULL);
+		smmuv3_phys_destroy(phys, destroy ? phys->host : NULL);
 	}
 }
 
@@ -498,7 +603,7 @@ static void drop_objects(struct smmuv3_vsmmu *v, bool destroy)
 void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v)
 {
 	if (v->host)
-		smmuv3_stream_release_devs(v);
+		release_devs(v);
 	/* Waits for a read of the file, which may be stuck */
 	smmuv3_debugfs_remove(v);
 	if (v->host)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Table mode
+ */
+#ifndef _SMMUV3_ACCEL_TABLE_H
+#define _SMMUV3_ACCEL_TABLE_H
+
+#include "smmuv3-accel.h"
+
+/**
+ * struct smmuv3_reread - Streams whose STEs are evaluated again
+ * @first: the first StreamID
+ * @last: the last
+ * @num: how many streams were evaluated
+ * @bad: one of them has no legal STE
+ * @failed: the first stream that could not be given its STE, if the call fails
+ * @reason: why
+ */
+struct smmuv3_reread {
+	u32 first;
+	u32 last;
+	u32 num;
+	bool bad;
+	u32 failed;
+	u32 reason;
+};
+
+int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread);
+int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
+			  u32 *failed, u32 *reason);
+int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+		     struct smmuv3_ste *ste);
+
+#endif
