@@ -35,16 +35,98 @@ static bool range_is_legal(const u64 cmd[2], const struct smmuv3_caps *caps)
 }
 
 /**
+ * enum cmd_needs - What else is to be looked at, for some commands
+ * @CMD_ASID: the ASID, whose width is optional
+ * @CMD_RANGE: range invalidation, which is optional
+ * @CMD_ATS: ATS is optional
+ * @CMD_CS: one value of CS is reserved
+ */
+enum cmd_needs {
+	CMD_ASID = BIT(0),
+	CMD_RANGE = BIT(1),
+	CMD_ATS = BIT(2),
+	CMD_CS = BIT(3),
+};
+
+/**
+ * struct cmd_rule - A command that a guest may use
+ * @class: what is to be done for it
+ * @needs: combination of enum cmd_needs
+ * @allowed: bits that may be set, besides the opcode; 0, 0: it has no operands
+ * @ssid: bits of the first word that may be set as well if there are substreams
+ * @known: it exists
+ */
+struct cmd_rule {
+	enum smmuv3_cmd_class class;
+	u32 needs;
+	u64 allowed[2];
+	u64 ssid;
+	bool known;
+};
+
+#define RULE(_op, _class, _needs, _allowed0, _allowed1, _ssid)		\
+	[_op] = {							\
+		.class = _class,					\
+		.needs = _needs,					\
+		.allowed = { _allowed0, _allowed1 },			\
+		.ssid = _ssid,						\
+		.known = true,						\
+	}
+
+/*
+ * VMIDs are accepted, though RES0 for an SMMU without stage 2: they mean nothing,
+ * the host puts in its own. PREFETCH is a hint whose operands are not used, so they
+ * are not judged. The MSI fields of CMD_SYNC are IGNORED without SMMU_IDR0.MSI
+ * (4.7.3).
+ */
+static const struct cmd_rule cmd_rules[SMMUV3_CMD_OPCODES] = {
+	RULE(CMD_PREFETCH_CONFIG, SMMUV3_CMD_NOP, 0, ~CMD_0_SSEC, ~0ULL, 0),
+	RULE(CMD_PREFETCH_ADDR, SMMUV3_CMD_NOP, 0, ~CMD_0_SSEC, ~0ULL, 0),
+	RULE(CMD_CFGI_STE, SMMUV3_CMD_STE, 0, CMD_0_SID, CFGI_1_LEAF, 0),
+	RULE(CMD_CFGI_STE_RANGE, SMMUV3_CMD_STE, 0, CMD_0_SID, CFGI_1_RANGE, 0),
+	RULE(CMD_CFGI_CD, SMMUV3_CMD_CD, 0, CMD_0_SID, CFGI_1_LEAF,
+	     CMD_0_SSID),
+	RULE(CMD_CFGI_CD_ALL, SMMUV3_CMD_CD, 0, CMD_0_SID, 0, 0),
+	RULE(CMD_TLBI_NH_ALL, SMMUV3_CMD_TLBI, 0, TLBI_0_VMID, 0, 0),
+	RULE(CMD_TLBI_NH_ASID, SMMUV3_CMD_TLBI, CMD_ASID, TLBI_0_VMID, 0, 0),
+	RULE(CMD_TLBI_NH_VA, SMMUV3_CMD_TLBI, CMD_ASID | CMD_RANGE, TLBI_0_VMID,
+	     TLBI_1_LEAF | TLBI_1_ADDRESS, 0),
+	RULE(CMD_TLBI_NH_VAA, SMMUV3_CMD_TLBI, CMD_RANGE, TLBI_0_VMID,
+	     TLBI_1_LEAF | TLBI_1_ADDRESS, 0),
+	RULE(CMD_TLBI_NSNH_ALL, SMMUV3_CMD_TLBI, 0, 0, 0, 0),
+	RULE(CMD_ATC_INV, SMMUV3_CMD_ATC, CMD_ATS, CMD_0_SID,
+	     ATC_INV_1_SIZE | ATC_INV_1_ADDRESS,
+	     CMD_0_SSV | CMD_0_SSID | ATC_INV_0_GLOBAL),
+	RULE(CMD_SYNC, SMMUV3_CMD_SYNC, CMD_CS,
+	     SYNC_0_CS | SYNC_0_MSH | SYNC_0_MSIATTR | SYNC_0_MSIDATA,
+	     SYNC_1_MSIADDRESS, 0),
+};
+
+/* What is wrong with fields of a command, apart from bits that must be zero */
+static enum smmuv3_accel_reason cmd_check_fields(const u64 cmd[2], u32 needs,
+						 const struct smmuv3_caps *caps)
+{
+	if ((needs & CMD_CS) && FIELD_GET(SYNC_0_CS, cmd[0]) == SYNC_CS_RESERVED)
+		return SMMUV3_ACCEL_REASON_CMD_RESERVED;
+	if ((needs & CMD_RANGE) && caps->ril && !range_is_legal(cmd, caps))
+		return SMMUV3_ACCEL_REASON_CMD_RANGE;
+	if ((needs & CMD_ATS) && !caps->ats)
+		return SMMUV3_ACCEL_REASON_CMD_NO_ATS;
+	if ((needs & CMD_ATS) &&
+	    FIELD_GET(ATC_INV_1_SIZE, cmd[1]) > ATC_INV_SIZE_ALL)
+		return SMMUV3_ACCEL_REASON_CMD_ATC_SIZE;
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+
+/**
  * smmuv3_cmd_check() - Whether a guest may use a command, and what for
  * @cmd: the command's two words
  * @caps: what the virtual SMMU offers
- * @class: what is to be done for it; set where the command is legal
+ * @class: what is to be done for it; set if the opcode is known
  *
  * Legal is what can be carried out exactly: for a command that goes on to the
  * host, each bit is one that the host's driver accepts as well, so that it
- * never meets a bad command in the middle of a batch. VMIDs are accepted,
- * though RES0 for an SMMU without stage 2: they mean nothing, the host puts in
- * its own.
+ * never meets a bad command in the middle of a batch.
  *
  * Return: %SMMUV3_ACCEL_REASON_NONE or the rule that the command breaks, which
  * is a CERROR_ILL for the guest.
@@ -53,89 +135,33 @@ enum smmuv3_accel_reason smmuv3_cmd_check(const u64 cmd[2],
 					  const struct smmuv3_caps *caps,
 					  enum smmuv3_cmd_class *class)
 {
-	u64 allowed[2] = { CMD_0_OP, 0 };
+	u64 op = FIELD_GET(CMD_0_OP, cmd[0]), allowed0, allowed1;
+	enum smmuv3_accel_reason reason;
+	const struct cmd_rule *rule;
 
-	switch (FIELD_GET(CMD_0_OP, cmd[0])) {
-	case CMD_PREFETCH_CONFIG:
-	case CMD_PREFETCH_ADDR:
-		/* A hint. Its operands are not used, so they are not judged. */
-		*class = SMMUV3_CMD_NOP;
-		allowed[0] = ~CMD_0_SSEC;
-		allowed[1] = ~0ULL;
-		break;
-	case CMD_SYNC:
-		*class = SMMUV3_CMD_SYNC;
-		if (FIELD_GET(SYNC_0_CS, cmd[0]) == SYNC_CS_RESERVED)
-			return SMMUV3_ACCEL_REASON_CMD_RESERVED;
-		/* The MSI fields are IGNORED without SMMU_IDR0.MSI (4.7.3) */
-		allowed[0] |= SYNC_0_CS | SYNC_0_MSH | SYNC_0_MSIATTR |
-			      SYNC_0_MSIDATA;
-		allowed[1] |= SYNC_1_MSIADDRESS;
-		break;
-	case CMD_CFGI_STE:
-		*class = SMMUV3_CMD_STE;
-		allowed[0] |= CMD_0_SID;
-		allowed[1] |= CFGI_1_LEAF;
-		break;
-	case CMD_CFGI_STE_RANGE:
-		*class = SMMUV3_CMD_STE;
-		allowed[0] |= CMD_0_SID;
-		allowed[1] |= CFGI_1_RANGE;
-		break;
-	case CMD_CFGI_CD:
-		*class = SMMUV3_CMD_CD;
-		allowed[0] |= CMD_0_SID;
-		if (caps->ssid_bits)
-			allowed[0] |= CMD_0_SSID;
-		allowed[1] |= CFGI_1_LEAF;
-		break;
-	case CMD_CFGI_CD_ALL:
-		*class = SMMUV3_CMD_CD;
-		allowed[0] |= CMD_0_SID;
-		break;
-	case CMD_TLBI_NH_ALL:
-		*class = SMMUV3_CMD_TLBI;
-		allowed[0] |= TLBI_0_VMID;
-		break;
-	case CMD_TLBI_NH_ASID:
-		*class = SMMUV3_CMD_TLBI;
-		allowed[0] |= TLBI_0_VMID | asid_mask(caps);
-		break;
-	case CMD_TLBI_NH_VA:
-		allowed[0] |= asid_mask(caps);
-		fallthrough;
-	case CMD_TLBI_NH_VAA:
-		*class = SMMUV3_CMD_TLBI;
-		if (caps->ril) {
-			if (!range_is_legal(cmd, caps))
-				return SMMUV3_ACCEL_REASON_CMD_RANGE;
-			allowed[0] |= TLBI_0_NUM;
-			allowed[0] |= caps->ds ? TLBI_0_SCALE :
-					FIELD_PREP(TLBI_0_SCALE, TLBI_SCALE_NO_DS);
-			allowed[1] |= TLBI_1_TG | TLBI_1_TTL;
-		}
-		allowed[0] |= TLBI_0_VMID;
-		allowed[1] |= TLBI_1_LEAF | TLBI_1_ADDRESS;
-		break;
-	case CMD_TLBI_NSNH_ALL:
-		*class = SMMUV3_CMD_TLBI;
-		break;
-	case CMD_ATC_INV:
-		*class = SMMUV3_CMD_ATC;
-		if (!caps->ats)
-			return SMMUV3_ACCEL_REASON_CMD_NO_ATS;
-		if (FIELD_GET(ATC_INV_1_SIZE, cmd[1]) > ATC_INV_SIZE_ALL)
-			return SMMUV3_ACCEL_REASON_CMD_ATC_SIZE;
-		allowed[0] |= CMD_0_SID;
-		if (caps->ssid_bits)
-			allowed[0] |= CMD_0_SSV | CMD_0_SSID | ATC_INV_0_GLOBAL;
-		allowed[1] |= ATC_INV_1_SIZE | ATC_INV_1_ADDRESS;
-		break;
-	default:
+	if (op >= SMMUV3_CMD_OPCODES)
 		return SMMUV3_ACCEL_REASON_CMD_OPCODE;
-	}
+	rule = &cmd_rules[array_index_nospec(op, SMMUV3_CMD_OPCODES)];
+	if (!rule->known)
+		return SMMUV3_ACCEL_REASON_CMD_OPCODE;
+	*class = rule->class;
+	reason = cmd_check_fields(cmd, rule->needs, caps);
+	if (reason)
+		return reason;
 
-	if ((cmd[0] & ~allowed[0]) || (cmd[1] & ~allowed[1]))
+	allowed0 = CMD_0_OP | rule->allowed[0];
+	allowed1 = rule->allowed[1];
+	if (caps->ssid_bits)
+		allowed0 |= rule->ssid;
+	if (rule->needs & CMD_ASID)
+		allowed0 |= asid_mask(caps);
+	if ((rule->needs & CMD_RANGE) && caps->ril) {
+		allowed0 |= TLBI_0_NUM;
+		allowed0 |= caps->ds ? TLBI_0_SCALE :
+			    FIELD_PREP(TLBI_0_SCALE, TLBI_SCALE_NO_DS);
+		allowed1 |= TLBI_1_TG | TLBI_1_TTL;
+	}
+	if ((cmd[0] & ~allowed0) || (cmd[1] & ~allowed1))
 		return SMMUV3_ACCEL_REASON_CMD_RESERVED;
 	return SMMUV3_ACCEL_REASON_NONE;
 }
