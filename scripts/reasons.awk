@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Turn the kernel-doc of enum smmuv3_accel_reason into lines of C:
+#
+#   awk -f scripts/reasons.awk include/uapi/linux/smmuv3_accel.h
+#
+# prints REASON(NAME, "text") for each reason, in the order of the comment. NAME
+# lacks SMMUV3_ACCEL_REASON_. Whoever includes the lines defines REASON.
+#
+# The exit status is 1, with a message, if the comment and the enum do not name
+# the same reasons. The caller then discards the output.
+
+function fail(what)
+{
+	print FILENAME ": " what >"/dev/stderr"
+	failed = 1
+}
+
+# Strip the prefix of a reason's name
+function short(name)
+{
+	sub(/^SMMUV3_ACCEL_REASON_/, "", name)
+	return name
+}
+
+/^ \* enum smmuv3_accel_reason - / {
+	in_doc = 1
+	next
+}
+
+in_doc && /^ \*\// {
+	in_doc = 0
+	next
+}
+
+in_doc && /^ \* @SMMUV3_ACCEL_REASON_[A-Z0-9_]+:/ {
+	name = $2
+	sub(/^@/, "", name)
+	sub(/:$/, "", name)
+	name = short(name)
+	order[++num] = name
+	if (name in text)
+		fail(name " is described twice")
+	text[name] = ""
+	$1 = $2 = ""
+}
+
+# The rest of the line above, or a continuation line
+in_doc && num {
+	sub(/^ \*/, "")
+	for (i = 1; i <= NF; i++)
+		text[name] = text[name] (text[name] == "" ? "" : " ") $i
+	next
+}
+
+/^enum smmuv3_accel_reason \{/ {
+	in_enum = 1
+	next
+}
+
+in_enum && /^\};/ {
+	in_enum = 0
+	next
+}
+
+in_enum && /^\tSMMUV3_ACCEL_REASON_[A-Z0-9_]+ = / {
+	known[short($1)] = 1
+	values++
+}
+
+END {
+	for (i = 1; i <= num; i++) {
+		name = order[i]
+		if (!(name in known))
+			fail(name " is described, but not in the enum")
+		if (text[name] == "")
+			fail(name " has no text")
+		if (text[name] ~ /["\\]/)
+			fail(name " has a quote or a backslash in its text")
+		printf "REASON(%s, \"%s\")\n", name, text[name]
+	}
+	for (name in known)
+		if (!(name in text))
+			fail(name " is in the enum, but not described")
+	if (!num || !values)
+		fail("there is no enum smmuv3_accel_reason")
+	exit failed
+}
