@@ -17,6 +17,7 @@ typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 
+#define U8_MAX		UINT8_MAX
 #define U32_MAX		UINT32_MAX
 #define __user
 
