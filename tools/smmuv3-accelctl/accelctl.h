@@ -131,7 +131,7 @@ struct vsmmu_phys {
 
 /**
  * struct vsmmu_stream - A stream of a vSMMU
- * @vsid: its virtual StreamID
+ * @vsid: its virtual StreamID, or its name with %SMMUV3_ACCEL_VSID_UNSET
  * @device: the PCI device, or "emulated" or "bridge"
  * @has_device: there is a PCI device, and the numbers that follow
  * @phys: index of its physical SMMU
@@ -216,6 +216,7 @@ const struct vsmmu_stream *world_stream(const struct world *world,
 					const char *device, __u32 *id);
 void out_holder(const struct holder *holder);
 void out_vsmmu(const struct vsmmu *v);
+void out_vsid(const struct vsmmu_stream *s);
 
 /* module.c */
 
@@ -302,7 +303,7 @@ void device_info(const struct device *dev, const struct world *world);
  * @iidr: SMMU_IIDR
  * @aidr: SMMU_AIDR
  * @repeats: TLBIs and CFGIs are issued twice, for an erratum
- * @tried: the module was asked to attach the device
+ * @tried: the module was asked whether it can attach the device
  * @reason: what it said
  */
 struct probe {

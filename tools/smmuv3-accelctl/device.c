@@ -167,7 +167,7 @@ void device_info(const struct device *dev, const struct world *world)
 	stream = world_stream(world, dev->bdf, &vsmmu);
 	if (stream) {
 		out_number("vsmmu", vsmmu);
-		out_string("vsid", "%#x", stream->vsid);
+		out_vsid(stream);
 	}
 	out_to_do(dev);
 	out_end();

@@ -58,17 +58,19 @@ static void out_probe(const struct probe *probe, enum answer canwbs)
 
 	if (probe->tried && !probe->rc) {
 		out_bool("can_nest", true);
-		out_string("because", "a vSMMU has attached %s, to try", probe->device);
+		out_string("because", "a vSMMU can attach %s, as a dry run shows",
+			   probe->device);
 	} else if (probe->reason == SMMUV3_ACCEL_REASON_NO_NESTING && probe->has_idr) {
 		out_bool("can_nest", false);
 		out_string("because", "the host refuses it for %s; by the ID registers: %s",
 			   probe->device, why);
 	} else if (probe->rc) {
 		out_unknown("can_nest");
-		out_string("because", "%s (%s): %s%s%s", probe->step, probe->device,
-			   strerror(-probe->rc),
-			   probe->reason ? ", " : "",
-			   probe->reason ? reason_text(probe->reason) : "");
+		out_string("because", "%s (%s): %s", probe->step, probe->device,
+			   strerror(-probe->rc));
+		if (probe->reason)
+			out_string("reason", "%s: %s", reason_name(probe->reason),
+				   reason_text(probe->reason));
 	} else {
 		out_unknown("can_nest");
 		out_string("because", "the module is not loaded, so it was not tried; by the ID registers: %s",

@@ -34,7 +34,7 @@ static void print_phys(const struct vsmmu_phys *p)
 static void print_stream(const struct vsmmu_stream *s)
 {
 	out_object(NULL);
-	out_string("vsid", "%#x", s->vsid);
+	out_vsid(s);
 	out_string("device", "%s", s->device);
 	if (s->has_device) {
 		out_number("phys", s->phys);

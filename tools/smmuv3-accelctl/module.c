@@ -56,6 +56,57 @@ static void out_parameters(void)
 	scan_free(entries, num);
 }
 
+/* Names of bits, as those of the header end */
+static const char * const create_flags[] = {
+	"SHARED_ASIDS", "FEED", "NO_GLOBAL",
+};
+
+static const char * const attach_flags[] = {
+	"BRIDGE", "FEED", "DRY_RUN",
+};
+
+static const char * const ioctls[] = {
+#define IOCTL(_name) \
+	[SMMUV3_ACCEL_CMD_##_name] = #_name
+	IOCTL(GET_INFO),
+	IOCTL(CREATE),
+	IOCTL(SET_IDR),
+	IOCTL(SET_MEM_TABLE),
+	IOCTL(ATTACH),
+	IOCTL(DETACH),
+	IOCTL(GET_PHYS),
+	IOCTL(GET_STREAM),
+	IOCTL(INSTALL_STE),
+	IOCTL(INVALIDATE),
+	IOCTL(SET_REGS),
+	IOCTL(RUN_CMDQ),
+	IOCTL(RESET),
+	IOCTL(GET_STATS),
+	IOCTL(CHANGE_PROCESS),
+	IOCTL(SET_VSIDS),
+#undef IOCTL
+};
+
+/* A newer module has bits that have no name here. */
+static void out_bits(const char *key, __u64 bits, const char * const *names,
+		     size_t name_num)
+{
+	char text[64 * 20] = "";
+	size_t len = 0, i;
+
+	for (i = 0; i < 64; i++) {
+		if (!(bits >> i & 1))
+			continue;
+		if (i < name_num)
+			len += snprintf(text + len, sizeof(text) - len, "%s%s",
+					len ? " " : "", names[i]);
+		else
+			len += snprintf(text + len, sizeof(text) - len, "%s%#llx",
+					len ? " " : "", 1ULL << i);
+	}
+	out_string(key, "%s", text);
+}
+
 /* Opening the node and asking binds nothing and harms nobody. */
 static void out_api(void)
 {
@@ -78,7 +129,16 @@ static void out_api(void)
 		return;
 	out_number("api_version", info.out_api_version);
 	out_number("max_streams", info.out_max_streams);
+	out_number("max_phys", info.out_max_phys);
+	out_number("max_regions", info.out_max_regions);
+	out_number("max_cmds", info.out_max_cmds);
 	out_number("max_batch", info.out_max_batch);
+	out_number("max_stes", info.out_max_stes);
+	out_bits("create_flags", info.out_create_flags, create_flags,
+		 ARRAY_LEN(create_flags));
+	out_bits("attach_flags", info.out_attach_flags, attach_flags,
+		 ARRAY_LEN(attach_flags));
+	out_bits("ioctls", info.out_ioctls, ioctls, ARRAY_LEN(ioctls));
 }
 
 void module_info(void)

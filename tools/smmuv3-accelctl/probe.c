@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What only trying tells: a device that nobody uses is opened, which resets it,
- * and is given back at once.
+ * Opens a device that nobody uses, which resets it, and gives it back at once: only
+ * its VFIO device gives access to the SMMU's ID registers, and only ATTACH says
+ * whether it nests. ATTACH is a dry run, in which the device keeps its domain.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +60,7 @@ static int try_attach(struct probe *probe, int iommufd, int accel, int device)
 	};
 	struct smmuv3_accel_attach attach = {
 		.size = sizeof(attach),
+		.flags = SMMUV3_ACCEL_ATTACH_DRY_RUN,
 		.vfio_fd = device,
 	};
 

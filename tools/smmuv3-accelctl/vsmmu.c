@@ -428,3 +428,17 @@ void out_vsmmu(const struct vsmmu *v)
 	out_end();
 	out_number("stream_count", v->stream_count);
 }
+
+/**
+ * out_vsid() - Print a stream's virtual StreamID, or what the VMM calls the stream
+ * @s: the stream
+ */
+void out_vsid(const struct vsmmu_stream *s)
+{
+	if (s->vsid & SMMUV3_ACCEL_VSID_UNSET) {
+		out_string("vsid", "unset");
+		out_string("name", "%#x", s->vsid & ~SMMUV3_ACCEL_VSID_UNSET);
+	} else {
+		out_string("vsid", "%#x", s->vsid);
+	}
+}

@@ -191,7 +191,7 @@ int smmu_probe(struct vfio_dev *dev)
 {
 	struct smmu *smmu = &smmus[dev->smmu];
 
-	if (!smmu->started && vsmmu_probe(smmu->v, dev->fd))
+	if (!smmu->started && vsmmu_probe(smmu->v, dev->fd, 0))
 		return last_fail(smmu, dev->bdf);
 	return 0;
 }
@@ -303,7 +303,7 @@ int smmu_attach(struct vfio_dev *dev)
 	struct smmu *smmu = &smmus[dev->smmu];
 	struct smmuv3_accel_attach attach;
 
-	if (vsmmu_attach(smmu->v, dev->fd, dev->rid, 0, &attach))
+	if (vsmmu_attach(smmu->v, dev->fd, dev->rid, 0, 0, &attach))
 		return last_fail(smmu, dev->bdf);
 	if (open_veventq(smmu, attach.out_viommu_id)) {
 		if (vsmmu_detach(smmu->v, dev->rid))

@@ -17,6 +17,7 @@
 #define IDR0_COHACC		BIT(4)
 #define IDR0_ATS		BIT(10)
 #define IDR0_ASID16		BIT(12)
+#define IDR0_VMID16		BIT(18)
 #define IDR0_CD2L		BIT(19)
 #define IDR0_TTENDIAN		GENMASK(22, 21)
 #define  TTENDIAN_RESERVED	1
@@ -27,11 +28,13 @@
 #define IDR0_TERM_MODEL		BIT(26)
 #define IDR0_ST_LEVEL		GENMASK(28, 27)
 #define IDR1_SIDSIZE		GENMASK(5, 0)
+#define  SIDSIZE_GUEST_MAX	31	/* bit 31 says that a StreamID is not set */
 #define IDR1_SSIDSIZE		GENMASK(10, 6)
 #define IDR1_EVENTQS		GENMASK(20, 16)
 #define  EVENTQS_MAX		19
 #define IDR1_CMDQS		GENMASK(25, 21)
 #define  CMDQS_MAX		19
+#define IDR3_HAD		BIT(2)
 #define IDR3_FWB		BIT(8)
 #define IDR3_RIL		BIT(10)
 #define IDR3_BBML		GENMASK(12, 11)

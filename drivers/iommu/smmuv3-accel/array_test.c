@@ -31,13 +31,16 @@ static void fans_out_in_phases(struct kunit *test)
 	for (i = 0; i < mock->log_num; i++)
 		fx_expect_from(test, i, NULL);
 
-	/* An SMMU stays one of the vSMMU's until close. */
+	/* The TLBs of an SMMU without a stream were flushed when the last one left. */
 	fx_must_detach(test, v, VSID);
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, num), num);
-	KUNIT_EXPECT_EQ(test, mock->log_num, 3);
+	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
 	EXPECT_BATCH(test, 0, 1, cfgi_cd_all(VSID_OTHER));
-	EXPECT_BATCH(test, 1, 0, tlbi_va(1), tlbi_va(2), tlbi_va(3));
-	EXPECT_BATCH(test, 2, 1, tlbi_va(1), tlbi_va(2), tlbi_va(3));
+	EXPECT_BATCH(test, 1, 1, tlbi_va(1), tlbi_va(2), tlbi_va(3));
+	fx_must_attach(test, v, .fd = 1, .vsid = VSID_NEXT);
+	EXPECT_DONE(test, fx_invalidate(test, v, cmds, 1), 1);
+	EXPECT_BATCH(test, 0, 0, tlbi_va(1));
+	EXPECT_BATCH(test, 1, 1, tlbi_va(1));
 
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, 0), 0);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
@@ -299,7 +302,7 @@ static void long_array_in_batches(struct kunit *test)
 	fx_expect_batch(test, 1, 0, f->cmds + max, 7);
 }
 
-/* What there is of an array is done, but one that is too long is refused at once. */
+/* The readable part of an array is done. One that is too long is refused at once. */
 static void unreadable_array_in_part(struct kunit *test)
 {
 	const u32 num = 3 * SMMUV3_HOST_MAX_BATCH;
@@ -314,8 +317,9 @@ static void unreadable_array_in_part(struct kunit *test)
 		cmds[i] = tlbi_va(i);
 	KUNIT_ASSERT_LT(test, ARRAY_CMDS, num);
 	EXPECT_RESULT(test, fx_invalidate(test, v, cmds, num), .rc = -EFAULT,
-		      .done = ARRAY_CMDS);
-	EXPECT_RESULT(test, fx_invalidate(test, v, cmds, SMMUV3_MAX_CMDS + 1), .rc = -EINVAL);
+		      .done = ARRAY_CMDS, .reason = REASON(BAD_POINTER));
+	EXPECT_RESULT(test, fx_invalidate(test, v, cmds, SMMUV3_MAX_CMDS + 1), .rc = -EINVAL,
+		      .reason = REASON(ARRAY));
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 }
 

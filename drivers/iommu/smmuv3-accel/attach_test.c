@@ -13,7 +13,7 @@ static void attach_allocates_once(struct kunit *test)
 
 	scoped_guard(mutex, &v->lock)
 		scoped_guard(mutex, &v->queue_lock)
-			KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_create(v, v->host, 0, 0), -EBUSY);
+			KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_create(v, v->host, 0), -EBUSY);
 	fx_expect_live(test, 0, 0, 0);
 	stream = fx_must_attach(test, v, .fd = 0, .vsid = VSID);
 	fx_expect_live(test, 1, 1, 0);
@@ -102,24 +102,24 @@ static void failed_attach_leaves_nothing(struct kunit *test)
 	for (n = 1;; n++) {
 		mock->log_num = 0;
 		mock->devs[0].hwpt_id = MOCK_VMM_HWPT;
-		v = fx_open(test, .s2_hwpt_id = parent);
+		v = fx_open(test);
 		if (c->second_device)
 			fx_must_attach(test, v, .fd = 1, .vsid = VSID_NEXT);
 		before = mock_state(mock);
 
 		/* Twice: an invalidation is repeated after an error. */
 		mock_fail(mock, MOCK_ANY, n, 2, -ENOMEM);
-		r = fx_attach(v, .fd = 0, .vsid = VSID);
+		r = fx_attach(v, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent);
 		if (!mock_fail_stop(mock))
 			break;
-		KUNIT_EXPECT_EQ(test, r.rc, -ENOMEM);
+		EXPECT_RESULT(test, r, .rc = -ENOMEM, .reason = REASON(RETRY));
 		EXPECT_UNCHANGED_MSG(test, before, "call %u", n);
 		KUNIT_EXPECT_EQ(test, v->phys_num, c->second_device);
 		KUNIT_EXPECT_EQ(test, list_count_nodes(&v->phys), c->second_device);
 		KUNIT_EXPECT_EQ(test, v->stream_num, c->second_device);
 		KUNIT_EXPECT_EQ(test, xa_empty(&v->streams), !c->second_device);
 
-		fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+		fx_must_attach(test, v, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent);
 		fx_close(v);
 		fx_expect_idle(test);
 	}
@@ -141,7 +141,11 @@ static const struct host_error {
 	{ "no vIOMMU", MOCK_ALLOC + MOCK_VIOMMU, -EOPNOTSUPP, -EOPNOTSUPP, REASON(NO_NESTING) },
 	{ "no vDEVICE", MOCK_ALLOC + MOCK_VDEVICE, -EOPNOTSUPP, -EOPNOTSUPP,
 	  REASON(MULTI_STREAM) },
+	{ "vDEVICE exists", MOCK_ALLOC + MOCK_VDEVICE, -EEXIST, -EBUSY, REASON(DEVICE_IN_USE) },
+	{ "vIOMMU is gone", MOCK_ALLOC + MOCK_VDEVICE, -EIO, -EIO, REASON(HOST_REJECT) },
 	{ "device in reset", MOCK_ATTACH, -EBUSY, -EBUSY, REASON(RETRY) },
+	{ "reserved IOVA", MOCK_ATTACH, -EADDRINUSE, -EADDRINUSE, REASON(RESERVED_IOVA) },
+	{ "security module", MOCK_ATTACH, -EACCES, -EACCES, REASON(SECURITY) },
 	{ "device without power", MOCK_ATTACH, -ENODEV, -ENODEV, REASON(NO_POWER) },
 };
 

@@ -153,7 +153,7 @@ static u32 count(const struct part *part, u64 op_asid)
 	return num;
 }
 
-/* What does more than what was asked for has to be allowed. */
+/* A command that does more than was asked for has to be allowed. */
 static void check_wide(struct kunit *test, struct bench *b,
 		       const struct smmuv3_batch_policy *policy, u32 round)
 {

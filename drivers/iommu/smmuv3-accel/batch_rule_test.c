@@ -232,7 +232,7 @@ static void reduce_three(struct kunit *test, u32 asid)
 }
 
 /*
- * What an earlier batch left in the hash table must never be found again, also
+ * Entries of an earlier batch in the hash table must never be found again, also
  * when the 16 bits of a generation come round: a command would do its own work.
  */
 static void earlier_batch_is_forgotten(struct kunit *test)

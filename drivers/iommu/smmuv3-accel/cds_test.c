@@ -40,7 +40,7 @@ static void unchanged_stage1_only(struct kunit *test)
 	EXPECT_GIVEN(test, 1, cfgi_cd_all(VSID_OTHER));
 }
 
-/* What failed for the second SMMU, twice, comes with whatever CFGI is next. */
+/* If the flush of the second SMMU fails, twice, the next CFGI repeats it. */
 static void failed_flush_comes_with_next_cfgi(struct kunit *test)
 {
 	struct fixture *f = test->priv;

@@ -462,7 +462,7 @@ static void cmd_sync_signals(struct kunit *test)
 		      cs < 3 ? SMMUV3_ACCEL_REASON_NONE :
 			       SMMUV3_ACCEL_REASON_CMD_RESERVED,
 		      SMMUV3_CMD_SYNC, "CS", cs);
-		/* What an MSI would be does not matter */
+		/* The fields of an MSI do not matter */
 		put(cmd, 22, 3);
 		put(cmd, 24, 15);
 		put(cmd, 32, 0xffffffff);
@@ -698,7 +698,7 @@ static void cmd_on_each_smmu(struct kunit *test)
 	KUNIT_EXPECT_GT(test, taken, 4096);
 }
 
-/* What is legal at first sight is so at second sight, and is for the same. */
+/* A command that is legal at first sight is legal in full, and of the same class. */
 static void cmd_simple(struct kunit *test)
 {
 	unsigned int n, i, simple[ARRAY_SIZE(cmd_ops)] = {};

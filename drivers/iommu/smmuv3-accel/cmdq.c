@@ -127,7 +127,7 @@ static bool fetch_pieces(struct smmuv3_vsmmu *v, u32 index, u32 want)
 }
 
 /* Fill the batch with the next commands. False if the first cannot be read. */
-static bool run_fetch(struct smmuv3_vsmmu *v)
+static bool fetch_batch(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_queue *queue = &v->queue;
 	struct smmuv3_run *run = &queue->run;
@@ -150,6 +150,54 @@ static bool run_fetch(struct smmuv3_vsmmu *v)
 			more = fetch_pieces(v, index, want);
 	}
 	return run->num;
+}
+
+/*
+ * Whether a run that has done something has to end: for a signal or, if it has
+ * had much to do, for somebody who waits for the vSMMU.
+ */
+static bool run_is_long(struct smmuv3_vsmmu *v)
+{
+	const struct smmuv3_run *run = &v->queue.run;
+
+	return signal_pending(current) ||
+	       (unlikely(atomic_read(&v->waiters)) &&
+		(run->ste_num >= SMMUV3_MANY_STES ||
+		 run->batch_num >= MANY_BATCHES));
+}
+
+/* Fetch the next batch. False if there is none, or if the run has to end. */
+static bool run_fetch(struct smmuv3_vsmmu *v)
+{
+	struct smmuv3_queue *queue = &v->queue;
+	struct smmuv3_run *run = &queue->run;
+
+	if (run->ended || run->done == run->total ||
+	    (run->batch_num && run_is_long(v)))
+		return false;
+	if (!run->batch_num++ && signal_pending(current)) {
+		run->rc = -EINTR;
+		return false;
+	}
+	run->delta = (struct smmuv3_delta){ .bad = run->bad };
+	if (likely(fetch_batch(v))) {
+		if (run->feed)
+			memcpy(queue->feed_cmds, queue->batch->cmds,
+			       run->num * CMD_SIZE);
+		return true;
+	}
+	/* Nothing can be read: the VMM's error or, of its queue, the guest's */
+	if (signal_pending(current)) {
+		run->rc = -EINTR;
+	} else if (!run->ring) {
+		run->rc = -EFAULT;
+		run->reason = SMMUV3_ACCEL_REASON_BAD_POINTER;
+	} else {
+		run->error = SMMUV3_ACCEL_CERROR_ABT;
+		run->reason = SMMUV3_ACCEL_REASON_CMD_UNREADABLE;
+		v->stats.out_cmd_errors++;
+	}
+	return false;
 }
 
 /* Where commands of the batch are in the VMM's memory; NULL: use the copy */
@@ -208,7 +256,7 @@ static int run_atc_timeout(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 
 
 	v->queue.atc_failed = true;
 	for (i = 0; i < num; i++) {
-		stream = xa_load(&v->streams, cmd_sid(cmds[i]));
+		stream = smmuv3_find_stream(v, cmd_sid(cmds[i]));
 		if (!stream || stream->ste.kind == SMMUV3_ACCEL_KIND_ABORT)
 			continue;
 		/* The host switches ATS off by another ATC_INV, and waits. */
@@ -347,6 +395,9 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 		if (!batch->phases[phase].num)
 			continue;
 		list_for_each_entry(phys, &v->phys, node) {
+			/* Its TLBs were flushed when the last stream left. */
+			if (smmuv3_phys_idle(phys))
+				continue;
 			num = run_select(v, phase, phys, &cmds, &ucmds);
 			if (!num)
 				continue;
@@ -380,12 +431,12 @@ static void run_add_stream(struct smmuv3_vsmmu *v, u32 index, const u64 cmd[2],
 {
 	struct smmuv3_stream *stream;
 
-	stream = xa_load(&v->streams, FIELD_GET(CMD_0_SID, cmd[0]));
+	stream = smmuv3_find_stream(v, FIELD_GET(CMD_0_SID, cmd[0]));
 	/*
 	 * Without EATS the device has no ATC entries of this stream, and the host
 	 * would refuse.
 	 */
-	if (!stream || !stream->dev ||
+	if (!stream || !stream->dev || !stream->live ||
 	    (phase == SMMUV3_PHASE_ATC &&
 	     !FIELD_GET(STE_1_EATS, stream->ste.data[1])))
 		smmuv3_batch_add(v->queue.batch, index, cmd, SMMUV3_PHASE_NONE, 0);
@@ -398,8 +449,12 @@ static void run_add_stream(struct smmuv3_vsmmu *v, u32 index, const u64 cmd[2],
 static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 {
 	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]);
-	struct smmuv3_reread reread = { .first = sid, .last = sid };
 	struct smmuv3_run *run = &v->queue.run;
+	struct smmuv3_reread reread = {
+		.first = sid,
+		.last = sid,
+		.bad = &run->bad,
+	};
 
 	if (!v->table.enabled) {
 		/* The VMM's error, so not one to report to the guest */
@@ -407,6 +462,9 @@ static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 		run->rc = -EINVAL;
 		return false;
 	}
+	run->rc = smmuv3_table_check_mem(v, &run->reason);
+	if (run->rc)
+		return false;
 	if (FIELD_GET(CMD_0_OP, cmd[0]) == CMD_CFGI_STE_RANGE) {
 		u32 range = FIELD_GET(CFGI_1_RANGE, cmd[1]);
 		u32 mask = range == CFGI_RANGE_ALL ? U32_MAX :
@@ -417,27 +475,11 @@ static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 	}
 	run->rc = smmuv3_table_reread(v, &reread);
 	run->ste_num += reread.num;
-	if (reread.bad)
-		run->delta.flags |= SMMUV3_ACCEL_RUN_BAD_STE;
 	if (!run->rc)
 		return true;
 	run->vsid = reread.failed;
 	run->reason = reread.reason;
 	return false;
-}
-
-/*
- * Whether a run that has done something has to end: for a signal or, if it has
- * had much to do, for somebody who waits for the vSMMU.
- */
-static bool run_is_long(struct smmuv3_vsmmu *v)
-{
-	const struct smmuv3_run *run = &v->queue.run;
-
-	return signal_pending(current) ||
-	       (unlikely(atomic_read(&v->waiters)) &&
-		(run->ste_num >= SMMUV3_MANY_STES ||
-		 run->batch_num >= MANY_BATCHES));
 }
 
 /* A segment, and the illegal command after it */
@@ -566,7 +608,7 @@ static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 	case CMD_CFGI_CD:
 	case CMD_CFGI_CD_ALL:
 	case CMD_ATC_INV:
-		stream = xa_load(&v->streams, cmd_sid(cmd));
+		stream = smmuv3_find_stream(v, cmd_sid(cmd));
 		return stream && stream->feed;
 	default:
 		return true;
@@ -618,30 +660,18 @@ static void run_commit(struct smmuv3_vsmmu *v)
 		v->queue.atc_failed |= run->error ==
 				       SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
 		run->error = SMMUV3_ACCEL_CERROR_NONE;
-		run->reason = SMMUV3_ACCEL_REASON_NONE;
+		run->reason = SMMUV3_ACCEL_REASON_BAD_POINTER;
 		run->vsid = 0;
+		run->bad = run->delta.bad;
 		run->rc = -EFAULT;
+		run->ended = true;
 		return;
 	}
 	count_done(v, run->delta.done, run->delta.syncs);
 	v->stats.out_cmd_errors += run->error != SMMUV3_ACCEL_CERROR_NONE;
 	run->done += run->delta.done;
 	run->flags |= run->delta.flags | run->delta.sync_flags;
-}
-
-/* No command could be fetched: for the VMM or, of its queue, for the guest to see */
-static void run_unreadable(struct smmuv3_vsmmu *v)
-{
-	struct smmuv3_run *run = &v->queue.run;
-
-	if (signal_pending(current)) {
-		run->rc = -EINTR;
-	} else if (!run->ring) {
-		run->rc = -EFAULT;
-	} else {
-		run->error = SMMUV3_ACCEL_CERROR_ABT;
-		run->reason = SMMUV3_ACCEL_REASON_CMD_UNREADABLE;
-	}
+	run->ended = run->delta.done < run->num || run->error || run->rc;
 }
 
 static struct smmuv3_run *run_begin(struct smmuv3_vsmmu *v, u32 total)
@@ -651,6 +681,7 @@ static struct smmuv3_run *run_begin(struct smmuv3_vsmmu *v, u32 total)
 	/* The pieces are set as they come. */
 	run->total = total;
 	run->done = 0;
+	run->ended = false;
 	run->batch_num = 0;
 	run->ste_num = 0;
 	run->flags = 0;
@@ -661,6 +692,7 @@ static struct smmuv3_run *run_begin(struct smmuv3_vsmmu *v, u32 total)
 	run->ring = false;
 	run->feed = false;
 	run->feed_num = 0;
+	run->bad = (struct smmuv3_bad_list){};
 	run->began = 0;
 	if (trace_smmuv3_accel_run_enabled()) {
 		run->before = v->stats;
@@ -669,11 +701,18 @@ static struct smmuv3_run *run_begin(struct smmuv3_vsmmu *v, u32 total)
 	return run;
 }
 
-static void run_trace(struct smmuv3_vsmmu *v)
+static void run_end(struct smmuv3_vsmmu *v)
 {
 	const struct smmuv3_accel_stats *stats = &v->stats;
-	const struct smmuv3_run *run = &v->queue.run;
+	struct smmuv3_run *run = &v->queue.run;
 
+	/* A signal is nobody's fault, and after some progress no error but an end. */
+	if (run->rc == -EINTR) {
+		run->vsid = 0;
+		run->reason = SMMUV3_ACCEL_REASON_NONE;
+		if (run->done)
+			run->rc = 0;
+	}
 	if (!run->began)
 		return;
 	trace_smmuv3_accel_run(v, run->total, run->done,
@@ -684,63 +723,33 @@ static void run_trace(struct smmuv3_vsmmu *v)
 			       run->reason, run->vsid, run->rc);
 }
 
-/* Run all commands batch by batch, as far as nothing ends that before. */
-static void run_all(struct smmuv3_vsmmu *v)
-{
-	struct smmuv3_batch *batch = v->queue.batch;
-	struct smmuv3_run *run = &v->queue.run;
-
-	while (run->done < run->total) {
-		if (run->batch_num && run_is_long(v))
-			break;
-		if (!run->batch_num++ && signal_pending(current)) {
-			run->rc = -EINTR;
-			break;
-		}
-		run->delta = (struct smmuv3_delta){};
-		if (!run_fetch(v)) {
-			run_unreadable(v);
-		} else {
-			if (run->feed)
-				memcpy(v->queue.feed_cmds, batch->cmds,
-				       run->num * CMD_SIZE);
-			run_batch(v);
-		}
-		run_commit(v);
-		if (run->delta.done < run->num || run->error || run->rc)
-			break;
-	}
-	/* A signal is nobody's fault, and after some progress no error but an end. */
-	if (run->rc == -EINTR) {
-		run->vsid = 0;
-		run->reason = SMMUV3_ACCEL_REASON_NONE;
-		if (run->done)
-			run->rc = 0;
-	}
-	run_trace(v);
-}
-
 /**
  * smmuv3_cmdq_invalidate() - Carry out an array of commands
  * @v: the vSMMU, @queue_lock held
- * @cmd: the array, and what came of it; see SMMUV3_ACCEL_INVALIDATE
+ * @arg: struct smmuv3_accel_invalidate: the array, and what came of it
  *
  * Return: 0 or an errno.
  */
-int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v,
-			   struct smmuv3_accel_invalidate *cmd)
+int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, void *arg)
 {
+	struct smmuv3_accel_invalidate *cmd = arg;
 	struct smmuv3_run *run;
 	u32 num = cmd->cmd_num;
 
 	lockdep_assert_held(&v->queue_lock);
 
 	cmd->cmd_num = 0;
-	if (num > SMMUV3_MAX_CMDS)
+	if (num > SMMUV3_MAX_CMDS) {
+		cmd->out_reason = SMMUV3_ACCEL_REASON_ARRAY;
 		return -EINVAL;
+	}
 	run = run_begin(v, num);
 	run->array = u64_to_user_ptr(cmd->cmds_uptr);
-	run_all(v);
+	while (run_fetch(v)) {
+		run_batch(v);
+		run_commit(v);
+	}
+	run_end(v);
 	cmd->cmd_num = run->done;
 	cmd->out_error = run->error;
 	cmd->out_reason = run->reason;
@@ -787,10 +796,13 @@ static bool run_fast(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	if (!fast || num < 2 || num > SMMUV3_HOST_MAX_BATCH || !v->queue.uaddr ||
 	    index + num > 1U << v->queue.log2size || v->queue.atc_failed ||
 	    v->feed_stream_num || trace_smmuv3_accel_run_enabled() ||
-	    !copy_cmds(v->queue.batch->cmds, from, num) ||
+	    !(num == 2 ? copy_cmds(v->queue.batch->cmds, from, 2) :
+			 copy_cmds(v->queue.batch->cmds, from, num)) ||
 	    !fast_fits(v, num))
 		return false;
 	list_for_each_entry(phys, &v->phys, node) {
+		if (smmuv3_phys_idle(phys))
+			continue;
 		*rc = smmuv3_phys_invalidate(v, phys, cmds, from, num - 1, true);
 		if (*rc) {
 			cmd->out_reason = smmuv3_host_reason(*rc);
@@ -804,38 +816,54 @@ static bool run_fast(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	return true;
 }
 
-/**
- * smmuv3_cmdq_run() - Run the guest's command queue
- * @v: the vSMMU, @queue_lock held
- * @cmd: which commands, and what came of it; see SMMUV3_ACCEL_RUN_CMDQ
- * @feed_room: how many commands fit at its @feed_uptr
- *
- * Return: 0 or an errno.
- */
-int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		    u32 feed_room)
+/* Whether the command queue can be run. Returns how many commands there are. */
+static int cmdq_check(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
 {
-	u32 lap = 1U << v->queue.log2size, num;
-	struct smmuv3_run *run;
-	int rc;
+	u32 lap = 1U << v->queue.log2size;
+	u32 num = (cmd->prod - cmd->cons) & (2 * lap - 1);
 
-	lockdep_assert_held(&v->queue_lock);
-
-	if (!v->table.enabled) {
+	if (unlikely(!v->table.enabled)) {
 		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_REGS;
 		return -ENXIO;
 	}
-	if (!(v->table.regs.cr0 & CR0_CMDQEN)) {
+	if (unlikely(!v->mem.known)) {
+		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_MEM_TABLE;
+		return -ENXIO;
+	}
+	if (unlikely(!(v->table.regs.cr0 & CR0_CMDQEN))) {
 		cmd->out_reason = SMMUV3_ACCEL_REASON_CMDQ_DISABLED;
 		return -EINVAL;
 	}
-	num = (cmd->prod - cmd->cons) & (2 * lap - 1);
-	if (num > lap) {
+	if (unlikely(num > lap)) {
 		cmd->out_reason = SMMUV3_ACCEL_REASON_CMDQ_INDEX;
 		return -EINVAL;
 	}
-	if (cmd->max_cmds)
-		num = min(num, cmd->max_cmds);
+	return cmd->max_cmds ? min(num, cmd->max_cmds) : num;
+}
+
+/**
+ * smmuv3_cmdq_run() - Run the guest's command queue
+ * @v: the vSMMU, @queue_lock held
+ * @arg: struct smmuv3_accel_run_cmdq: which commands, and what came of it
+ *
+ * Return: 0 or an errno.
+ */
+int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, void *arg)
+{
+	u32 feed_room, bad_room, mask = (2U << v->queue.log2size) - 1;
+	struct smmuv3_accel_run_cmdq *cmd = arg;
+	struct smmuv3_run *run;
+	int num, rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	feed_room = cmd->feed_num;
+	bad_room = cmd->bad_num;
+	cmd->feed_num = 0;
+	cmd->bad_num = 0;
+	num = cmdq_check(v, cmd);
+	if (unlikely(num < 0))
+		return num;
 	if (run_fast(v, cmd, num, &rc))
 		return rc;
 
@@ -845,12 +873,23 @@ int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	run->feed = v->feed_stream_num;
 	run->feed_uptr = u64_to_user_ptr(cmd->feed_uptr);
 	run->feed_room = feed_room;
-	run_all(v);
-	cmd->cons = (cmd->cons + run->done) & (2 * lap - 1);
+	run->bad.uptr = u64_to_user_ptr(cmd->bad_uptr);
+	run->bad.room = bad_room;
+	while (run_fetch(v)) {
+		run_batch(v);
+		run_commit(v);
+	}
+	run_end(v);
+	cmd->cons = (cmd->cons + run->done) & mask;
 	cmd->out_error = run->error;
 	cmd->out_reason = run->reason;
 	cmd->out_flags = run->flags;
+	if (run->bad.found)
+		cmd->out_flags |= SMMUV3_ACCEL_RUN_BAD_STE;
+	if (run->bad.overflow)
+		cmd->out_flags |= SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
 	cmd->feed_num = run->feed_num;
+	cmd->bad_num = run->bad.num;
 	cmd->out_vsid = run->vsid;
 	return run->rc;
 }

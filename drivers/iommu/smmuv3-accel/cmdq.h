@@ -8,9 +8,7 @@
 #include "smmuv3-accel.h"
 
 void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v);
-int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v,
-			   struct smmuv3_accel_invalidate *cmd);
-int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		    u32 feed_room);
+int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, void *arg);
+int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, void *arg);
 
 #endif

@@ -40,7 +40,7 @@ static void rest_of_its_segment_is_done(struct kunit *test)
 					 cfgi_ste(VSID_OTHER)), 1, VSID);
 	fx_expect_s1(test, f->v, VSID_OTHER, 1);
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, cfgi_cd(VSID, 1), bad_cmd(1)), 0, VSID);
-	/* What is before an STE command is done. */
+	/* Commands before an STE command are done. */
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, tlbi_va(1), cfgi_ste(VSID_OTHER), tlbi_va(2),
 					 cfgi_cd(VSID, 1), tlbi_va(3)), 3, VSID);
 	fx_expect_s1(test, f->v, VSID_OTHER, 2);

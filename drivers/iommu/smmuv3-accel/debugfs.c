@@ -102,7 +102,7 @@ static void show_locked(struct smmuv3_vsmmu *v, struct seq_file *seq)
 	list_for_each_entry(phys, &v->phys, node)
 		seq_printf(seq, "phys %u:\tviommu %u s2_hwpt %u streams %u\n",
 			   phys->index, phys->viommu_id,
-			   smmuv3_parent_id(phys->parent),
+			   phys->parent ? smmuv3_parent_id(phys->parent) : 0,
 			   phys->stream_num);
 	xa_for_each(&v->streams, vsid, stream)
 		show_stream(v, stream, seq);
@@ -114,12 +114,16 @@ static int debugfs_vsmmu_show(struct seq_file *seq, void *unused)
 	struct smmuv3_vsmmu *v = seq->private;
 	int rc;
 
-	rc = smmuv3_lock_queue(v);
+	rc = mutex_lock_interruptible(&v->lock);
 	if (rc)
 		return rc;
-	show_locked(v, seq);
-	smmuv3_unlock_queue(v);
-	return 0;
+	rc = smmuv3_lock_queue(v);
+	if (!rc) {
+		show_locked(v, seq);
+		smmuv3_unlock_queue(v);
+	}
+	mutex_unlock(&v->lock);
+	return rc;
 }
 DEFINE_SHOW_ATTRIBUTE(debugfs_vsmmu);
 

@@ -222,7 +222,7 @@ static void unwritable_but_unused(struct kunit *test)
 		      .flags = RUN(SYNC_IRQ) | RUN(FEED_OVERFLOW));
 }
 
-/* What the VMM cannot be told of is not done, and nothing is said about it. */
+/* Commands that the VMM cannot be told of do not count, nor do their errors. */
 static void unwritable_counts_nothing(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -235,9 +235,9 @@ static void unwritable_counts_nothing(struct kunit *test)
 	PUT_CMDS(test, tlbi_va(1), sync_irq(), bad_cmd(1));
 	cmds = stats->out_cmds;
 	EXPECT_RESULT(test, fx_run(test, .num = 2, .feed = UNMAPPED, .feed_room = 9),
-		      .rc = -EFAULT);
+		      .rc = -EFAULT, .reason = REASON(BAD_POINTER));
 	EXPECT_RESULT(test, fx_run(test, .num = 3, .feed = UNMAPPED, .feed_room = 9),
-		      .rc = -EFAULT);
+		      .rc = -EFAULT, .reason = REASON(BAD_POINTER));
 	KUNIT_EXPECT_EQ(test, stats->out_cmds, cmds);
 	KUNIT_EXPECT_EQ(test, stats->out_cmd_errors, 0);
 }
@@ -255,11 +255,12 @@ static void unwritable_after_a_batch(struct kunit *test)
 		f->cmds[i] = i == 5 ? sync_irq() : tlbi_va(i);
 	EXPECT_RESULT(test, fx_run(test, .cmds = f->cmds, .num = num, .feed_room = MAX_RUN,
 				   .feed = f->umem_end - (SMMUV3_HOST_MAX_BATCH - 1) * CMD_LEN),
-		      .rc = -EFAULT, .done = SMMUV3_HOST_MAX_BATCH, .flags = RUN(SYNC_IRQ),
+		      .rc = -EFAULT, .done = SMMUV3_HOST_MAX_BATCH,
+		      .reason = REASON(BAD_POINTER), .flags = RUN(SYNC_IRQ),
 		      .feed_num = SMMUV3_HOST_MAX_BATCH - 1);
 }
 
-/* Nor is it said which stream was refused. */
+/* Nor does the run name the stream that was refused. */
 static void unwritable_hides_refused_stream(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -269,7 +270,7 @@ static void unwritable_hides_refused_stream(struct kunit *test)
 	mock_vmm_destroy(f->mock, stream_of(f->v, VSID)->vdevice_id);
 	PUT_CMDS(test, tlbi_va(1), cfgi_cd(VSID, 1), sync());
 	EXPECT_RESULT(test, fx_run(test, .num = 3, .feed = UNMAPPED, .feed_room = 9),
-		      .rc = -EFAULT);
+		      .rc = -EFAULT, .reason = REASON(BAD_POINTER));
 	EXPECT_RESULT(test, fx_run(test, .num = 3, .feed = f->array, .feed_room = 9),
 		      .rc = -EIO, .done = 1, .reason = REASON(HOST_REJECT), .vsid = VSID,
 		      .feed_num = 1);
@@ -287,7 +288,7 @@ static void unwritable_keeps_timeout(struct kunit *test)
 	/* After the TLBI on both SMMUs */
 	mock_fail(f->mock, MOCK_INVALIDATE, 3, 1, -ETIMEDOUT);
 	EXPECT_RESULT(test, fx_run(test, .num = 3, .feed = UNMAPPED, .feed_room = 9),
-		      .rc = -EFAULT);
+		      .rc = -EFAULT, .reason = REASON(BAD_POINTER));
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 1);
 	EXPECT_RESULT(test, fx_run(test, .num = 3, .feed = f->array, .feed_room = 9),
 		      .done = 2, .error = CERROR(ATC_INV_SYNC), .reason = REASON(ATC_TIMEOUT),

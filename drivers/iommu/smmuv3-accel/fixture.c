@@ -91,7 +91,7 @@ struct smmuv3_vsmmu *fx_open_with(struct kunit *test, const struct open_options 
 	/* Another vSMMU may be locked: see attach_options.nested. */
 	mutex_lock_nested(&v->lock, SINGLE_DEPTH_NESTING);
 	scoped_guard(mutex, &v->queue_lock)
-		rc = smmuv3_vsmmu_create(v, host, options->s2_hwpt_id, flags);
+		rc = smmuv3_vsmmu_create(v, host, flags);
 	mutex_unlock(&v->lock);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	return v;
@@ -125,21 +125,50 @@ void fx_close(struct smmuv3_vsmmu *v)
 	smmuv3_vsmmu_close(v);
 }
 
+struct attach_call {
+	struct smmuv3_accel_attach cmd;
+	const struct attach_options *options;
+};
+
+static int attach_answer(void *arg)
+{
+	struct attach_call *call = container_of(arg, struct attach_call, cmd);
+	const struct attach_options *options = call->options;
+
+	return options->answer ? options->answer(&call->cmd, options->arg) : 0;
+}
+
+/* A caller that has no stream is told no more than why. */
+static void expect_no_ids(struct kunit *test, const struct smmuv3_accel_attach *cmd)
+{
+	KUNIT_EXPECT_EQ(test, cmd->out_dev_id, 0);
+	KUNIT_EXPECT_EQ(test, cmd->out_viommu_id, 0);
+	KUNIT_EXPECT_EQ(test, cmd->out_vdevice_id, 0);
+	KUNIT_EXPECT_EQ(test, cmd->out_s2_hwpt_id, 0);
+	KUNIT_EXPECT_EQ(test, cmd->out_phys, 0);
+}
+
 struct result fx_attach_with(struct smmuv3_vsmmu *v, const struct attach_options *options)
 {
-	struct smmuv3_refusal why = {};
-	int rc;
+	struct kunit *test = container_of(v->host, struct mock_host, host)->mock->test;
+	bool dry_run = options->flags & SMMUV3_ACCEL_ATTACH_DRY_RUN;
+	struct attach_call call = {
+		.cmd.flags = options->flags,
+		.cmd.vfio_fd = options->fd,
+		.cmd.vsid = options->vsid,
+		.cmd.s2_hwpt_id = options->s2_hwpt_id,
+		.options = options,
+	};
+	struct result r = {};
 
 	mutex_lock_nested(&v->lock, options->nested ? SINGLE_DEPTH_NESTING : 0);
-	rc = smmuv3_vsmmu_attach(v, options->fd, options->vsid, options->flags,
-				 options->answer, &why);
+	r.rc = smmuv3_vsmmu_attach(v, &call.cmd, attach_answer);
 	mutex_unlock(&v->lock);
-	return (struct result){
-		.rc = rc,
-		.reason = why.reason,
-		.bad_idr = why.bad_idr,
-		.bad_mask = why.bad_mask,
-	};
+	if (r.rc || dry_run)
+		expect_no_ids(test, &call.cmd);
+	r.reason = call.cmd.out_reason;
+	memcpy(r.bad_idr, call.cmd.out_bad_idr, sizeof(r.bad_idr));
+	return r;
 }
 
 struct smmuv3_stream *fx_must_attach_with(struct kunit *test, struct smmuv3_vsmmu *v,
@@ -173,6 +202,17 @@ void fx_must_detach(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid)
 	KUNIT_ASSERT_EQ(test, fx_detach(v, vsid).rc, 0);
 }
 
+struct result fx_set_vsids(struct smmuv3_vsmmu *v, const struct smmuv3_accel_vsid *entries,
+			   u32 num)
+{
+	struct result r = {};
+
+	guard(mutex)(&v->lock);
+	guard(mutex)(&v->queue_lock);
+	r.rc = smmuv3_vsmmu_set_vsids(v, entries, num, &r.vsid, &r.reason);
+	return r;
+}
+
 /* Words 2 to 7 of an STE do not concern the host. */
 struct result fx_install(struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1)
 {
@@ -201,17 +241,14 @@ struct result fx_reset(struct smmuv3_vsmmu *v)
 struct result fx_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6])
 {
 	struct smmuv3_refusal why = {};
-	int rc;
+	struct result r = {};
 
 	scoped_guard(mutex, &v->lock)
 		scoped_guard(mutex, &v->queue_lock)
-			rc = smmuv3_vsmmu_set_idr(v, idr, &why);
-	return (struct result){
-		.rc = rc,
-		.reason = why.reason,
-		.bad_idr = why.bad_idr,
-		.bad_mask = why.bad_mask,
-	};
+			r.rc = smmuv3_vsmmu_set_idr(v, idr, &why);
+	r.reason = why.reason;
+	memcpy(r.bad_idr, why.bad_idr, sizeof(r.bad_idr));
+	return r;
 }
 
 struct result fx_change_process(struct smmuv3_vsmmu *v, int iommufd)
@@ -356,14 +393,15 @@ void fx_set_mem(struct kunit *test, const struct smmuv3_accel_mem_region *region
 		u32 num)
 {
 	struct fixture *f = test->priv;
-	struct guest_mem *mem = &f->v->mem;
+	struct guest_mem mem = {
+		.regions = kmemdup_array(regions, num, sizeof(*regions), GFP_KERNEL),
+		.num = num,
+		.known = true,
+	};
 
-	kfree(mem->regions);
-	mem->num = num;
-	mem->regions = kmemdup_array(regions, num, sizeof(*regions), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, mem->regions);
-	if (f->v->table.enabled)
-		fx_must_set_regs(test);
+	KUNIT_ASSERT_NOT_NULL(test, mem.regions);
+	guard(mutex)(&f->v->queue_lock);
+	smmuv3_vsmmu_set_mem(f->v, &mem);
 }
 
 void fx_set_whole_mem(struct kunit *test)
@@ -448,7 +486,10 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 		.prod = (options->cons + options->num) & mask,
 		.cons = options->cons,
 		.max_cmds = options->max_cmds,
+		.feed_num = options->feed_room,
 		.feed_uptr = (uintptr_t)options->feed,
+		.bad_uptr = (uintptr_t)options->bad,
+		.bad_num = options->bad_room,
 	};
 	int rc;
 
@@ -456,7 +497,7 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 		fx_put_ring(test, options->cons, options->cmds, options->num);
 	f->mock->log_num = 0;
 	scoped_guard(mutex, &f->v->queue_lock)
-		rc = smmuv3_cmdq_run(f->v, &run, options->feed_room);
+		rc = smmuv3_cmdq_run(f->v, &run);
 	return (struct result){
 		.rc = rc,
 		.done = (run.cons - options->cons) & mask,
@@ -464,6 +505,7 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 		.reason = run.out_reason,
 		.flags = run.out_flags,
 		.feed_num = run.feed_num,
+		.bad_num = run.bad_num,
 		.vsid = run.out_vsid,
 	};
 }

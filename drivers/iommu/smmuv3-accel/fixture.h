@@ -12,9 +12,9 @@
 #include <linux/xarray.h>
 
 #include "arch.h"
+#include "cmdq.h"
 #include "compat.h"
 #include "host_mock.h"
-#include "cmdq.h"
 #include "parent.h"
 #include "smmuv3-accel.h"
 #include "stream.h"
@@ -33,8 +33,11 @@
 #define REASON(name)	SMMUV3_ACCEL_REASON_##name
 #define CERROR(name)	SMMUV3_ACCEL_CERROR_##name
 #define RUN(name)	SMMUV3_ACCEL_RUN_##name
+#define BAD_STE_NO_ROOM	(RUN(BAD_STE) | RUN(BAD_OVERFLOW))
 #define BRIDGE		SMMUV3_ACCEL_ATTACH_BRIDGE
 #define FEED		SMMUV3_ACCEL_ATTACH_FEED
+#define DRY_RUN		SMMUV3_ACCEL_ATTACH_DRY_RUN
+#define UNSET(name)	(SMMUV3_ACCEL_VSID_UNSET | (name))
 #define ERRATUM		IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI
 
 /* FIELD_PREP_CONST(), which older kernels do not take in tables */
@@ -117,9 +120,9 @@ void fx_expect_idle(struct kunit *test);
  * @reason: why
  * @flags: what a run found in the queue
  * @feed_num: how many commands were fed
+ * @bad_num: how many streams were reported that have no legal STE
  * @vsid: the stream that failed
- * @bad_idr: the ID register that cannot be honoured
- * @bad_mask: and the field
+ * @bad_idr: of each ID register, the fields that are refused
  */
 struct result {
 	int rc;
@@ -128,9 +131,9 @@ struct result {
 	u32 reason;
 	u32 flags;
 	u32 feed_num;
+	u32 bad_num;
 	u32 vsid;
-	u32 bad_idr;
-	u32 bad_mask;
+	u32 bad_idr[6];
 };
 
 /* A result is this: what is not named is 0. */
@@ -144,9 +147,10 @@ struct result {
 	KUNIT_EXPECT_EQ(test, __got.reason, __want.reason);		\
 	KUNIT_EXPECT_EQ(test, __got.flags, __want.flags);		\
 	KUNIT_EXPECT_EQ(test, __got.feed_num, __want.feed_num);		\
+	KUNIT_EXPECT_EQ(test, __got.bad_num, __want.bad_num);		\
 	KUNIT_EXPECT_EQ(test, __got.vsid, __want.vsid);			\
-	KUNIT_EXPECT_EQ(test, __got.bad_idr, __want.bad_idr);		\
-	KUNIT_EXPECT_EQ(test, __got.bad_mask, __want.bad_mask);		\
+	KUNIT_EXPECT_MEMEQ(test, __got.bad_idr, __want.bad_idr,		\
+			   sizeof(__got.bad_idr));			\
 } while (0)
 
 /* So many commands are done, without an error and without anything to say. */
@@ -155,7 +159,7 @@ struct result {
 /* A call that succeeds and has nothing to say */
 #define EXPECT_OK(test, call)		EXPECT_RESULT(test, call)
 
-/* What the host has is what it had. */
+/* The host has the same objects and attachments as before. */
 #define EXPECT_UNCHANGED_MSG(test, before, fmt, ...) do {		\
 	const struct mock_state __after = mock_state(mock_of(test));	\
 									\
@@ -167,12 +171,10 @@ struct result {
 
 /**
  * struct open_options - How fx_open() opens a vSMMU
- * @s2_hwpt_id: the stage-2 parent that the VMM names; 0: none
  * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
  * @feed: SMMUV3_ACCEL_CREATE_FEED
  */
 struct open_options {
-	u32 s2_hwpt_id;
 	bool shared_asids;
 	bool feed;
 };
@@ -189,14 +191,18 @@ void fx_close(struct smmuv3_vsmmu *v);
  * @fd: the device; -1: none
  * @vsid: its StreamID
  * @flags: combination of enum smmuv3_accel_attach_flags
- * @answer: how the caller learns of it
+ * @s2_hwpt_id: the stage-2 parent that the VMM names; 0: none
+ * @answer: writes to the caller, and may fail; NULL: it succeeds
+ * @arg: for @answer
  * @nested: another vSMMU is locked
  */
 struct attach_options {
 	int fd;
 	u32 vsid;
 	u32 flags;
-	const struct smmuv3_answer *answer;
+	u32 s2_hwpt_id;
+	int (*answer)(const struct smmuv3_accel_attach *cmd, void *arg);
+	void *arg;
 	bool nested;
 };
 
@@ -222,6 +228,16 @@ void fx_attach_all(struct kunit *test);
 
 struct result fx_detach(struct smmuv3_vsmmu *v, u32 vsid);
 void fx_must_detach(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid);
+struct result fx_set_vsids(struct smmuv3_vsmmu *v, const struct smmuv3_accel_vsid *entries,
+			   u32 num);
+
+/* Change these StreamIDs, { old, new } each. */
+#define SET_VSIDS(v, ...) ({						\
+	const struct smmuv3_accel_vsid __entries[] = { __VA_ARGS__ };	\
+									\
+	fx_set_vsids(v, __entries, ARRAY_SIZE(__entries));		\
+})
+
 struct result fx_install(struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1);
 void fx_must_install(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1);
 struct result fx_reset(struct smmuv3_vsmmu *v);
@@ -287,6 +303,8 @@ static inline void need_ats(struct kunit *test)
  * @max_cmds: the most to run; 0: a lap
  * @feed: where to write what emulated endpoints have to see
  * @feed_room: how many commands there is room for
+ * @bad: where to write streams without a legal STE
+ * @bad_room: how many there is room for
  */
 struct run_options {
 	u32 cons;
@@ -295,6 +313,8 @@ struct run_options {
 	u32 max_cmds;
 	void __user *feed;
 	u32 feed_room;
+	void __user *bad;
+	u32 bad_room;
 };
 
 void fx_put_ring(struct kunit *test, u32 cons, const struct cmd *cmds, u32 num);

@@ -223,12 +223,25 @@ static void pending_during_reset(struct kunit *test)
 	other = fx_open(test, .shared_asids = true);
 	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
 	fx_must_attach(test, other, .fd = 1, .vsid = VSID);
-	fx_must_detach(test, v, VSID);
 	mock_meanwhile(mock, MOCK_INVALIDATE, other_leaves);
 	EXPECT_OK(test, fx_reset(v));
 	KUNIT_EXPECT_NULL(test, mock->meanwhile);
-	expect_attach_flushes(test, v, 0, VSID);
-	expect_attach_does_not(test, v, 2, VSID_NEXT);
+	expect_attach_flushes(test, v, 2, VSID_NEXT);
+	expect_attach_does_not(test, v, 3, VSID_OTHER);
+}
+
+/* Where no stream is left the TLBs were flushed when the last one left. */
+static void reset_flushes_where_streams_are(struct kunit *test)
+{
+	struct mock *mock = mock_of(test);
+	struct smmuv3_vsmmu *v = fx_open_two(test);
+
+	fx_must_detach(test, v, VSID);
+	mock->log_num = 0;
+	EXPECT_OK(test, fx_reset(v));
+	EXPECT_OPS(test, MOCK_INVALIDATE);
+	EXPECT_BATCH(test, 0, 1, tlbi_all());
+	expect_attach_does_not(test, v, 0, VSID);
 }
 
 static struct kunit_case flush_kunit_cases[] = {
@@ -239,6 +252,7 @@ static struct kunit_case flush_kunit_cases[] = {
 	KUNIT_CASE(failed_reset_stays_pending),
 	KUNIT_CASE_PARAM(pending_during_attach, flush_gen_params),
 	KUNIT_CASE(pending_during_reset),
+	KUNIT_CASE(reset_flushes_where_streams_are),
 	{}
 };
 

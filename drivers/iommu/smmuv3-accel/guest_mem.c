@@ -21,14 +21,46 @@ static int region_cmp(const void *a, const void *b)
 	return ra->gpa < rb->gpa ? -1 : ra->gpa > rb->gpa;
 }
 
-static bool region_is_sane(const struct smmuv3_accel_mem_region *region)
+/* Why a region cannot be used, apart from the others */
+static u32 region_check(const struct smmuv3_accel_mem_region *region)
 {
 	u64 end;
 
-	return region->size &&
-	       !check_add_overflow(region->gpa, region->size - 1, &end) &&
-	       !check_add_overflow(region->uaddr, region->size, &end) &&
-	       access_ok(u64_to_user_ptr(region->uaddr), region->size);
+	if (!region->size)
+		return SMMUV3_ACCEL_REASON_REGION_EMPTY;
+	if (check_add_overflow(region->gpa, region->size - 1, &end) ||
+	    check_add_overflow(region->uaddr, region->size, &end) ||
+	    !access_ok(u64_to_user_ptr(region->uaddr), region->size))
+		return SMMUV3_ACCEL_REASON_REGION_RANGE;
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+
+/*
+ * Sort regions, each of which is legal. If one overlaps another, sets its index in
+ * the VMM's order.
+ */
+static int regions_sort(struct smmuv3_accel_mem_region *regions, u32 num, u32 *bad)
+{
+	struct smmuv3_accel_mem_region *sorted;
+	u32 i, k;
+	int rc = 0;
+
+	sorted = kmemdup_array(regions, num, sizeof(*regions), GFP_KERNEL);
+	if (!sorted)
+		return -ENOMEM;
+	sort(sorted, num, sizeof(*sorted), region_cmp, NULL);
+	for (i = 1; !rc && i < num; i++) {
+		if (sorted[i].gpa - sorted[i - 1].gpa >= sorted[i - 1].size)
+			continue;
+		for (k = 0; memcmp(&regions[k], &sorted[i], sizeof(*sorted)); k++)
+			;
+		*bad = k;
+		rc = -EINVAL;
+	}
+	if (!rc)
+		memcpy(regions, sorted, num * sizeof(*regions));
+	kfree(sorted);
+	return rc;
 }
 
 /**
@@ -36,19 +68,24 @@ static bool region_is_sane(const struct smmuv3_accel_mem_region *region)
  * @mem: the result; to be freed by guest_mem_free()
  * @uregions: array of struct smmuv3_accel_mem_region
  * @num: its length
+ * @bad: set to the index of the region that is refused
+ * @reason: set if it fails
  *
- * Return: 0, -EINVAL where a region is empty, wraps or overlaps another, or
- * there are too many, -EFAULT, -ENOMEM.
+ * Return: 0, -EINVAL: a region is refused, or there are too many, -EFAULT,
+ * -ENOMEM.
  */
-int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num)
+int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num,
+		   u32 *bad, u32 *reason)
 {
 	struct smmuv3_accel_mem_region *regions;
+	int rc = -EINVAL;
 	u32 i;
 
-	mem->regions = NULL;
-	mem->num = 0;
-	if (num > SMMUV3_MAX_REGIONS)
+	*mem = (struct guest_mem){ .known = true };
+	if (num > SMMUV3_MAX_REGIONS) {
+		*reason = SMMUV3_ACCEL_REASON_ARRAY;
 		return -EINVAL;
+	}
 	if (!num)
 		return 0;
 
@@ -56,21 +93,28 @@ int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num)
 	if (!regions)
 		return -ENOMEM;
 	if (copy_from_user(regions, uregions, num * sizeof(*regions))) {
-		kfree(regions);
-		return -EFAULT;
+		rc = -EFAULT;
+		goto err_free;
 	}
-	sort(regions, num, sizeof(*regions), region_cmp, NULL);
 	for (i = 0; i < num; i++) {
-		if (region_is_sane(&regions[i]) &&
-		    (!i || regions[i].gpa - regions[i - 1].gpa >=
-				   regions[i - 1].size))
-			continue;
-		kfree(regions);
-		return -EINVAL;
+		*reason = region_check(&regions[i]);
+		if (*reason) {
+			*bad = i;
+			goto err_free;
+		}
 	}
+	rc = regions_sort(regions, num, bad);
+	if (rc == -EINVAL)
+		*reason = SMMUV3_ACCEL_REASON_REGION_OVERLAP;
+	if (rc)
+		goto err_free;
 	mem->regions = regions;
 	mem->num = num;
 	return 0;
+
+err_free:
+	kfree(regions);
+	return rc;
 }
 
 /**

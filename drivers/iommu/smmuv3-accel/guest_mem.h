@@ -15,13 +15,16 @@
  * struct guest_mem - Guest memory
  * @regions: sorted by guest physical address, none overlapping
  * @num: how many
+ * @known: the VMM has said where its memory is, be it nowhere
  */
 struct guest_mem {
 	struct smmuv3_accel_mem_region *regions;
 	u32 num;
+	bool known;
 };
 
-int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num);
+int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num,
+		   u32 *bad, u32 *reason);
 void guest_mem_free(struct guest_mem *mem);
 const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
 				  size_t *len);

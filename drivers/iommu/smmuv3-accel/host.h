@@ -108,7 +108,8 @@ struct smmuv3_hw_info {
  * @change_process: check that the descriptor is the host's and, if it is not the
  *	caller's already, belong to the caller's address space from now on. Sets
  *	the reason if it fails, with nothing changed
- * @dev_get: identify a VFIO descriptor. Sets the reason if it fails
+ * @dev_get: identify a VFIO descriptor. Sets the reason if it fails, for instance
+ *	because the device was got already
  * @dev_put: let go of it
  * @dev_attach: attach it to a domain, in place of the one it has. -ENODEV: it
  *	did not leave its low-power state; -EINTR: the caller is being killed
@@ -121,7 +122,8 @@ struct smmuv3_hw_info {
  * @alloc_viommu: make a vIOMMU on a parent
  * @alloc_vdevice: tell a vIOMMU under which StreamID the guest knows a device
  * @alloc_nested: make a nested domain from the first two words of an STE
- * @destroy: destroy any of these objects
+ * @destroy: destroy any of these objects. If it fails, the object is left:
+ *	-EBUSY: the VMM uses it, for instance a vIOMMU by a vEVENTQ
  * @invalidate: carry out up to %SMMUV3_HOST_MAX_BATCH commands, in any order.
  *	After an error any of them may be done or not
  * @invalidate_user: the same for commands in the VMM's memory, which the host
@@ -155,7 +157,7 @@ struct smmuv3_host_ops {
 	int (*alloc_nested)(struct smmuv3_host *host, enum smmuv3_lane lane,
 			    u32 dev_id, u32 viommu_id, const u64 ste[2],
 			    u32 *hwpt_id);
-	void (*destroy)(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id);
+	int (*destroy)(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id);
 	int (*invalidate)(struct smmuv3_host *host, u32 viommu_id,
 			  const __le64 (*cmds)[2], u32 num);
 	int (*invalidate_user)(struct smmuv3_host *host, u32 viommu_id,
@@ -177,6 +179,15 @@ static inline u32 smmuv3_host_reason(int rc)
 		return SMMUV3_ACCEL_REASON_RETRY;
 	case -ENODEV:
 		return SMMUV3_ACCEL_REASON_NO_POWER;
+	case -EADDRINUSE:
+		return SMMUV3_ACCEL_REASON_RESERVED_IOVA;
+	case -EACCES:
+	case -EPERM:
+		return SMMUV3_ACCEL_REASON_SECURITY;
+	case -EBADF:
+		return SMMUV3_ACCEL_REASON_BAD_FD;
+	case -EFAULT:
+		return SMMUV3_ACCEL_REASON_BAD_POINTER;
 	case -EIO:
 	case -EINVAL:
 		return SMMUV3_ACCEL_REASON_HOST_REJECT;

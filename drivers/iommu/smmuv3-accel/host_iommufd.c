@@ -34,6 +34,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include <linux/vmalloc.h>
+#include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
 #include "host.h"
@@ -446,6 +447,12 @@ static int host_iommufd_change_process(struct smmuv3_host *host, int fd,
 	return 0;
 }
 
+/*
+ * Devices that are attached, by their struct vfio_device: one without a vDEVICE has
+ * nothing by which iommufd would refuse it to a second vSMMU.
+ */
+static DEFINE_XARRAY(attached_devs);
+
 static int count_device(struct device *dev, void *data)
 {
 	++*(unsigned int *)data;
@@ -566,6 +573,12 @@ host_iommufd_dev_get(struct smmuv3_host *host, int fd,
 		rc = vfio_dev_bound(to_iommufd(host), vfio, reason);
 	if (rc)
 		goto err_put;
+	rc = xa_insert(&attached_devs, (unsigned long)vfio->vdev, vfio,
+		       GFP_KERNEL_ACCOUNT);
+	if (rc == -EBUSY)
+		*reason = SMMUV3_ACCEL_REASON_DEVICE_IN_USE;
+	if (rc)
+		goto err_put;
 	return &vfio->dev;
 
 err_put:
@@ -580,6 +593,7 @@ static void host_iommufd_dev_put(struct smmuv3_host *host,
 {
 	struct host_vfio_dev *vfio = to_vfio(dev);
 
+	xa_erase(&attached_devs, (unsigned long)vfio->vdev);
 	fput(vfio->file);
 	kfree(vfio);
 }
@@ -783,8 +797,8 @@ static int host_iommufd_alloc_nested(struct smmuv3_host *host,
  * call ends. Destroying can fail otherwise only if the VMM uses, or has
  * destroyed, what is not its own. What is left goes with the iommufd.
  */
-static void host_iommufd_destroy(struct smmuv3_host *host,
-				 enum smmuv3_lane lane, u32 id)
+static int host_iommufd_destroy(struct smmuv3_host *host,
+				enum smmuv3_lane lane, u32 id)
 {
 	struct iommu_destroy cmd = {
 		.size = sizeof(cmd),
@@ -802,34 +816,38 @@ static void host_iommufd_destroy(struct smmuv3_host *host,
 			break;
 		fsleep(DESTROY_WAIT_US(i));
 	}
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /*
  * Write what differs from one call to the next, and the length, by which iommufd
  * would read other commands. If the VMM has tampered with the rest iommufd refuses,
- * and the replay that follows writes it all.
+ * and the replay that follows writes it all. Returns where the struct is.
  */
-static int invalidate(struct host_iommufd *h, u32 viommu_id,
-		      const void __user *cmds, u32 num)
+static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
+				       const void __user *cmds, u32 num)
 {
-	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
 	struct iommu_hwpt_invalidate *inv = lane_inv(lane);
 
 	inv->hwpt_id = viommu_id;
 	inv->data_uptr = (uintptr_t)cmds;
 	inv->entry_len = sizeof(__le64[2]);
 	inv->entry_num = num;
-	return object_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
-				       lane_uaddr(lane, SCRATCH_INV)));
+	return lane_uaddr(lane, SCRATCH_INV);
 }
 
 static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 					const void __user *cmds, u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	int rc = lane_map(&h->lanes[SMMUV3_LANE_QUEUE]);
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
+	int rc = lane_map(lane);
 
-	return rc ?: invalidate(h, viommu_id, cmds, num);
+	if (rc)
+		return rc;
+	return object_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
+				       stage_invalidation(lane, viommu_id, cmds,
+							  num)));
 }
 
 static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
@@ -837,6 +855,7 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 {
 	struct host_iommufd *h = to_iommufd(host);
 	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
+	void __user *arg;
 	int rc;
 
 	if (!smmuv3_host_reachable(&h->host))
@@ -846,7 +865,9 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 		return rc;
 	lane_inv_init(lane);
 	memcpy(lane_kaddr(lane, SCRATCH_CMDS), cmds, num * sizeof(*cmds));
-	return invalidate(h, viommu_id, lane_uaddr(lane, SCRATCH_CMDS), num);
+	arg = stage_invalidation(lane, viommu_id, lane_uaddr(lane, SCRATCH_CMDS),
+				 num);
+	return object_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE, arg));
 }
 
 static const struct smmuv3_host_ops host_iommufd_ops = {

@@ -39,9 +39,9 @@ static struct mock_call *record(struct mock *mock, enum mock_op op, u32 id)
 
 	if (!mock->fail_num || (mock->fail_op != MOCK_ANY && mock->fail_op != op))
 		return call;
-	/* These cannot fail. */
-	if (op == MOCK_DESTROY || op == MOCK_PUT ||
-	    (op == MOCK_DETACH && mock->fail_rc != -EINTR))
+	/* These cannot fail, nor can a DESTROY unless a test asks for it. */
+	if (op == MOCK_PUT || (op == MOCK_DETACH && mock->fail_rc != -EINTR) ||
+	    (op == MOCK_DESTROY && mock->fail_op != MOCK_DESTROY))
 		return call;
 	if (mock->fail_at > 1) {
 		mock->fail_at--;
@@ -112,7 +112,7 @@ static struct mock_obj *obj_add(struct mock *mock, struct mock_obj init)
 	return obj;
 }
 
-/* What somebody else does while the host is called for a parent, or to flush it */
+/* Let somebody else act while the host is called for a parent, or to flush it. */
 static void meanwhile(struct mock *mock, enum mock_op op, const struct mock_obj *obj)
 {
 	void (*what)(struct kunit *test, u32 parent) = mock->meanwhile;
@@ -123,7 +123,7 @@ static void meanwhile(struct mock *mock, enum mock_op op, const struct mock_obj 
 	what(mock->test, obj->id);
 }
 
-/* All allocations. The ID is 0 where it fails. */
+/* All allocations. The ID is 0 if it fails. */
 static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id,
 		     u32 on_id, struct mock_obj init, u32 *id)
 {
@@ -141,10 +141,11 @@ static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id
 		if (!init.on || init.on->kind != (init.kind == MOCK_VIOMMU ?
 						  MOCK_PARENT : MOCK_VIOMMU))
 			return -ENOENT;
-		if (init.on->iommu != init.iommu)
+		if (init.on->iommu != init.iommu || init.on->plain)
 			return -EINVAL;
 	}
-	if (init.kind == MOCK_VDEVICE && find_vdevice(mock, dev, NULL, 0))
+	if (init.kind == MOCK_VDEVICE && (find_vdevice(mock, dev, NULL, 0) ||
+					  find_vdevice(mock, NULL, init.on, init.vsid)))
 		return -EEXIST;
 	*id = obj_add(mock, init)->id;
 	call->id = *id;
@@ -184,19 +185,21 @@ static int mock_alloc_nested(struct smmuv3_host *host, enum smmuv3_lane lane,
 	return obj_alloc(host, lane, dev_id, viommu_id, init, hwpt_id);
 }
 
-static void mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id)
+static int mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id)
 {
 	struct mock *mock = to_mock_lane(host, lane);
 	struct mock_obj *obj = mock_find(mock, id);
+	int rc = record(mock, MOCK_DESTROY, id)->rc;
 
-	record(mock, MOCK_DESTROY, id);
+	if (rc)
+		return rc;
 	meanwhile(mock, MOCK_DESTROY, obj);
-	if (obj && obj->users && mock->left)
-		return;
+	if (obj && (obj->busy || (obj->users && mock->left)))
+		return -EBUSY;
 	MUST(mock, obj && !obj->users && !obj->vmms,
 	     "%u is in use, the VMM's or no object", id);
 	if (!obj)
-		return;
+		return 0;
 	/* The host allows it, but nobody could invalidate for the device. */
 	if (obj->kind == MOCK_VDEVICE)
 		MUST(mock, !mock_find(mock, obj->dev->hwpt_id),
@@ -205,6 +208,7 @@ static void mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id
 		obj->on->users--;
 	list_del(&obj->node);
 	meanwhile(mock, MOCK_DESTROYED, obj);
+	return 0;
 }
 
 static struct smmuv3_host_dev *mock_dev_get(struct smmuv3_host *host, int fd,
@@ -218,6 +222,10 @@ static struct smmuv3_host_dev *mock_dev_get(struct smmuv3_host *host, int fd,
 	if (fd < 0 || fd >= MOCK_DEVS) {
 		*reason = SMMUV3_ACCEL_REASON_NOT_VFIO;
 		return ERR_PTR(-EINVAL);
+	}
+	if (mock->devs[fd].held) {
+		*reason = SMMUV3_ACCEL_REASON_DEVICE_IN_USE;
+		return ERR_PTR(-EBUSY);
 	}
 	mock->devs[fd].held++;
 	return &mock->devs[fd].dev;
@@ -259,6 +267,8 @@ static int mock_dev_attach(struct smmuv3_host *host, struct smmuv3_host_dev *dev
 	if (rc || !hwpt)
 		return rc ?: -ENOENT;
 	vdevice = find_vdevice(mock, d, NULL, 0);
+	/* Some hosts want one for each domain. */
+	MUST(mock, vdevice, "device %u has no vDEVICE", dev->dev_id);
 	if (FIELD_GET(STE_0_CONFIG, hwpt->ste[0]) == STE_CONFIG_S1 &&
 	    (!vdevice || vdevice->dead))
 		return -EIO;

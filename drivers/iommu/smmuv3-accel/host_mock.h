@@ -33,7 +33,7 @@ enum mock_kind {
 
 enum mock_op {
 	MOCK_ALLOC,		/* plus one of enum mock_kind */
-	MOCK_DESTROY = MOCK_KINDS,
+	MOCK_DESTROY = MOCK_KINDS,	/* no one of MOCK_ANY */
 	MOCK_ATTACH,
 	MOCK_DETACH,		/* fails with EINTR alone, if it may be killed */
 	MOCK_GET,
@@ -54,6 +54,8 @@ struct mock_obj {
 	const void *iommu;
 	bool vmms;			/* made by the VMM */
 	bool dead;			/* destroyed by the VMM */
+	bool busy;			/* the VMM uses it, for instance by a vEVENTQ */
+	bool plain;			/* an HWPT that is no nesting parent */
 	const struct mock_dev *dev;	/* it was made for */
 	u32 vsid;			/* of a vDEVICE */
 	u64 ste[2];			/* of a nested domain */
@@ -84,7 +86,7 @@ struct mock_host {
 	bool open;
 };
 
-/* What an attempt that failed must not change; the VMM's objects do not count. */
+/* The part that a failed attempt must not change; without the VMM's objects */
 struct mock_state {
 	u32 live[MOCK_KINDS];
 	u32 hwpt_id[MOCK_DEVS];

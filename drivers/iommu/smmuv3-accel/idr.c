@@ -6,6 +6,7 @@
 #include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
+#include <linux/string.h>
 
 #include "arch.h"
 #include "pure.h"
@@ -58,10 +59,10 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
  *	shareable
  *
  * Both stages are needed, and something that keeps a guest's stage 1 from
- * making DMA incoherent. Where faults can only stall, a guest could hold up the
+ * making DMA incoherent. If faults can only stall, a guest could hold up the
  * SMMU for everybody. The host may still refuse, for an erratum.
  *
- * Return: true where nothing is known against it.
+ * Return: true if nothing is known against it.
  */
 bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
 {
@@ -75,11 +76,11 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_can_nest);
 enum idr_rule {
 	IDR_FREE,	/* up to the value given: the module or the VMM does it */
 	IDR_FIXED,	/* the value given */
-	IDR_UP_TO,	/* no larger than the host's */
+	IDR_UP_TO,	/* no larger than the host's, nor than the value given */
 	IDR_SUBSET,	/* no bit that the host's has not */
 	IDR_SUBSET_SOME,	/* the same, but not none */
 	IDR_AT_LEAST,	/* no smaller: what the host demands, the guest must do */
-	IDR_EQUAL_OR_ANY,	/* the host's, or any where that is 0; not the value
+	IDR_EQUAL_OR_ANY,	/* the host's, or any if that is 0; not the value
 				 * given, which is reserved
 				 */
 };
@@ -88,11 +89,11 @@ enum idr_rule {
  * struct idr_field - A field of an ID register that a guest may see set
  * @reg: number of the register
  * @rule: what is accepted
- * @value: for %IDR_FREE, %IDR_FIXED and %IDR_EQUAL_OR_ANY
+ * @value: for %IDR_FREE, %IDR_FIXED, %IDR_UP_TO and %IDR_EQUAL_OR_ANY
  * @mask: the field
  *
- * What is in no field must be 0: S2P, HYP, BTM, HTTU, PRI, MSI, SEV, ATOS,
- * ECMDQ and so on are not offered.
+ * Bits of no field must be 0: S2P, HYP, BTM, HTTU, PRI, MSI, SEV, ATOS, ECMDQ and
+ * so on are not offered.
  */
 struct idr_field {
 	u8 reg;
@@ -107,6 +108,8 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_FIXED, STALL_MODEL_TERMINATE, IDR0_STALL_MODEL },
 	{ 0, IDR_EQUAL_OR_ANY, TTENDIAN_RESERVED, IDR0_TTENDIAN },
 	{ 0, IDR_SUBSET, 0, IDR0_CD2L },
+	/* About stage 2, which no guest has */
+	{ 0, IDR_FREE, 1, IDR0_VMID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ASID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ATS },
 	{ 0, IDR_FIXED, 1, IDR0_COHACC },
@@ -114,14 +117,15 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_FIXED, 1, IDR0_S1P },
 	{ 1, IDR_FREE, CMDQS_MAX, IDR1_CMDQS },
 	{ 1, IDR_FREE, EVENTQS_MAX, IDR1_EVENTQS },
-	{ 1, IDR_UP_TO, 0, IDR1_SSIDSIZE },
-	{ 1, IDR_UP_TO, 0, IDR1_SIDSIZE },
-	{ 3, IDR_UP_TO, 0, IDR3_BBML },
+	{ 1, IDR_UP_TO, U8_MAX, IDR1_SSIDSIZE },
+	{ 1, IDR_UP_TO, SIDSIZE_GUEST_MAX, IDR1_SIDSIZE },
+	{ 3, IDR_UP_TO, U8_MAX, IDR3_BBML },
 	{ 3, IDR_SUBSET, 0, IDR3_RIL },
-	{ 5, IDR_UP_TO, 0, IDR5_VAX },
+	{ 3, IDR_SUBSET, 0, IDR3_HAD },
+	{ 5, IDR_UP_TO, U8_MAX, IDR5_VAX },
 	{ 5, IDR_SUBSET, 0, IDR5_DS },
 	{ 5, IDR_SUBSET_SOME, 0, IDR5_GRAN },
-	{ 5, IDR_UP_TO, 0, IDR5_OAS },
+	{ 5, IDR_UP_TO, U8_MAX, IDR5_OAS },
 };
 
 static u32 field_of(const struct idr_field *field, const u32 idr[6])
@@ -133,6 +137,7 @@ static bool field_is_legal(const struct idr_field *field, u32 guest)
 {
 	switch (field->rule) {
 	case IDR_FREE:
+	case IDR_UP_TO:
 		return guest <= field->value;
 	case IDR_FIXED:
 		return guest == field->value;
@@ -165,34 +170,29 @@ static bool field_fits(const struct idr_field *field, u32 guest, u32 host)
 /**
  * smmuv3_idr_check() - Whether a guest may see such ID registers
  * @idr: SMMU_IDR0 to SMMU_IDR5 of the guest
- * @bad_idr: set to the number of the register that is refused
- * @bad_mask: set to the bits of it
+ * @bad: for each register, the fields and other bits that are refused are set
  *
- * Return: true where it may.
+ * Return: true if it may.
  */
-bool smmuv3_idr_check(const u32 idr[6], u32 *bad_idr, u32 *bad_mask)
+bool smmuv3_idr_check(const u32 idr[6], u32 bad[6])
 {
-	u32 known[6] = {};
+	u32 refused[6];
+	bool ok = true;
 	int i;
 
+	memcpy(refused, idr, sizeof(refused));
 	for (i = 0; i < ARRAY_SIZE(idr_fields); i++) {
 		const struct idr_field *field = &idr_fields[i];
 
-		known[field->reg] |= field->mask;
-		if (field_is_legal(field, field_of(field, idr)))
-			continue;
-		*bad_idr = field->reg;
-		*bad_mask = field->mask;
-		return false;
+		refused[field->reg] &= ~field->mask;
+		if (!field_is_legal(field, field_of(field, idr)))
+			refused[field->reg] |= field->mask;
 	}
-	for (i = 0; i < ARRAY_SIZE(known); i++) {
-		if (!(idr[i] & ~known[i]))
-			continue;
-		*bad_idr = i;
-		*bad_mask = idr[i] & ~known[i];
-		return false;
+	for (i = 0; i < ARRAY_SIZE(refused); i++) {
+		bad[i] |= refused[i];
+		ok = ok && !refused[i];
 	}
-	return true;
+	return ok;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_check);
 
@@ -238,14 +238,14 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_meet);
  * smmuv3_idr_fits() - Whether a host SMMU can honour a guest's ID registers
  * @idr: those of the guest, which smmuv3_idr_check() accepts
  * @host: those of the host SMMU
- * @bad_idr: set to the number of the register that it cannot
- * @bad_mask: set to the field of it
+ * @bad: for each register, the fields that it cannot honour are set; others stay,
+ *	so that those of several host SMMUs add up
  *
- * Return: true where it can.
+ * Return: true if it can.
  */
-bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 *bad_idr,
-		     u32 *bad_mask)
+bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 bad[6])
 {
+	bool ok = true;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(idr_fields); i++) {
@@ -254,10 +254,9 @@ bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 *bad_idr,
 		if (field_fits(field, field_of(field, idr),
 			       field_of(field, host)))
 			continue;
-		*bad_idr = field->reg;
-		*bad_mask = field->mask;
-		return false;
+		bad[field->reg] |= field->mask;
+		ok = false;
 	}
-	return true;
+	return ok;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_fits);

@@ -18,81 +18,43 @@ static bool caps_equal(const struct smmuv3_caps *a, const struct smmuv3_caps *b)
 	       a->ds == b->ds && a->stall_both == b->stall_both;
 }
 
-/* Each bit of the ID registers alone, and alone missing. */
+static u32 bits(const u32 *idr, u32 reg, u32 hi, u32 lo)
+{
+	return (idr[reg] & GENMASK(hi, lo)) >> lo;
+}
+
+static struct smmuv3_caps caps_by_bits(const u32 *idr)
+{
+	return (struct smmuv3_caps){
+		.sid_bits = bits(idr, 1, 5, 0),		/* SIDSIZE */
+		.ssid_bits = bits(idr, 1, 10, 6),	/* SSIDSIZE */
+		.asid16 = bits(idr, 0, 12, 12),
+		.cd2l = bits(idr, 0, 19, 19),
+		.ats = bits(idr, 0, 10, 10),
+		.ril = bits(idr, 3, 10, 10),
+		.ds = bits(idr, 5, 7, 7),
+		.stall_both = !bits(idr, 0, 25, 24),	/* STALL_MODEL */
+	};
+}
+
+/* Each bit of the ID registers alone, and alone missing */
 static void caps_from_idr(struct kunit *test)
 {
-	unsigned int reg, bit;
+	struct smmuv3_caps got, want;
+	u32 idr[6], reg, bit, all;
 
-	for (reg = 0; reg < 6; reg++) {
-		for (bit = 0; bit < 32; bit++) {
-			struct smmuv3_caps some = { .stall_both = true }, got;
-			struct smmuv3_caps most = {
-				.sid_bits = 63,
-				.ssid_bits = 31,
-				.asid16 = true,
-				.cd2l = true,
-				.ats = true,
-				.ril = true,
-				.ds = true,
-			};
-			u32 idr[6] = {};
-
-			switch (reg << 8 | bit) {
-			case 0x00a:	/* IDR0.ATS */
-				some.ats = true;
-				most.ats = false;
-				break;
-			case 0x00c:	/* IDR0.ASID16 */
-				some.asid16 = true;
-				most.asid16 = false;
-				break;
-			case 0x013:	/* IDR0.CD2L */
-				some.cd2l = true;
-				most.cd2l = false;
-				break;
-			case 0x018:	/* IDR0.STALL_MODEL */
-			case 0x019:
-				some.stall_both = false;
-				break;
-			case 0x100:	/* IDR1.SIDSIZE */
-			case 0x101:
-			case 0x102:
-			case 0x103:
-			case 0x104:
-			case 0x105:
-				some.sid_bits = 1 << bit;
-				most.sid_bits = 63 - some.sid_bits;
-				break;
-			case 0x106:	/* IDR1.SSIDSIZE */
-			case 0x107:
-			case 0x108:
-			case 0x109:
-			case 0x10a:
-				some.ssid_bits = 1 << (bit - 6);
-				most.ssid_bits = 31 - some.ssid_bits;
-				break;
-			case 0x30a:	/* IDR3.RIL */
-				some.ril = true;
-				most.ril = false;
-				break;
-			case 0x507:	/* IDR5.DS */
-				some.ds = true;
-				most.ds = false;
-				break;
+	for (all = 0; all < 2; all++) {
+		for (reg = 0; reg < 6; reg++) {
+			for (bit = 0; bit < 32; bit++) {
+				memset(idr, all ? 0xff : 0, sizeof(idr));
+				idr[reg] ^= BIT(bit);
+				want = caps_by_bits(idr);
+				memset(&got, 0xa5, sizeof(got));
+				smmuv3_caps_from_idr(&got, idr);
+				KUNIT_EXPECT_TRUE_MSG(test, caps_equal(&got, &want),
+						      "IDR%u bit %u %s", reg, bit,
+						      all ? "missing" : "alone");
 			}
-
-			idr[reg] = BIT(bit);
-			memset(&got, 0xa5, sizeof(got));
-			smmuv3_caps_from_idr(&got, idr);
-			KUNIT_EXPECT_TRUE_MSG(test, caps_equal(&got, &some),
-					      "IDR%u bit %u alone", reg, bit);
-
-			memset(idr, 0xff, sizeof(idr));
-			idr[reg] = ~BIT(bit);
-			memset(&got, 0xa5, sizeof(got));
-			smmuv3_caps_from_idr(&got, idr);
-			KUNIT_EXPECT_TRUE_MSG(test, caps_equal(&got, &most),
-					      "all but IDR%u bit %u", reg, bit);
 		}
 	}
 }
@@ -202,15 +164,17 @@ static const struct guest_field {
 	{ "COHACC", 0, 4, 4, 0b10, ANY },
 	{ "ATS", 0, 10, 10, 0b11, NO_BIT_MORE },
 	{ "ASID16", 0, 12, 12, 0b11, NO_BIT_MORE },
+	{ "VMID16", 0, 18, 18, 0b11, ANY },
 	{ "CD2L", 0, 19, 19, 0b11, NO_BIT_MORE },
 	{ "TTENDIAN", 0, 22, 21, 0b1101, SAME_UNLESS_MIXED },
 	{ "STALL_MODEL", 0, 25, 24, 0b0010, ANY },
 	{ "TERM_MODEL", 0, 26, 26, 0b11, AT_LEAST },
 	{ "ST_LEVEL", 0, 28, 27, 0b0011, ANY },
-	{ "SIDSIZE", 1, 5, 0, ~0ULL, AT_MOST },
+	{ "SIDSIZE", 1, 5, 0, 0xffffffff, AT_MOST },
 	{ "SSIDSIZE", 1, 10, 6, 0xffffffff, AT_MOST },
 	{ "EVENTQS", 1, 20, 16, 0xfffff, ANY },
 	{ "CMDQS", 1, 25, 21, 0xfffff, ANY },
+	{ "HAD", 3, 2, 2, 0b11, NO_BIT_MORE },
 	{ "RIL", 3, 10, 10, 0b11, NO_BIT_MORE },
 	{ "BBML", 3, 12, 11, 0b1111, AT_MOST },
 	{ "OAS", 5, 2, 0, 0xff, AT_MOST },
@@ -245,17 +209,82 @@ static bool is_related(enum relation relation, u32 guest, u32 host)
 	}
 }
 
-/* The first that is refused has to be this, or with @mask = 0 none. */
-static void expect_check(struct kunit *test, const u32 *idr, u32 reg, u32 mask)
+static u32 mask_of(const struct guest_field *field)
 {
-	u32 bad_idr = ~0U, bad_mask = ~0U;
+	return GENMASK(field->hi, field->lo);
+}
 
-	KUNIT_ASSERT_EQ_MSG(test, smmuv3_idr_check(idr, &bad_idr, &bad_mask), !mask,
-			    "IDR%u %08x", reg, idr[reg]);
-	if (!mask)
-		return;
-	KUNIT_ASSERT_EQ_MSG(test, bad_idr, reg, "IDR%u %08x", reg, idr[reg]);
-	KUNIT_ASSERT_EQ_MSG(test, bad_mask, mask, "IDR%u %08x", reg, idr[reg]);
+static u32 value_of(const u32 *idr, const struct guest_field *field)
+{
+	return bits(idr, field->reg, field->hi, field->lo);
+}
+
+/* Registers that are judged, with the model's verdict beside the module's */
+struct verdict {
+	u32 want[6];
+	u32 bad[6];
+};
+
+/* Bits of @bad that are set already have to stay. */
+static struct verdict verdict_with(u32 noise)
+{
+	struct verdict v;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		v.want[i] = noise << i;
+	memcpy(v.bad, v.want, sizeof(v.bad));
+	return v;
+}
+
+static void expect_verdict(struct kunit *test, const struct verdict *v)
+{
+	int i;
+
+	for (i = 0; i < 6; i++)
+		KUNIT_ASSERT_EQ_MSG(test, v->bad[i], v->want[i], "IDR%d", i);
+}
+
+/* All that is illegal is found at once. Returns whether nothing is. */
+static bool expect_check(struct kunit *test, const u32 *idr, u32 noise)
+{
+	struct verdict v = verdict_with(noise);
+	u32 illegal[6], i;
+
+	memcpy(illegal, idr, sizeof(illegal));
+	for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+		const struct guest_field *field = &guest_fields[i];
+
+		illegal[field->reg] &= ~mask_of(field);
+		if (!(field->legal & BIT_ULL(value_of(idr, field))))
+			illegal[field->reg] |= mask_of(field);
+	}
+	for (i = 0; i < 6; i++)
+		v.want[i] |= illegal[i];
+	KUNIT_ASSERT_EQ(test, smmuv3_idr_check(idr, v.bad),
+			!memchr_inv(illegal, 0, sizeof(illegal)));
+	expect_verdict(test, &v);
+	return !memchr_inv(illegal, 0, sizeof(illegal));
+}
+
+/* All that a host cannot honour is found at once. Returns whether it can all. */
+static bool expect_fits(struct kunit *test, const u32 *idr, const u32 *host,
+			struct verdict *v)
+{
+	bool fits = true;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+		const struct guest_field *field = &guest_fields[i];
+
+		if (is_related(field->relation, value_of(idr, field), value_of(host, field)))
+			continue;
+		v->want[field->reg] |= mask_of(field);
+		fits = false;
+	}
+	KUNIT_ASSERT_EQ(test, smmuv3_idr_fits(idr, host, v->bad), fits);
+	expect_verdict(test, v);
+	return fits;
 }
 
 static const struct guest_field *find_field(u32 reg, u32 bit)
@@ -270,35 +299,46 @@ static const struct guest_field *find_field(u32 reg, u32 bit)
 }
 
 /* Each bit of the registers, flipped in the least that a guest may be told */
-static void idr_each_bit(struct kunit *test)
+static void check_each_bit(struct kunit *test)
 {
-	u32 idr[6], reg, bit, mask, value;
+	u32 idr[6], reg, bit, refused = 0;
 
-	expect_check(test, least_idr, 0, 0);
+	KUNIT_ASSERT_TRUE(test, expect_check(test, least_idr, 0));
 	for (reg = 0; reg < 6; reg++) {
 		for (bit = 0; bit < 32; bit++) {
-			const struct guest_field *field = find_field(reg, bit);
-
 			memcpy(idr, least_idr, sizeof(idr));
 			idr[reg] ^= BIT(bit);
-			mask = BIT(bit);
-			if (field) {
-				mask = GENMASK(field->hi, field->lo);
-				value = (idr[reg] & mask) >> field->lo;
-				if (field->legal & BIT_ULL(value))
-					mask = 0;
-			}
-			expect_check(test, idr, reg, mask);
+			refused += !expect_check(test, idr, 0);
 		}
 	}
+	KUNIT_EXPECT_GT(test, refused, 100);
+}
+
+/* Several of them at once, also on top of what was bad before */
+static void check_random(struct kunit *test)
+{
+	u32 idr[6], round, i, legal = 0;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 0x1dc);
+	for (round = 0; round < 20000; round++) {
+		memcpy(idr, least_idr, sizeof(idr));
+		for (i = 0; i < round % 5; i++)
+			idr[prandom_u32_state(&rnd) % 6] ^= BIT(prandom_u32_state(&rnd) % 32);
+		legal += expect_check(test, idr, prandom_u32_state(&rnd));
+		for (i = 0; i < 6; i++)
+			idr[i] = prandom_u32_state(&rnd);
+		expect_check(test, idr, prandom_u32_state(&rnd));
+	}
+	KUNIT_EXPECT_GT(test, legal, 5000);
+	KUNIT_EXPECT_LT(test, legal, 15000);
 }
 
 /* Each value of a field alone, and against each of the host's */
-static void idr_each_value(struct kunit *test)
+static void each_value(struct kunit *test)
 {
 	const struct guest_field *field = test->param_value;
-	u32 mask = GENMASK(field->hi, field->lo), bad_idr, bad_mask, reg, bit;
-	u32 values = 1U << (field->hi - field->lo + 1), guest, other;
+	u32 values = 1U << (field->hi - field->lo + 1), guest, other, reg, bit;
 	struct rnd_state rnd;
 	u32 idr[6], host[6];
 
@@ -306,12 +346,12 @@ static void idr_each_value(struct kunit *test)
 	memcpy(idr, least_idr, sizeof(idr));
 	for (guest = 0; guest < values; guest++) {
 		idr[field->reg] = put_field(idr[field->reg], field, guest);
-		expect_check(test, idr, field->reg,
-			     field->legal & BIT_ULL(guest) ? 0 : mask);
+		KUNIT_ASSERT_EQ(test, expect_check(test, idr, 0),
+				!!(field->legal & BIT_ULL(guest)));
 		for (other = 0; other < values; other++) {
-			bool fits = is_related(field->relation, guest, other);
+			struct verdict v = verdict_with(0);
 
-			/* What is no field of a guest's means nothing here. */
+			/* A bit of no guest field means nothing here. */
 			memcpy(host, least_idr, sizeof(host));
 			for (reg = 0; reg < 6; reg++)
 				for (bit = 0; bit < 32; bit++)
@@ -319,59 +359,54 @@ static void idr_each_value(struct kunit *test)
 					    prandom_u32_state(&rnd) & 1)
 						host[reg] |= BIT(bit);
 			host[field->reg] = put_field(host[field->reg], field, other);
-			bad_idr = ~0U;
-			bad_mask = ~0U;
-			KUNIT_ASSERT_EQ_MSG(test, smmuv3_idr_fits(idr, host, &bad_idr, &bad_mask),
-					    fits, "%u with %u", guest, other);
-			if (fits)
-				continue;
-			KUNIT_ASSERT_EQ(test, bad_idr, field->reg);
-			KUNIT_ASSERT_EQ(test, bad_mask, mask);
+			KUNIT_ASSERT_EQ_MSG(test, expect_fits(test, idr, host, &v),
+					    is_related(field->relation, guest, other),
+					    "%u with %u", guest, other);
 		}
 	}
 }
 
-/* Where one field does not fit it is that one, whatever the others are. */
-static void idr_random(struct kunit *test)
+/* A guest's legal registers, and a host's that mostly honours each field */
+static void make_pair(struct rnd_state *rnd, u32 *idr, u32 *host)
 {
-	u32 round, i, bad_idr, bad_mask, fitted = 0, value, most;
-	u32 idr[6], host[6], misfits[6];
+	int i;
+
+	memset(idr, 0, 6 * sizeof(*idr));
+	memset(host, 0, 6 * sizeof(*host));
+	for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+		const struct guest_field *field = &guest_fields[i];
+		u32 most = GENMASK(field->hi - field->lo, 0);
+		u32 value = prandom_u32_state(rnd) & most;
+
+		if (!(field->legal & BIT_ULL(value)))
+			value = __ffs64(field->legal);
+		idr[field->reg] = put_field(idr[field->reg], field, value);
+		if (!(prandom_u32_state(rnd) % 16))
+			most = prandom_u32_state(rnd) & most;
+		else if (field->relation != AT_MOST && field->relation != NO_BIT_MORE)
+			most = value;
+		host[field->reg] = put_field(host[field->reg], field, most);
+	}
+}
+
+/* Several fields that one host, or one of two, cannot honour add up. */
+static void fits_random(struct kunit *test)
+{
+	u32 idr[6], other[6], hosts[2][6], round, i, fitted = 0;
 	struct rnd_state rnd;
 
 	prandom_seed_state(&rnd, 0x1d2);
 	for (round = 0; round < 20000; round++) {
-		memset(idr, 0, sizeof(idr));
-		memset(host, 0, sizeof(host));
-		memset(misfits, 0, sizeof(misfits));
-		for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
-			const struct guest_field *field = &guest_fields[i];
+		struct verdict v = verdict_with(prandom_u32_state(&rnd));
 
-			most = GENMASK(field->hi - field->lo, 0);
-			value = prandom_u32_state(&rnd) & most;
-			if (!(field->legal & BIT_ULL(value)))
-				value = __ffs64(field->legal);
-			idr[field->reg] = put_field(idr[field->reg], field, value);
-			/* Mostly a host that has it */
-			if (!(prandom_u32_state(&rnd) % 16))
-				most = prandom_u32_state(&rnd) & most;
-			else if (field->relation != AT_MOST && field->relation != NO_BIT_MORE)
-				most = value;
-			host[field->reg] = put_field(host[field->reg], field, most);
-			if (!is_related(field->relation, value, most))
-				misfits[field->reg] |= GENMASK(field->hi, field->lo);
-		}
-		expect_check(test, idr, 0, 0);
-		if (smmuv3_idr_fits(idr, host, &bad_idr, &bad_mask)) {
-			KUNIT_ASSERT_NULL_MSG(test, memchr_inv(misfits, 0, sizeof(misfits)),
-					      "round %u", round);
-			fitted++;
-			continue;
-		}
-		KUNIT_ASSERT_LT(test, bad_idr, 6);
-		KUNIT_ASSERT_NE_MSG(test, bad_mask & misfits[bad_idr], 0, "round %u", round);
+		make_pair(&rnd, other, hosts[1]);
+		make_pair(&rnd, idr, hosts[0]);
+		KUNIT_ASSERT_TRUE(test, expect_check(test, idr, 0));
+		for (i = 0; i < 2; i++)
+			fitted += expect_fits(test, idr, hosts[i], &v);
 	}
 	KUNIT_EXPECT_GT(test, fitted, 1000);
-	KUNIT_EXPECT_LT(test, fitted, 19000);
+	KUNIT_EXPECT_LT(test, fitted, 39000);
 }
 
 /* What two hosts both honour of a field, by what a guest is told of each */
@@ -391,11 +426,23 @@ static u32 meet_of(enum relation relation, u32 a, u32 b)
 	}
 }
 
+static void meet_by_fields(u32 *idr, const u32 *with)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+		const struct guest_field *f = &guest_fields[i];
+
+		idr[f->reg] = put_field(idr[f->reg], f,
+					meet_of(f->relation, value_of(idr, f), value_of(with, f)));
+	}
+}
+
 /* Each pair of values of a field, beside other fields and bits that are random */
-static void idr_meet(struct kunit *test)
+static void meet_each_pair(struct kunit *test)
 {
 	const struct guest_field *field = test->param_value;
-	u32 values = 1U << (field->hi - field->lo + 1), a, b, i, value;
+	u32 values = 1U << (field->hi - field->lo + 1), a, b, i;
 	u32 idr[6], with[6], want[6], kept[6];
 	struct rnd_state rnd;
 
@@ -410,14 +457,7 @@ static void idr_meet(struct kunit *test)
 			with[field->reg] = put_field(with[field->reg], field, b);
 			memcpy(kept, with, sizeof(kept));
 			memcpy(want, idr, sizeof(want));
-			for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
-				const struct guest_field *f = &guest_fields[i];
-				u32 mask = GENMASK(f->hi, f->lo);
-
-				value = meet_of(f->relation, (idr[f->reg] & mask) >> f->lo,
-						(with[f->reg] & mask) >> f->lo);
-				want[f->reg] = put_field(want[f->reg], f, value);
-			}
+			meet_by_fields(want, with);
 			smmuv3_idr_meet(idr, with);
 			for (i = 0; i < 6; i++)
 				KUNIT_ASSERT_EQ_MSG(test, idr[i], want[i], "IDR%u, %u with %u",
@@ -427,45 +467,53 @@ static void idr_meet(struct kunit *test)
 	}
 }
 
-/* Whoever fits both hosts fits what they have in common, and the reverse. */
-static void idr_meet_fits(struct kunit *test)
+/* A host that mostly has each field's most; TTENDIAN is 0. */
+static void make_host(struct rnd_state *rnd, u32 *host)
 {
-	u32 round, i, bad_idr, bad_mask, value, host, fitted = 0;
-	u32 idr[6], hosts[2][6], both[6];
+	int i;
+
+	memset(host, 0, 6 * sizeof(*host));
+	for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
+		const struct guest_field *field = &guest_fields[i];
+		u32 most = GENMASK(field->hi - field->lo, 0);
+		u32 value = field->relation == AT_LEAST ? 0 : most;
+
+		if (field->relation == SAME_UNLESS_MIXED)
+			continue;
+		if (!(prandom_u32_state(rnd) % 32))
+			value = prandom_u32_state(rnd) & most;
+		host[field->reg] = put_field(host[field->reg], field, value);
+	}
+}
+
+/*
+ * A guest fits what two hosts have in common if it fits both. A single TTENDIAN
+ * cannot say that there is none in common, so that one is left out.
+ */
+static void meet_fits(struct kunit *test)
+{
+	u32 round, i, host, idr[6], hosts[2][6], both[6], fitted = 0;
 	struct rnd_state rnd;
-	bool fits[2];
+	bool fits;
 
 	prandom_seed_state(&rnd, 0x3ef);
 	for (round = 0; round < 20000; round++) {
-		memset(idr, 0, sizeof(idr));
-		memset(hosts, 0, sizeof(hosts));
-		for (i = 0; i < ARRAY_SIZE(guest_fields); i++) {
-			const struct guest_field *field = &guest_fields[i];
-			u32 most = GENMASK(field->hi - field->lo, 0);
+		struct verdict each = verdict_with(0), met = verdict_with(0);
 
-			/* A single TTENDIAN cannot say that there is none in common. */
-			if (field->relation == SAME_UNLESS_MIXED)
-				continue;
-			value = prandom_u32_state(&rnd) & most;
-			idr[field->reg] = put_field(idr[field->reg], field, value);
-			for (host = 0; host < 2; host++) {
-				/* Mostly one that has it */
-				if (field->relation == AT_LEAST)
-					most = 0;
-				if (!(prandom_u32_state(&rnd) % 32))
-					most = prandom_u32_state(&rnd) &
-					       GENMASK(field->hi - field->lo, 0);
-				hosts[host][field->reg] = put_field(hosts[host][field->reg],
-								    field, most);
-			}
+		for (i = 0; i < 6; i++)
+			idr[i] = prandom_u32_state(&rnd);
+		idr[0] &= ~GENMASK(22, 21);
+		fits = true;
+		for (host = 0; host < 2; host++) {
+			make_host(&rnd, hosts[host]);
+			fits &= expect_fits(test, idr, hosts[host], &each);
 		}
-		for (host = 0; host < 2; host++)
-			fits[host] = smmuv3_idr_fits(idr, hosts[host], &bad_idr, &bad_mask);
 		memcpy(both, hosts[0], sizeof(both));
 		smmuv3_idr_meet(both, hosts[1]);
-		KUNIT_ASSERT_EQ_MSG(test, smmuv3_idr_fits(idr, both, &bad_idr, &bad_mask),
-				    fits[0] && fits[1], "round %u", round);
-		fitted += fits[0] && fits[1];
+		KUNIT_ASSERT_EQ_MSG(test, expect_fits(test, idr, both, &met), fits,
+				    "round %u", round);
+		KUNIT_ASSERT_MEMEQ(test, met.bad, each.bad, sizeof(met.bad));
+		fitted += fits;
 	}
 	KUNIT_EXPECT_GT(test, fitted, 1000);
 	KUNIT_EXPECT_LT(test, fitted, 19000);
@@ -475,11 +523,12 @@ static struct kunit_case idr_cases[] = {
 	KUNIT_CASE(caps_from_idr),
 	KUNIT_CASE(caps_meet),
 	KUNIT_CASE(idr_can_nest),
-	KUNIT_CASE(idr_each_bit),
-	KUNIT_CASE_PARAM(idr_each_value, guest_field_gen_params),
-	KUNIT_CASE(idr_random),
-	KUNIT_CASE_PARAM(idr_meet, guest_field_gen_params),
-	KUNIT_CASE(idr_meet_fits),
+	KUNIT_CASE(check_each_bit),
+	KUNIT_CASE(check_random),
+	KUNIT_CASE_PARAM(each_value, guest_field_gen_params),
+	KUNIT_CASE(fits_random),
+	KUNIT_CASE_PARAM(meet_each_pair, guest_field_gen_params),
+	KUNIT_CASE(meet_fits),
 	{}
 };
 

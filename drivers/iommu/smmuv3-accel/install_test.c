@@ -5,7 +5,7 @@
  */
 #include "fixture.h"
 
-/* What an STE may hold and the host must not see: SHCFG, S1STALLD */
+/* Fields that an STE may hold and the host must not see: SHCFG, S1STALLD */
 #define STE_1_IGNORED	(BIT_ULL(44) | STE_1_S1STALLD)
 
 static const struct transition {
@@ -106,6 +106,8 @@ static void host_error_has_its_reason(struct kunit *test)
 		{ -EBUSY, REASON(RETRY) },
 		{ -ENODEV, REASON(NO_POWER) },
 		{ -EIO, REASON(HOST_REJECT) },
+		{ -EADDRINUSE, REASON(RESERVED_IOVA) },
+		{ -EPERM, REASON(SECURITY) },
 	};
 	struct mock *mock = mock_of(test);
 	struct smmuv3_vsmmu *v = fx_open(test);

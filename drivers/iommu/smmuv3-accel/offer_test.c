@@ -46,6 +46,7 @@ enum start { BY_STE, BY_REGS, STARTS };
 static void start(struct kunit *test, struct smmuv3_vsmmu *v, enum start by)
 {
 	const struct smmuv3_regs regs = { .cr0 = CR0_SMMUEN };
+	const struct guest_mem nothing = { .known = true };
 	u32 failed, reason;
 
 	if (by == BY_STE) {
@@ -53,6 +54,7 @@ static void start(struct kunit *test, struct smmuv3_vsmmu *v, enum start by)
 		return;
 	}
 	guard(mutex)(&v->queue_lock);
+	smmuv3_vsmmu_set_mem(v, &nothing);
 	KUNIT_ASSERT_EQ(test, smmuv3_vsmmu_set_regs(v, &regs, &failed, &reason), 0);
 }
 
@@ -62,10 +64,15 @@ static void expect_worse_refused(struct kunit *test, struct smmuv3_vsmmu *v,
 	struct mock *mock = mock_of(test);
 	struct mock_state before = mock_state(mock);
 	struct smmuv3_caps caps = v->offer.caps;
+	u32 bad_idr[6] = {};
+	struct result r;
 
 	mock->log_num = 0;
-	EXPECT_RESULT(test, fx_attach(v, .fd = 4, .vsid = VSID_OTHER), .rc = -EOPNOTSUPP,
-		      .reason = REASON(IDR), .bad_idr = c->reg, .bad_mask = c->mask);
+	r = fx_attach(v, .fd = 4, .vsid = VSID_OTHER);
+	KUNIT_EXPECT_EQ(test, r.rc, -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, r.reason, REASON(IDR_OFFERED));
+	bad_idr[c->reg] = c->mask;
+	KUNIT_EXPECT_MEMEQ(test, r.bad_idr, bad_idr, sizeof(bad_idr));
 	EXPECT_UNCHANGED(test, before);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ATTACH), 0);
 	KUNIT_EXPECT_EQ(test, v->phys_num, 1);
@@ -142,14 +149,14 @@ static void smallest_sidsize_bounds_vsids(struct kunit *test)
 	struct smmuv3_vsmmu *v = fx_open(test, .feed = true);
 	u32 kind;
 
-	mock->smmu[0].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 32);
+	mock->smmu[0].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 31);
 	mock->smmu[1].idr[1] = FIELD_PREP(IDR1_SIDSIZE, 8);
 
-	fx_must_attach(test, v, .fd = -1, .vsid = U32_MAX, .flags = BRIDGE);
-	fx_must_detach(test, v, U32_MAX);
+	fx_must_attach(test, v, .fd = -1, .vsid = S32_MAX, .flags = BRIDGE);
+	fx_must_detach(test, v, S32_MAX);
 	EXPECT_REFUSED(test, v, -EINVAL, VSID_RANGE, .fd = 4, .vsid = 0x100);
 	/* An SMMU that was refused leaves no limit behind. */
-	fx_must_attach(test, v, .fd = 0, .vsid = U32_MAX);
+	fx_must_attach(test, v, .fd = 0, .vsid = S32_MAX);
 	fx_must_attach(test, v, .fd = 4, .vsid = 0xff);
 	EXPECT_REFUSED(test, v, -EINVAL, VSID_RANGE, .fd = 1, .vsid = 0x100);
 	EXPECT_REFUSED(test, v, -EINVAL, VSID_RANGE, .fd = 5, .vsid = 0x100);
@@ -167,7 +174,7 @@ static void smallest_sidsize_bounds_vsids(struct kunit *test)
 static const u32 least_idr[6] = {
 	IDR0_S1P | IDR0_COHACC | FIELD_CONST(IDR0_TTF, 2) |
 	FIELD_CONST(IDR0_STALL_MODEL, STALL_MODEL_TERMINATE),
-	FIELD_CONST(IDR1_CMDQS, CMDQS_MAX) | FIELD_CONST(IDR1_SIDSIZE, 32),
+	FIELD_CONST(IDR1_CMDQS, CMDQS_MAX) | FIELD_CONST(IDR1_SIDSIZE, 16),
 	0, 0, 0, FIELD_CONST(IDR5_GRAN, 1),
 };
 
@@ -179,7 +186,6 @@ static void start_idr(struct kunit *test)
 
 	for (i = 0; i < MOCK_SMMUS; i++) {
 		mock->smmu[i].idr[0] |= IDR0_TTF;
-		mock->smmu[i].idr[1] |= FIELD_PREP(IDR1_SIDSIZE, 32);
 		mock->smmu[i].idr[5] |= FIELD_PREP(IDR5_GRAN, 1);
 	}
 	mock->smmu[1].idr[0] &= ~IDR0_ASID16;
@@ -203,18 +209,18 @@ static void idr_refused_when_known(struct kunit *test)
 
 	start_idr(test);
 	EXPECT_RESULT(test, set_idr(test, 0, IDR0_S2P), .rc = -EOPNOTSUPP,
-		      .reason = REASON(IDR), .bad_idr = 0, .bad_mask = IDR0_S2P);
+		      .reason = REASON(IDR_ILLEGAL), .bad_idr[0] = IDR0_S2P);
 	KUNIT_EXPECT_FALSE(test, f->v->offer.idr_set);
 
 	EXPECT_OK(test, set_idr(test, 0, IDR0_ASID16));
 	EXPECT_RESULT(test, fx_attach(f->v, .fd = 4, .vsid = VSID_OTHER), .rc = -EOPNOTSUPP,
-		      .reason = REASON(IDR), .bad_idr = 0, .bad_mask = IDR0_ASID16);
+		      .reason = REASON(IDR_HOST), .bad_idr[0] = IDR0_ASID16);
 	KUNIT_EXPECT_EQ(test, mock_state(f->mock).held[4], 0);
 	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
 	KUNIT_EXPECT_TRUE(test, f->v->offer.caps.asid16);
 	fx_must_detach(test, f->v, VSID);
 	EXPECT_RESULT(test, set_idr(test, 1, FIELD_PREP(IDR1_SSIDSIZE, 9)), .rc = -EOPNOTSUPP,
-		      .reason = REASON(IDR), .bad_idr = 1, .bad_mask = IDR1_SSIDSIZE);
+		      .reason = REASON(IDR_HOST), .bad_idr[1] = IDR1_SSIDSIZE);
 }
 
 /* While a stream is attached, and for good once a command ran */
@@ -256,7 +262,7 @@ static void idr_decides_what_is_legal(struct kunit *test)
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID)), 1);
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.data[1], 0);
 	fx_put_ste(test, VSID, STE_S1_AT(1) | FIELD_PREP(STE_0_S1CDMAX, 5), 0);
-	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_ste(VSID)), .done = 1, .flags = RUN(BAD_STE));
+	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_ste(VSID)), .done = 1, .flags = BAD_STE_NO_ROOM);
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.reason, REASON(STE_S1CDMAX));
 }
 

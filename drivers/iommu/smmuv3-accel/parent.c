@@ -101,44 +101,45 @@ static struct smmuv3_parent *parent_share(const struct smmuv3_vsmmu *v,
 }
 
 /**
- * smmuv3_parent_named() - Take the parent that the VMM named
- * @v: the vSMMU, @lock held, with an @s2_hwpt_id
+ * smmuv3_parent_named() - Take a parent that the VMM named
+ * @v: the vSMMU, @lock held
  * @dev: a device behind the physical SMMU
- * @reason: set where it fails
+ * @hwpt_id: the parent's ID
+ * @reason: set if it fails
  *
- * Return: the parent, NULL where it is known to be another physical SMMU's, or
- * an ERR_PTR: -EBUSY where another vSMMU has it, is finding out whether it fits,
- * or has made it and destroys it, -ENOMEM.
+ * Return: the parent, or an ERR_PTR: -EINVAL if it is known to be for another
+ * physical SMMU, -EBUSY if another vSMMU has it, is finding out whether it fits, or
+ * has allocated it and destroys it, -ENOMEM.
  */
 struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
 					  const struct smmuv3_host_dev *dev,
-					  u32 *reason)
+					  u32 hwpt_id, u32 *reason)
 {
 	struct smmuv3_parent *parent, *new;
+	int rc = -EBUSY;
 
-	new = parent_new(v, dev, v->s2_hwpt_id, false);
+	new = parent_new(v, dev, hwpt_id, false);
 	if (!new)
 		return ERR_PTR(-ENOMEM);
-	scoped_guard(mutex, &parents_lock) {
-		parent = parent_find_id(v, v->s2_hwpt_id);
-		if (!parent) {
-			list_add(&new->node, &parents);
-			return new;
-		}
-		kfree(new);
-		if (!parent->iommu || !parent->users) {
-			*reason = SMMUV3_ACCEL_REASON_RETRY;
-			return ERR_PTR(-EBUSY);
-		}
-		if (parent->iommu != dev->iommu)
-			return NULL;
-		if (parent->shared && v->shared_asids) {
-			parent->users++;
-			return parent;
-		}
+	guard(mutex)(&parents_lock);
+	parent = parent_find_id(v, hwpt_id);
+	if (!parent) {
+		list_add(&new->node, &parents);
+		return new;
 	}
-	*reason = SMMUV3_ACCEL_REASON_PARENT_IN_USE;
-	return ERR_PTR(-EBUSY);
+	kfree(new);
+	if (!parent->iommu || !parent->users) {
+		*reason = SMMUV3_ACCEL_REASON_RETRY;
+	} else if (parent->iommu != dev->iommu) {
+		*reason = SMMUV3_ACCEL_REASON_PARENT_REJECTED;
+		rc = -EINVAL;
+	} else if (!parent->shared || !v->shared_asids) {
+		*reason = SMMUV3_ACCEL_REASON_PARENT_IN_USE;
+	} else {
+		parent->users++;
+		return parent;
+	}
+	return ERR_PTR(rc);
 }
 
 /*
@@ -291,4 +292,16 @@ void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host)
 u32 smmuv3_parent_id(const struct smmuv3_parent *parent)
 {
 	return parent->hwpt_id;
+}
+
+/**
+ * smmuv3_parent_is_named() - Whether the VMM allocated a parent
+ * @parent: the parent
+ *
+ * Return: true if it did, false if it was allocated here.
+ */
+bool smmuv3_parent_is_named(struct smmuv3_parent *parent)
+{
+	guard(mutex)(&parents_lock);
+	return !parent->ours;
 }

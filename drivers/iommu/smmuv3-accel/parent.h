@@ -9,7 +9,7 @@
 
 struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
 					  const struct smmuv3_host_dev *dev,
-					  u32 *reason);
+					  u32 hwpt_id, u32 *reason);
 struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 					 const struct smmuv3_host_dev *dev,
 					 u32 *reason);
@@ -19,6 +19,7 @@ bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket);
 void smmuv3_parent_flushed(struct smmuv3_parent *parent, u32 ticket);
 void smmuv3_parent_set_pending(struct smmuv3_parent *parent);
 void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host);
+bool smmuv3_parent_is_named(struct smmuv3_parent *parent);
 u32 smmuv3_parent_id(const struct smmuv3_parent *parent);
 
 #endif

@@ -5,9 +5,16 @@
  */
 #include "fixture.h"
 
+/* Attach a device, with a parent that is named or 0. Returns the parent in use. */
+static u32 attach_on(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid, u32 named)
+{
+	return fx_parent_of(test, fx_must_attach(test, v, .fd = fd, .vsid = vsid,
+						 .s2_hwpt_id = named));
+}
+
 static u32 attach_parent(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid)
 {
-	return fx_parent_of(test, fx_must_attach(test, v, .fd = fd, .vsid = vsid));
+	return attach_on(test, v, fd, vsid, 0);
 }
 
 /* Guests that share a parent would hit each other's ASIDs. */
@@ -17,42 +24,45 @@ static void used_by_one_vsmmu(struct kunit *test)
 	u32 parent = mock_vmm_parent(mock, 0), own;
 	struct smmuv3_vsmmu *v, *w;
 
-	/* The VMM's is for the first SMMU alone. */
-	v = fx_open(test, .s2_hwpt_id = parent);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 0, VSID), parent);
+	v = fx_open(test);
+	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, parent), parent);
 	own = attach_parent(test, v, 4, VSID_OTHER);
 	KUNIT_EXPECT_NE(test, own, parent);
 	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 1);
 
 	/* By its ID, whoever made it */
-	w = fx_open(test, .s2_hwpt_id = own);
-	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 5, .vsid = VSID);
-	w = fx_open(test, .s2_hwpt_id = parent);
-	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 1, .vsid = VSID);
-	/* In use until close, not until the last DETACH */
+	w = fx_open(test);
+	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 5, .vsid = VSID, .s2_hwpt_id = own);
+	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 1, .vsid = VSID,
+		       .s2_hwpt_id = parent);
+	/* One that was made stays until close, one that was named until the last DETACH. */
+	fx_must_detach(test, v, VSID_OTHER);
+	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 5, .vsid = VSID, .s2_hwpt_id = own);
 	fx_must_detach(test, v, VSID);
-	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 1, .vsid = VSID);
-	fx_close(v);
-	fx_must_attach(test, w, .fd = 1, .vsid = VSID);
+	KUNIT_EXPECT_EQ(test, attach_on(test, w, 1, VSID, parent), parent);
 
 	/* One that is not named is new, and the same ID elsewhere is another. */
-	v = fx_open(test);
 	KUNIT_EXPECT_NE(test, attach_parent(test, v, 0, VSID), parent);
-	v = fx_open(test, .s2_hwpt_id = parent);
+	v = fx_open(test);
 	v->host->owner = test;
-	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 2, VSID), parent);
+	KUNIT_EXPECT_EQ(test, attach_on(test, v, 2, VSID, parent), parent);
 }
 
+/* As if nobody had asked */
 static void rejected_by_the_host(struct kunit *test)
 {
 	u32 parent = mock_vmm_parent(mock_of(test), 0);
-	struct smmuv3_vsmmu *v = fx_open(test, .s2_hwpt_id = parent);
+	struct smmuv3_vsmmu *v = fx_open(test);
 
-	/* Not this SMMU's, which gets one of its own */
-	fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 0, VSID), parent);
-	v = fx_open(test, .s2_hwpt_id = ~0U);
-	EXPECT_REFUSED(test, v, -ENOENT, PARENT_REJECTED, .fd = 1, .vsid = VSID);
+	/* Not this SMMU's */
+	EXPECT_REFUSED(test, v, -EINVAL, PARENT_REJECTED, .fd = 4, .vsid = VSID_OTHER,
+		       .s2_hwpt_id = parent);
+	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, parent), parent);
+	/* Known not to be this SMMU's, so that the host is not asked */
+	EXPECT_REFUSED(test, v, -EINVAL, PARENT_REJECTED, .fd = 4, .vsid = VSID_OTHER,
+		       .s2_hwpt_id = parent);
+	EXPECT_REFUSED(test, v, -ENOENT, PARENT_REJECTED, .fd = 4, .vsid = VSID_OTHER,
+		       .s2_hwpt_id = ~0U);
 }
 
 /* A parent made for one iommufd, IOAS and SMMU is for all with the flag. */
@@ -96,14 +106,14 @@ static void not_shared_with_strangers(struct kunit *test)
 	const struct stranger *c = test->param_value;
 	struct mock *mock = mock_of(test);
 	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
-	struct smmuv3_vsmmu *x = fx_open(test, .shared_asids = !c->no_flag,
-					 .s2_hwpt_id = c->named ? mock_vmm_parent(mock, 0) : 0);
+	struct smmuv3_vsmmu *x = fx_open(test, .shared_asids = !c->no_flag);
+	u32 named = c->named ? mock_vmm_parent(mock, 0) : 0;
 	u32 parent = attach_parent(test, v, 0, VSID);
 
 	if (c->other_iommufd)
 		x->host->owner = test;
 	x->host->ioas_id += c->other_ioas;
-	KUNIT_EXPECT_NE(test, attach_parent(test, x, 2, VSID), parent);
+	KUNIT_EXPECT_NE(test, attach_on(test, x, 2, VSID, named), parent);
 	v = fx_open(test, .shared_asids = true);
 	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 1, VSID), parent);
 	fx_close(x);
@@ -113,26 +123,27 @@ static void not_shared_with_strangers(struct kunit *test)
 static void named_and_shared(struct kunit *test)
 {
 	u32 parent = mock_vmm_parent(mock_of(test), 0), made;
-	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true, .s2_hwpt_id = parent);
-	struct smmuv3_vsmmu *w = fx_open(test, .shared_asids = true, .s2_hwpt_id = parent);
-	struct smmuv3_vsmmu *x;
+	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
+	struct smmuv3_vsmmu *w = fx_open(test, .shared_asids = true);
+	struct smmuv3_vsmmu *x = fx_open(test);
 
-	/* It was tried where it does not fit, and is as free as before. */
 	made = attach_parent(test, v, 4, VSID_OTHER);
-	x = fx_open(test, .s2_hwpt_id = parent);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, x, 0, VSID), parent);
-	EXPECT_REFUSED(test, v, -EBUSY, PARENT_IN_USE, .fd = 1, .vsid = VSID);
+	KUNIT_EXPECT_EQ(test, attach_on(test, x, 0, VSID, parent), parent);
+	EXPECT_REFUSED(test, v, -EBUSY, PARENT_IN_USE, .fd = 1, .vsid = VSID,
+		       .s2_hwpt_id = parent);
 	fx_close(x);
 
-	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 0, VSID), parent);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, w, 1, VSID), parent);
+	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, parent), parent);
+	KUNIT_EXPECT_EQ(test, attach_on(test, w, 1, VSID, parent), parent);
 	KUNIT_EXPECT_EQ(test, attach_parent(test, w, 5, VSID_OTHER), made);
-	x = fx_open(test, .s2_hwpt_id = parent);
-	EXPECT_REFUSED(test, x, -EBUSY, PARENT_IN_USE, .fd = 2, .vsid = VSID);
+	x = fx_open(test);
+	EXPECT_REFUSED(test, x, -EBUSY, PARENT_IN_USE, .fd = 2, .vsid = VSID,
+		       .s2_hwpt_id = parent);
 	fx_close(v);
-	EXPECT_REFUSED(test, x, -EBUSY, PARENT_IN_USE, .fd = 2, .vsid = VSID);
+	EXPECT_REFUSED(test, x, -EBUSY, PARENT_IN_USE, .fd = 2, .vsid = VSID,
+		       .s2_hwpt_id = parent);
 	fx_close(w);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, x, 2, VSID), parent);
+	KUNIT_EXPECT_EQ(test, attach_on(test, x, 2, VSID, parent), parent);
 }
 
 /* The last user destroys a parent that was made, also if it was named. */
@@ -142,8 +153,8 @@ static void made_then_named(struct kunit *test)
 	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true), *w;
 	u32 made = attach_parent(test, v, 0, VSID);
 
-	w = fx_open(test, .shared_asids = true, .s2_hwpt_id = made);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, w, 1, VSID), made);
+	w = fx_open(test, .shared_asids = true);
+	KUNIT_EXPECT_EQ(test, attach_on(test, w, 1, VSID, made), made);
 	fx_close(v);
 	KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, made));
 	fx_close(w);
@@ -168,15 +179,15 @@ static void error_is_no_misfit(struct kunit *test)
 	const struct named_error *c = test->param_value;
 	struct mock *mock = mock_of(test);
 	u32 parent = mock_vmm_parent(mock, 0);
-	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true, .s2_hwpt_id = parent);
+	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
 	struct mock_state before = mock_state(mock);
 
 	mock_fail(mock, MOCK_ALLOC + MOCK_VIOMMU, 1, 1, c->rc);
-	EXPECT_RESULT(test, fx_attach(v, .fd = 0, .vsid = VSID), .rc = c->rc,
-		      .reason = c->reason);
+	EXPECT_RESULT(test, fx_attach(v, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent),
+		      .rc = c->rc, .reason = c->reason);
 	EXPECT_UNCHANGED(test, before);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_ALLOC + MOCK_PARENT), 0);
-	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 0, VSID), parent);
+	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, parent), parent);
 }
 
 /* Whatever host call fails, a parent has the users that it had. */
@@ -215,24 +226,19 @@ static void failed_attach_is_no_user(struct kunit *test)
 /* Another vSMMU, which calls the host while the first one, which is locked, does */
 static struct smmuv3_vsmmu *other;
 
-static const struct attach_options other_stream = {
-	.fd = 1,
-	.vsid = VSID,
-	.nested = true,
-};
-
 static void other_has(struct kunit *test, u32 parent)
 {
-	other = fx_open(test, .shared_asids = true, .s2_hwpt_id = parent);
-	fx_must_attach_with(test, other, &other_stream);
+	other = fx_open(test, .shared_asids = true);
+	fx_must_attach(test, other, .fd = 1, .vsid = VSID, .s2_hwpt_id = parent, .nested = true);
 	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream_of(other, VSID)), parent);
 }
 
 static void other_has_to_wait(struct kunit *test, u32 parent)
 {
-	other = fx_open(test, .shared_asids = true, .s2_hwpt_id = parent);
-	EXPECT_RESULT(test, fx_attach_with(other, &other_stream), .rc = -EBUSY,
-		      .reason = REASON(RETRY));
+	other = fx_open(test, .shared_asids = true);
+	EXPECT_RESULT(test, fx_attach(other, .fd = 2, .vsid = VSID, .s2_hwpt_id = parent,
+				      .nested = true),
+		      .rc = -EBUSY, .reason = REASON(RETRY));
 }
 
 /* The host reuses the ID at once. */
@@ -240,7 +246,7 @@ static void other_gets_the_id(struct kunit *test, u32 parent)
 {
 	mock_of(test)->last_id = parent - 1;
 	other = fx_open(test, .shared_asids = true);
-	fx_must_attach_with(test, other, &other_stream);
+	fx_must_attach(test, other, .fd = 1, .vsid = VSID, .nested = true);
 	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream_of(other, VSID)), parent);
 }
 
@@ -248,7 +254,7 @@ static void other_gets_the_id(struct kunit *test, u32 parent)
 static void other_is_faster(struct kunit *test, u32 parent)
 {
 	other = fx_open(test, .shared_asids = true);
-	fx_must_attach_with(test, other, &other_stream);
+	fx_must_attach(test, other, .fd = 1, .vsid = VSID, .nested = true);
 	KUNIT_EXPECT_NE(test, fx_parent_of(test, stream_of(other, VSID)), parent);
 	mock_meanwhile(mock_of(test), MOCK_DESTROY, other_has_to_wait);
 }
@@ -286,12 +292,13 @@ static void named_while_destroyed(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
 	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
+	u32 parent = attach_parent(test, v, 0, VSID);
 
-	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
 	mock_meanwhile(mock, MOCK_DESTROY, other_has_to_wait);
 	fx_close(v);
 	KUNIT_EXPECT_NULL(test, mock->meanwhile);
-	EXPECT_REFUSED(test, other, -ENOENT, PARENT_REJECTED, .fd = 1, .vsid = VSID);
+	EXPECT_REFUSED(test, other, -ENOENT, PARENT_REJECTED, .fd = 1, .vsid = VSID,
+		       .s2_hwpt_id = parent);
 }
 
 /* The host may reuse an ID before the module has forgotten the parent. */
@@ -304,9 +311,9 @@ static void id_reused_while_destroyed(struct kunit *test)
 	mock_meanwhile(mock, MOCK_DESTROYED, other_gets_the_id);
 	fx_close(v);
 	KUNIT_EXPECT_NULL(test, mock->meanwhile);
-	v = fx_open(test, .shared_asids = true,
-		    .s2_hwpt_id = fx_parent_of(test, stream_of(other, VSID)));
-	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+	v = fx_open(test, .shared_asids = true);
+	fx_must_attach(test, v, .fd = 0, .vsid = VSID,
+		       .s2_hwpt_id = fx_parent_of(test, stream_of(other, VSID)));
 }
 
 /* A parent that was made in vain is nobody's either. */

@@ -6,68 +6,10 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/slab.h>
-#include <uapi/linux/iommufd.h>
 
 #include "arch.h"
-#include "compat.h"
 #include "parent.h"
 #include "phys.h"
-
-static bool phys_wants_repeat(const struct smmuv3_phys *phys)
-{
-	return phys->info.flags &
-	       IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
-}
-
-static __always_inline int issue(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-				 const __le64 (*cmds)[2],
-				 const void __user *ucmds, u32 num)
-{
-	struct smmuv3_host *host = phys->host;
-
-	v->stats.out_host_calls++;
-	v->stats.out_issued += num;
-	if (!ucmds)
-		return host->ops->invalidate(host, phys->viommu_id, cmds, num);
-	v->stats.out_zero_copy++;
-	return host->ops->invalidate_user(host, phys->viommu_id, ucmds, num);
-}
-
-/**
- * smmuv3_phys_invalidate() - Have a physical SMMU carry out commands
- * @v: the vSMMU, @queue_lock held
- * @phys: the physical SMMU
- * @cmds: validated commands that need no order among them
- * @ucmds: the same in the VMM's memory, to be read from there, or NULL
- * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
- * @repeat: they are TLBIs or CFGIs, to be issued twice with erratum
- *	T264-SMMU-3, the second time after the first has returned
- *
- * After an error the host counts commands as done that it never issued, so a
- * batch is never resumed but replayed whole, once, from @cmds: what is at
- * @ucmds may have changed. Not where the host timed out: it would for as long
- * again, with interrupts off.
- *
- * Return: 0 or the host's errno.
- */
-int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			   const __le64 (*cmds)[2], const void __user *ucmds,
-			   u32 num, bool repeat)
-{
-	int rounds = repeat && unlikely(phys_wants_repeat(phys)) ? 2 : 1;
-	int rc;
-
-	lockdep_assert_held(&v->queue_lock);
-
-	do {
-		rc = issue(v, phys, cmds, ucmds, num);
-		if (unlikely(rc) && rc != -ETIMEDOUT) {
-			v->stats.out_replays++;
-			rc = issue(v, phys, cmds, NULL, num);
-		}
-	} while (!rc && --rounds);
-	return rc;
-}
 
 /**
  * smmuv3_phys_flush() - Flush a physical SMMU's TLBs of all that is the guest's
@@ -92,6 +34,8 @@ int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 		smmuv3_parent_set_pending(phys->parent);
 	else
 		smmuv3_parent_flushed(phys->parent, ticket);
+	if (!rc)
+		phys->unflushed = false;
 	return rc;
 }
 
@@ -111,99 +55,147 @@ int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 }
 
 /*
- * Destroy a possibly half-built physical SMMU; also phys_create()'s error path.
- * @host: NULL if it cannot be reached
+ * Destroy the objects of a physical SMMU behind which there is no stream, as far as
+ * that is possible: a vEVENTQ of the VMM may hang on the vIOMMU.
+ */
+static void phys_release(struct smmuv3_phys *phys)
+{
+	u32 *const ids[] = { &phys->bypass_hwpt_id, &phys->abort_hwpt_id,
+			     &phys->viommu_id };
+	struct smmuv3_host *host = phys->host;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		if (*ids[i] &&
+		    !host->ops->destroy(host, SMMUV3_LANE_CONFIG, *ids[i]))
+			*ids[i] = 0;
+	}
+	if (phys->viommu_id)
+		return;
+	if (phys->parent)
+		smmuv3_parent_put(phys->parent, host);
+	phys->parent = NULL;
+	phys->kept = false;
+}
+
+/**
+ * smmuv3_phys_destroy() - Destroy a physical SMMU, possibly half-built
+ * @phys: the physical SMMU
+ * @host: NULL if it cannot be reached: objects are left to the VMM's iommufd
  */
 void smmuv3_phys_destroy(struct smmuv3_phys *phys, struct smmuv3_host *host)
 {
-	u32 ids[] = { phys->bypass_hwpt_id, phys->abort_hwpt_id,
-		      phys->viommu_id };
-	int i;
-
-	for (i = 0; host && i < ARRAY_SIZE(ids); i++)
-		if (ids[i])
-			host->ops->destroy(host, SMMUV3_LANE_CONFIG, ids[i]);
+	if (host)
+		phys_release(phys);
 	if (phys->parent)
 		smmuv3_parent_put(phys->parent, host);
 	kfree(phys);
 }
 
-/* On a parent, which is the physical SMMU's if it succeeds */
-static int phys_alloc_viommu(struct smmuv3_phys *phys,
-			     const struct smmuv3_host_dev *dev,
-			     struct smmuv3_parent *parent)
+static int phys_alloc_viommu(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			     const struct smmuv3_host_dev *dev, u32 s2_hwpt_id,
+			     u32 *reason)
 {
 	struct smmuv3_host *host = phys->host;
+	struct smmuv3_parent *parent;
 	int rc;
 
-	if (IS_ERR(parent))
-		return PTR_ERR(parent);
-	rc = host->ops->alloc_viommu(host, dev->dev_id,
-				     smmuv3_parent_id(parent), &phys->viommu_id);
-	if (rc) {
-		smmuv3_parent_put(parent, host);
-		return rc;
+	if (s2_hwpt_id)
+		parent = smmuv3_parent_named(v, dev, s2_hwpt_id, reason);
+	else
+		parent = smmuv3_parent_make(v, dev, reason);
+	rc = PTR_ERR_OR_ZERO(parent);
+	if (!rc) {
+		rc = host->ops->alloc_viommu(host, dev->dev_id,
+					     smmuv3_parent_id(parent),
+					     &phys->viommu_id);
+		if (rc)
+			smmuv3_parent_put(parent, host);
 	}
-	phys->parent = parent;
-	smmuv3_parent_fits(parent, dev);
-	return 0;
-}
-
-/*
- * The VMM's own parent is taken where it fits; the host refuses it with EINVAL
- * on a physical SMMU for which it was not made.
- */
-static int phys_take_parent(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			    const struct smmuv3_host_dev *dev, u32 *reason)
-{
-	struct smmuv3_parent *parent = NULL;
-	int rc = -EINVAL;
-
-	if (v->s2_hwpt_id)
-		parent = smmuv3_parent_named(v, dev, reason);
-	if (parent)
-		rc = phys_alloc_viommu(phys, dev, parent);
-	if (rc == -EINVAL)
-		rc = phys_alloc_viommu(phys, dev,
-				       smmuv3_parent_make(v, dev, reason));
-	if (*reason)
+	if (!rc) {
+		phys->parent = parent;
+		smmuv3_parent_fits(parent, dev);
+	} else if (*reason) {
 		return rc;
-	if (rc == -EOPNOTSUPP)
+	} else if (rc == -EOPNOTSUPP) {
 		*reason = SMMUV3_ACCEL_REASON_NO_NESTING;
-	else if (rc == -EINVAL || rc == -ENOENT)
+	} else if (rc == -EINVAL || rc == -ENOENT) {
 		*reason = SMMUV3_ACCEL_REASON_PARENT_REJECTED;
+	}
 	return rc;
 }
 
-static int phys_alloc_nested(struct smmuv3_phys *phys, u32 dev_id)
+static int phys_alloc_nested(struct smmuv3_phys *phys, u32 dev_id, u64 word0,
+			     u32 *hwpt_id)
 {
-	static const u64 abort_ste[2] = { STE_0_V };
-	static const u64 bypass_ste[2] = {
-		STE_0_V | FIELD_PREP_CONST(STE_0_CONFIG, STE_CONFIG_BYPASS),
-	};
-	struct smmuv3_host *host = phys->host;
-	int rc;
+	const u64 ste[2] = { word0 };
 
-	/* Made now, so that a stream can be aborted whatever comes. */
-	rc = host->ops->alloc_nested(host, SMMUV3_LANE_CONFIG, dev_id,
-				     phys->viommu_id, abort_ste,
-				     &phys->abort_hwpt_id);
-	if (rc)
-		return rc;
-	return host->ops->alloc_nested(host, SMMUV3_LANE_CONFIG, dev_id,
-				       phys->viommu_id, bypass_ste,
-				       &phys->bypass_hwpt_id);
+	if (*hwpt_id)
+		return 0;
+	return phys->host->ops->alloc_nested(phys->host, SMMUV3_LANE_CONFIG, dev_id,
+					     phys->viommu_id, ste, hwpt_id);
 }
 
-static struct smmuv3_phys *phys_create(struct smmuv3_vsmmu *v,
-				       struct smmuv3_host_dev *dev,
-				       struct smmuv3_refusal *why)
+/* Allocate what a physical SMMU lacks before a stream can be behind it. */
+static int phys_prepare(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			const struct smmuv3_host_dev *dev, u32 s2_hwpt_id,
+			u32 *reason)
 {
-	struct smmuv3_host *host = v->host;
+	bool other = phys->parent && s2_hwpt_id &&
+		     s2_hwpt_id != smmuv3_parent_id(phys->parent);
+	int rc = 0;
+
+	/* A vEVENTQ may have kept the other one when the last stream left. */
+	if (other)
+		smmuv3_phys_put(phys);
+	if (!phys->parent) {
+		rc = phys_alloc_viommu(v, phys, dev, s2_hwpt_id, reason);
+	} else if (other) {
+		*reason = SMMUV3_ACCEL_REASON_PARENT_OTHER;
+		rc = -EBUSY;
+	}
+	/* Allocated now, so that a stream can be aborted whatever comes. */
+	if (!rc)
+		rc = phys_alloc_nested(phys, dev->dev_id, STE_0_V,
+				       &phys->abort_hwpt_id);
+	if (!rc)
+		rc = phys_alloc_nested(phys, dev->dev_id, STE_0_V |
+				       FIELD_PREP(STE_0_CONFIG, STE_CONFIG_BYPASS),
+				       &phys->bypass_hwpt_id);
+	return rc;
+}
+
+/* What an SMMU is, and whether the guest could have a device behind it */
+static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			 const struct smmuv3_host_dev *dev,
+			 struct smmuv3_refusal *why)
+{
+	int rc = v->host->ops->hw_info(v->host, dev->dev_id, &phys->info);
+
+	if (rc == -EOPNOTSUPP)
+		why->reason = SMMUV3_ACCEL_REASON_NOT_SMMUV3;
+	if (rc)
+		return rc;
+	/* As for the host driver, ATS is there only if the kernel has it. */
+	if (!IS_ENABLED(CONFIG_PCI_ATS))
+		phys->info.idr[0] &= ~IDR0_ATS;
+	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
+	if (v->offer.idr_set &&
+	    !smmuv3_idr_fits(v->offer.idr, phys->info.idr, why->bad_idr)) {
+		why->reason = SMMUV3_ACCEL_REASON_IDR_HOST;
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static struct smmuv3_phys *phys_new(struct smmuv3_vsmmu *v,
+				    const struct smmuv3_host_dev *dev,
+				    struct smmuv3_refusal *why)
+{
 	struct smmuv3_phys *phys;
 	int rc;
 
-	if (v->phys_num >= SMMUV3_PHYS_ALL) {
+	if (v->phys_num >= SMMUV3_MAX_PHYS) {
 		why->reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS;
 		return ERR_PTR(-ENOSPC);
 	}
@@ -211,98 +203,104 @@ static struct smmuv3_phys *phys_create(struct smmuv3_vsmmu *v,
 	if (!phys)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&phys->node);
-	phys->host = host;
+	phys->host = v->host;
 	phys->iommu = dev->iommu;
 	phys->index = v->phys_num;
-
-	rc = host->ops->hw_info(host, dev->dev_id, &phys->info);
-	if (rc) {
-		if (rc == -EOPNOTSUPP)
-			why->reason = SMMUV3_ACCEL_REASON_NOT_SMMUV3;
-		goto err_destroy;
-	}
-	if (!smmuv3_idr_can_nest(phys->info.idr, dev->canwbs)) {
-		why->reason = SMMUV3_ACCEL_REASON_NO_NESTING;
-		rc = -EOPNOTSUPP;
-		goto err_destroy;
-	}
-	/* As for the host driver, ATS is there only where the kernel has it. */
-	if (!IS_ENABLED(CONFIG_PCI_ATS))
-		phys->info.idr[0] &= ~IDR0_ATS;
-	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
-	if (v->offer.idr_set &&
-	    !smmuv3_idr_fits(v->offer.idr, phys->info.idr, &why->bad_idr,
-			     &why->bad_mask)) {
-		why->reason = SMMUV3_ACCEL_REASON_IDR;
-		rc = -EOPNOTSUPP;
-		goto err_destroy;
-	}
-
-	rc = phys_take_parent(v, phys, dev, &why->reason);
+	rc = phys_identify(v, phys, dev, why);
 	if (!rc)
-		rc = phys_alloc_nested(phys, dev->dev_id);
-	if (rc)
-		goto err_destroy;
-	return phys;
-
-err_destroy:
-	smmuv3_phys_destroy(phys, host);
+		return phys;
+	kfree(phys);
 	return ERR_PTR(rc);
+}
+
+static struct smmuv3_phys *phys_find(struct smmuv3_vsmmu *v,
+				     const struct smmuv3_host_dev *dev)
+{
+	struct smmuv3_phys *phys;
+
+	list_for_each_entry(phys, &v->phys, node)
+		if (phys->iommu == dev->iommu)
+			return phys;
+	return NULL;
 }
 
 /**
  * smmuv3_phys_get() - Find or make the physical SMMU that a device is behind
  * @v: the vSMMU, @lock held
  * @dev: the device
- * @why: set where it fails
+ * @s2_hwpt_id: the stage-2 parent that the VMM names, or 0
+ * @why: set if it fails
  *
- * Return: the physical SMMU, for smmuv3_phys_publish() or smmuv3_phys_put(), or
- * an ERR_PTR.
+ * Return: the physical SMMU with its objects, for smmuv3_phys_publish() or
+ * smmuv3_phys_put(), or an ERR_PTR.
  */
-struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v, struct smmuv3_host_dev *dev,
-				    struct smmuv3_refusal *why)
+struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v,
+				    const struct smmuv3_host_dev *dev,
+				    u32 s2_hwpt_id, struct smmuv3_refusal *why)
 {
 	struct smmuv3_phys *phys;
+	int rc;
 
 	lockdep_assert_held(&v->lock);
 
-	list_for_each_entry(phys, &v->phys, node)
-		if (phys->iommu == dev->iommu)
-			return phys;
-	return phys_create(v, dev, why);
+	phys = phys_find(v, dev) ?: phys_new(v, dev, why);
+	if (IS_ERR(phys))
+		return phys;
+	/* CANWBS is the device's root complex's, of which an SMMU may have two. */
+	if (smmuv3_idr_can_nest(phys->info.idr, dev->canwbs)) {
+		rc = phys_prepare(v, phys, dev, s2_hwpt_id, &why->reason);
+	} else {
+		why->reason = SMMUV3_ACCEL_REASON_NO_NESTING;
+		rc = -EOPNOTSUPP;
+	}
+	if (!rc)
+		return phys;
+	smmuv3_phys_put(phys);
+	return ERR_PTR(rc);
 }
 
 /**
- * smmuv3_phys_put() - Undo smmuv3_phys_get() where the attach failed
- * @phys: the physical SMMU, destroyed if it was made for that attach
+ * smmuv3_phys_put() - A stream is no longer behind a physical SMMU, or never was
+ * @phys: the physical SMMU. It is destroyed if it was made for an attach that
+ *	failed. Without streams, its objects are released if the VMM named the
+ *	parent
  */
 void smmuv3_phys_put(struct smmuv3_phys *phys)
 {
 	if (list_empty(&phys->node))
 		smmuv3_phys_destroy(phys, phys->host);
+	else if (!phys->stream_num && !phys->unflushed && phys->parent &&
+		 (!phys->kept || smmuv3_parent_is_named(phys->parent)))
+		phys_release(phys);
 }
 
+/**
+ * smmuv3_phys_update_offer() - Find out what the guest is offered
+ * @v: the vSMMU, both locks held, after its ID registers or physical SMMUs changed
+ */
 void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v)
 {
+	struct smmuv3_offer *offer = &v->offer;
 	struct smmuv3_phys *phys;
+	bool ats = false;
 
-	if (v->offer.idr_set)
-		smmuv3_caps_from_idr(&v->offer.caps, v->offer.idr);
-	list_for_each_entry(phys, &v->phys, node) {
-		if (v->offer.idr_set)
-			break;
-		if (!phys->index)
-			memcpy(v->offer.common, phys->info.idr, sizeof(v->offer.common));
-		smmuv3_idr_meet(v->offer.common, phys->info.idr);
-		/* ATC_INV is for one stream, so it is enough if that one's has it. */
-		bool ats = phys->index && v->offer.caps.ats;
-
-		if (!phys->index)
-			v->offer.caps = phys->caps;
-		smmuv3_caps_meet(&v->offer.caps, &phys->caps);
-		v->offer.caps.ats = phys->caps.ats || ats;
+	if (offer->idr_set) {
+		smmuv3_caps_from_idr(&offer->caps, offer->idr);
+		smmuv3_cmd_make_rules(&offer->rules, &offer->caps);
+		return;
 	}
-	smmuv3_cmd_make_rules(&v->offer.rules, &v->offer.caps);
+	list_for_each_entry(phys, &v->phys, node) {
+		if (!phys->index) {
+			memcpy(offer->common, phys->info.idr, sizeof(offer->common));
+			offer->caps = phys->caps;
+		}
+		smmuv3_idr_meet(offer->common, phys->info.idr);
+		smmuv3_caps_meet(&offer->caps, &phys->caps);
+		ats |= phys->caps.ats;
+	}
+	/* ATC_INV is for one stream, so it is enough if that one's SMMU has it. */
+	offer->caps.ats = ats;
+	smmuv3_cmd_make_rules(&offer->rules, &offer->caps);
 }
 
 /**
@@ -330,24 +328,23 @@ bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
 		return true;
 	memcpy(offered, v->offer.common, sizeof(offered));
 	offered[0] &= ~IDR0_ATS;
-	if (smmuv3_idr_fits(offered, phys->info.idr, &why->bad_idr,
-			    &why->bad_mask))
+	if (smmuv3_idr_fits(offered, phys->info.idr, why->bad_idr))
 		return true;
-	why->reason = SMMUV3_ACCEL_REASON_IDR;
+	why->reason = SMMUV3_ACCEL_REASON_IDR_OFFERED;
 	return false;
 }
 
 /**
  * smmuv3_phys_publish() - Make a physical SMMU one of the vSMMU's
  * @v: the vSMMU, both locks held
- * @phys: from smmuv3_phys_get(); lives until close from now on, because a
- *	vEVENTQ of the VMM's may hang on its vIOMMU
+ * @phys: from smmuv3_phys_get(). It keeps its index until close
  */
 void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
 
+	phys->kept = true;
 	if (!list_empty(&phys->node))
 		return;
 	list_add_tail(&phys->node, &v->phys);

@@ -5,11 +5,14 @@
 #ifndef _SMMUV3_ACCEL_PHYS_H
 #define _SMMUV3_ACCEL_PHYS_H
 
+#include <uapi/linux/iommufd.h>
+
+#include "compat.h"
 #include "smmuv3-accel.h"
 
 struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v,
-				    struct smmuv3_host_dev *dev,
-				    struct smmuv3_refusal *why);
+				    const struct smmuv3_host_dev *dev,
+				    u32 s2_hwpt_id, struct smmuv3_refusal *why);
 void smmuv3_phys_put(struct smmuv3_phys *phys);
 bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
 		      struct smmuv3_refusal *why);
@@ -18,8 +21,63 @@ void smmuv3_phys_destroy(struct smmuv3_phys *phys, struct smmuv3_host *host);
 void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v);
 int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
-int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			   const __le64 (*cmds)[2], const void __user *ucmds,
-			   u32 num, bool repeat);
+
+/* No TLB entry of the guest's is left there. */
+static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
+{
+	return unlikely(!phys->stream_num) && !phys->unflushed;
+}
+
+/**
+ * smmuv3_phys_invalidate() - Have a physical SMMU carry out commands
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU
+ * @cmds: validated commands that need no order among them
+ * @ucmds: the same in the VMM's memory, to be read from there, or NULL
+ * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
+ * @repeat: they are TLBIs or CFGIs, to be issued twice with erratum
+ *	T264-SMMU-3, the second time after the first has returned
+ *
+ * After an error the host counts commands as done that it never issued. So a batch
+ * is never resumed but replayed whole, once, from @cmds: what is at @ucmds may have
+ * changed. It is not replayed if the host timed out: it would for as long again, with
+ * interrupts off.
+ *
+ * Return: 0 or the host's errno.
+ */
+static __always_inline int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v,
+						  struct smmuv3_phys *phys,
+						  const __le64 (*cmds)[2],
+						  const void __user *ucmds,
+						  u32 num, bool repeat)
+{
+	bool again = repeat && unlikely(phys->info.flags &
+					IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI);
+	struct smmuv3_host *host = phys->host;
+	bool replay = false;
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	for (;;) {
+		v->stats.out_host_calls++;
+		v->stats.out_issued += num;
+		if (ucmds && !replay) {
+			v->stats.out_zero_copy++;
+			rc = host->ops->invalidate_user(host, phys->viommu_id,
+							ucmds, num);
+		} else {
+			rc = host->ops->invalidate(host, phys->viommu_id, cmds,
+						   num);
+		}
+		if (likely(!rc && !again))
+			return 0;
+		if (rc && (replay || rc == -ETIMEDOUT))
+			return rc;
+		replay = rc;
+		v->stats.out_replays += replay;
+		again &= replay;
+	}
+}
 
 #endif

@@ -80,10 +80,9 @@ struct smmuv3_cmd_rules {
 void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6]);
 void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with);
 bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs);
-bool smmuv3_idr_check(const u32 idr[6], u32 *bad_idr, u32 *bad_mask);
+bool smmuv3_idr_check(const u32 idr[6], u32 bad[6]);
 void smmuv3_idr_meet(u32 idr[6], const u32 with[6]);
-bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 *bad_idr,
-		     u32 *bad_mask);
+bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 bad[6]);
 
 void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
 		       const struct smmuv3_caps *caps);

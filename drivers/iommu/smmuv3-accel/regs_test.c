@@ -111,7 +111,7 @@ static const struct regs_error {
 
 KUNIT_ARRAY_PARAM_DESC(regs_error, regs_errors, name);
 
-/* Another table, with what does not concern streams changed as well */
+/* Another table, and registers changed that do not concern streams */
 static void change_regs(struct kunit *test, u64 page)
 {
 	struct fixture *f = test->priv;
@@ -143,7 +143,7 @@ static void stream_that_cannot_take_table_aborts(struct kunit *test)
 			else
 				fx_expect_s1(test, f->v, vsid, 2 + first);
 		}
-		/* What does not concern streams is in force as well. */
+		/* Registers that do not concern streams are in force as well. */
 		KUNIT_EXPECT_MEMEQ(test, &f->v->table.regs, &f->regs, sizeof(f->regs));
 		EXPECT_DONE(test, fx_run(test, .cons = (1U << f->log2size) - 1, .cmds = &tlbi,
 					 .num = 1), 1);
@@ -163,8 +163,8 @@ static void abort_has_a_reason(struct kunit *test)
 
 	fx_start(test);
 	change_regs(test, 2);
-	mock_fail(f->mock, MOCK_ALLOC + MOCK_NESTED, 1, 1, -EACCES);
-	EXPECT_RESULT(test, fx_set_regs(test), .rc = -EACCES, .vsid = VSID);
+	mock_fail(f->mock, MOCK_ALLOC + MOCK_NESTED, 1, 1, -ENOSPC);
+	EXPECT_RESULT(test, fx_set_regs(test), .rc = -ENOSPC, .vsid = VSID);
 	fx_expect_aborts(test, f->v, VSID, REASON(HOST_REJECT));
 	fx_must_set_regs(test);
 	expect_all_s1(test, 2);

@@ -26,6 +26,8 @@
 
 /* Bounds what a file can cost: a stream takes a few hundred bytes. */
 #define SMMUV3_MAX_STREAMS	4096
+/* One less than a batch can tell apart */
+#define SMMUV3_MAX_PHYS		SMMUV3_PHYS_ALL
 /* A run that has evaluated so many STEs ends before a command that asks for more. */
 #define SMMUV3_MAX_STES		SMMUV3_MAX_STREAMS
 /* From here on a call lets others in between STEs that it is given. */
@@ -44,10 +46,16 @@ struct smmuv3_parent;
  * @caps: what they mean
  * @index: for SMMUV3_ACCEL_GET_PHYS
  * @stream_num: how many streams are attached behind it
- * @parent: its stage-2 parent
- * @viommu_id: vIOMMU on it
+ * @kept: a stream was attached on @parent
+ * @unflushed: the last stream has left, and the flush failed; under both locks
+ * @parent: its stage-2 parent; NULL: released, so there is no stream and no other
+ *	object
+ * @viommu_id: vIOMMU on @parent
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
+ *
+ * @parent and the IDs change only under smmuv3_vsmmu.lock, and only while
+ * @stream_num is 0.
  */
 struct smmuv3_phys {
 	struct list_head node;
@@ -57,6 +65,8 @@ struct smmuv3_phys {
 	struct smmuv3_caps caps;
 	u32 index;
 	u32 stream_num;
+	bool kept;
+	bool unflushed;
 	struct smmuv3_parent *parent;
 	u32 viommu_id;
 	u32 abort_hwpt_id;
@@ -70,7 +80,9 @@ struct smmuv3_phys {
  *	the host knows nothing
  * @stale_node: in smmuv3_vsmmu.stale_cds, or empty
  * @feed: it is an emulated endpoint
- * @vsid: the guest's StreamID for it
+ * @live: STEs have effect: it has a StreamID, and its device a vDEVICE with that
+ * @renumbered: smmuv3_vsmmu_set_vsids() is changing its StreamID
+ * @vsid: the guest's StreamID for it, or a name with %SMMUV3_ACCEL_VSID_UNSET
  * @vdevice_id: its vDEVICE
  * @hwpt_id: the nested domain that is attached; 0: DMA is blocked without one
  * @ste: what is installed; under smmuv3_vsmmu.queue_lock
@@ -80,6 +92,8 @@ struct smmuv3_stream {
 	struct smmuv3_host_dev *dev;
 	struct list_head stale_node;
 	bool feed;
+	bool live;
+	bool renumbered;
 	u32 vsid;
 	u32 vdevice_id;
 	u32 hwpt_id;
@@ -105,13 +119,11 @@ struct smmuv3_regs {
 /**
  * struct smmuv3_refusal - Why a call is refused
  * @reason: an enum smmuv3_accel_reason
- * @bad_idr: the ID register that a physical SMMU cannot honour
- * @bad_mask: the field of it
+ * @bad_idr: of each ID register, the fields that are refused
  */
 struct smmuv3_refusal {
 	u32 reason;
-	u32 bad_idr;
-	u32 bad_mask;
+	u32 bad_idr[6];
 };
 
 /**
@@ -149,6 +161,22 @@ struct smmuv3_table {
 };
 
 /**
+ * struct smmuv3_bad_list - Streams whose STEs are not legal, for the VMM
+ * @uptr: array of struct smmuv3_accel_bad_ste
+ * @room: its length
+ * @num: how many were written
+ * @found: there was one
+ * @overflow: there was one more than @room
+ */
+struct smmuv3_bad_list {
+	struct smmuv3_accel_bad_ste __user *uptr;
+	u32 room;
+	u32 num;
+	bool found;
+	bool overflow;
+};
+
+/**
  * struct smmuv3_piece - Commands that are contiguous in the VMM's memory
  * @first: index of the first in the batch
  * @num: how many
@@ -169,12 +197,14 @@ struct smmuv3_piece {
  * @syncs: how many of these are CMD_SYNCs
  * @sync_flags: SMMUV3_ACCEL_RUN_SYNC_IRQ, if one of them wants its interrupt
  * @flags: more of enum smmuv3_accel_run_flags
+ * @bad: streams whose STEs are not legal, when it began
  */
 struct smmuv3_delta {
 	u32 done;
 	u32 syncs;
 	u32 sync_flags;
 	u32 flags;
+	struct smmuv3_bad_list bad;
 };
 
 /**
@@ -184,6 +214,7 @@ struct smmuv3_delta {
  * @cons: SMMU_CMDQ_CONS when it began
  * @total: how many commands to run
  * @done: how many of them are done
+ * @ended: the last batch ended it
  * @delta: what the batch at hand did
  * @pieces: where the commands in the batch came from
  * @piece_num: how many pieces
@@ -202,6 +233,7 @@ struct smmuv3_delta {
  * @feed_uptr: where to write those
  * @feed_room: how many there is room for
  * @feed_num: how many were written
+ * @bad: streams whose STEs are not legal
  * @before: counters when it began, for the trace
  * @began: when it began, in ns; 0: nobody traces
  */
@@ -211,6 +243,7 @@ struct smmuv3_run {
 	u32 cons;
 	u32 total;
 	u32 done;
+	bool ended;
 	struct smmuv3_delta delta;
 	struct smmuv3_piece pieces[SMMUV3_MAX_PIECES];
 	u32 piece_num;
@@ -228,6 +261,7 @@ struct smmuv3_run {
 	void __user *feed_uptr;
 	u32 feed_room;
 	u32 feed_num;
+	struct smmuv3_bad_list bad;
 	struct smmuv3_accel_stats before;
 	u64 began;
 };
@@ -259,8 +293,6 @@ struct smmuv3_queue {
  * @waiters: how many wait for @queue_lock; a run lets them in
  * @id: names it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
- * @s2_hwpt_id: the VMM's stage-2 parent, to be used on the physical SMMU that it
- *	fits; 0: none
  * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
  * @policy: what may be done to batches
  * @phys: list of struct smmuv3_phys
@@ -282,7 +314,6 @@ struct smmuv3_vsmmu {
 	atomic_t waiters;
 	u32 id;
 	struct smmuv3_host *host;
-	u32 s2_hwpt_id;
 	bool shared_asids;
 	struct smmuv3_batch_policy policy;
 	struct list_head phys;
@@ -300,21 +331,27 @@ struct smmuv3_vsmmu {
 };
 
 /**
- * smmuv3_check() - Whether an ioctl can be served
- * @v: the vSMMU, one of its locks held
- * @reason: set if it cannot
+ * smmuv3_vsid_is_set() - Whether a stream's name is a StreamID
+ * @vsid: the name
  *
- * Return: 0, -ENXIO before SMMUV3_ACCEL_CREATE, -EIO from a foreign address
- * space.
+ * Return: true if it is.
  */
-static inline int smmuv3_check(struct smmuv3_vsmmu *v, u32 *reason)
+static inline bool smmuv3_vsid_is_set(u32 vsid)
 {
-	if (!v->host)
-		return -ENXIO;
-	if (likely(smmuv3_host_reachable(v->host)))
-		return 0;
-	*reason = SMMUV3_ACCEL_REASON_FOREIGN_MM;
-	return -EIO;
+	return !(vsid & SMMUV3_ACCEL_VSID_UNSET);
+}
+
+/**
+ * smmuv3_find_stream() - Find the stream that a command of the guest names
+ * @v: the vSMMU, one of its locks held
+ * @sid: the StreamID
+ *
+ * Return: the stream or NULL.
+ */
+static inline struct smmuv3_stream *smmuv3_find_stream(struct smmuv3_vsmmu *v,
+						       u32 sid)
+{
+	return smmuv3_vsid_is_set(sid) ? xa_load(&v->streams, sid) : NULL;
 }
 
 /**

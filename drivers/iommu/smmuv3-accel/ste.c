@@ -110,6 +110,9 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
  * smmuv3_ste_is_bad() - Whether a stream aborts by the guest's mistake
  * @reason: why it aborts
  *
+ * A clear V or Config, and a level-2 table that the guest has not allocated yet,
+ * are how a driver disables a stream.
+ *
  * Return: true if the VMM has to deliver C_BAD_STE or C_BAD_STREAMID to the guest.
  */
 bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason)

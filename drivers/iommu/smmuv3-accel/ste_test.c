@@ -227,7 +227,7 @@ static void ste_invalid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.reason, SMMUV3_ACCEL_REASON_STE_INVALID);
 }
 
-/* Config decides, and where it is not stage 1 nothing else has a say. */
+/* Config decides; if it is not stage 1, no other field matters. */
 static void ste_each_config(struct kunit *test)
 {
 	const struct ste_config *config = test->param_value;

@@ -14,6 +14,7 @@
 
 #include "arch.h"
 #include "phys.h"
+#include "reason.h"
 #include "stream.h"
 
 #define CREATE_TRACE_POINTS
@@ -24,7 +25,7 @@
  * bridge or an emulated endpoint has no SMMU, so with neither ID registers nor
  * another device nothing is known; false then.
  */
-static bool stream_caps(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+static bool stream_caps(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream,
 			struct smmuv3_caps *caps)
 {
 	bool offered = v->offer.idr_set || v->phys_num;
@@ -38,9 +39,14 @@ static bool stream_caps(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	return true;
 }
 
-/* A stream was given an STE. */
-void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream,
-			    u32 old_kind)
+/**
+ * smmuv3_stream_note_ste() - Count and report that a stream was given an STE
+ * @v: the vSMMU, @queue_lock held
+ * @stream: the stream
+ * @old_kind: what it had before
+ */
+void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
+			    const struct smmuv3_stream *stream, u32 old_kind)
 {
 	const struct smmuv3_ste *ste = &stream->ste;
 
@@ -48,8 +54,9 @@ void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v, const struct smmuv3_stream *
 		v->offer.started = true;
 	if (smmuv3_ste_is_bad(ste->reason)) {
 		v->stats.out_ste_bad++;
-		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts, reason %u\n",
-				    v->id, stream->vsid, ste->reason);
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts: %s\n",
+				    v->id, stream->vsid,
+				    smmuv3_reason_name(ste->reason));
 	}
 	trace_smmuv3_accel_ste(v, stream->vsid, old_kind, ste->kind, ste->reason,
 			       0);
@@ -64,6 +71,11 @@ static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 	stream->hwpt_id = 0;
 }
 
+/**
+ * smmuv3_stream_destroy_objects() - Destroy the host objects of a stream
+ * @host: the host
+ * @stream: the stream, whose device is not attached, if it has one
+ */
 void smmuv3_stream_destroy_objects(struct smmuv3_host *host,
 				   struct smmuv3_stream *stream)
 {
@@ -73,51 +85,127 @@ void smmuv3_stream_destroy_objects(struct smmuv3_host *host,
 }
 
 /**
- * smmuv3_stream_check_vsid() - Whether the guest can say a StreamID
+ * smmuv3_stream_check_vsid() - Whether a stream can have a StreamID
  * @v: the vSMMU
  * @stream: the stream
+ * @vsid: the StreamID, or a name with %SMMUV3_ACCEL_VSID_UNSET
  * @reason: set if not
  *
- * Return: 0 or -EINVAL.
+ * Return: 0, or -EINVAL if the guest cannot say it.
  */
-int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v,
+			     const struct smmuv3_stream *stream, u32 vsid,
 			     u32 *reason)
 {
 	struct smmuv3_caps caps;
 
-	if (!stream_caps(v, stream, &caps) || !((u64)stream->vsid >> caps.sid_bits))
+	if (!smmuv3_vsid_is_set(vsid) || !stream_caps(v, stream, &caps) ||
+	    !((u64)vsid >> caps.sid_bits))
 		return 0;
 	*reason = SMMUV3_ACCEL_REASON_VSID_RANGE;
 	return -EINVAL;
 }
 
 /**
- * smmuv3_stream_make_vdevice() - Tell the host the guest's StreamID for a device
- * @stream: the stream, with a device
+ * smmuv3_stream_number() - Make the StreamID of a stream known to the host
+ * @stream: the stream, blocked if it has a device
  * @reason: set if it fails
  *
- * A domain that translates needs the vDEVICE.
+ * From here on STEs have an effect, if the StreamID is set: a domain that translates
+ * needs the vDEVICE.
  *
- * Return: 0 or an errno.
+ * Return: 0 or an errno; -EBUSY also if the vDEVICE with the old StreamID is in use.
  */
-int smmuv3_stream_make_vdevice(struct smmuv3_stream *stream, u32 *reason)
+int smmuv3_stream_number(struct smmuv3_stream *stream, u32 *reason)
 {
-	struct smmuv3_host *host = stream->phys->host;
-	int rc;
+	struct smmuv3_host *host = stream->dev ? stream->phys->host : NULL;
+	int rc = 0;
 
-	rc = host->ops->alloc_vdevice(host, stream->dev->dev_id,
-				      stream->phys->viommu_id, stream->vsid,
-				      &stream->vdevice_id);
+	/* One with an old StreamID, which the VMM used when it had to go */
+	if (stream->vdevice_id)
+		rc = host->ops->destroy(host, SMMUV3_LANE_CONFIG,
+					stream->vdevice_id);
+	if (rc)
+		return rc;
+	stream->vdevice_id = 0;
+	if (!smmuv3_vsid_is_set(stream->vsid))
+		return 0;
+	if (host)
+		rc = host->ops->alloc_vdevice(host, stream->dev->dev_id,
+					      stream->phys->viommu_id,
+					      stream->vsid, &stream->vdevice_id);
 	if (rc == -EEXIST) {
 		*reason = SMMUV3_ACCEL_REASON_DEVICE_IN_USE;
 		return -EBUSY;
 	}
 	if (rc == -EOPNOTSUPP)
 		*reason = SMMUV3_ACCEL_REASON_MULTI_STREAM;
+	stream->live = !rc;
 	return rc;
 }
 
-/* The domain that an STE asks for; one that translates is made. */
+/**
+ * smmuv3_stream_block() - Block a stream's DMA, to take its StreamID away
+ * @v: the vSMMU, both locks held
+ * @stream: the stream
+ *
+ * STEs have no effect any more, until smmuv3_stream_number(). A device is detached,
+ * because some hosts want a vDEVICE for each nested domain, also for one that aborts.
+ *
+ * Return: 0, or -EINTR if the caller is being killed, with nothing changed.
+ */
+int smmuv3_stream_block(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
+{
+	struct smmuv3_host *host = v->host;
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (stream->dev) {
+		rc = host->ops->dev_detach(host, stream->dev, true);
+		if (rc)
+			return rc;
+		stream_destroy_hwpt(host, SMMUV3_LANE_QUEUE, stream);
+		if (stream->vdevice_id &&
+		    !host->ops->destroy(host, SMMUV3_LANE_CONFIG,
+					stream->vdevice_id))
+			stream->vdevice_id = 0;
+	}
+	stream->live = false;
+	list_del_init(&stream->stale_node);
+	stream->ste = (struct smmuv3_ste){
+		.kind = SMMUV3_ACCEL_KIND_ABORT,
+		.reason = SMMUV3_ACCEL_REASON_NO_VSID,
+	};
+	return 0;
+}
+
+/**
+ * smmuv3_stream_connect() - Attach the device of a new stream
+ * @stream: the stream
+ *
+ * Return: 0 or an errno.
+ */
+int smmuv3_stream_connect(struct smmuv3_stream *stream)
+{
+	struct smmuv3_host *host;
+
+	if (!stream->dev)
+		return 0;
+	host = stream->phys->host;
+	if (!stream->live)
+		return host->ops->dev_detach(host, stream->dev, true);
+	return host->ops->dev_attach(host, stream->dev, stream->hwpt_id);
+}
+
+/**
+ * smmuv3_stream_make_domain() - The domain that an STE asks for
+ * @stream: the stream, with a device
+ * @ste: the STE
+ * @hwpt_id: set to the domain; one that translates is allocated
+ *
+ * Return: 0 or the host's errno.
+ */
 int smmuv3_stream_make_domain(struct smmuv3_stream *stream,
 			      const struct smmuv3_ste *ste, u32 *hwpt_id)
 {
@@ -139,6 +227,13 @@ int smmuv3_stream_make_domain(struct smmuv3_stream *stream,
 	}
 }
 
+/**
+ * smmuv3_stream_alloc() - Allocate a stream, which aborts
+ * @vsid: its StreamID, or a name with %SMMUV3_ACCEL_VSID_UNSET
+ * @flags: combination of enum smmuv3_accel_attach_flags
+ *
+ * Return: the stream or NULL.
+ */
 struct smmuv3_stream *smmuv3_stream_alloc(u32 vsid, u32 flags)
 {
 	struct smmuv3_stream *stream;
@@ -150,7 +245,9 @@ struct smmuv3_stream *smmuv3_stream_alloc(u32 vsid, u32 flags)
 	stream->vsid = vsid;
 	stream->feed = flags & SMMUV3_ACCEL_ATTACH_FEED;
 	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
-	stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
+	stream->ste.reason = smmuv3_vsid_is_set(vsid) ?
+			     SMMUV3_ACCEL_REASON_NO_STE :
+			     SMMUV3_ACCEL_REASON_NO_VSID;
 	return stream;
 }
 
@@ -171,7 +268,8 @@ void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream
 	if (stream->dev) {
 		out->out_phys = stream->phys->index;
 		out->out_dev_id = stream->dev->dev_id;
-		out->out_vdevice_id = stream->vdevice_id;
+		if (stream->live)
+			out->out_vdevice_id = stream->vdevice_id;
 	}
 	if (stream->dev && !v->host->ops->dev_in_force(v->host, stream->dev)) {
 		out->out_kind = SMMUV3_ACCEL_KIND_OTHER;
@@ -186,24 +284,51 @@ void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_stream_describe);
 
+/*
+ * Take from @v->stale_cds the streams of the first one's physical SMMU, and stage a
+ * command for each. Returns how many.
+ */
+static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
+{
+	__le64 (*stage)[2] = v->queue.batch->stage;
+	struct smmuv3_stream *stream, *tmp;
+	const struct smmuv3_phys *phys;
+	u32 num = 0;
+
+	phys = list_first_entry(&v->stale_cds, typeof(*stream), stale_node)->phys;
+	list_for_each_entry_safe(stream, tmp, &v->stale_cds, stale_node) {
+		if (stream->phys != phys)
+			continue;
+		stage[num][0] = cpu_to_le64(CMD_CFGI_CD_ALL |
+					    FIELD_PREP(CMD_0_SID, stream->vsid));
+		stage[num][1] = 0;
+		list_move_tail(&stream->stale_node, taken);
+		if (++num == SMMUV3_HOST_MAX_BATCH)
+			break;
+	}
+	return num;
+}
+
 /**
  * smmuv3_stream_flush_cds() - Invalidate the cached CDs of streams given an STE
  * @v: the vSMMU, @queue_lock held
  * @first: the first StreamID that the caller answers for
  * @last: the last
- * @failed: set to the StreamID where it fails
+ * @failed: set to the StreamID for which it fails
  *
  * Cached CDs are part of what CFGI_STE invalidates (4.3.1). Each physical SMMU
- * takes those of all its streams in one call. What fails stays noted, and is the
- * caller's failure where it is for one of its streams.
+ * takes those of all its streams in one call. What fails stays noted, and fails the
+ * call if it is for one of the caller's streams.
  *
  * Return: 0 or the first errno.
  */
-int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed)
+int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
+			    u32 *failed)
 {
+	const __le64 (*stage)[2] = v->queue.batch->stage;
 	struct smmuv3_stream *stream, *tmp;
-	struct smmuv3_phys *phys;
 	int rc, all_rc, first_rc = 0;
+	struct smmuv3_phys *phys;
 	LIST_HEAD(left);
 	u32 num;
 
@@ -212,31 +337,16 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *fa
 	while (!list_empty(&v->stale_cds)) {
 		LIST_HEAD(taken);
 
-		stream = list_first_entry(&v->stale_cds, typeof(*stream),
-					  stale_node);
-		phys = stream->phys;
-		num = 0;
-		list_for_each_entry_safe(stream, tmp, &v->stale_cds, stale_node) {
-			if (stream->phys != phys)
-				continue;
-			v->queue.batch->stage[num][0] =
-				cpu_to_le64(CMD_CFGI_CD_ALL |
-					    FIELD_PREP(CMD_0_SID, stream->vsid));
-			v->queue.batch->stage[num][1] = 0;
-			list_move_tail(&stream->stale_node, &taken);
-			if (++num == SMMUV3_HOST_MAX_BATCH)
-				break;
-		}
-		all_rc = smmuv3_phys_invalidate(v, phys, v->queue.batch->stage, NULL,
-						num, true);
+		num = stale_take(v, &taken);
+		phys = list_first_entry(&taken, typeof(*stream), stale_node)->phys;
+		all_rc = smmuv3_phys_invalidate(v, phys, stage, NULL, num, true);
 		num = 0;
 		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
 			rc = all_rc;
-			/* Refused for the sake of one: stream by stream */
+			/* Refused because of one: stream by stream */
 			if (smmuv3_host_reason(rc) ==
 			    SMMUV3_ACCEL_REASON_HOST_REJECT)
-				rc = smmuv3_phys_invalidate(v, phys,
-							    &v->queue.batch->stage[num],
+				rc = smmuv3_phys_invalidate(v, phys, &stage[num],
 							    NULL, 1, true);
 			/* Not a second for each of them */
 			if (rc == -ETIMEDOUT)
@@ -344,7 +454,7 @@ static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
  *
  * An STE that asks for what is there costs no domain, but what the guest
  * changed in the CDs behind it must be seen all the same: that is noted for
- * smmuv3_stream_flush_cds().
+ * smmuv3_stream_flush_cds(). STEs have no effect on a stream without a StreamID.
  *
  * Return: 0, or an errno with the stream left as it was.
  */
@@ -356,6 +466,8 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 
 	lockdep_assert_held(&v->queue_lock);
 
+	if (!stream->live)
+		return 0;
 	if (stream_has(v, stream, ste)) {
 		stream->ste.reason = ste->reason;
 		v->stats.out_ste_unchanged++;
@@ -391,9 +503,9 @@ int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream, u3
 		.reason = reason,
 	};
 
-	if (reason != SMMUV3_ACCEL_REASON_NO_STE)
-		pr_warn_ratelimited("vsmmu %u: StreamID %#x aborts until its next STE, reason %u\n",
-				    v->id, stream->vsid, reason);
+	if (stream->live && reason != SMMUV3_ACCEL_REASON_NO_STE)
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x aborts until its next STE: %s\n",
+				    v->id, stream->vsid, smmuv3_reason_name(reason));
 	return smmuv3_stream_set_ste(v, stream, &abort);
 }
 

@@ -8,9 +8,12 @@
 #include "smmuv3-accel.h"
 
 struct smmuv3_stream *smmuv3_stream_alloc(u32 vsid, u32 flags);
-int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v,
+			     const struct smmuv3_stream *stream, u32 vsid,
 			     u32 *reason);
-int smmuv3_stream_make_vdevice(struct smmuv3_stream *stream, u32 *reason);
+int smmuv3_stream_number(struct smmuv3_stream *stream, u32 *reason);
+int smmuv3_stream_block(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream);
+int smmuv3_stream_connect(struct smmuv3_stream *stream);
 int smmuv3_stream_make_domain(struct smmuv3_stream *stream,
 			      const struct smmuv3_ste *ste, u32 *hwpt_id);
 void smmuv3_stream_destroy_objects(struct smmuv3_host *host,

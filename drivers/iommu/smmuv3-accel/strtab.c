@@ -66,7 +66,9 @@ static enum smmuv3_accel_reason strtab_l2(const struct smmuv3_strtab *strtab,
 		return SMMUV3_ACCEL_REASON_STE_UNREADABLE;
 	desc = le64_to_cpu(raw);
 	span = FIELD_GET(L1STD_SPAN, desc);
-	if (!span || span > strtab->split + 1)
+	if (!span)
+		return SMMUV3_ACCEL_REASON_STE_L1_NONE;
+	if (span > strtab->split + 1)
 		return SMMUV3_ACCEL_REASON_STE_L1_INVALID;
 	if (index >= 1U << (span - 1))
 		return SMMUV3_ACCEL_REASON_STE_SID_RANGE;

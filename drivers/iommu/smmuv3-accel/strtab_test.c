@@ -107,7 +107,11 @@ static struct walk make_walk(u64 base, u32 cfg, u32 sid, u64 desc)
 	per_desc = 1ULL << split;
 	descs = DIV_ROUND_UP(sids, per_desc);
 	walk_read(&walk, aligned(base, max(64ULL, 8 * descs)) + 8 * (sid / per_desc), 8);
-	if (!span || span > split + 1) {
+	if (!span) {
+		walk.reason = REASON(STE_L1_NONE);
+		return walk;
+	}
+	if (span > split + 1) {
 		walk.reason = REASON(STE_L1_INVALID);
 		return walk;
 	}
@@ -143,7 +147,7 @@ static void check(struct kunit *test, u64 base, u32 cfg, u32 sid, u64 desc)
 	for (i = 0; !walk.reason && i < ARRAY_SIZE(ste); i++)
 		KUNIT_ASSERT_EQ(test, ste[i], word_at(walk.gpa[walk.reads - 1], i));
 
-	/* Where a read fails that is the end of it. */
+	/* A read that fails ends the walk. */
 	for (fail = 1; fail <= walk.reads; fail++) {
 		mem.fail_at = fail;
 		mem.reads = 0;

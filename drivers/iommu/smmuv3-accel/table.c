@@ -6,6 +6,7 @@
 #include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 
 #include "arch.h"
 #include "stream.h"
@@ -83,19 +84,52 @@ static int table_evaluate(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 	return reader.rc == -EINTR ? -EINTR : 0;
 }
 
-/* Evaluate a stream by the guest's table and give it what comes out. */
-static int table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream, bool *bad)
+/* Tell the VMM of a stream whose STE is not legal. */
+static int bad_list_add(struct smmuv3_bad_list *list,
+			const struct smmuv3_stream *stream)
+{
+	const struct smmuv3_accel_bad_ste bad = {
+		.vsid = stream->vsid,
+		.reason = stream->ste.reason,
+	};
+
+	list->found = true;
+	if (list->num == list->room) {
+		list->overflow = true;
+		return 0;
+	}
+	if (copy_to_user(&list->uptr[list->num], &bad, sizeof(bad)))
+		return -EFAULT;
+	list->num++;
+	return 0;
+}
+
+/**
+ * smmuv3_table_apply() - Give a stream what the guest's registers and table say
+ * @v: the vSMMU in table mode, @queue_lock held
+ * @stream: the stream
+ * @list: takes the stream if its STE is not legal; NULL: nobody asks
+ *
+ * Return: 0, or an errno with the stream as it was; -EINTR for a signal, -EFAULT if
+ * only the list cannot be written.
+ */
+int smmuv3_table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+		       struct smmuv3_bad_list *list)
 {
 	struct smmuv3_ste ste;
 	int rc;
 
+	lockdep_assert_held(&v->queue_lock);
+
+	if (!stream->live)
+		return 0;
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	rc = table_evaluate(v, &v->table.regs, stream, &ste);
 	if (!rc)
 		rc = smmuv3_stream_set_ste(v, stream, &ste);
-	if (!rc)
-		*bad |= smmuv3_ste_is_bad(ste.reason);
+	if (!rc && list && smmuv3_ste_is_bad(ste.reason))
+		rc = bad_list_add(list, stream);
 	return rc;
 }
 
@@ -113,8 +147,8 @@ static int table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream, boo
 int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 {
 	struct smmuv3_stream *stream;
-	unsigned long vsid;
 	int rc, first_rc = 0;
+	unsigned long vsid;
 	u32 failed;
 
 	lockdep_assert_held(&v->queue_lock);
@@ -123,7 +157,7 @@ int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 		return 0;
 	xa_for_each_range(&v->streams, vsid, stream, reread->first,
 			  reread->last) {
-		rc = table_apply(v, stream, &reread->bad);
+		rc = smmuv3_table_apply(v, stream, reread->bad);
 		reread->num++;
 		if (rc == -EINTR) {
 			reread->failed = 0;	/* no stream's fault */
@@ -167,7 +201,8 @@ static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 	int rc = 0;
 
 	xa_for_each(&v->streams, vsid, stream) {
-		rc = table_evaluate(v, regs, stream, &ste);
+		if (stream->live)
+			rc = table_evaluate(v, regs, stream, &ste);
 		if (rc)
 			break;
 	}
@@ -185,11 +220,10 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 	struct smmuv3_stream *stream;
 	unsigned long vsid;
 	int rc, first_rc = 0;
-	bool bad = false;
 	u32 stale;
 
 	xa_for_each(&v->streams, vsid, stream) {
-		rc = table_apply(v, stream, &bad);
+		rc = smmuv3_table_apply(v, stream, NULL);
 		if (!rc)
 			continue;
 		if (fatal_signal_pending(current))
@@ -213,6 +247,16 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 	return first_rc;
 }
 
+/* Streams are evaluated by a table that the module can look for. */
+static int table_check_mem(const struct smmuv3_vsmmu *v,
+			   const struct smmuv3_regs *regs, u32 *reason)
+{
+	if (v->mem.known || !(regs->cr0 & CR0_SMMUEN))
+		return 0;
+	*reason = SMMUV3_ACCEL_REASON_NO_MEM_TABLE;
+	return -ENXIO;
+}
+
 /**
  * smmuv3_table_set_regs() - Take over the guest's registers
  * @v: the vSMMU, @queue_lock held
@@ -220,19 +264,20 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
  * @failed: set to the first stream that could not take them
  * @reason: set if it fails
  *
- * Return: 0, -EINTR with nothing changed unless the caller is being killed, or
- * another errno with the registers in force and those streams aborted that could not
- * take them. The same again gives them what they lack.
+ * Return: 0; -ENXIO, or -EINTR unless the caller is being killed, with nothing
+ * changed; or another errno with the registers in force and those streams aborted
+ * that could not take them. The same again gives them what they lack.
  */
-int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs, u32 *failed,
-			  u32 *reason)
+int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
+			  u32 *failed, u32 *reason)
 {
 	bool affects = regs_affect_streams(v, regs);
-	int rc = 0;
+	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if (affects)
+	rc = table_check_mem(v, regs, reason);
+	if (!rc && affects)
 		rc = table_look(v, regs);
 	if (rc)
 		return rc;
@@ -248,18 +293,36 @@ int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 }
 
 /**
- * smmuv3_table_ste() - What a stream has to do when it is attached
+ * smmuv3_table_ste() - What a stream has to do when it is attached or numbered
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @ste: set, in table mode, to what the guest's registers and table say
+ * @reason: set if there is no memory table
  *
- * Return: 0, or -EINTR if a signal came while a page of the table was missing.
+ * Return: 0, -ENXIO, or -EINTR if a signal came while a page of the table was
+ * missing.
  */
 int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-		     struct smmuv3_ste *ste)
+		     struct smmuv3_ste *ste, u32 *reason)
 {
+	int rc;
+
 	lockdep_assert_held(&v->queue_lock);
 
-	return v->table.enabled ? table_evaluate(v, &v->table.regs, stream, ste) : 0;
+	if (!v->table.enabled || !stream->live)
+		return 0;
+	rc = table_check_mem(v, &v->table.regs, reason);
+	return rc ?: table_evaluate(v, &v->table.regs, stream, ste);
 }
 
+/**
+ * smmuv3_table_check_mem() - Whether the guest's table can be looked for
+ * @v: the vSMMU, @queue_lock held
+ * @reason: set if not
+ *
+ * Return: 0 or -ENXIO.
+ */
+int smmuv3_table_check_mem(struct smmuv3_vsmmu *v, u32 *reason)
+{
+	return v->table.enabled ? table_check_mem(v, &v->table.regs, reason) : 0;
+}

@@ -12,7 +12,7 @@
  * @first: the first StreamID
  * @last: the last
  * @num: how many streams were evaluated
- * @bad: one of them has no legal STE
+ * @bad: takes those whose STEs are not legal
  * @failed: the first stream that could not be given its STE, if the call fails
  * @reason: why
  */
@@ -20,15 +20,18 @@ struct smmuv3_reread {
 	u32 first;
 	u32 last;
 	u32 num;
-	bool bad;
+	struct smmuv3_bad_list *bad;
 	u32 failed;
 	u32 reason;
 };
 
+int smmuv3_table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+		       struct smmuv3_bad_list *list);
 int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread);
 int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
 			  u32 *failed, u32 *reason);
 int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-		     struct smmuv3_ste *ste);
+		     struct smmuv3_ste *ste, u32 *reason);
+int smmuv3_table_check_mem(struct smmuv3_vsmmu *v, u32 *reason);
 
 #endif

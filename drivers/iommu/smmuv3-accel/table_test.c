@@ -12,7 +12,7 @@ static u64 ste_of(struct kunit *test, u32 vsid)
 	return stream_of(f->v, vsid)->ste.data[0];
 }
 
-/* What is before a CFGI_STE is done before it, and what is behind it after it. */
+/* Commands before a CFGI_STE are done before it, those behind it after it. */
 static void cfgi_ste_splits_a_run(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -82,7 +82,7 @@ static void bad_ste_aborts(struct kunit *test)
 	fx_start(test);
 	fx_put_ste(test, VSID, STE_BAD_CONFIG, 0);
 	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_ste(VSID), tlbi_va(1)), .done = 2,
-		      .flags = RUN(BAD_STE));
+		      .flags = BAD_STE_NO_ROOM);
 	fx_expect_aborts(test, f->v, VSID, REASON(STE_CONFIG));
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID_NEXT)), 1);
 
@@ -92,11 +92,11 @@ static void bad_ste_aborts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID_NEXT)->ste.kind, KIND(S1));
 	fx_expect_aborts(test, f->v, VSID_OTHER, REASON(STE_SID_RANGE));
 	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_ste(VSID_OTHER)), .done = 1,
-		      .flags = RUN(BAD_STE));
+		      .flags = BAD_STE_NO_ROOM);
 	f->regs.strtab_base += 0x1000000;
 	fx_must_set_regs(test);
 	fx_expect_aborts(test, f->v, VSID_NEXT, REASON(STE_UNREADABLE));
-	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_all()), .done = 1, .flags = RUN(BAD_STE));
+	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_all()), .done = 1, .flags = BAD_STE_NO_ROOM);
 }
 
 static const struct ste_error {
@@ -168,7 +168,7 @@ static void killed_caller_is_no_streams_fault(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID, 2);
 }
 
-/* How ATTACH told its caller, which may fail, of a stream that is to be attached */
+/* How ATTACH told its caller, which may fail, of a stream that is going to be attached */
 struct told {
 	struct kunit *test;
 	int rc;
@@ -176,17 +176,25 @@ struct told {
 	u32 log_num;		/* when it was */
 };
 
-static int tell(const struct smmuv3_stream *stream, void *arg)
+static int tell(const struct smmuv3_accel_attach *cmd, void *arg)
 {
 	struct told *told = arg;
 	struct kunit *test = told->test;
 	struct mock *mock = mock_of(test);
+	struct mock_obj *viommu = mock_find(mock, cmd->out_viommu_id);
+	struct mock_obj *vdevice = mock_find(mock, cmd->out_vdevice_id);
 
 	told->num++;
 	told->log_num = mock->log_num;
-	KUNIT_EXPECT_EQ(test, stream->dev->dev_id, MOCK_DEV_ID(0));
-	KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, stream->vdevice_id));
-	KUNIT_EXPECT_NOT_NULL(test, mock_find(mock, stream->phys->viommu_id));
+	KUNIT_EXPECT_EQ(test, cmd->out_reason, REASON(NONE));
+	KUNIT_EXPECT_EQ(test, cmd->out_dev_id, MOCK_DEV_ID(0));
+	KUNIT_EXPECT_EQ(test, cmd->out_phys, 0);
+	KUNIT_ASSERT_NOT_NULL(test, viommu);
+	KUNIT_EXPECT_EQ(test, viommu->kind, MOCK_VIOMMU);
+	KUNIT_EXPECT_EQ(test, viommu->on->id, cmd->out_s2_hwpt_id);
+	KUNIT_ASSERT_NOT_NULL(test, vdevice);
+	KUNIT_EXPECT_EQ(test, vdevice->kind, MOCK_VDEVICE);
+	KUNIT_EXPECT_PTR_EQ(test, vdevice->on, viommu);
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, MOCK_VMM_HWPT);
 	return told->rc;
 }
@@ -204,7 +212,7 @@ static const struct failing_attach {
 
 KUNIT_ARRAY_PARAM_DESC(failing_attach, failing_attaches, name);
 
-/* What there is before the attach that fails */
+/* Set up what the case has before the attach that fails. */
 static struct mock_state prepare_attach(struct kunit *test)
 {
 	const struct failing_attach *c = test->param_value;
@@ -229,7 +237,6 @@ static void failed_attach_leaves_nothing(struct kunit *test)
 	const struct failing_attach *c = test->param_value;
 	struct fixture *f = test->priv;
 	struct told told;
-	const struct smmuv3_answer answer = { tell, &told };
 	struct mock_state before;
 	struct result r;
 	u32 n;
@@ -242,7 +249,7 @@ static void failed_attach_leaves_nothing(struct kunit *test)
 		told = (struct told){ .test = test, .rc = n ? 0 : -EFAULT };
 		f->mock->log_num = 0;
 		mock_fail(f->mock, MOCK_ANY, n, n ? 2 : 0, -ENOMEM);
-		r = fx_attach(f->v, .fd = 0, .vsid = VSID, .answer = &answer);
+		r = fx_attach(f->v, .fd = 0, .vsid = VSID, .answer = tell, .arg = &told);
 		if (!mock_fail_stop(f->mock) && n)
 			break;
 		KUNIT_EXPECT_EQ(test, r.rc, n ? -ENOMEM : -EFAULT);

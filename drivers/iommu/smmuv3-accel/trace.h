@@ -57,6 +57,24 @@ TRACE_EVENT(smmuv3_accel_detach,
 	TP_printk("vsmmu=%u vsid=0x%x", __entry->vsmmu, __entry->vsid)
 );
 
+/* A stream got another virtual StreamID */
+TRACE_EVENT(smmuv3_accel_vsid,
+	TP_PROTO(const struct smmuv3_vsmmu *v, u32 old_vsid, u32 new_vsid),
+	TP_ARGS(v, old_vsid, new_vsid),
+	TP_STRUCT__entry(
+		__field(u32, vsmmu)
+		__field(u32, old_vsid)
+		__field(u32, new_vsid)
+	),
+	TP_fast_assign(
+		__entry->vsmmu = v->id;
+		__entry->old_vsid = old_vsid;
+		__entry->new_vsid = new_vsid;
+	),
+	TP_printk("vsmmu=%u vsid=0x%x -> 0x%x", __entry->vsmmu,
+		  __entry->old_vsid, __entry->new_vsid)
+);
+
 /* A stream was given an STE, new or the same */
 TRACE_EVENT(smmuv3_accel_ste,
 	TP_PROTO(const struct smmuv3_vsmmu *v, u32 vsid, u32 old_kind, u32 new_kind,

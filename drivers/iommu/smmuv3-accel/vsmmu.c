@@ -8,6 +8,7 @@
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 
 #include "arch.h"
 #include "cmdq.h"
@@ -58,14 +59,12 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_alloc);
 /**
  * smmuv3_vsmmu_create() - Bind a virtual SMMU to a host
  * @v: the vSMMU, both locks held
- * @host: the host; the vSMMU's where it succeeds
- * @s2_hwpt_id: the VMM's own stage-2 parent, or 0
+ * @host: the host; belongs to the vSMMU if it succeeds
  * @flags: combination of enum smmuv3_accel_create_flags
  *
- * Return: 0, -EBUSY where it is bound already, -ENOMEM.
+ * Return: 0, -EBUSY if it is bound already, -ENOMEM.
  */
-int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2_hwpt_id,
-			u32 flags)
+int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 flags)
 {
 	struct smmuv3_batch *batch;
 
@@ -89,7 +88,6 @@ int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 s2
 	}
 	v->queue.batch = batch;
 	v->host = host;
-	v->s2_hwpt_id = s2_hwpt_id;
 	v->shared_asids = flags & SMMUV3_ACCEL_CREATE_SHARED_ASIDS;
 	v->policy = (struct smmuv3_batch_policy){
 		.subsume = subsume,
@@ -116,6 +114,7 @@ int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason
 {
 	enum smmuv3_accel_reason why = SMMUV3_ACCEL_REASON_NONE;
 	bool ours = smmuv3_host_reachable(v->host);
+	static const struct guest_mem nowhere;
 	int rc;
 
 	lockdep_assert_held(&v->lock);
@@ -125,9 +124,7 @@ int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason
 	*reason = why;
 	if (rc || ours)
 		return rc;
-	guest_mem_free(&v->mem);
-	v->mem = (struct guest_mem){};
-	smmuv3_cmdq_locate(v);
+	smmuv3_vsmmu_set_mem(v, &nowhere);
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_change_process);
@@ -136,13 +133,15 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_change_process);
  * smmuv3_vsmmu_set_idr() - Set what the guest is offered
  * @v: the vSMMU, both locks held
  * @idr: SMMU_IDR0 to SMMU_IDR5
- * @why: set where it fails
+ * @why: set if it fails, to all fields that are refused
  *
- * Return: 0, -EOPNOTSUPP, -EBUSY where it is too late.
+ * Return: 0, -EOPNOTSUPP, -EBUSY if it is too late.
  */
-int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3_refusal *why)
+int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6],
+			 struct smmuv3_refusal *why)
 {
 	struct smmuv3_phys *phys;
+	bool fits = true;
 
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
@@ -151,23 +150,38 @@ int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6], struct smmuv3
 		why->reason = SMMUV3_ACCEL_REASON_FROZEN;
 		return -EBUSY;
 	}
-	if (!smmuv3_idr_check(idr, &why->bad_idr, &why->bad_mask))
-		goto refuse;
+	if (!smmuv3_idr_check(idr, why->bad_idr)) {
+		why->reason = SMMUV3_ACCEL_REASON_IDR_ILLEGAL;
+		return -EOPNOTSUPP;
+	}
 	list_for_each_entry(phys, &v->phys, node)
-		if (!smmuv3_idr_fits(idr, phys->info.idr, &why->bad_idr,
-				     &why->bad_mask))
-			goto refuse;
+		fits &= smmuv3_idr_fits(idr, phys->info.idr, why->bad_idr);
+	if (!fits) {
+		why->reason = SMMUV3_ACCEL_REASON_IDR_HOST;
+		return -EOPNOTSUPP;
+	}
 	memcpy(v->offer.idr, idr, sizeof(v->offer.idr));
 	v->offer.idr_set = true;
 	smmuv3_phys_update_offer(v);
 	smmuv3_cmdq_locate(v);
 	return 0;
-
-refuse:
-	why->reason = SMMUV3_ACCEL_REASON_IDR;
-	return -EOPNOTSUPP;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_idr);
+
+/**
+ * smmuv3_vsmmu_set_mem() - Say where the guest's memory is
+ * @v: the vSMMU, @queue_lock held
+ * @mem: the memory; belongs to the vSMMU from now on
+ */
+void smmuv3_vsmmu_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem)
+{
+	lockdep_assert_held(&v->queue_lock);
+
+	guest_mem_free(&v->mem);
+	v->mem = *mem;
+	smmuv3_cmdq_locate(v);
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_mem);
 
 /* Make a stream visible. Cannot fail, because the slot is reserved. */
 static void attach_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
@@ -179,7 +193,7 @@ static void attach_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	v->stream_num++;
 	v->feed_stream_num += stream->feed;
 	xa_store(&v->streams, stream->vsid, stream, GFP_KERNEL_ACCOUNT);
-	if (!v->table.enabled)
+	if (!v->table.enabled || !stream->live)
 		return;
 	if (stream->ste.kind == SMMUV3_ACCEL_KIND_ABORT)
 		v->stats.out_ste_unchanged++;
@@ -219,27 +233,29 @@ static void attach_undo_objects(struct smmuv3_vsmmu *v,
 
 /* The host objects of a stream, except its domain: nothing changes for DMA. */
 static int attach_objects(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			  int vfio_fd, struct smmuv3_refusal *why)
+			  const struct smmuv3_accel_attach *cmd,
+			  struct smmuv3_refusal *why)
 {
 	enum smmuv3_accel_reason reason = SMMUV3_ACCEL_REASON_NONE;
 	struct smmuv3_host_dev *dev;
 	struct smmuv3_phys *phys;
 	int rc;
 
-	dev = v->host->ops->dev_get(v->host, vfio_fd, &reason);
+	dev = v->host->ops->dev_get(v->host, cmd->vfio_fd, &reason);
 	if (IS_ERR(dev)) {
 		why->reason = reason;
 		return PTR_ERR(dev);
 	}
 	stream->dev = dev;
-	phys = smmuv3_phys_get(v, dev, why);
+	phys = smmuv3_phys_get(v, dev, cmd->s2_hwpt_id, why);
 	rc = PTR_ERR_OR_ZERO(phys);
 	if (!rc) {
 		stream->phys = phys;
-		rc = smmuv3_stream_check_vsid(v, stream, &why->reason);
+		rc = smmuv3_stream_check_vsid(v, stream, stream->vsid,
+					      &why->reason);
 	}
 	if (!rc)
-		rc = smmuv3_stream_make_vdevice(stream, &why->reason);
+		rc = smmuv3_stream_number(stream, &why->reason);
 	if (rc)
 		attach_undo_objects(v, stream);
 	return rc;
@@ -247,25 +263,25 @@ static int attach_objects(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 
 /* A stream of which the host knows nothing */
 static int attach_virtual(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			  int vfio_fd, u32 *reason)
+			  const struct smmuv3_accel_attach *cmd,
+			  struct smmuv3_refusal *why)
 {
-	if (vfio_fd != -1) {
-		*reason = SMMUV3_ACCEL_REASON_HAS_DEVICE;
+	int rc;
+
+	if (cmd->vfio_fd != -1) {
+		why->reason = SMMUV3_ACCEL_REASON_HAS_DEVICE;
 		return -EINVAL;
 	}
 	if (stream->feed && !v->queue.feed_cmds) {
-		*reason = SMMUV3_ACCEL_REASON_NO_FEED;
+		why->reason = SMMUV3_ACCEL_REASON_NO_FEED;
 		return -EOPNOTSUPP;
 	}
-	return smmuv3_stream_check_vsid(v, stream, reason);
+	rc = smmuv3_stream_check_vsid(v, stream, stream->vsid, &why->reason);
+	return rc ?: smmuv3_stream_number(stream, &why->reason);
 }
 
-/*
- * The STE that the guest has for a stream, its domain, and the caller's answer. All
- * that can fail comes before the device changes hands.
- */
+/* The STE that the guest has for a stream, and its domain: nothing changes for DMA. */
 static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-		      const struct smmuv3_answer *answer,
 		      struct smmuv3_refusal *why)
 {
 	int rc = 0;
@@ -276,76 +292,106 @@ static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		rc = smmuv3_phys_flush_pending(v, stream->phys);
 	}
 	if (!rc)
-		rc = smmuv3_table_ste(v, stream, &stream->ste);
-	if (!rc && stream->dev)
+		rc = smmuv3_table_ste(v, stream, &stream->ste, &why->reason);
+	if (!rc && stream->dev && stream->live)
 		rc = smmuv3_stream_make_domain(stream, &stream->ste,
 					       &stream->hwpt_id);
-	if (!rc && answer)
-		rc = answer->write(stream, answer->arg);
+	return rc;
+}
+
+static void attach_describe(const struct smmuv3_stream *stream,
+			    struct smmuv3_accel_attach *cmd)
+{
+	cmd->out_phys = SMMUV3_ACCEL_NO_PHYS;
+	if (!stream->dev)
+		return;
+	cmd->out_dev_id = stream->dev->dev_id;
+	cmd->out_viommu_id = stream->phys->viommu_id;
+	cmd->out_vdevice_id = stream->vdevice_id;
+	cmd->out_s2_hwpt_id = smmuv3_parent_id(stream->phys->parent);
+	cmd->out_phys = stream->phys->index;
+}
+
+static void attach_clear(struct smmuv3_accel_attach *cmd)
+{
+	memset(&cmd->out_reason, 0, offsetof(typeof(*cmd), __reserved) -
+				    offsetof(typeof(*cmd), out_reason));
+}
+
+/*
+ * The last steps of an attach. All that can fail, telling the caller included, comes
+ * before the device changes hands.
+ */
+static int attach_finish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			 struct smmuv3_accel_attach *cmd,
+			 int (*answer)(void *arg), struct smmuv3_refusal *why)
+{
+	int rc;
+
+	rc = smmuv3_lock_queue(v);
+	if (rc)
+		return rc;
+	rc = attach_ste(v, stream, why);
+	if (!rc && answer) {
+		attach_describe(stream, cmd);
+		rc = answer(cmd);
+		if (!rc)
+			rc = smmuv3_stream_connect(stream);
+		if (!rc)
+			attach_publish(v, stream);
+	}
+	smmuv3_unlock_queue(v);
 	return rc;
 }
 
 /**
  * smmuv3_vsmmu_attach() - Put a device behind a virtual SMMU
  * @v: the vSMMU, @lock held
- * @vfio_fd: the device, or -1
- * @vsid: the guest's StreamID for it
- * @flags: one of enum smmuv3_accel_attach_flags, or 0
- * @answer: how the caller learns of the outcome; NULL: from what this returns
- * @why: set if it fails
+ * @cmd: the device, and what came of it; see SMMUV3_ACCEL_ATTACH
+ * @answer: writes @cmd to the caller. Called when all has succeeded that may fail
+ *	except the attach itself. If it fails, nothing is attached
  *
- * The device's DMA is aborted afterwards; in table mode it is as the guest has
- * it.
- *
- * Return: 0, or an errno with nothing changed.
+ * Return: 0, or an errno with nothing changed. With a dry run nothing is changed,
+ * and @answer is not called.
  */
-int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
-			const struct smmuv3_answer *answer,
-			struct smmuv3_refusal *why)
+int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, struct smmuv3_accel_attach *cmd,
+			int (*answer)(void *arg))
 {
+	bool dry_run = cmd->flags & SMMUV3_ACCEL_ATTACH_DRY_RUN;
+	struct smmuv3_refusal why = {};
 	struct smmuv3_stream *stream;
 	int rc;
 
 	lockdep_assert_held(&v->lock);
 
-	rc = attach_reserve(v, vsid, &why->reason);
+	rc = attach_reserve(v, cmd->vsid, &why.reason);
 	if (rc)
-		goto err;
-	stream = smmuv3_stream_alloc(vsid, flags);
+		goto out;
+	stream = smmuv3_stream_alloc(cmd->vsid, cmd->flags);
 	if (!stream)
 		rc = -ENOMEM;
-	else if (flags)
-		rc = attach_virtual(v, stream, vfio_fd, &why->reason);
+	else if (cmd->flags & ~SMMUV3_ACCEL_ATTACH_DRY_RUN)
+		rc = attach_virtual(v, stream, cmd, &why);
 	else
-		rc = attach_objects(v, stream, vfio_fd, why);
+		rc = attach_objects(v, stream, cmd, &why);
 	if (rc)
-		goto err_free;
-
-	rc = smmuv3_lock_queue(v);
-	if (rc)
-		goto err_objects;
-	rc = attach_ste(v, stream, answer, why);
-	if (!rc && stream->dev)
-		rc = v->host->ops->dev_attach(v->host, stream->dev,
-					      stream->hwpt_id);
-	if (!rc)
-		attach_publish(v, stream);
-	smmuv3_unlock_queue(v);
-	if (rc)
-		goto err_objects;
-	trace_smmuv3_accel_attach(v, vsid, stream->dev ? stream->dev->dev_id : 0,
-				  0, 0);
-	return 0;
-
-err_objects:
+		goto out_free;
+	rc = attach_finish(v, stream, cmd, dry_run ? NULL : answer, &why);
+	if (!rc && !dry_run)
+		goto out;
 	attach_undo_objects(v, stream);
-err_free:
+	attach_clear(cmd);
+out_free:
 	kfree(stream);
-	xa_release(&v->streams, vsid);
-err:
-	if (!why->reason)
-		why->reason = smmuv3_host_reason(rc);
-	trace_smmuv3_accel_attach(v, vsid, 0, rc, why->reason);
+	xa_release(&v->streams, cmd->vsid);
+out:
+	if (rc) {
+		cmd->out_reason = why.reason ?: smmuv3_host_reason(rc);
+		memcpy(cmd->out_bad_idr, why.bad_idr, sizeof(why.bad_idr));
+	}
+	if (!dry_run)
+		trace_smmuv3_accel_attach(v, cmd->vsid, cmd->out_dev_id, rc,
+					  cmd->out_reason);
 	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_attach);
@@ -371,7 +417,7 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	v->feed_stream_num -= stream->feed;
 	/* Its last entries must not serve the next user of its ASIDs. */
 	if (stream->dev && !--stream->phys->stream_num)
-		smmuv3_phys_flush(v, stream->phys);
+		stream->phys->unflushed = smmuv3_phys_flush(v, stream->phys);
 	return 0;
 }
 
@@ -406,6 +452,7 @@ int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
 	trace_smmuv3_accel_detach(v, vsid);
 	if (stream->dev) {
 		smmuv3_stream_destroy_objects(v->host, stream);
+		smmuv3_phys_put(stream->phys);
 		v->host->ops->dev_put(v->host, stream->dev);
 	}
 	kfree(stream);
@@ -414,13 +461,195 @@ int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_detach);
 
 /**
+ * struct vsid_change - A stream whose StreamID changes
+ * @stream: the stream
+ * @old: what it has now
+ * @new: what it gets
+ */
+struct vsid_change {
+	struct smmuv3_stream *stream;
+	u32 old;
+	u32 new;
+};
+
+static int change_cmp(const void *a, const void *b)
+{
+	const struct vsid_change *ca = a, *cb = b;
+
+	return ca->new < cb->new ? -1 : ca->new > cb->new;
+}
+
+/* Whether the streams can change so. Sorts by new StreamID, marks the streams. */
+static int vsids_check(struct smmuv3_vsmmu *v, struct vsid_change *changes, u32 num,
+		       u32 *bad, u32 *reason)
+{
+	struct smmuv3_stream *stream;
+	u32 i;
+	int rc;
+
+	for (i = 0; i < num; i++) {
+		struct vsid_change *change = &changes[i];
+
+		*bad = change->old;
+		stream = xa_load(&v->streams, change->old);
+		if (!stream) {
+			*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
+			return -ENOENT;
+		}
+		if (stream->renumbered)
+			goto twice;
+		rc = smmuv3_stream_check_vsid(v, stream, change->new, reason);
+		if (rc)
+			return rc;
+		change->stream = stream;
+		stream->renumbered = true;
+	}
+	sort(changes, num, sizeof(*changes), change_cmp, NULL);
+	for (i = 0; i < num; i++) {
+		*bad = changes[i].old;
+		if (i && changes[i].new == changes[i - 1].new)
+			goto twice;
+		stream = xa_load(&v->streams, changes[i].new);
+		if (stream && !stream->renumbered) {
+			*reason = SMMUV3_ACCEL_REASON_VSID_IN_USE;
+			return -EEXIST;
+		}
+	}
+	*bad = 0;
+	return smmuv3_table_check_mem(v, reason);
+
+twice:
+	*reason = SMMUV3_ACCEL_REASON_VSID_TWICE;
+	return -EINVAL;
+}
+
+/* Change the StreamIDs. Cannot fail, because the new ones are reserved. */
+static void vsids_store(struct smmuv3_vsmmu *v, const struct vsid_change *changes,
+			u32 num)
+{
+	struct smmuv3_stream *stream;
+	u32 i;
+
+	for (i = 0; i < num; i++) {
+		changes[i].stream->vsid = changes[i].new;
+		xa_store(&v->streams, changes[i].new, changes[i].stream,
+			 GFP_KERNEL_ACCOUNT);
+		trace_smmuv3_accel_vsid(v, changes[i].old, changes[i].new);
+	}
+	for (i = 0; i < num; i++) {
+		stream = xa_load(&v->streams, changes[i].old);
+		if (stream->vsid != changes[i].old)
+			xa_erase(&v->streams, changes[i].old);
+	}
+}
+
+/* Give a stream its vDEVICE and its STE. What fails leaves it blocked or aborted. */
+static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
+			  u32 *reason)
+{
+	int rc;
+
+	rc = smmuv3_stream_number(stream, reason);
+	if (!rc && stream->live)
+		stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
+	if (!rc && v->table.enabled)
+		rc = smmuv3_table_apply(v, stream, NULL);
+	/* Not as if nothing had been done */
+	if (rc == -EINTR && !fatal_signal_pending(current))
+		rc = -EBUSY;
+	if (rc && !*reason)
+		*reason = smmuv3_host_reason(rc);
+	if (rc && *reason)
+		stream->ste.reason = *reason;
+	return rc;
+}
+
+/* The part of smmuv3_vsmmu_set_vsids() that changes something */
+static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *changes,
+			u32 num, u32 *bad, u32 *reason)
+{
+	int rc, first_rc = 0;
+	u32 i, why;
+
+	for (i = 0; i < num; i++) {
+		rc = smmuv3_stream_block(v, changes[i].stream);
+		if (rc) {
+			v->table.mixed = true;
+			return rc;
+		}
+	}
+	vsids_store(v, changes, num);
+	for (i = 0; i < num; i++) {
+		why = SMMUV3_ACCEL_REASON_NONE;
+		rc = vsids_evaluate(v, changes[i].stream, &why);
+		if (rc && !first_rc) {
+			first_rc = rc;
+			*bad = changes[i].new;
+			*reason = why;
+		}
+	}
+	return first_rc;
+}
+
+/**
+ * smmuv3_vsmmu_set_vsids() - Set or change virtual StreamIDs
+ * @v: the vSMMU, both locks held
+ * @entries: which
+ * @num: how many, at least one
+ * @bad: set, if it fails because of one stream, to its StreamID
+ * @reason: set if it fails
+ *
+ * Return: 0; an errno with nothing changed; or, if a host call fails, its errno with
+ * the StreamIDs changed. A stream that lacks its vDEVICE or STE then aborts, and the
+ * same StreamIDs again give it what it lacks. -EINTR if the caller is being killed:
+ * some streams may be blocked under their old StreamIDs.
+ */
+int smmuv3_vsmmu_set_vsids(struct smmuv3_vsmmu *v,
+			   const struct smmuv3_accel_vsid *entries, u32 num,
+			   u32 *bad, u32 *reason)
+{
+	struct vsid_change *changes;
+	int rc = 0;
+	u32 i;
+
+	lockdep_assert_held(&v->lock);
+	lockdep_assert_held(&v->queue_lock);
+
+	changes = kvmalloc_objs(*changes, num, GFP_KERNEL_ACCOUNT);
+	if (!changes)
+		return -ENOMEM;
+	for (i = 0; i < num; i++)
+		changes[i] = (struct vsid_change){
+			.old = entries[i].old_vsid,
+			.new = entries[i].new_vsid,
+		};
+	rc = vsids_check(v, changes, num, bad, reason);
+	for (i = 0; i < num; i++)
+		if (changes[i].stream)
+			changes[i].stream->renumbered = false;
+	if (!rc) {
+		for (i = 0; !rc && i < num; i++)
+			rc = xa_reserve(&v->streams, changes[i].new,
+					GFP_KERNEL_ACCOUNT);
+		if (!rc)
+			rc = vsids_change(v, changes, num, bad, reason);
+		for (i = 0; i < num; i++)
+			xa_release(&v->streams, changes[i].new);
+	}
+	kvfree(changes);
+	return rc;
+}
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_vsids);
+
+/**
  * smmuv3_vsmmu_install_ste() - Install an STE that the VMM has read
  * @v: the vSMMU, @queue_lock held
  * @vsid: the stream
  * @words: the guest's STE, CPU-endian
- * @reason: set where it fails, and to why the stream aborts
+ * @reason: set if it fails, and to why the stream aborts
  *
- * Return: 0, -EBUSY in table mode, or as smmuv3_stream_set_ste() and smmuv3_stream_flush_cds().
+ * Return: 0, -EBUSY in table mode or without a StreamID, or as
+ * smmuv3_stream_set_ste() and smmuv3_stream_flush_cds().
  */
 int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8],
 			     u32 *reason)
@@ -439,6 +668,10 @@ int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8
 	if (!stream) {
 		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
+	}
+	if (!stream->live) {
+		*reason = SMMUV3_ACCEL_REASON_NO_VSID;
+		return -EBUSY;
 	}
 	smmuv3_stream_decode(v, stream, words, &ste);
 	rc = smmuv3_stream_set_ste(v, stream, &ste);
@@ -499,7 +732,7 @@ int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason)
 	v->queue.atc_failed = false;
 	v->table.regs = (struct smmuv3_regs){};
 	list_for_each_entry(phys, &v->phys, node) {
-		rc = smmuv3_phys_flush(v, phys);
+		rc = phys->stream_num ? smmuv3_phys_flush(v, phys) : 0;
 		if (rc && !first)
 			first = rc;
 	}
@@ -529,6 +762,10 @@ static void release_devs(struct smmuv3_vsmmu *v)
 		v->host->ops->dev_put(v->host, stream->dev);
 		stream->dev = NULL;
 	}
+	/* A flush by another vSMMU may have come before the DMA ended. */
+	list_for_each_entry(phys, &v->phys, node)
+		if (phys->stream_num)
+			smmuv3_parent_set_pending(phys->parent);
 }
 
 /*

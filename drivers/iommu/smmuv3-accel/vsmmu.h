@@ -7,28 +7,19 @@
 
 #include "smmuv3-accel.h"
 
-/**
- * struct smmuv3_answer - How the caller of an attach learns of its outcome
- * @write: called when all has succeeded that may fail except the attach itself.
- *	Returns 0, or an errno, on which nothing is attached
- * @arg: for @write
- */
-struct smmuv3_answer {
-	int (*write)(const struct smmuv3_stream *stream, void *arg);
-	void *arg;
-};
-
 struct smmuv3_vsmmu *smmuv3_vsmmu_alloc(void);
 void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v);
-int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host,
-			u32 s2_hwpt_id, u32 flags);
+int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 flags);
 int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason);
 int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6],
 			 struct smmuv3_refusal *why);
-int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, int vfio_fd, u32 vsid, u32 flags,
-			const struct smmuv3_answer *answer,
-			struct smmuv3_refusal *why);
+void smmuv3_vsmmu_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem);
+int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, struct smmuv3_accel_attach *cmd,
+			int (*answer)(void *arg));
 int smmuv3_vsmmu_detach(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason);
+int smmuv3_vsmmu_set_vsids(struct smmuv3_vsmmu *v,
+			   const struct smmuv3_accel_vsid *entries, u32 num,
+			   u32 *bad, u32 *reason);
 int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 ste[8],
 			     u32 *reason);
 int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,

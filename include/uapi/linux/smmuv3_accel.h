@@ -12,130 +12,230 @@
  * DOC: General ioctl format
  *
  * Each ioctl takes a pointer to a struct that starts with its size and its
- * flags. The size is the caller's sizeof(): a caller with an older, shorter
- * struct than the kernel's is served as if the rest were zero, and one with a
- * newer, longer struct as long as what the kernel does not know is zero.
+ * flags. The size is the caller's sizeof(). If the caller's struct is shorter
+ * than the kernel's, the kernel takes the rest as zero. If it is longer, the
+ * call succeeds as long as the part that the kernel does not know is zero.
  *
- * Fields named out_* are written by the kernel on every return from an ioctl
- * that it knows and whose struct it could read, failures included, and are
- * ignored on the way in. out_reason is one of enum smmuv3_accel_reason.
- * STEs, commands and register values are in the architecture's layout;
- * STEs and commands are little-endian (Arm IHI 0070, SMMUv3).
+ * The kernel ignores fields named out_* on the way in. It writes them on every
+ * return from an ioctl that it knows and whose struct it could read, failures
+ * included. out_reason is one of enum smmuv3_accel_reason.
+ * STEs, commands and register values have the architecture's layout. STEs and
+ * commands are little-endian (Arm IHI 0070, SMMUv3).
  *
- * Besides what each ioctl names, any of them may return:
+ * Besides the errors that an ioctl lists, any ioctl may return:
  *
- *  - ENOTTY: the ioctl number is not known.
+ *  - ENOTTY: unknown ioctl number.
  *  - E2BIG: the struct is longer than the kernel's, and not zero where the
  *    kernel knows no fields.
- *  - EINVAL: the struct is shorter than the first version's, or a field has a
- *    wrong value.
- *  - EOPNOTSUPP: an unknown flag, or a reserved field that is not zero.
- *  - EFAULT: a user pointer cannot be read or written.
- *  - ENXIO: the file is not bound yet: SMMUV3_ACCEL_CREATE comes first.
- *  - EIO: the caller is not in the address space that bound the file
- *    (out_reason: SMMUV3_ACCEL_REASON_FOREIGN_MM).
- *  - ENOENT: no such ID or virtual StreamID.
+ *  - EINVAL: the struct is shorter than its first version.
+ *  - EOPNOTSUPP (FLAGS, RESERVED): an unknown flag, or a reserved field that is
+ *    not zero.
+ *  - EFAULT (BAD_POINTER): a pointer cannot be read or written. There is no
+ *    reason if it is the pointer to the struct itself.
+ *  - EBADF (BAD_FD): a descriptor is not open.
+ *  - ENXIO (NOT_CREATED): SMMUV3_ACCEL_CREATE comes first.
+ *  - EIO (FOREIGN_MM): the caller is not in the address space that owns the file.
  *  - EINTR: a signal came before anything was counted as done.
- *  - EACCES, EPERM: a security module refused a call to the iommufd or to the
- *    VFIO device that the ioctl makes for its caller.
- *  - ENOMEM: out of memory; nothing was changed, unless the ioctl says otherwise.
+ *  - EACCES, EPERM (SECURITY): a security module refused a call to the iommufd or
+ *    to the VFIO device that the ioctl makes for its caller.
+ *  - ENOMEM (RETRY): out of memory. Nothing has changed, unless the ioctl says
+ *    otherwise.
  */
 #define SMMUV3_ACCEL_TYPE	0xA7
 
 #define SMMUV3_ACCEL_API_VERSION	1
 
 /**
- * enum smmuv3_accel_reason - What was wrong, more exactly than an errno says
- * @SMMUV3_ACCEL_REASON_NONE: Nothing
- * @SMMUV3_ACCEL_REASON_FOREIGN_MM: The caller's address space is not the one
- *	that bound the file, for instance after fork()
- * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is no iommufd
- * @SMMUV3_ACCEL_REASON_NO_IOAS: The iommufd has no such IOAS
- * @SMMUV3_ACCEL_REASON_NO_ROOM: The caller's address space has no room for
- *	the scratch mapping; after mlockall(MCL_FUTURE) it counts against
- *	RLIMIT_MEMLOCK
- * @SMMUV3_ACCEL_REASON_NOT_VFIO: The descriptor is no VFIO device
+ * enum smmuv3_accel_cmd - Numbers of the ioctls
+ * @SMMUV3_ACCEL_CMD_GET_INFO: Describe the module
+ * @SMMUV3_ACCEL_CMD_CREATE: Bind the file to an iommufd
+ * @SMMUV3_ACCEL_CMD_SET_IDR: Set the ID registers that the guest sees
+ * @SMMUV3_ACCEL_CMD_SET_MEM_TABLE: Say where the guest's memory is
+ * @SMMUV3_ACCEL_CMD_ATTACH: Put a device behind the virtual SMMU
+ * @SMMUV3_ACCEL_CMD_DETACH: Take a device away
+ * @SMMUV3_ACCEL_CMD_GET_PHYS: Describe a physical SMMU
+ * @SMMUV3_ACCEL_CMD_GET_STREAM: Describe a stream
+ * @SMMUV3_ACCEL_CMD_INSTALL_STE: Install STEs that the VMM has read
+ * @SMMUV3_ACCEL_CMD_INVALIDATE: Carry out an array of commands
+ * @SMMUV3_ACCEL_CMD_SET_REGS: Set the guest's registers
+ * @SMMUV3_ACCEL_CMD_RUN_CMDQ: Run the guest's command queue
+ * @SMMUV3_ACCEL_CMD_RESET: Reset the virtual SMMU
+ * @SMMUV3_ACCEL_CMD_GET_STATS: Read the counters
+ * @SMMUV3_ACCEL_CMD_CHANGE_PROCESS: Take the file over from another process
+ * @SMMUV3_ACCEL_CMD_SET_VSIDS: Set or change virtual StreamIDs
+ */
+enum smmuv3_accel_cmd {
+	SMMUV3_ACCEL_CMD_GET_INFO = 0x00,
+	SMMUV3_ACCEL_CMD_CREATE = 0x01,
+	SMMUV3_ACCEL_CMD_SET_IDR = 0x02,
+	SMMUV3_ACCEL_CMD_SET_MEM_TABLE = 0x03,
+	SMMUV3_ACCEL_CMD_ATTACH = 0x04,
+	SMMUV3_ACCEL_CMD_DETACH = 0x05,
+	SMMUV3_ACCEL_CMD_GET_PHYS = 0x06,
+	SMMUV3_ACCEL_CMD_GET_STREAM = 0x07,
+	SMMUV3_ACCEL_CMD_INSTALL_STE = 0x08,
+	SMMUV3_ACCEL_CMD_INVALIDATE = 0x09,
+	SMMUV3_ACCEL_CMD_SET_REGS = 0x0a,
+	SMMUV3_ACCEL_CMD_RUN_CMDQ = 0x0b,
+	SMMUV3_ACCEL_CMD_RESET = 0x0c,
+	SMMUV3_ACCEL_CMD_GET_STATS = 0x0d,
+	SMMUV3_ACCEL_CMD_CHANGE_PROCESS = 0x0e,
+	SMMUV3_ACCEL_CMD_SET_VSIDS = 0x0f,
+};
+
+/**
+ * enum smmuv3_accel_reason - What is wrong, more exactly than an errno says
+ * @SMMUV3_ACCEL_REASON_NONE: No reason is given.
+ * @SMMUV3_ACCEL_REASON_FOREIGN_MM: The caller is not in the address space that
+ *	owns the file. Call from the process that called CREATE, or take the
+ *	file over with CHANGE_PROCESS.
+ * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is no iommufd. Pass a
+ *	descriptor of /dev/iommu.
+ * @SMMUV3_ACCEL_REASON_NO_IOAS: The iommufd has no such IOAS. Allocate one with
+ *	IOMMU_IOAS_ALLOC.
+ * @SMMUV3_ACCEL_REASON_NO_ROOM: The caller's address space has no room for the
+ *	scratch mapping. After mlockall(MCL_FUTURE) it counts against
+ *	RLIMIT_MEMLOCK.
+ * @SMMUV3_ACCEL_REASON_NOT_CREATED: The file is not bound to an iommufd. Call
+ *	CREATE first.
+ * @SMMUV3_ACCEL_REASON_ALREADY_CREATED: The file is bound to an iommufd
+ *	already. Open the device once more for another virtual SMMU.
+ * @SMMUV3_ACCEL_REASON_FLAGS: A flag is unknown, or excludes another one.
+ *	GET_INFO says which flags this kernel has.
+ * @SMMUV3_ACCEL_REASON_RESERVED: A reserved field is not zero. Clear the struct
+ *	before setting its fields.
+ * @SMMUV3_ACCEL_REASON_BAD_POINTER: A pointer in the struct, or guest memory that
+ *	it names, cannot be read or written.
+ * @SMMUV3_ACCEL_REASON_BAD_FD: The descriptor is not open.
+ * @SMMUV3_ACCEL_REASON_ARRAY: The array is too long, or its entries have a wrong
+ *	size. GET_INFO has the limits.
+ * @SMMUV3_ACCEL_REASON_SECURITY: A security module refused a call to the iommufd
+ *	or to the VFIO device. Look for the denial in the host's audit log.
+ * @SMMUV3_ACCEL_REASON_NO_PHYS: There is no physical SMMU with this index. The
+ *	indices from 0 on are in use without a gap.
+ * @SMMUV3_ACCEL_REASON_NOT_VFIO: The descriptor is no VFIO device.
  * @SMMUV3_ACCEL_REASON_VFIO_GROUP: The descriptor is a VFIO group, or a device
- *	opened through one; the device's cdev (/dev/vfio/devices/) is wanted
- * @SMMUV3_ACCEL_REASON_NOT_PCI: The VFIO device is not a PCI function
+ *	opened through one. Open the device's cdev in /dev/vfio/devices/.
+ * @SMMUV3_ACCEL_REASON_NOT_PCI: The VFIO device is not a PCI function.
  * @SMMUV3_ACCEL_REASON_NOT_BOUND: The VFIO device is not bound to an iommufd
- *	through this open file: VFIO_DEVICE_BIND_IOMMUFD comes first, and another
- *	open file of the same device does not count
- * @SMMUV3_ACCEL_REASON_OTHER_IOMMUFD: The VFIO device is bound to another
- *	iommufd, or SMMUV3_ACCEL_CHANGE_PROCESS names another one
+ *	through this open file. Call VFIO_DEVICE_BIND_IOMMUFD first, and pass the
+ *	descriptor of that call.
+ * @SMMUV3_ACCEL_REASON_OTHER_IOMMUFD: The VFIO device or the descriptor belongs
+ *	to another iommufd than the virtual SMMU. Use the iommufd of CREATE.
  * @SMMUV3_ACCEL_REASON_GROUP_SHARED: The device shares its IOMMU group with
- *	other devices, and the host attaches by group
- * @SMMUV3_ACCEL_REASON_NOT_SMMUV3: The device is not behind an SMMUv3
+ *	other devices, and the host attaches by group. Only a device alone in its
+ *	group can be attached.
+ * @SMMUV3_ACCEL_REASON_NOT_SMMUV3: The device is not behind an SMMUv3.
  * @SMMUV3_ACCEL_REASON_NO_NESTING: The device's SMMU or root complex cannot
- *	nest: it takes both stages, a root complex that is declared CANWBS or an
- *	SMMU with S2FWB, and faults that need not stall
- * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID
- * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: What SMMUV3_ACCEL_CREATE named as the
- *	stage-2 parent is no HWPT, or the host cannot make a parent
- * @SMMUV3_ACCEL_REASON_PARENT_IN_USE: Another vSMMU uses that stage-2 parent;
- *	without SMMUV3_ACCEL_CREATE_SHARED_ASIDS their ASIDs would mix
- * @SMMUV3_ACCEL_REASON_VSID_IN_USE: The virtual StreamID is attached already
- * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device has a vDEVICE already: it is
- *	attached under another virtual StreamID or to another vSMMU
- * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: out_max_streams of
- *	SMMUV3_ACCEL_GET_INFO are attached, or devices behind 63 physical SMMUs
- * @SMMUV3_ACCEL_REASON_NO_FEED: An emulated endpoint, and SMMUV3_ACCEL_CREATE
- *	did not say that the VMM takes the feed that those need
- * @SMMUV3_ACCEL_REASON_HAS_DEVICE: A bridge or an emulated endpoint comes
- *	without a VFIO device: vfio_fd has to be -1
+ *	nest. It takes both stages, a root complex that is declared CANWBS or an
+ *	SMMU with S2FWB, and faults that need not stall.
+ * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID, as
+ *	behind a PCI bridge.
+ * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: The host does not take the stage-2
+ *	parent for the device's SMMU, or cannot allocate one. A parent is an HWPT
+ *	allocated with IOMMU_HWPT_ALLOC_NEST_PARENT for a device behind the same
+ *	SMMU.
+ * @SMMUV3_ACCEL_REASON_PARENT_IN_USE: Another virtual SMMU uses that stage-2
+ *	parent, and without CREATE_SHARED_ASIDS their ASIDs would mix. Give each
+ *	virtual SMMU a parent of its own.
+ * @SMMUV3_ACCEL_REASON_PARENT_OTHER: The physical SMMU has another stage-2
+ *	parent already. Name the same parent, or detach its devices first. A parent
+ *	that the module allocated stays until close.
+ * @SMMUV3_ACCEL_REASON_VSID_IN_USE: The virtual StreamID is in use already.
+ *	Detach that stream first, or change both StreamIDs in one SET_VSIDS.
+ * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device is attached already, under
+ *	another virtual StreamID or to another virtual SMMU, or the VMM allocated a
+ *	vDEVICE for it.
+ * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: The virtual SMMU has no room for
+ *	another stream or another physical SMMU. GET_INFO has the limits.
+ * @SMMUV3_ACCEL_REASON_NO_FEED: The endpoint needs a feed, and the VMM takes
+ *	none. Call CREATE with CREATE_FEED.
+ * @SMMUV3_ACCEL_REASON_HAS_DEVICE: A bridge or an emulated endpoint has no VFIO
+ *	device. Set vfio_fd to -1.
  * @SMMUV3_ACCEL_REASON_VSID_RANGE: The virtual StreamID has more bits than
- *	SMMU_IDR1.SIDSIZE, so no stream table can hold it
- * @SMMUV3_ACCEL_REASON_NO_STREAM: The virtual StreamID is not attached
- * @SMMUV3_ACCEL_REASON_NO_STE: Nothing was installed yet, the stream aborts
- * @SMMUV3_ACCEL_REASON_STE_INVALID: STE.V is 0, the stream aborts
- * @SMMUV3_ACCEL_REASON_STE_ABORT: STE.Config says abort
- * @SMMUV3_ACCEL_REASON_STE_CONFIG: STE.Config asks for stage 2, which the
- *	virtual SMMU does not have
- * @SMMUV3_ACCEL_REASON_STE_S1CDMAX: STE.S1CDMax is larger than the SMMU's
- *	SSIDSIZE
- * @SMMUV3_ACCEL_REASON_STE_S1FMT: STE.S1Fmt is reserved, or asks for a 2-level
- *	CD table that the SMMU does not have
- * @SMMUV3_ACCEL_REASON_STE_S1DSS: STE.S1DSS is reserved
- * @SMMUV3_ACCEL_REASON_STE_EATS: STE.EATS is reserved or asks for split-stage
- *	ATS, which needs a stage 2 of the guest's
- * @SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR: STE.S1ContextPtr has more than 52 bits
- * @SMMUV3_ACCEL_REASON_STE_SID_RANGE: The StreamID is beyond the guest's stream
- *	table, or beyond the span of its level-2 table
- * @SMMUV3_ACCEL_REASON_STE_L1_INVALID: The StreamID's level-1 descriptor has a
- *	Span of 0 or over SPLIT + 1
- * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The guest's stream table is not in memory
- * @SMMUV3_ACCEL_REASON_GBPA_ABORT: CR0.SMMUEN is 0 and GBPA.ABORT is 1
- * @SMMUV3_ACCEL_REASON_RETRY: Temporary failure: the device is in reset, memory is
- *	low, or another vSMMU is allocating or destroying the stage-2 parent. The
- *	same call may succeed later
+ *	SMMU_IDR1.SIDSIZE, so no stream table can hold it.
+ * @SMMUV3_ACCEL_REASON_RESERVED_IOVA: The IOAS maps guest memory over addresses
+ *	that the device's host reserves, for instance its MSI window. Ask for
+ *	them with IOMMU_IOAS_IOVA_RANGES, and place guest memory elsewhere.
+ * @SMMUV3_ACCEL_REASON_NO_STREAM: The virtual StreamID is not attached.
+ * @SMMUV3_ACCEL_REASON_NO_STE: The stream aborts: no STE was installed yet.
+ * @SMMUV3_ACCEL_REASON_STE_INVALID: The stream aborts: STE.V is 0.
+ * @SMMUV3_ACCEL_REASON_STE_ABORT: The stream aborts: STE.Config says abort.
+ * @SMMUV3_ACCEL_REASON_STE_CONFIG: The stream aborts: STE.Config asks for stage
+ *	2, which the virtual SMMU does not have.
+ * @SMMUV3_ACCEL_REASON_STE_S1CDMAX: The stream aborts: STE.S1CDMax is larger
+ *	than SMMU_IDR1.SSIDSIZE.
+ * @SMMUV3_ACCEL_REASON_STE_S1FMT: The stream aborts: STE.S1Fmt is reserved, or
+ *	asks for a 2-level CD table without SMMU_IDR0.CD2L.
+ * @SMMUV3_ACCEL_REASON_STE_S1DSS: The stream aborts: STE.S1DSS is reserved.
+ * @SMMUV3_ACCEL_REASON_STE_EATS: The stream aborts: STE.EATS is reserved, or
+ *	asks for split-stage ATS, which needs a stage 2.
+ * @SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR: The stream aborts: STE.S1ContextPtr has
+ *	more than 52 bits.
+ * @SMMUV3_ACCEL_REASON_STE_SID_RANGE: The stream aborts: its StreamID is beyond
+ *	the stream table, or beyond the Span of its level-2 table.
+ * @SMMUV3_ACCEL_REASON_STE_L1_INVALID: The stream aborts: its level-1 descriptor
+ *	has a Span over SPLIT + 1.
+ * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The stream aborts: the guest's stream
+ *	table is not in memory.
+ * @SMMUV3_ACCEL_REASON_GBPA_ABORT: The stream aborts: CR0.SMMUEN is 0 and
+ *	GBPA.ABORT is 1.
+ * @SMMUV3_ACCEL_REASON_STE_L1_NONE: The stream aborts: its level-1 descriptor
+ *	has Span 0, so the guest has no level-2 table for it yet.
+ * @SMMUV3_ACCEL_REASON_NO_VSID: The stream aborts: it has no virtual StreamID
+ *	yet, or no vDEVICE after SET_VSIDS failed. Call SET_VSIDS.
+ * @SMMUV3_ACCEL_REASON_RETRY: Temporary failure: the device is in reset, memory
+ *	is low, or another virtual SMMU is allocating or destroying the stage-2
+ *	parent. Repeat the call.
  * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
- *	legal
+ *	legal. Detach the stream that out_vsid names: its vDEVICE is gone. If the
+ *	VMM did not destroy that, report a bug.
  * @SMMUV3_ACCEL_REASON_DETACHED: The VMM detached the device, or attached it to
- *	another domain, with the VFIO device's own ioctls
- * @SMMUV3_ACCEL_REASON_NO_POWER: The device did not leave its low-power state
+ *	another domain, with the VFIO device's own ioctls. The stream's next STE
+ *	puts the device back.
+ * @SMMUV3_ACCEL_REASON_NO_POWER: The device did not leave its low-power state.
+ *	Reset or detach it.
  * @SMMUV3_ACCEL_REASON_CMD_OPCODE: The opcode is unknown, or not one that a
- *	guest's Non-secure stage-1 command queue may use
- * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit that must be zero is set
- * @SMMUV3_ACCEL_REASON_CMD_RANGE: A range invalidation's TG, TTL, NUM and
- *	SCALE form a reserved combination
- * @SMMUV3_ACCEL_REASON_CMD_ATC_SIZE: An ATC_INV's Size is over 52
- * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: ATC_INV, but no attached SMMU has ATS
- * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: CFGI_STE, CFGI_STE_RANGE or CFGI_ALL:
- *	the caller installs STEs itself and has to act on this command itself
- * @SMMUV3_ACCEL_REASON_CMD_UNREADABLE: The guest's command queue is not in
- *	memory
+ *	Non-secure stage-1 command queue may use.
+ * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit of the command that must be zero is
+ *	set.
+ * @SMMUV3_ACCEL_REASON_CMD_RANGE: The range invalidation's TG, TTL, NUM and
+ *	SCALE form a reserved combination.
+ * @SMMUV3_ACCEL_REASON_CMD_ATC_SIZE: The ATC_INV's Size is over 52.
+ * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: The command is an ATC_INV, but no attached
+ *	SMMU has ATS.
+ * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: The command is a CFGI_STE,
+ *	CFGI_STE_RANGE or CFGI_ALL, and the VMM installs STEs itself. Install the
+ *	STEs, and go on after the command.
  * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV in time.
- *	The streams whose ATC_INVs were in that call of the host abort
- * @SMMUV3_ACCEL_REASON_IDR: ID registers that a host SMMU cannot honour, or that
- *	no virtual SMMU may show; without SMMUV3_ACCEL_SET_IDR, an SMMU that lacks
- *	what a running guest was offered. out_bad_idr and out_bad_mask say which
- * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change: a stream is
- *	attached, or, for good, a command ran
+ *	The streams whose ATC_INVs were in that host call abort until their next
+ *	STE, DETACH or RESET.
+ * @SMMUV3_ACCEL_REASON_CMD_UNREADABLE: The guest's command queue is not in
+ *	memory.
+ * @SMMUV3_ACCEL_REASON_IDR_ILLEGAL: No virtual SMMU may show these ID registers.
+ *	out_bad_idr has the fields.
+ * @SMMUV3_ACCEL_REASON_IDR_HOST: A host SMMU cannot honour these ID registers.
+ *	Offer less: out_bad_idr has the fields.
+ * @SMMUV3_ACCEL_REASON_IDR_OFFERED: The device's SMMU lacks what a running guest
+ *	was offered without SET_IDR. out_bad_idr has the fields.
+ * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change any more: a stream
+ *	is attached, or a command ran. Call SET_IDR before ATTACH.
  * @SMMUV3_ACCEL_REASON_TABLE_MODE: The module reads the guest's stream table
- *	itself, since SMMUV3_ACCEL_SET_REGS
- * @SMMUV3_ACCEL_REASON_NO_REGS: SMMUV3_ACCEL_SET_REGS comes first
- * @SMMUV3_ACCEL_REASON_CMDQ_DISABLED: CR0.CMDQEN is 0
- * @SMMUV3_ACCEL_REASON_CMDQ_INDEX: PROD is more than a lap ahead of CONS
+ *	itself, since SET_REGS. INSTALL_STE is for a VMM that does not call
+ *	SET_REGS.
+ * @SMMUV3_ACCEL_REASON_NO_REGS: There are no registers. Call SET_REGS first.
+ * @SMMUV3_ACCEL_REASON_CMDQ_DISABLED: The guest has not enabled its command
+ *	queue: CR0.CMDQEN is 0.
+ * @SMMUV3_ACCEL_REASON_CMDQ_INDEX: PROD is more than a lap ahead of CONS.
+ * @SMMUV3_ACCEL_REASON_NO_MEM_TABLE: The module does not know where the guest's
+ *	memory is. Call SET_MEM_TABLE first, and again after CHANGE_PROCESS.
+ * @SMMUV3_ACCEL_REASON_REGION_EMPTY: A memory region has size 0.
+ *	out_bad_region is its index.
+ * @SMMUV3_ACCEL_REASON_REGION_RANGE: A memory region is larger than an address
+ *	space, or not the caller's memory. out_bad_region is its index.
+ * @SMMUV3_ACCEL_REASON_REGION_OVERLAP: A memory region overlaps another one.
+ *	out_bad_region is its index.
+ * @SMMUV3_ACCEL_REASON_VSID_TWICE: The array names a virtual StreamID twice.
  */
 enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_NONE = 0,
@@ -143,6 +243,15 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_NOT_IOMMUFD = 2,
 	SMMUV3_ACCEL_REASON_NO_IOAS = 3,
 	SMMUV3_ACCEL_REASON_NO_ROOM = 4,
+	SMMUV3_ACCEL_REASON_NOT_CREATED = 5,
+	SMMUV3_ACCEL_REASON_ALREADY_CREATED = 6,
+	SMMUV3_ACCEL_REASON_FLAGS = 7,
+	SMMUV3_ACCEL_REASON_RESERVED = 8,
+	SMMUV3_ACCEL_REASON_BAD_POINTER = 9,
+	SMMUV3_ACCEL_REASON_BAD_FD = 10,
+	SMMUV3_ACCEL_REASON_ARRAY = 11,
+	SMMUV3_ACCEL_REASON_SECURITY = 12,
+	SMMUV3_ACCEL_REASON_NO_PHYS = 13,
 
 	SMMUV3_ACCEL_REASON_NOT_VFIO = 16,
 	SMMUV3_ACCEL_REASON_VFIO_GROUP = 17,
@@ -161,6 +270,9 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_NO_FEED = 30,
 	SMMUV3_ACCEL_REASON_HAS_DEVICE = 31,
 	SMMUV3_ACCEL_REASON_VSID_RANGE = 32,
+	SMMUV3_ACCEL_REASON_PARENT_OTHER = 33,
+	SMMUV3_ACCEL_REASON_RESERVED_IOVA = 34,
+	SMMUV3_ACCEL_REASON_VSID_TWICE = 35,
 
 	SMMUV3_ACCEL_REASON_NO_STREAM = 48,
 	SMMUV3_ACCEL_REASON_NO_STE = 49,
@@ -176,6 +288,8 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_STE_L1_INVALID = 59,
 	SMMUV3_ACCEL_REASON_STE_UNREADABLE = 60,
 	SMMUV3_ACCEL_REASON_GBPA_ABORT = 61,
+	SMMUV3_ACCEL_REASON_STE_L1_NONE = 62,
+	SMMUV3_ACCEL_REASON_NO_VSID = 63,
 	SMMUV3_ACCEL_REASON_RETRY = 64,
 	SMMUV3_ACCEL_REASON_HOST_REJECT = 65,
 	SMMUV3_ACCEL_REASON_DETACHED = 66,
@@ -190,12 +304,18 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_ATC_TIMEOUT = 86,
 	SMMUV3_ACCEL_REASON_CMD_UNREADABLE = 87,
 
-	SMMUV3_ACCEL_REASON_IDR = 96,
+	SMMUV3_ACCEL_REASON_IDR_ILLEGAL = 96,
 	SMMUV3_ACCEL_REASON_FROZEN = 97,
 	SMMUV3_ACCEL_REASON_TABLE_MODE = 98,
 	SMMUV3_ACCEL_REASON_NO_REGS = 99,
 	SMMUV3_ACCEL_REASON_CMDQ_DISABLED = 100,
 	SMMUV3_ACCEL_REASON_CMDQ_INDEX = 101,
+	SMMUV3_ACCEL_REASON_IDR_HOST = 102,
+	SMMUV3_ACCEL_REASON_IDR_OFFERED = 103,
+	SMMUV3_ACCEL_REASON_NO_MEM_TABLE = 104,
+	SMMUV3_ACCEL_REASON_REGION_EMPTY = 105,
+	SMMUV3_ACCEL_REASON_REGION_RANGE = 106,
+	SMMUV3_ACCEL_REASON_REGION_OVERLAP = 107,
 };
 
 /**
@@ -234,41 +354,56 @@ enum smmuv3_accel_kind {
  * struct smmuv3_accel_info - ioctl(SMMUV3_ACCEL_GET_INFO)
  * @size: sizeof(struct smmuv3_accel_info)
  * @flags: Must be 0
+ * @out_reason: Why it failed
  * @out_api_version: SMMUV3_ACCEL_API_VERSION of the kernel
- * @out_features: 0; optional parts will have a bit each
- * @out_max_streams: How many streams a vSMMU can have
- * @out_max_batch: The most commands that are handed to the host in one call;
- *	longer arrays are split
- * @out_max_stes: SMMUV3_ACCEL_RUN_CMDQ that has evaluated this many STEs ends,
- *	with less done than asked for, before a command that asks for more
+ * @out_max_streams: The most streams that a virtual SMMU can have
+ * @out_max_phys: The most physical SMMUs that they can be behind
+ * @out_max_regions: The most memory regions of SMMUV3_ACCEL_SET_MEM_TABLE
+ * @out_max_cmds: The most commands of SMMUV3_ACCEL_INVALIDATE
+ * @out_max_batch: The most commands that the module hands to the host in one
+ *	call. It splits longer arrays
+ * @out_max_stes: When SMMUV3_ACCEL_RUN_CMDQ has evaluated this many STEs, it
+ *	ends before a command that asks for more
+ * @out_create_flags: The flags of SMMUV3_ACCEL_CREATE that this kernel has
+ * @out_attach_flags: The flags of SMMUV3_ACCEL_ATTACH that this kernel has
+ * @out_ioctls: The ioctls that this kernel has: a bit for each number of enum
+ *	smmuv3_accel_cmd
  *
- * Describe the module. Works at any time, before SMMUV3_ACCEL_CREATE and in
- * any process too.
+ * Describe the module. Works at any time and in any process, also before
+ * SMMUV3_ACCEL_CREATE.
  */
 struct smmuv3_accel_info {
 	__u32 size;
 	__u32 flags;
+	__u32 out_reason;
 	__u32 out_api_version;
-	__u32 out_features;
 	__u32 out_max_streams;
+	__u32 out_max_phys;
+	__u32 out_max_regions;
+	__u32 out_max_cmds;
 	__u32 out_max_batch;
 	__u32 out_max_stes;
+	__u32 out_create_flags;
+	__u32 out_attach_flags;
+	__aligned_u64 out_ioctls;
 };
-#define SMMUV3_ACCEL_GET_INFO _IO(SMMUV3_ACCEL_TYPE, 0x00)
+#define SMMUV3_ACCEL_GET_INFO \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_GET_INFO)
 
 /**
  * enum smmuv3_accel_create_flags - Flags of SMMUV3_ACCEL_CREATE
  * @SMMUV3_ACCEL_CREATE_SHARED_ASIDS: The VMM asserts that the guest draws the
- *	ASIDs of all vSMMUs that have this flag from one pool, as Linux does. Then
- *	those of one iommufd and IOAS share a stage-2 parent on each physical
- *	SMMU. Where it is not so, a device reaches what another one's tables map
- * @SMMUV3_ACCEL_CREATE_FEED: The VMM may attach emulated endpoints, and
- *	feeds what SMMUV3_ACCEL_RUN_CMDQ writes to feed_uptr to their software
- *	IOTLB
+ *	ASIDs of all virtual SMMUs that have this flag from one pool, as Linux
+ *	does. Virtual SMMUs of one iommufd and IOAS then share a stage-2 parent on
+ *	each physical SMMU. If the assertion is wrong, a device reaches what
+ *	another device's tables map
+ * @SMMUV3_ACCEL_CREATE_FEED: The VMM may attach emulated endpoints. It applies the
+ *	commands that SMMUV3_ACCEL_RUN_CMDQ writes to feed_uptr, the feed, to their
+ *	software IOTLB
  * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
- *	global in stage 1 (nG = 0), as Linux does for DMA. Then an invalidation
- *	by ASID reaches all that one by address would have, and many of the
- *	latter can be replaced by one of the former
+ *	global in stage 1 (nG = 0), as Linux does for DMA. An invalidation by ASID
+ *	then covers all invalidations by address of that ASID, and the module may
+ *	replace many of these by one of the former
  */
 enum smmuv3_accel_create_flags {
 	SMMUV3_ACCEL_CREATE_SHARED_ASIDS = 1 << 0,
@@ -282,63 +417,66 @@ enum smmuv3_accel_create_flags {
  * @flags: Combination of enum smmuv3_accel_create_flags
  * @iommufd: File descriptor of the VMM's iommufd
  * @ioas_id: The IOAS that holds the guest's physical address space
- * @s2_hwpt_id: ID of a stage-2 HWPT, allocated with IOMMU_HWPT_ALLOC_NEST_PARENT,
- *	to be used on the physical SMMU for which it was made; 0, and on all
- *	physical SMMUs on which the host does not take it: one is allocated from
- *	@ioas_id. out_s2_hwpt_id of SMMUV3_ACCEL_ATTACH says which is in use
  * @out_reason: Why it failed
+ * @__reserved: Must be 0
  *
  * Make the file a virtual SMMU of that iommufd. The file keeps a reference to
- * the iommufd and belongs to the caller's address space from now on: all other
- * ioctls have to come from there. Two small scratch mappings of the module's own
- * pages are made in it, which a forked child does not inherit. A process that
- * writes there or unmaps them harms itself alone.
+ * the iommufd. From now on it belongs to the caller's address space, and all
+ * other ioctls have to come from there. The module maps two small scratch areas
+ * of its own pages into that address space, which a forked child does not
+ * inherit. A process that writes there or unmaps them harms only itself.
  *
- * Errors besides the general ones: EBADF, EINVAL (NOT_IOMMUFD), ENOENT
- * (NO_IOAS), ENOMEM (NO_ROOM), EBUSY (the file is bound already).
+ * Errors besides the general ones:
+ *
+ *  - EINVAL (NOT_IOMMUFD)
+ *  - ENOENT (NO_IOAS)
+ *  - ENOMEM (NO_ROOM)
+ *  - EBUSY (ALREADY_CREATED)
  */
 struct smmuv3_accel_create {
 	__u32 size;
 	__u32 flags;
 	__s32 iommufd;
 	__u32 ioas_id;
-	__u32 s2_hwpt_id;
 	__u32 out_reason;
+	__u32 __reserved;
 };
-#define SMMUV3_ACCEL_CREATE _IO(SMMUV3_ACCEL_TYPE, 0x01)
+#define SMMUV3_ACCEL_CREATE _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_CREATE)
 
 /**
  * struct smmuv3_accel_set_idr - ioctl(SMMUV3_ACCEL_SET_IDR)
  * @size: sizeof(struct smmuv3_accel_set_idr)
  * @flags: Must be 0
  * @idr: SMMU_IDR0 to SMMU_IDR5, as the guest sees them
- * @out_bad_idr: Number of the register that is refused
- * @out_bad_mask: The field of it
+ * @out_bad_idr: For each register, the fields that are refused: with IDR_ILLEGAL
+ *	all that no virtual SMMU may show so, with IDR_HOST all that some host SMMU
+ *	cannot honour
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
- * Say what the guest's SMMU offers. Commands and STEs that use what is not
- * offered are illegal then, and devices whose SMMU lacks some of it are not
- * attached. Without this call a vSMMU offers what its physical SMMUs have.
+ * Set what the guest's SMMU offers. Commands and STEs that use what is not
+ * offered are illegal then, and a device whose SMMU lacks some of it cannot be
+ * attached. Without this call a virtual SMMU offers what its physical SMMUs have.
  *
  * These fields may be set, within what each host SMMU has: IDR0 ST_LEVEL (the
  * module walks either kind of table), TERM_MODEL, TTENDIAN, CD2L, ASID16, ATS,
- * TTF; IDR1 SIDSIZE, SSIDSIZE, and EVENTQS and CMDQS up to 19; IDR3 BBML, RIL;
- * IDR5 VAX, GRAN64K, GRAN16K, GRAN4K, DS, OAS. S1P and COHACC must be 1,
- * STALL_MODEL 0b01, and everything else 0.
+ * TTF; IDR1 SIDSIZE up to 31, SSIDSIZE, and EVENTQS and CMDQS up to 19; IDR3
+ * BBML, RIL, HAD; IDR5 VAX, GRAN64K, GRAN16K, GRAN4K, DS, OAS. IDR0 VMID16 has no
+ * effect, because it is about a stage 2. S1P and COHACC must be 1, STALL_MODEL
+ * 0b01, and everything else 0.
  *
- * Errors besides the general ones: EOPNOTSUPP (IDR), EBUSY (FROZEN).
+ * Errors besides the general ones: EOPNOTSUPP (IDR_ILLEGAL, IDR_HOST), EBUSY
+ * (FROZEN).
  */
 struct smmuv3_accel_set_idr {
 	__u32 size;
 	__u32 flags;
 	__u32 idr[6];
-	__u32 out_bad_idr;
-	__u32 out_bad_mask;
+	__u32 out_bad_idr[6];
 	__u32 out_reason;
 	__u32 __reserved;
 };
-#define SMMUV3_ACCEL_SET_IDR _IO(SMMUV3_ACCEL_TYPE, 0x02)
+#define SMMUV3_ACCEL_SET_IDR _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_SET_IDR)
 
 /**
  * struct smmuv3_accel_mem_region - Some of the guest's memory
@@ -356,106 +494,156 @@ struct smmuv3_accel_mem_region {
  * struct smmuv3_accel_mem_table - ioctl(SMMUV3_ACCEL_SET_MEM_TABLE)
  * @size: sizeof(struct smmuv3_accel_mem_table)
  * @flags: Must be 0
- * @region_num: How many regions there are, up to 512
- * @__reserved: Must be 0
  * @regions_uptr: Pointer to an array of struct smmuv3_accel_mem_region, in any
  *	order
+ * @region_num: How many regions there are, up to out_max_regions of
+ *	SMMUV3_ACCEL_GET_INFO
+ * @out_bad_region: Index of the region that is refused
+ * @out_reason: Why it failed
+ * @__reserved: Must be 0
  *
- * Say where the guest's memory is, to read its stream table and command queue
- * in. Replaces the table whole; on failure the old one stays. EINVAL: a region
- * is empty, wraps or overlaps another, or there are too many.
+ * Say where the guest's memory is. The module reads the guest's stream table and
+ * command queue there. The call replaces the whole table. If it fails, the old
+ * table stays.
+ *
+ * Errors besides the general ones: EINVAL (ARRAY, REGION_EMPTY, REGION_RANGE,
+ * REGION_OVERLAP).
  */
 struct smmuv3_accel_mem_table {
 	__u32 size;
 	__u32 flags;
-	__u32 region_num;
-	__u32 __reserved;
 	__aligned_u64 regions_uptr;
+	__u32 region_num;
+	__u32 out_bad_region;
+	__u32 out_reason;
+	__u32 __reserved;
 };
-#define SMMUV3_ACCEL_SET_MEM_TABLE _IO(SMMUV3_ACCEL_TYPE, 0x03)
+#define SMMUV3_ACCEL_SET_MEM_TABLE \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_SET_MEM_TABLE)
 
 /**
- * enum smmuv3_accel_attach_flags - What is attached, if not a VFIO device
- * @SMMUV3_ACCEL_ATTACH_BRIDGE: A bridge or root port of the VMM's, which does no
- *	DMA of its own
- * @SMMUV3_ACCEL_ATTACH_FEED: A device that the VMM emulates. The VMM walks
- *	the guest's tables for it; see SMMUV3_ACCEL_CREATE_FEED
+ * enum smmuv3_accel_attach_flags - Flags of SMMUV3_ACCEL_ATTACH
+ * @SMMUV3_ACCEL_ATTACH_BRIDGE: A bridge or root port that the VMM emulates, which
+ *	does no DMA of its own
+ * @SMMUV3_ACCEL_ATTACH_FEED: An endpoint that the VMM emulates. The VMM walks the
+ *	guest's tables for it, and gets its invalidations in the feed; see
+ *	SMMUV3_ACCEL_CREATE_FEED
+ * @SMMUV3_ACCEL_ATTACH_DRY_RUN: Find out whether the call would succeed, and
+ *	leave nothing behind. The device keeps its domain. What the host checks only
+ *	when it attaches the device is not found: NO_POWER, RESERVED_IOVA, RETRY
+ *
+ * BRIDGE and FEED exclude each other.
  */
 enum smmuv3_accel_attach_flags {
 	SMMUV3_ACCEL_ATTACH_BRIDGE = 1 << 0,
 	SMMUV3_ACCEL_ATTACH_FEED = 1 << 1,
+	SMMUV3_ACCEL_ATTACH_DRY_RUN = 1 << 2,
 };
 
-/* No physical SMMU: what a bridge or an emulated endpoint is behind */
+/**
+ * define SMMUV3_ACCEL_NO_PHYS - No physical SMMU
+ *
+ * The index of a bridge's or an emulated endpoint's physical SMMU.
+ */
 #define SMMUV3_ACCEL_NO_PHYS	(~(__u32)0)
+
+/**
+ * define SMMUV3_ACCEL_VSID_UNSET - A stream without a StreamID
+ *
+ * Set in place of a virtual StreamID: the guest has not numbered the stream's bus
+ * yet. The other bits are a name that the VMM chooses, by which the other ioctls
+ * know the stream until SMMUV3_ACCEL_SET_VSIDS.
+ */
+#define SMMUV3_ACCEL_VSID_UNSET	(1U << 31)
 
 /**
  * struct smmuv3_accel_attach - ioctl(SMMUV3_ACCEL_ATTACH)
  * @size: sizeof(struct smmuv3_accel_attach)
- * @flags: 0, or one of enum smmuv3_accel_attach_flags
+ * @flags: Combination of enum smmuv3_accel_attach_flags
  * @vfio_fd: File descriptor of a VFIO device cdev: of the open file that bound the
- *	device to the vSMMU's iommufd; -1 with a flag
- * @vsid: The StreamID under which the guest knows the device
+ *	device to the virtual SMMU's iommufd; -1 with BRIDGE or FEED
+ * @vsid: The StreamID under which the guest knows the device, or a name with
+ *	SMMUV3_ACCEL_VSID_UNSET
+ * @s2_hwpt_id: ID of a stage-2 parent for the device's SMMU, allocated with
+ *	IOMMU_HWPT_ALLOC_NEST_PARENT. 0: the parent that is in use there, else a
+ *	new one, allocated from the IOAS of SMMUV3_ACCEL_CREATE
+ * @out_reason: Why it failed
  * @out_dev_id: The device's ID in the iommufd
- * @out_viommu_id: The vIOMMU that stands for the device's SMMU: allocate a
- *	vEVENTQ on it to receive the guest's events
- * @out_vdevice_id: The vDEVICE made for the device
+ * @out_viommu_id: The vIOMMU that stands for the device's SMMU. Allocate a vEVENTQ
+ *	on it to receive the guest's events
+ * @out_vdevice_id: The vDEVICE of the device; 0: none, the StreamID is not set
  * @out_s2_hwpt_id: The stage-2 parent in use on the device's SMMU
  * @out_phys: Index of that SMMU for SMMUV3_ACCEL_GET_PHYS, or
  *	SMMUV3_ACCEL_NO_PHYS
- * @out_bad_idr: With IDR, the number of the register that the SMMU cannot honour
- * @out_bad_mask: The field of it
- * @out_reason: Why it failed
+ * @out_bad_idr: With IDR_HOST and IDR_OFFERED, for each of SMMU_IDR0 to SMMU_IDR5
+ *	the fields that the device's SMMU cannot honour
+ * @__reserved: Must be 0
  *
- * Put a device behind the virtual SMMU. From here on its DMA is aborted, MSIs
- * included, until an STE says otherwise: attach it before its interrupts are
- * enabled. The VFIO file is held until SMMUV3_ACCEL_DETACH or close, and with it
- * the device stays bound.
+ * Put a device behind the virtual SMMU. From now on its DMA is aborted, MSIs
+ * included, until an STE says otherwise. In table mode the guest's STE is in force
+ * at once. Attach the device before its interrupts are enabled. The module holds
+ * the VFIO file until SMMUV3_ACCEL_DETACH or close, so the device stays bound.
  *
- * A bridge or an emulated endpoint owns no host object: it has a virtual
- * StreamID and an STE, which SMMUV3_ACCEL_GET_STREAM shows.
+ * A stream whose StreamID is not set has no vDEVICE, and its DMA is blocked.
  *
- * The vIOMMU and the stage-2 parent are made with the first device of an SMMU
- * and live until the file is closed. The IDs are reported for use, not for
- * IOMMU_DESTROY. A VMM that uses VFIO_DEVICE_ATTACH_IOMMUFD_PT or
- * VFIO_DEVICE_DETACH_IOMMUFD_PT on the device takes it from the module, until the
- * stream's next STE puts it back.
+ * A bridge or an emulated endpoint has no host object. It has a virtual StreamID
+ * and an STE, which SMMUV3_ACCEL_GET_STREAM shows.
  *
- * Errors besides the general ones: EBADF, EINVAL (NOT_VFIO, VFIO_GROUP,
- * NOT_PCI, NOT_BOUND, OTHER_IOMMUFD, GROUP_SHARED, PARENT_REJECTED, HAS_DEVICE,
- * VSID_RANGE), EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR, NO_FEED),
- * ENOENT (PARENT_REJECTED),
- * EEXIST (VSID_IN_USE), EBUSY (DEVICE_IN_USE, PARENT_IN_USE, RETRY), ENOSPC
- * (TOO_MANY_STREAMS), ENODEV (NO_POWER), ENOMEM and ETIMEDOUT (RETRY), EIO
- * (HOST_REJECT). If it fails nothing is changed: the
- * device keeps the domain that it had.
+ * The vIOMMU and a stage-2 parent that the module allocated live until the file
+ * is closed. If the VMM named the parent, the module releases vIOMMU and parent
+ * with the last device behind that SMMU. If a vEVENTQ still uses the vIOMMU, it
+ * releases them with the next last device, for another parent, or at close. The IDs are reported for use, not for IOMMU_DESTROY.
+ *
+ * If the VMM uses VFIO_DEVICE_ATTACH_IOMMUFD_PT or VFIO_DEVICE_DETACH_IOMMUFD_PT
+ * on the device, it takes the device from the module until the stream's next STE.
+ *
+ * If it fails, nothing has changed: the device keeps its domain.
+ *
+ * Errors besides the general ones:
+ *
+ *  - EINVAL (NOT_VFIO, VFIO_GROUP, NOT_PCI, NOT_BOUND, OTHER_IOMMUFD,
+ *    GROUP_SHARED, PARENT_REJECTED, HAS_DEVICE, VSID_RANGE, FLAGS, HOST_REJECT)
+ *  - EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR_HOST, IDR_OFFERED,
+ *    NO_FEED)
+ *  - ENOENT (PARENT_REJECTED)
+ *  - EEXIST (VSID_IN_USE)
+ *  - EBUSY (DEVICE_IN_USE, PARENT_IN_USE, PARENT_OTHER, RETRY)
+ *  - ENOSPC (TOO_MANY_STREAMS)
+ *  - EADDRINUSE (RESERVED_IOVA)
+ *  - ENXIO (NO_MEM_TABLE)
+ *  - ENODEV (NO_POWER)
+ *  - ENOMEM, ETIMEDOUT (RETRY)
+ *  - EIO (HOST_REJECT)
  */
 struct smmuv3_accel_attach {
 	__u32 size;
 	__u32 flags;
 	__s32 vfio_fd;
 	__u32 vsid;
+	__u32 s2_hwpt_id;
+	__u32 out_reason;
 	__u32 out_dev_id;
 	__u32 out_viommu_id;
 	__u32 out_vdevice_id;
 	__u32 out_s2_hwpt_id;
 	__u32 out_phys;
-	__u32 out_bad_idr;
-	__u32 out_bad_mask;
-	__u32 out_reason;
+	__u32 out_bad_idr[6];
+	__u32 __reserved;
 };
-#define SMMUV3_ACCEL_ATTACH _IO(SMMUV3_ACCEL_TYPE, 0x04)
+#define SMMUV3_ACCEL_ATTACH _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_ATTACH)
 
 /**
  * struct smmuv3_accel_detach - ioctl(SMMUV3_ACCEL_DETACH)
  * @size: sizeof(struct smmuv3_accel_detach)
  * @flags: Must be 0
  * @vsid: The stream to detach
- * @out_reason: Why it failed: NO_STREAM
+ * @out_reason: Why it failed
  *
- * Block the device's DMA, free its nested domain and vDEVICE and drop the VFIO
- * file. For a stream that is attached it fails only with EINTR, before it has
- * done anything.
+ * Block the device's DMA, free its nested domain and vDEVICE, and let go of the
+ * VFIO file. For an attached stream the call fails only with EINTR, before it has
+ * done anything, or with EFAULT if the struct cannot be written back.
+ *
+ * Errors besides the general ones: ENOENT (NO_STREAM).
  */
 struct smmuv3_accel_detach {
 	__u32 size;
@@ -463,31 +651,35 @@ struct smmuv3_accel_detach {
 	__u32 vsid;
 	__u32 out_reason;
 };
-#define SMMUV3_ACCEL_DETACH _IO(SMMUV3_ACCEL_TYPE, 0x05)
+#define SMMUV3_ACCEL_DETACH _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_DETACH)
 
 /**
  * struct smmuv3_accel_phys - ioctl(SMMUV3_ACCEL_GET_PHYS)
  * @size: sizeof(struct smmuv3_accel_phys)
  * @flags: Must be 0
- * @index: Which of the vSMMU's physical SMMUs, from 0
- * @out_viommu_id: Its vIOMMU
- * @out_s2_hwpt_id: Its stage-2 parent
+ * @index: Which of the virtual SMMU's physical SMMUs, from 0
+ * @out_reason: Why it failed
+ * @out_viommu_id: Its vIOMMU; 0: none, it was released with the last stream
+ * @out_s2_hwpt_id: Its stage-2 parent; 0: none
  * @out_stream_num: How many streams are attached behind it
  * @out_idr: SMMU_IDR0 to SMMU_IDR5. Only the fields that struct
  *	iommu_hw_info_arm_smmuv3 lists mean anything
  * @out_iidr: SMMU_IIDR
  * @out_aidr: SMMU_AIDR
  * @out_hw_flags: Combination of enum iommu_hw_info_arm_smmuv3_flags
- * @__reserved: Must be 0
- * @out_abort_hwpt_id: The nested HWPT of its streams that abort
- * @out_bypass_hwpt_id: The nested HWPT of its streams that bypass stage 1
+ * @out_abort_hwpt_id: The nested HWPT of its streams that abort; 0: none
+ * @out_bypass_hwpt_id: The nested HWPT of its streams that bypass stage 1; 0: none
  *
- * Describe a physical SMMU. Fails with ENOENT past the last one.
+ * Describe a physical SMMU. A virtual SMMU knows it from the first device behind
+ * it until close.
+ *
+ * Errors besides the general ones: ENOENT (NO_PHYS).
  */
 struct smmuv3_accel_phys {
 	__u32 size;
 	__u32 flags;
 	__u32 index;
+	__u32 out_reason;
 	__u32 out_viommu_id;
 	__u32 out_s2_hwpt_id;
 	__u32 out_stream_num;
@@ -495,44 +687,46 @@ struct smmuv3_accel_phys {
 	__u32 out_iidr;
 	__u32 out_aidr;
 	__u32 out_hw_flags;
-	__u32 __reserved;
 	__u32 out_abort_hwpt_id;
 	__u32 out_bypass_hwpt_id;
 };
-#define SMMUV3_ACCEL_GET_PHYS _IO(SMMUV3_ACCEL_TYPE, 0x06)
+#define SMMUV3_ACCEL_GET_PHYS _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_GET_PHYS)
 
 /**
  * struct smmuv3_accel_stream - ioctl(SMMUV3_ACCEL_GET_STREAM)
  * @size: sizeof(struct smmuv3_accel_stream)
  * @flags: Must be 0
  * @vsid: The stream to describe
+ * @__reserved: Must be 0
+ * @out_reason: Why the stream aborts, DETACHED, or why the call failed
  * @out_kind: One of enum smmuv3_accel_kind
  * @out_phys: Index of its physical SMMU, or SMMUV3_ACCEL_NO_PHYS
  * @out_dev_id: The device's ID in the iommufd
- * @out_vdevice_id: Its vDEVICE
- * @out_hwpt_id: The nested HWPT that is attached; 0: DMA is blocked without one,
+ * @out_vdevice_id: Its vDEVICE; 0: none
+ * @out_hwpt_id: The nested HWPT that is attached. 0: DMA is blocked without one,
  *	there is no device, or @out_kind is SMMUV3_ACCEL_KIND_OTHER
- * @out_reason: Why the stream aborts, DETACHED or NO_STREAM
- * @__reserved: Must be 0
- * @out_ste: The first two doublewords of the STE that the host was given,
- *	0 if the stream does not translate
+ * @out_ste: The first two doublewords of the STE that the host was given, 0 if the
+ *	stream does not translate
  *
- * Say what is installed for a stream.
+ * Describe what is installed for a stream.
+ *
+ * Errors besides the general ones: ENOENT (NO_STREAM).
  */
 struct smmuv3_accel_stream {
 	__u32 size;
 	__u32 flags;
 	__u32 vsid;
+	__u32 __reserved;
+	__u32 out_reason;
 	__u32 out_kind;
 	__u32 out_phys;
 	__u32 out_dev_id;
 	__u32 out_vdevice_id;
 	__u32 out_hwpt_id;
-	__u32 out_reason;
-	__u32 __reserved;
 	__aligned_le64 out_ste[2];
 };
-#define SMMUV3_ACCEL_GET_STREAM _IO(SMMUV3_ACCEL_TYPE, 0x07)
+#define SMMUV3_ACCEL_GET_STREAM \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_GET_STREAM)
 
 /**
  * struct smmuv3_accel_ste - One entry of SMMUV3_ACCEL_INSTALL_STE
@@ -554,90 +748,107 @@ struct smmuv3_accel_ste {
  * struct smmuv3_accel_install_ste - ioctl(SMMUV3_ACCEL_INSTALL_STE)
  * @size: sizeof(struct smmuv3_accel_install_ste)
  * @flags: Must be 0
- * @entry_num: In: how many entries there are; out: how many were installed
+ * @entries_uptr: Pointer to an array of struct smmuv3_accel_ste
  * @entry_len: sizeof(struct smmuv3_accel_ste)
+ * @entry_num: In: how many entries there are; out: how many were installed
  * @out_reason: The reason of the entry that failed
  * @__reserved: Must be 0
- * @entries_uptr: Pointer to an array of struct smmuv3_accel_ste
  *
- * For a VMM that walks its guest's stream table itself: install what the guest
+ * For a VMM that walks the guest's stream table itself: install what the guest
  * wrote, when the guest says so (CFGI_STE). With V = 0 or Config = abort the
- * stream's DMA is aborted; Config = bypass lets it through stage 2 alone; Config
- * = stage 1 makes the guest's CD table translate it. Only V, Config, S1Fmt,
- * S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH and EATS have an effect.
- * An STE that the architecture calls illegal, or that asks for stage 2, is
- * installed as an abort with its reason, and counts as installed: the guest is
- * owed an event, not the caller an error.
+ * stream's DMA is aborted. Config = bypass lets it through stage 2 alone. Config =
+ * stage 1 makes the guest's CD table translate it. Only V, Config, S1Fmt,
+ * S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH and EATS have an effect. An STE
+ * that the architecture calls illegal, or that asks for stage 2, is installed as an
+ * abort with its reason, and counts as installed: the ioctl succeeds, and the VMM
+ * delivers an event to the guest.
  *
- * Stops at the first entry that fails; that stream keeps what it had, unless only
- * its cached CDs could not be invalidated: then it has the STE, and the same
- * entry again makes up for that. Entries that were not reached are not written.
- * After some progress a signal, or after 64 entries a call that waits for the vSMMU
- * (but RUN_CMDQ and INVALIDATE), ends it with 0 and less done than asked for.
+ * The call stops at the first entry that fails. That stream keeps what it had,
+ * with one exception: if only its cached CDs could not be invalidated, it has the
+ * STE, and the same entry again invalidates them. Entries that were not reached
+ * are not written. A signal ends the call after some progress. So does another call
+ * that waits for the virtual SMMU, after 64 entries, unless it is a RUN_CMDQ or an
+ * INVALIDATE. The call then returns 0 with less done than asked for.
  *
- * Errors besides the general ones: ENOENT (NO_STREAM), EBUSY (TABLE_MODE, RETRY),
- * ENOMEM and ETIMEDOUT (RETRY), EIO and EINVAL (HOST_REJECT), ENODEV (NO_POWER).
+ * Errors besides the general ones:
+ *
+ *  - EINVAL (ARRAY)
+ *  - ENOENT (NO_STREAM)
+ *  - EBUSY (TABLE_MODE, NO_VSID, RETRY)
+ *  - ENOMEM, ETIMEDOUT (RETRY)
+ *  - EIO, EINVAL (HOST_REJECT)
+ *  - EADDRINUSE (RESERVED_IOVA)
+ *  - ENODEV (NO_POWER)
  */
 struct smmuv3_accel_install_ste {
 	__u32 size;
 	__u32 flags;
-	__u32 entry_num;
+	__aligned_u64 entries_uptr;
 	__u32 entry_len;
+	__u32 entry_num;
 	__u32 out_reason;
 	__u32 __reserved;
-	__aligned_u64 entries_uptr;
 };
-#define SMMUV3_ACCEL_INSTALL_STE _IO(SMMUV3_ACCEL_TYPE, 0x08)
+#define SMMUV3_ACCEL_INSTALL_STE \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_INSTALL_STE)
 
 /**
  * struct smmuv3_accel_invalidate - ioctl(SMMUV3_ACCEL_INVALIDATE)
  * @size: sizeof(struct smmuv3_accel_invalidate)
  * @flags: Must be 0
+ * @cmds_uptr: Pointer to an array of 16-byte commands (Arm IHI 0070, chapter 4)
  * @cmd_num: In: how many commands there are; out: how many are done
  * @out_error: One of enum smmuv3_accel_cerror
  * @out_reason: What is wrong with the command at @cmd_num
  * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
- * @cmds_uptr: Pointer to an array of 16-byte commands (Arm IHI 0070, chapter 4)
  *
  * Carry out a batch of the guest's commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
- * TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NSNH_ALL, ATC_INV; PREFETCH_CONFIG,
- * PREFETCH_ADDR and CMD_SYNC are accepted. All that is counted as done has
- * taken effect when the ioctl returns. TLBIs reach each physical SMMU of the
- * vSMMU; commands with a StreamID reach that stream, and are done at once where
- * it is not attached.
+ * TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NSNH_ALL, ATC_INV. PREFETCH_CONFIG,
+ * PREFETCH_ADDR and CMD_SYNC are accepted. All that is counted as done has taken
+ * effect when the ioctl returns. TLBIs reach each physical SMMU behind which a
+ * stream is attached. A command with a StreamID reaches that stream, and is done at
+ * once if the stream is not attached. In table mode CFGI_STE, CFGI_STE_RANGE and
+ * CFGI_ALL work as in SMMUV3_ACCEL_RUN_CMDQ.
  *
- * A command that the guest may not use is the guest's fault, and no error of
- * the ioctl's: it returns 0, the commands before it are done, @cmd_num is its
- * index, @out_error is CERROR_ILL and @out_reason says which rule it broke. An
- * ATC_INV that a device did not answer ends in CERROR_ATC_INV_SYNC at the next
- * CMD_SYNC, in this array or a later one.
+ * A command that the guest may not use is the guest's error. The ioctl returns 0,
+ * the commands before it are done, @cmd_num is its index, @out_error is
+ * CERROR_ILL, and @out_reason says which rule it broke. An ATC_INV that a device
+ * did not answer ends in CERROR_ATC_INV_SYNC at the next CMD_SYNC, in this array
+ * or a later one.
  *
  * If a device does not answer an ATC_INV, the streams whose ATC_INVs were in the
- * same call of the host abort (ATC_TIMEOUT) until their next STE,
- * SMMUV3_ACCEL_DETACH or SMMUV3_ACCEL_RESET, since a stale entry in a device's
- * ATC must not go on translating.
+ * same host call abort (ATC_TIMEOUT) until their next STE, SMMUV3_ACCEL_DETACH or
+ * SMMUV3_ACCEL_RESET, because a stale entry in a device's ATC must not go on
+ * translating.
  *
- * On a host error the ioctl returns it, @cmd_num commands are done, and repeating
- * the rest is harmless. If the host refuses the commands of one stream, as when
- * the VMM has destroyed its vDEVICE, @out_vsid names it, @cmd_num is the index of
- * its first command, and the commands of other streams around that were carried
- * out: detach it and repeat the rest. After some progress a signal, or in a long
- * array a call that waits for the vSMMU (but RUN_CMDQ and INVALIDATE), ends it with
- * 0 and less done than asked for.
+ * The ioctl returns a host error as its own, with @cmd_num commands done. Repeating
+ * the rest is harmless. The host may refuse the commands of one stream, for
+ * instance because the VMM destroyed its vDEVICE. Then @out_vsid names it, @cmd_num
+ * is the index of its first command, and the commands of other streams around that
+ * were carried out: detach it and repeat the rest. A signal ends the call after
+ * some progress. In a long array, so does another call that waits for the virtual
+ * SMMU, unless it is a RUN_CMDQ or an INVALIDATE. The call then returns 0 with less
+ * done than asked for.
  *
- * Errors besides the general ones: EINVAL (CMD_NEEDS_TABLE, at @cmd_num; or
- * more than 2^19 commands), EIO (HOST_REJECT), ENOMEM and ETIMEDOUT (RETRY).
+ * Errors besides the general ones:
+ *
+ *  - EINVAL (CMD_NEEDS_TABLE, at @cmd_num; ARRAY)
+ *  - ENXIO (NO_MEM_TABLE)
+ *  - EIO (HOST_REJECT)
+ *  - ENOMEM, ETIMEDOUT (RETRY)
+ *  - in table mode those of a stream, as for SMMUV3_ACCEL_SET_REGS
  */
 struct smmuv3_accel_invalidate {
 	__u32 size;
 	__u32 flags;
+	__aligned_u64 cmds_uptr;
 	__u32 cmd_num;
 	__u32 out_error;
 	__u32 out_reason;
 	__u32 out_vsid;
-	__aligned_u64 cmds_uptr;
 };
-#define SMMUV3_ACCEL_INVALIDATE _IO(SMMUV3_ACCEL_TYPE, 0x09)
+#define SMMUV3_ACCEL_INVALIDATE \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_INVALIDATE)
 
 /**
  * struct smmuv3_accel_set_regs - ioctl(SMMUV3_ACCEL_SET_REGS)
@@ -646,23 +857,28 @@ struct smmuv3_accel_invalidate {
  * @cr0: SMMU_CR0. SMMUEN and CMDQEN have effect
  * @gbpa: SMMU_GBPA. ABORT has effect
  * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
- * @out_vsid: The first stream that could not be given what they say
+ * @__reserved: Must be 0
  * @strtab_base: SMMU_STRTAB_BASE
  * @cmdq_base: SMMU_CMDQ_BASE
+ * @out_vsid: The first stream that could not be given what they say
  * @out_reason: Why it failed
- * @__reserved: Must be 0
  *
- * Hand over the guest's registers, raw, whenever the guest wrote one of them.
- * From the first time on the module reads the guest's stream table itself
- * (table mode), until SMMUV3_ACCEL_RESET. Each stream is evaluated again if
- * SMMUEN, GBPA.ABORT or the table changes. EINTR, unless the caller is killed, and
- * the errors of a malformed call change nothing. After any other error the
+ * Set the guest's registers, raw, whenever the guest wrote one of them. The first
+ * call starts table mode, in which the module reads the guest's stream table
+ * itself, until SMMUV3_ACCEL_RESET. The module evaluates each stream again if
+ * SMMUEN, GBPA.ABORT or the table changes. EINTR, unless the caller is killed,
+ * NO_MEM_TABLE and the errors of a malformed call change nothing. After any other error the
  * registers are in force: a stream that could not be given what they say aborts,
- * with the reason, rather than keep what the guest took away. Repeat the call to
+ * with the reason, and does not keep what the guest took away. Repeat the call to
  * give it what it lacks.
  *
- * Errors besides the general ones: EBUSY, ENOMEM and ETIMEDOUT (RETRY), EIO and
- * EINVAL (HOST_REJECT), ENODEV (NO_POWER).
+ * Errors besides the general ones:
+ *
+ *  - ENXIO (NO_MEM_TABLE, with SMMUEN)
+ *  - EBUSY, ENOMEM, ETIMEDOUT (RETRY)
+ *  - EIO, EINVAL (HOST_REJECT)
+ *  - EADDRINUSE (RESERVED_IOVA)
+ *  - ENODEV (NO_POWER)
  */
 struct smmuv3_accel_set_regs {
 	__u32 size;
@@ -670,20 +886,32 @@ struct smmuv3_accel_set_regs {
 	__u32 cr0;
 	__u32 gbpa;
 	__u32 strtab_base_cfg;
-	__u32 out_vsid;
+	__u32 __reserved;
 	__aligned_u64 strtab_base;
 	__aligned_u64 cmdq_base;
+	__u32 out_vsid;
 	__u32 out_reason;
-	__u32 __reserved;
 };
-#define SMMUV3_ACCEL_SET_REGS _IO(SMMUV3_ACCEL_TYPE, 0x0a)
+#define SMMUV3_ACCEL_SET_REGS _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_SET_REGS)
 
 /**
- * enum smmuv3_accel_run_flags - What a run of the command queue came upon
+ * struct smmuv3_accel_bad_ste - A stream whose STE is not legal
+ * @vsid: Its StreamID
+ * @reason: Why it aborts
+ */
+struct smmuv3_accel_bad_ste {
+	__u32 vsid;
+	__u32 reason;
+};
+
+/**
+ * enum smmuv3_accel_run_flags - What SMMUV3_ACCEL_RUN_CMDQ found in the queue
  * @SMMUV3_ACCEL_RUN_SYNC_IRQ: A CMD_SYNC with CS = SIG_IRQ: the guest wants its
  *	CMD_SYNC interrupt
- * @SMMUV3_ACCEL_RUN_BAD_STE: A stream got an STE that is not legal, or has none;
- *	it aborts. SMMUV3_ACCEL_GET_STREAM has its reason
+ * @SMMUV3_ACCEL_RUN_BAD_STE: A command named a stream whose STE is not legal, or
+ *	cannot be read. The stream aborts, and bad_uptr names it
+ * @SMMUV3_ACCEL_RUN_BAD_OVERFLOW: There was no room at bad_uptr for all of them.
+ *	SMMUV3_ACCEL_GET_STREAM has each stream's reason
  * @SMMUV3_ACCEL_RUN_FEED_OVERFLOW: There was no room at feed_uptr for all
  *	commands: software IOTLBs have to forget everything
  */
@@ -691,64 +919,77 @@ enum smmuv3_accel_run_flags {
 	SMMUV3_ACCEL_RUN_SYNC_IRQ = 1 << 0,
 	SMMUV3_ACCEL_RUN_BAD_STE = 1 << 1,
 	SMMUV3_ACCEL_RUN_FEED_OVERFLOW = 1 << 2,
+	SMMUV3_ACCEL_RUN_BAD_OVERFLOW = 1 << 3,
 };
 
 /**
  * struct smmuv3_accel_run_cmdq - ioctl(SMMUV3_ACCEL_RUN_CMDQ)
  * @size: sizeof(struct smmuv3_accel_run_cmdq)
  * @flags: Must be 0
+ * @feed_uptr: Pointer to an array of 16-byte commands
+ * @bad_uptr: Pointer to an array of struct smmuv3_accel_bad_ste
  * @prod: SMMU_CMDQ_PROD, raw with its wrap bit
- * @cons: In: SMMU_CMDQ_CONS, index and wrap bit; out: the same, after what is
- *	done
  * @max_cmds: The most commands to run; 0: a lap of the queue. Each CFGI_ALL
  *	reads an STE for each stream, so a lap of them can take long
+ * @cons: In: SMMU_CMDQ_CONS, index and wrap bit; out: the same, after what is
+ *	done
+ * @feed_num: In: how many commands there is room for at @feed_uptr; out: how many
+ *	were written
+ * @bad_num: In: how many entries there is room for at @bad_uptr; out: how many
+ *	were written
+ * @__reserved: Must be 0
  * @out_error: One of enum smmuv3_accel_cerror, for SMMU_CMDQ_CONS.ERR
  * @out_reason: What is wrong with the command at @cons
  * @out_flags: Combination of enum smmuv3_accel_run_flags
- * @feed_num: In: how many commands there is room for at @feed_uptr; out: how many
- *	were written
  * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
- * @feed_uptr: Pointer to an array of 16-byte commands
  *
  * Run the guest's command queue from @cons to @prod. CONS belongs to the VMM:
- * running a stretch again is harmless. Errors are told apart as for
+ * running the same commands again is harmless. Errors are told apart as for
  * SMMUV3_ACCEL_INVALIDATE, with @cons at the command. A queue or a command that
  * cannot be read is CERROR_ABT.
  *
  * The call may end with 0 before @prod is reached: for a signal, for a call (but
- * RUN_CMDQ and INVALIDATE) that waits while there is much to do, or with out_max_stes
- * of SMMUV3_ACCEL_GET_INFO. Call again, as long as @cons is not @prod and there
- * is no @out_error.
+ * RUN_CMDQ and INVALIDATE) that waits while there is much to do, or after
+ * out_max_stes of SMMUV3_ACCEL_GET_INFO. Call again, as long as @cons is not @prod
+ * and there is no @out_error.
  *
  * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table again for
  * the attached streams that they name, in order with the commands around them. A
  * stream that cannot be given its STE keeps what it had, does not hold up the
  * others, and is named by @out_vsid.
  *
- * While an emulated endpoint is attached, what its software IOTLB must see is
- * written to @feed_uptr: of the commands that are done, in order and as the guest
- * wrote them, the TLBIs, CFGI_STE_RANGEs and CFGI_ALLs, and those with the
- * StreamID of an emulated endpoint, but for CMD_SYNC and PREFETCH_*. The VMM acts
- * on them before it shows @cons to the guest. Where they cannot be written
- * (EFAULT), nothing of theirs is counted as done.
+ * If a command named a stream whose STE is not legal or cannot be read, the module
+ * writes the stream and the reason to @bad_uptr, so that the VMM can record an
+ * event. A stream for which the guest has no level-2 table yet (Span 0) aborts too,
+ * but is not written there: Linux allocates these tables as it finds devices.
+ *
+ * While an emulated endpoint is attached, the module writes to @feed_uptr what its
+ * software IOTLB must see: of the commands that are done, in order and as the guest
+ * wrote them, the TLBIs, CFGI_STE_RANGEs and CFGI_ALLs, and those with the StreamID
+ * of an emulated endpoint, except CMD_SYNC and PREFETCH_*. The VMM applies them
+ * before it shows @cons to the guest. If the module cannot write to @feed_uptr
+ * (EFAULT), it counts none of these commands as done.
  *
  * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO
- * (NO_REGS), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
+ * (NO_REGS, NO_MEM_TABLE), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
  */
 struct smmuv3_accel_run_cmdq {
 	__u32 size;
 	__u32 flags;
+	__aligned_u64 feed_uptr;
+	__aligned_u64 bad_uptr;
 	__u32 prod;
-	__u32 cons;
 	__u32 max_cmds;
+	__u32 cons;
+	__u32 feed_num;
+	__u32 bad_num;
+	__u32 __reserved;
 	__u32 out_error;
 	__u32 out_reason;
 	__u32 out_flags;
-	__u32 feed_num;
 	__u32 out_vsid;
-	__aligned_u64 feed_uptr;
 };
-#define SMMUV3_ACCEL_RUN_CMDQ _IO(SMMUV3_ACCEL_TYPE, 0x0b)
+#define SMMUV3_ACCEL_RUN_CMDQ _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_RUN_CMDQ)
 
 /**
  * struct smmuv3_accel_reset - ioctl(SMMUV3_ACCEL_RESET)
@@ -758,8 +999,8 @@ struct smmuv3_accel_run_cmdq {
  * @__reserved: Must be 0
  *
  * The guest's machine is reset: all streams abort, the registers are forgotten,
- * which ends table mode, and the TLBs are flushed. Streams, memory table and ID
- * registers stay.
+ * which ends table mode, and the TLBs are flushed. Streams, their StreamIDs, memory
+ * table and ID registers stay.
  *
  * Errors besides the general ones, with all streams aborted, of a flush that failed:
  * ENOMEM and ETIMEDOUT (RETRY), EIO (HOST_REJECT). A caller that is killed may leave
@@ -771,31 +1012,35 @@ struct smmuv3_accel_reset {
 	__u32 out_reason;
 	__u32 __reserved;
 };
-#define SMMUV3_ACCEL_RESET _IO(SMMUV3_ACCEL_TYPE, 0x0c)
+#define SMMUV3_ACCEL_RESET _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_RESET)
 
 /**
  * struct smmuv3_accel_stats - ioctl(SMMUV3_ACCEL_GET_STATS)
  * @size: sizeof(struct smmuv3_accel_stats)
  * @flags: Must be 0
+ * @__reserved: Must be 0
+ * @out_reason: Why it failed
  * @out_cmds: Commands that are done
  * @out_syncs: CMD_SYNCs among them
  * @out_issued: Commands given to the host, counted for each physical SMMU and
  *	repetition
- * @out_subsumed: Commands that were left out, as others did their work
+ * @out_subsumed: Commands that were left out because others did their work
  * @out_merged: Range invalidations that became part of another
- * @out_host_calls: Calls of the host for invalidations
- * @out_zero_copy: Those that the host read from the VMM's memory directly
- * @out_ste_installed: STEs that made another domain the stream's
- * @out_ste_unchanged: STEs that asked for what was there
+ * @out_host_calls: Host calls for invalidations
+ * @out_zero_copy: Host calls that read the commands from the VMM's memory directly
+ * @out_ste_installed: STEs that changed the stream's domain
+ * @out_ste_unchanged: STEs that asked for what was installed
  * @out_ste_bad: STEs that were not legal, or could not be read
- * @out_cmd_errors: Command errors of the guest's
- * @out_replays: Calls of the host that were made again after an error
+ * @out_cmd_errors: Command errors of the guest
+ * @out_replays: Host calls that were repeated after an error
  *
  * Counters since SMMUV3_ACCEL_CREATE.
  */
 struct smmuv3_accel_stats {
 	__u32 size;
 	__u32 flags;
+	__u32 __reserved;
+	__u32 out_reason;
 	__aligned_u64 out_cmds;
 	__aligned_u64 out_syncs;
 	__aligned_u64 out_issued;
@@ -809,27 +1054,29 @@ struct smmuv3_accel_stats {
 	__aligned_u64 out_cmd_errors;
 	__aligned_u64 out_replays;
 };
-#define SMMUV3_ACCEL_GET_STATS _IO(SMMUV3_ACCEL_TYPE, 0x0d)
+#define SMMUV3_ACCEL_GET_STATS \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_GET_STATS)
 
 /**
  * struct smmuv3_accel_change_process - ioctl(SMMUV3_ACCEL_CHANGE_PROCESS)
  * @size: sizeof(struct smmuv3_accel_change_process)
  * @flags: Must be 0
- * @iommufd: The iommufd that SMMUV3_ACCEL_CREATE named, as a file descriptor of
- *	the caller's
+ * @iommufd: The iommufd that SMMUV3_ACCEL_CREATE named, as the caller's file
+ *	descriptor
  * @out_reason: Why it failed
  *
- * Called by the process that took the descriptors over, for a live update of the
- * VMM: the file belongs to its address space from now on. It has to show the
- * iommufd, because the module acts on it for whoever owns the file. Streams and
- * registers stay as they are and DMA goes on. The memory table is forgotten, as
- * its addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before
- * the next SMMUV3_ACCEL_RUN_CMDQ. If the file belongs to the caller already,
- * nothing changes. The old process keeps its scratch mapping until it ends; the
- * module no longer uses it. If the old process was killed in SMMUV3_ACCEL_SET_REGS
- * or SMMUV3_ACCEL_RESET, some streams may not have what that call said: repeat it.
+ * For a live update of the VMM: the process that received the descriptors calls
+ * this, and the file belongs to its address space from now on. It has to show the
+ * iommufd, because the module acts on the iommufd for the file's owner. Streams and
+ * registers stay as they are, and DMA goes on. The module forgets the memory table,
+ * whose addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before the
+ * next SMMUV3_ACCEL_RUN_CMDQ. If the file belongs to the caller already, nothing
+ * changes. The old process keeps its scratch mapping until it ends. The module no
+ * longer uses it. If the old process was killed in SMMUV3_ACCEL_SET_REGS,
+ * SMMUV3_ACCEL_SET_VSIDS or SMMUV3_ACCEL_RESET, some streams may not have what that
+ * call said: repeat it.
  *
- * Errors besides the general ones, without EIO: EBADF, EINVAL (NOT_IOMMUFD,
+ * Errors besides the general ones, without EIO: EINVAL (NOT_IOMMUFD,
  * OTHER_IOMMUFD), ENOMEM (NO_ROOM).
  */
 struct smmuv3_accel_change_process {
@@ -838,6 +1085,64 @@ struct smmuv3_accel_change_process {
 	__s32 iommufd;
 	__u32 out_reason;
 };
-#define SMMUV3_ACCEL_CHANGE_PROCESS _IO(SMMUV3_ACCEL_TYPE, 0x0e)
+#define SMMUV3_ACCEL_CHANGE_PROCESS \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_CHANGE_PROCESS)
+
+/**
+ * struct smmuv3_accel_vsid - One entry of SMMUV3_ACCEL_SET_VSIDS
+ * @old_vsid: A stream's StreamID now, or its name with SMMUV3_ACCEL_VSID_UNSET
+ * @new_vsid: Its new StreamID or name; may be the same
+ */
+struct smmuv3_accel_vsid {
+	__u32 old_vsid;
+	__u32 new_vsid;
+};
+
+/**
+ * struct smmuv3_accel_set_vsids - ioctl(SMMUV3_ACCEL_SET_VSIDS)
+ * @size: sizeof(struct smmuv3_accel_set_vsids)
+ * @flags: Must be 0
+ * @entries_uptr: Pointer to an array of struct smmuv3_accel_vsid
+ * @entry_num: How many entries there are
+ * @out_vsid: The old_vsid of the entry that is refused, or the new_vsid of the first
+ *	stream that could not be given its vDEVICE or STE
+ * @out_reason: Why it failed
+ * @__reserved: Must be 0
+ *
+ * Set or change the virtual StreamIDs of streams, when the guest numbers its buses.
+ * All entries change at once, so two streams can swap. The module blocks the DMA of
+ * all these streams, destroys their vDEVICEs, allocates new ones, and evaluates the
+ * streams under their new StreamIDs. In table mode that makes the guest's STEs
+ * effective. Else the streams abort until the next SMMUV3_ACCEL_INSTALL_STE. A
+ * stream whose StreamID is unset has no vDEVICE, and its DMA stays blocked.
+ *
+ * EINTR, unless the caller is killed, and the errors of a malformed call change
+ * nothing. After any other error the StreamIDs are set, and the DMA of a stream that
+ * could not be given its vDEVICE or STE is blocked. Repeat the call with the new
+ * StreamIDs on both sides to give it what it lacks.
+ *
+ * Errors besides the general ones:
+ *
+ *  - EINVAL (ARRAY, VSID_RANGE, VSID_TWICE)
+ *  - ENOENT (NO_STREAM)
+ *  - EEXIST (VSID_IN_USE)
+ *  - ENXIO (NO_MEM_TABLE)
+ *  - EBUSY (DEVICE_IN_USE, RETRY)
+ *  - ENOMEM, ETIMEDOUT (RETRY)
+ *  - EIO, EINVAL (HOST_REJECT)
+ *  - EADDRINUSE (RESERVED_IOVA)
+ *  - ENODEV (NO_POWER)
+ */
+struct smmuv3_accel_set_vsids {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 entries_uptr;
+	__u32 entry_num;
+	__u32 out_vsid;
+	__u32 out_reason;
+	__u32 __reserved;
+};
+#define SMMUV3_ACCEL_SET_VSIDS \
+	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_SET_VSIDS)
 
 #endif /* _UAPI_LINUX_SMMUV3_ACCEL_H */

@@ -1240,8 +1240,9 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 /* Streams */
 
 static int attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		  struct smmuv3_accel_attach *info)
+		  __u32 s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
+	struct vsmmu_error error;
 	int rc;
 
 	*info = (struct smmuv3_accel_attach){
@@ -1249,18 +1250,19 @@ static int attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
 		.flags = flags,
 		.vfio_fd = vfio_fd,
 		.vsid = vsid,
+		.s2_hwpt_id = s2_hwpt_id,
 	};
 	rc = call(v, SMMUV3_ACCEL_ATTACH, info);
 	if (!rc)
 		return 0;
-	return fail(v, &(struct vsmmu_error){
+	error = (struct vsmmu_error){
 		.error = rc,
 		.request = SMMUV3_ACCEL_ATTACH,
 		.reason = info->out_reason,
 		.vsid = vsid,
-		.bad_idr = info->out_bad_idr,
-		.bad_mask = info->out_bad_mask,
-	});
+	};
+	memcpy(error.bad_idr, info->out_bad_idr, sizeof(error.bad_idr));
+	return fail(v, &error);
 }
 
 static int detach(struct vsmmu *v, __u32 vsid)
@@ -1282,7 +1284,7 @@ static int detach(struct vsmmu *v, __u32 vsid)
  * A physical SMMU is known from the first ATTACH behind it on, and the ID
  * registers can be set only while no stream is attached.
  */
-int vsmmu_probe(struct vsmmu *v, int vfio_fd)
+int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id)
 {
 	struct smmuv3_accel_attach info;
 	int rc;
@@ -1291,7 +1293,7 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd)
 	if (v->started) {
 		rc = fail_plain(v, -EBUSY);
 	} else {
-		rc = attach(v, vfio_fd, 0, 0, &info);
+		rc = attach(v, vfio_fd, 0, 0, s2_hwpt_id, &info);
 		if (!rc)
 			rc = detach(v, 0);
 	}
@@ -1300,7 +1302,7 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd)
 }
 
 int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		 struct smmuv3_accel_attach *info)
+		 __u32 s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
 	struct smmuv3_accel_attach scratch;
 	int rc;
@@ -1315,7 +1317,8 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
 			.vsid = vsid,
 		});
 	} else {
-		rc = attach(v, vfio_fd, vsid, flags, info ? info : &scratch);
+		rc = attach(v, vfio_fd, vsid, flags, s2_hwpt_id,
+			    info ? info : &scratch);
 		if (!rc)
 			v->vsid[v->stream_num++] = vsid;
 	}
@@ -1383,19 +1386,20 @@ int vsmmu_default_idr(struct vsmmu *v, const struct vsmmu_options *options,
 static int set_idr(struct vsmmu *v, const __u32 idr[6])
 {
 	struct smmuv3_accel_set_idr arg = { .size = sizeof(arg) };
+	struct vsmmu_error error;
 	int rc;
 
 	memcpy(arg.idr, idr, sizeof(arg.idr));
 	rc = call(v, SMMUV3_ACCEL_SET_IDR, &arg);
 	if (!rc)
 		return 0;
-	return fail(v, &(struct vsmmu_error){
+	error = (struct vsmmu_error){
 		.error = rc,
 		.request = SMMUV3_ACCEL_SET_IDR,
 		.reason = arg.out_reason,
-		.bad_idr = arg.out_bad_idr,
-		.bad_mask = arg.out_bad_mask,
-	});
+	};
+	memcpy(error.bad_idr, arg.out_bad_idr, sizeof(error.bad_idr));
+	return fail(v, &error);
 }
 
 static __u32 reset_gbpa(const struct vsmmu_options *options)
@@ -1634,7 +1638,6 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 			 (v->feed ? SMMUV3_ACCEL_CREATE_FEED : 0),
 		.iommufd = config->iommufd,
 		.ioas_id = config->ioas_id,
-		.s2_hwpt_id = config->s2_hwpt_id,
 	};
 	int rc = call(v, SMMUV3_ACCEL_CREATE, &arg);
 

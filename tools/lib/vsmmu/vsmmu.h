@@ -60,16 +60,15 @@ enum vsmmu_irq {
  * @vsid: The stream that it is about, if there is one: that of the call, or
  *	the one because of which SMMUV3_ACCEL_SET_REGS or SMMUV3_ACCEL_RUN_CMDQ
  *	failed. Else 0
- * @bad_idr: Number of the ID register that is refused, where @reason is IDR
- * @bad_mask: The field of it
+ * @bad_idr: For each of SMMU_IDR0 to SMMU_IDR5 the fields that are refused, if
+ *	@reason is IDR_ILLEGAL, IDR_HOST or IDR_OFFERED
  */
 struct vsmmu_error {
 	int error;
 	unsigned long request;
 	__u32 reason;
 	__u32 vsid;
-	__u32 bad_idr;
-	__u32 bad_mask;
+	__u32 bad_idr[6];
 };
 
 /**
@@ -145,7 +144,6 @@ enum vsmmu_config_flags {
  * @iommufd: The VMM's iommufd. With %VSMMU_CONFIG_CHANGE_PROCESS this process
  *	has to have it too: the one that the vSMMU was created with
  * @ioas_id: The IOAS that holds the guest's physical address space
- * @s2_hwpt_id: As for SMMUV3_ACCEL_CREATE; 0: none
  * @create_flags: Flags of SMMUV3_ACCEL_CREATE. @feed adds
  *	SMMUV3_ACCEL_CREATE_FEED; a VMM that caches no translations may
  *	set that itself and do without
@@ -182,7 +180,6 @@ struct vsmmu_config {
 	int accel_fd;
 	int iommufd;
 	__u32 ioas_id;
-	__u32 s2_hwpt_id;
 	__u32 create_flags;
 	__u32 region_num;
 	const struct vsmmu_region *regions;
@@ -328,8 +325,8 @@ struct vsmmu_counters {
  * With %VSMMU_CONFIG_CHANGE_PROCESS the open file is given, and taken over
  * (SMMUV3_ACCEL_CHANGE_PROCESS) instead of bound. @iommufd of @config shows that
  * this process may act on the iommufd: it is refused if it is another one.
- * @ioas_id, @s2_hwpt_id and @create_flags are ignored, because the vSMMU has them
- * already. DMA goes on.
+ * @ioas_id and @create_flags are ignored, because the vSMMU has them already. DMA
+ * goes on.
  *
  * @config is checked before anything is done. If only SMMUV3_ACCEL_SET_MEM_TABLE
  * fails, for instance because regions overlap, the vSMMU belongs to this process
@@ -346,6 +343,7 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
  * vsmmu_probe() - Learn what the physical SMMU behind a device has
  * @v: the vSMMU, not started
  * @vfio_fd: the device's cdev, bound to the iommufd
+ * @s2_hwpt_id: as for vsmmu_attach()
  *
  * Attaches the device and detaches it again; its DMA is blocked from here on. To
  * be called for a device behind each physical SMMU that the guest may come to
@@ -353,7 +351,7 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
  *
  * Return: 0, or the errno of SMMUV3_ACCEL_ATTACH.
  */
-int vsmmu_probe(struct vsmmu *v, int vfio_fd);
+int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id);
 
 /**
  * vsmmu_default_idr() - The ID registers that vsmmu_start() would offer
@@ -384,6 +382,8 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
  *	endpoint of the VMM's, as @flags say
  * @vsid: the StreamID under which the guest knows it
  * @flags: of SMMUV3_ACCEL_ATTACH
+ * @s2_hwpt_id: a stage-2 parent for the device's SMMU, as for SMMUV3_ACCEL_ATTACH;
+ *	0: the one in use there, else one that the module allocates
  * @info: set to the IDs of the iommufd's objects; may be NULL
  *
  * At any time. What the guest's registers and stream table say is in force for
@@ -393,7 +393,7 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
  * SMMUV3_ACCEL_ATTACH.
  */
 int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		 struct smmuv3_accel_attach *info);
+		 __u32 s2_hwpt_id, struct smmuv3_accel_attach *info);
 
 /**
  * vsmmu_detach() - Take a device away; its DMA is blocked

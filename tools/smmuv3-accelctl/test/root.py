@@ -41,6 +41,7 @@ stream 0x11:\temulated bypass reason 0 ste 0x0 0x0
 stream 0x12:\tbridge abort reason 49 ste 0x0 0x0
 stream 0x13:\tbridge abort reason 4242 ste 0x0 0x0
 stream 0x14:\t0000:00:05.0 phys 0 dev_id 6 vdevice 7 hwpt 0 other reason 66 ste 0x8000000081000029 0x84
+stream 0x80000003:\t0000:00:06.0 phys 0 dev_id 9 vdevice 0 hwpt 0 abort reason 63 ste 0x0 0x0
 what a newer module shows:\t1
 """
 NAMES = ("cmds syncs issued subsumed merged host_calls zero_copy ste_installed "

@@ -59,8 +59,12 @@ if [ "${1-}" = no-canwbs ]; then
 fi
 
 first=0000:00:01.0 other=0000:21:00.0
-host='because: a vSMMU has attached'
+host='because: a vSMMU can attach .*, as a dry run shows'
 t "info: the module and its API" has '^  api_version: 1$' info
+t "info: limits" has '^  max_phys: [1-9]' info
+t "info: flags of CREATE" has '^  create_flags: SHARED_ASIDS FEED NO_GLOBAL$' info
+t "info: flags of ATTACH" has '^  attach_flags: BRIDGE FEED DRY_RUN$' info
+t "info: ioctls" has '^  ioctls: GET_INFO CREATE .* SET_VSIDS$' info
 t "info: parameters" has '^    escalate: 64$' info
 t "info: nodes" has '^  - path: /dev/smmuv3-accel$' info
 t "info: options found out without a configuration" has '^      known_from: /proc/kallsyms$' info

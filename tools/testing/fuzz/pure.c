@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's pure parts, compiled as a program and driven by bytes: libFuzzer's,
- * or those of main.c. What has to come out is written down here once more, from
- * Arm IHI 0070; and whatever comes out must be no surprise to the part behind.
+ * The module's pure parts, compiled as a program and driven by the bytes of libFuzzer
+ * or of main.c. The expected results are written here independently, from Arm IHI
+ * 0070, and each part's output has to be legal input for the next part.
  *
- * The first byte of an input says which part it is for.
+ * The first byte of an input selects the part.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ static void take_caps(struct input *in, struct smmuv3_caps *caps)
 
 /* Commands */
 
-/* Few values, so that commands have to do with each other; now and then anything */
+/* Take few different values, so that commands affect each other; sometimes any */
 static void take_cmd(struct input *in, u64 cmd[2])
 {
 	static const u8 ops[] = {
@@ -112,8 +112,8 @@ static void take_cmd(struct input *in, u64 cmd[2])
 }
 
 /*
- * Bits that a command of a guest's which goes on to the host may not have: RES0
- * always, or without what the SMMU has (4.2 to 4.5)
+ * Bits that a command for the host must not set: RES0 always, or unless the SMMU has
+ * an option (4.2 to 4.5)
  */
 static u64 never(u32 op, int word, const struct smmuv3_caps *caps)
 {
@@ -193,7 +193,7 @@ static void fuzz_cmd(struct input *in)
 			continue;
 		}
 		check(!simple || simple_class == class);
-		/* What more can be done is no reason to do less */
+		/* An SMMU with more options accepts at least as much. */
 		check(!smmuv3_cmd_check(cmd, &wider, &wider_class));
 		check(wider_class == class);
 		if (class == SMMUV3_CMD_NOP || class == SMMUV3_CMD_SYNC || class == SMMUV3_CMD_STE)
@@ -236,7 +236,7 @@ static void fuzz_ste(struct input *in)
 		check(ste.data[0] >> 59 <= caps.ssid_bits);
 		check((ste.data[0] & GENMASK_ULL(51, 6)) == (words[0] & GENMASK_ULL(55, 6)));
 		check((ste.data[1] >> 28 & 3) <= caps.ats);
-		/* Done once more it is the same. */
+		/* Decoding the result gives the same. */
 		memcpy(again, ste.data, sizeof(ste.data));
 		smmuv3_ste_decode(&other, again, &caps);
 		check(smmuv3_ste_same(&ste, &other) && other.reason == ste.reason);
@@ -247,7 +247,7 @@ static void fuzz_ste(struct input *in)
 	check(smmuv3_ste_same(&ste, &other) && other.reason == ste.reason);
 }
 
-/* Stream tables, in memory of which each doubleword says where it is */
+/* Stream tables, in memory where an STE's first doubleword is its own address */
 
 struct table {
 	struct smmuv3_reader reader;
@@ -255,7 +255,7 @@ struct table {
 	size_t len[2];
 	u32 reads;
 	u64 l1;
-	u32 fails;		/* which read fails, from 1 */
+	u32 fails;		/* number of the read that fails, from 1 */
 };
 
 static int table_read(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
@@ -275,16 +275,45 @@ static int table_read(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t l
 	return 0;
 }
 
+/* The size of the table, or of its first level (6.3.24) */
+static u64 strtab_size(bool two_level, u32 log2size, u32 split)
+{
+	if (!two_level)
+		return 64ULL << log2size;
+	return log2size > split + 3 ? 8ULL << (log2size - split) : 64;
+}
+
+/* Return: why the module reads no STE after a level-1 descriptor with this Span (5.1) */
+static enum smmuv3_accel_reason l1_reason(u32 span, u32 split, u32 sid)
+{
+	if (!span)
+		return SMMUV3_ACCEL_REASON_STE_L1_NONE;
+	if (span > split + 1)
+		return SMMUV3_ACCEL_REASON_STE_L1_INVALID;
+	if ((sid & ((1U << split) - 1)) >> (span - 1))
+		return SMMUV3_ACCEL_REASON_STE_SID_RANGE;
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+
+static void check_l2(const struct table *table, u32 split, u32 sid)
+{
+	u64 size = 64ULL << ((table->l1 & 0x1f) - 1);
+	u64 l2 = table->l1 & GENMASK_ULL(51, 6) & ~(size - 1);
+
+	check(table->reads == 2 && table->len[1] == 64);
+	check(table->addr[1] == l2 + 64ULL * (sid & ((1U << split) - 1)));
+	check(table->addr[1] - l2 <= size - 64);
+}
+
 static void fuzz_strtab(struct input *in)
 {
-	u64 base = take(in, 8), l1 = take(in, 8), table_base, size, l2, ste[8];
+	u64 base = take(in, 8), l1 = take(in, 8), table_base, size, ste[8];
 	u32 cfg = take(in, 4), sid = take(in, 4), fails = take(in, 1) % 4;
 	struct table table = { { table_read }, .l1 = l1, .fails = fails };
-	u32 log2size = min(cfg & 0x3f, 32U), split = cfg >> 6 & 0x1f;
+	u32 log2size = min(cfg & 0x3f, 32U), split = cfg >> 6 & 0x1f, i;
+	enum smmuv3_accel_reason reason, of_l1;
 	bool two_level = (cfg >> 16 & 3) == 1;
-	enum smmuv3_accel_reason reason;
 	struct smmuv3_strtab strtab;
-	u32 span = l1 & 0x1f, i;
 
 	smmuv3_strtab_decode(&strtab, base, cfg);
 	reason = smmuv3_strtab_read(&strtab, sid, &table.reader, ste);
@@ -295,38 +324,23 @@ static void fuzz_strtab(struct input *in)
 	}
 	if (split != 8 && split != 10)
 		split = 6;
-	/* How large the table is, or its first level (6.3.24) */
-	if (!two_level)
-		size = 64ULL << log2size;
-	else
-		size = log2size > split + 3 ? 8ULL << (log2size - split) : 64;
+	size = strtab_size(two_level, log2size, split);
 	table_base = base & GENMASK_ULL(51, 6) & ~(size - 1);
 	check(table.reads);
 	check(table.addr[0] >= table_base && table.addr[0] - table_base <= size - table.len[0]);
 	if (!two_level) {
-		check(table.reads == 1 && table.len[0] == 64);
-		check(table.addr[0] == table_base + 64ULL * sid);
+		check(table.len[0] == 64 && table.addr[0] == table_base + 64ULL * sid);
 	} else {
 		check(table.len[0] == 8 && table.addr[0] == table_base + 8ULL * (sid >> split));
-		if (fails == 1) {
-			check(reason == SMMUV3_ACCEL_REASON_STE_UNREADABLE);
+		of_l1 = l1_reason(l1 & 0x1f, split, sid);
+		if (fails != 1 && of_l1) {
+			check(reason == of_l1 && table.reads == 1);
 			return;
 		}
-		if (!span || span > split + 1) {
-			check(reason == SMMUV3_ACCEL_REASON_STE_L1_INVALID && table.reads == 1);
-			return;
-		}
-		if ((sid & ((1U << split) - 1)) >> (span - 1)) {
-			check(reason == SMMUV3_ACCEL_REASON_STE_SID_RANGE && table.reads == 1);
-			return;
-		}
-		size = 64ULL << (span - 1);
-		l2 = l1 & GENMASK_ULL(51, 6) & ~(size - 1);
-		check(table.reads == 2 && table.len[1] == 64);
-		check(table.addr[1] == l2 + 64ULL * (sid & ((1U << split) - 1)));
-		check(table.addr[1] - l2 <= size - 64);
+		if (fails != 1)
+			check_l2(&table, split, sid);
 	}
-	check(table.reads == 1U + two_level);
+	check(table.reads == (fails == 1 ? 1U : 1U + two_level));
 	if (fails == table.reads) {
 		check(reason == SMMUV3_ACCEL_REASON_STE_UNREADABLE);
 		return;
@@ -347,7 +361,7 @@ struct cmd {
 	u8 phys;
 };
 
-/* Something that a TLB may hold: a leaf, or a table entry of some level */
+/* A TLB entry: a leaf, or a table entry of some level */
 struct entry {
 	u64 addr;
 	u32 asid;
@@ -375,7 +389,7 @@ static u64 last_address(const u64 cmd[2])
 	return last < first ? ~0ULL : last;
 }
 
-/* Whether a TLBI has to invalidate an entry (4.4.1, 4.4.2) */
+/* Whether a TLBI must invalidate an entry (4.4.1, 4.4.2) */
 static bool reaches(const u64 cmd[2], const struct entry *e)
 {
 	u64 first = cmd[1] & GENMASK_ULL(63, 12), tg = cmd[1] >> 10 & 3;
@@ -395,7 +409,7 @@ static bool reaches(const u64 cmd[2], const struct entry *e)
 		return e->addr <= first && first <= end;
 	if (tg != e->tg)
 		return false;
-	/* Not aligned to what it is for: UNPREDICTABLE, so nothing to rely on */
+	/* The address is not aligned for its level: UNPREDICTABLE */
 	if (first & (BIT_ULL(level_shift(tg, ttl ?: 3)) - 1))
 		return false;
 	if (ttl && (e->table ? e->level >= ttl : e->level != ttl))
@@ -413,7 +427,7 @@ static bool some_reaches(const struct cmd *cmds, u32 num, const struct entry *e)
 	return false;
 }
 
-/* All of a small universe that a TLBI was to invalidate goes. */
+/* Check that @left invalidates whatever @cmd must invalidate, out of a few entries. */
 static void check_tlbi(const struct cmd *cmd, const struct cmd *left, u32 num, bool no_global)
 {
 	u64 first = cmd->w[1] & GENMASK_ULL(63, 12), last = last_address(cmd->w);
@@ -435,7 +449,7 @@ static void check_tlbi(const struct cmd *cmd, const struct cmd *left, u32 num, b
 	}
 }
 
-/* CFGI_CD and ATC_INV: by the rules that are allowed at all */
+/* Whether the CFGI_CD or ATC_INV @cmd may replace @of */
 static bool does_work_of(const u64 cmd[2], const u64 of[2])
 {
 	if (cmd[0] == of[0] && cmd[1] == of[1])
@@ -476,7 +490,7 @@ static u32 take_cmds(struct input *in, const struct smmuv3_caps *caps, struct cm
 			break;
 		}
 		cmds[num++] = cmd;
-		/* What a driver does to unmap a range; or with gaps in it */
+		/* Unmap a range as a driver does, with or without gaps. */
 		stride = (last_address(cmd.w) | 0xfff) + 1 - (cmd.w[1] & GENMASK_ULL(63, 12));
 		stride <<= how >> 6 & 1;
 		while (smmuv3_batch_is_by_address(cmd.w) && repeat-- && num < MAX_CMDS) {
@@ -572,7 +586,7 @@ static void fuzz_batch(struct input *in)
 	for (i = 0; i < num; i++) {
 		u32 tag = FIELD_GET(SMMUV3_TAG_PHASE, batch.tags[i]);
 
-		/* What a command is for does not change. */
+		/* A command keeps its phase, or is left out. */
 		check(tag == cmds[i].phase || tag == SMMUV3_PHASE_NONE);
 		have += tag != SMMUV3_PHASE_NONE;
 	}
@@ -582,10 +596,130 @@ static void fuzz_batch(struct input *in)
 			check_phase(&batch, phase, phys, &caps, cmds, num, policy.no_global);
 }
 
+/* ID registers */
+
+static const u32 legal_idr[6] = { 0x0d40101a, 0x02730010, 0, 0x400, 0, 0x74 };
+
+/* @legal_idr, with some bits flipped */
+static void take_idr(struct input *in, u32 idr[6])
+{
+	u32 flips = take(in, 1) % 8;
+
+	memcpy(idr, legal_idr, sizeof(legal_idr));
+	while (flips--) {
+		u32 reg = take(in, 1) % 6;
+
+		idr[reg] ^= BIT(take(in, 1) % 32);
+	}
+}
+
+static u32 idr_field(const u32 idr[6], int reg, int high, int low)
+{
+	return (idr[reg] & GENMASK(high, low)) >> low;
+}
+
+/* Whether a guest may see these, as SMMUV3_ACCEL_SET_IDR documents (6.3.1 to 6.3.6) */
+static bool idr_is_legal(const u32 idr[6])
+{
+	static const u32 offered[6] = {
+		BIT(1) | GENMASK(4, 2) | BIT(10) | BIT(12) | GENMASK(19, 18) |
+		GENMASK(22, 21) | GENMASK(28, 24),
+		GENMASK(10, 0) | GENMASK(25, 16),
+		0,
+		BIT(2) | GENMASK(12, 10),
+		0,
+		GENMASK(2, 0) | GENMASK(7, 4) | GENMASK(11, 10),
+	};
+	int i;
+
+	for (i = 0; i < 6; i++)
+		if (idr[i] & ~offered[i])
+			return false;
+	return (idr[0] & BIT(1)) && (idr[0] & BIT(4)) && (idr[0] & GENMASK(3, 2)) &&
+	       idr_field(idr, 0, 25, 24) == 1 && idr_field(idr, 0, 22, 21) != 1 &&
+	       idr_field(idr, 0, 28, 27) <= 1 && idr_field(idr, 1, 5, 0) <= 31 &&
+	       idr_field(idr, 1, 20, 16) <= 19 && idr_field(idr, 1, 25, 21) <= 19 &&
+	       (idr[5] & GENMASK(6, 4));
+}
+
+/* Whether a host has what a legal @idr offers */
+static bool host_has(const u32 host[6], const u32 idr[6])
+{
+	/* Fields of which the host must have each bit */
+	static const u32 subset[6] = {
+		GENMASK(3, 2) | BIT(10) | BIT(12) | BIT(19), 0, 0,
+		BIT(2) | BIT(10), 0, GENMASK(7, 4),
+	};
+	/* Fields of which the host's number must be at least as large */
+	static const struct { int reg, high, low; } number[] = {
+		{ 1, 5, 0 }, { 1, 10, 6 }, { 3, 12, 11 }, { 5, 2, 0 }, { 5, 11, 10 },
+	};
+	u32 endian = idr_field(host, 0, 22, 21), i;
+
+	for (i = 0; i < 6; i++)
+		if (idr[i] & subset[i] & ~host[i])
+			return false;
+	for (i = 0; i < ARRAY_SIZE(number); i++)
+		if (idr_field(idr, number[i].reg, number[i].high, number[i].low) >
+		    idr_field(host, number[i].reg, number[i].high, number[i].low))
+			return false;
+	/* If faults always abort on the host, the guest must be told. */
+	return (idr[0] & BIT(26) || !(host[0] & BIT(26))) &&
+	       (!endian || idr_field(idr, 0, 22, 21) == endian);
+}
+
+static bool idr_fits(const u32 idr[6], const u32 host[6])
+{
+	u32 bad[6] = {}, fixed[6];
+	bool fits, none = true;
+	int i;
+
+	fits = smmuv3_idr_fits(idr, host, bad);
+	check(fits == host_has(host, idr));
+	for (i = 0; i < 6; i++) {
+		none &= !bad[i];
+		fixed[i] = (idr[i] & ~bad[i]) | (host[i] & bad[i]);
+	}
+	check(fits == none);
+	/* @bad had all fields that do not fit. */
+	check(smmuv3_idr_fits(fixed, host, bad));
+	return fits;
+}
+
+static void fuzz_idr(struct input *in)
+{
+	u32 idr[6], hosts[2][6], both[6], bad[6] = {}, endian[2];
+	bool legal, none = true, fits;
+	int i;
+
+	take_idr(in, idr);
+	take_idr(in, hosts[0]);
+	take_idr(in, hosts[1]);
+	legal = smmuv3_idr_check(idr, bad);
+	check(legal == idr_is_legal(idr));
+	for (i = 0; i < 6; i++) {
+		none &= !bad[i];
+		idr[i] = (idr[i] & ~bad[i]) | (legal_idr[i] & bad[i]);
+	}
+	check(legal == none);
+	/* @bad had all illegal fields. */
+	check(smmuv3_idr_check(idr, bad));
+	check(idr_fits(idr, idr));
+
+	/* ID registers fit two hosts if and only if they fit what the hosts have in common. */
+	memcpy(both, hosts[0], sizeof(both));
+	smmuv3_idr_meet(both, hosts[1]);
+	fits = idr_fits(idr, hosts[0]) & idr_fits(idr, hosts[1]);
+	for (i = 0; i < 2; i++)
+		endian[i] = idr_field(hosts[i], 0, 22, 21);
+	if (fits || !endian[0] || !endian[1] || endian[0] == endian[1])
+		check(fits == idr_fits(idr, both));
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static void (*const parts[])(struct input *in) = {
-		fuzz_cmd, fuzz_ste, fuzz_strtab, fuzz_batch,
+		fuzz_cmd, fuzz_ste, fuzz_strtab, fuzz_batch, fuzz_idr,
 	};
 	struct input in = { data, size };
 

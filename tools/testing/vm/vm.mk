@@ -75,7 +75,8 @@ $(eval $(call vm_program,bench,tools/bench))
 
 # A user of the library, as the library's makefile builds it
 VM_LIB := tools/lib/vsmmu
-build/vm/%/bin/libvsmmu-dma: $(VM_LIB)/test/libvsmmu-dma.c $(wildcard $(VM_LIB)/*.[ch] $(VM_LIB)/Makefile) \
+VM_LIB_SRC := $(wildcard $(VM_LIB)/*.[ch] $(VM_LIB)/Makefile) scripts/reasons.awk
+build/vm/%/bin/libvsmmu-dma: $(VM_LIB)/test/libvsmmu-dma.c $(VM_LIB_SRC) \
 		$(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $(@D)
 	$(Q)$(MAKE) $(VM_SILENT) -C $(VM_LIB) OUTPUT=$(CURDIR)/build/libvsmmu-$* CROSS_COMPILE=$(VM_CROSS) \
@@ -85,7 +86,7 @@ build/vm/%/bin/libvsmmu-dma: $(VM_LIB)/test/libvsmmu-dma.c $(wildcard $(VM_LIB)/
 		build/libvsmmu-$*/libvsmmu.a
 	$(Q)mv $@.tmp $@
 
-build/vm/%/bin/vmm: $(wildcard tools/vmm/* tools/lib/vsmmu/*) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
+build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
 	@mkdir -p $(@D)
 	$(Q)$(MAKE) $(VM_SILENT) -C tools/vmm OUTPUT=$(CURDIR)/build/vmm-$* CROSS_COMPILE=$(VM_CROSS) \
 		CFLAGS="-O2 -Werror -static -isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(VM_CACHE)/libfdt/include" \

@@ -29,10 +29,11 @@ int vsmmu_new(const struct vsmmu_config *make, struct vsmmu **out, struct vsmmu_
 	return -1;
 }
 
-int vsmmu_probe(struct vsmmu *v, int vfio_fd)
+int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id)
 {
 	(void)v;
 	(void)vfio_fd;
+	(void)s2_hwpt_id;
 	return lib.rc;
 }
 
@@ -44,11 +45,12 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 }
 
 int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		 struct smmuv3_accel_attach *info)
+		 __u32 s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
 	(void)v;
 	(void)vfio_fd;
 	(void)vsid;
+	(void)s2_hwpt_id;
 	(void)flags;
 	memset(info, 0, sizeof(*info));
 	return lib.rc;

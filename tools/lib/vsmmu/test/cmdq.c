@@ -527,7 +527,7 @@ static void test_order(void **state)
 	struct order order = { .rig = *state };
 	struct rig *rig = *state;
 
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
 	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
 	enable_cmdq(rig, 4);
 	enable_eventq(rig, RAM_BASE + 0x1000, 4);
@@ -578,8 +578,8 @@ static void test_bad_ste(void **state)
 		enable_cmdq(rig, 8);
 		enable_eventq(rig, RAM_BASE + 0x1000, 6);
 		for (i = 0; i < ARRAY_LEN(table); i++) {
-			assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, NULL), 0);
-			assert_int_equal(vsmmu_attach(rig->v, 4, 99, 0, NULL), 0);
+			assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
+			assert_int_equal(vsmmu_attach(rig->v, 4, 99, 0, 0, NULL), 0);
 			rig->fake.stream_reason[5] = table[i].reason;
 			script = (struct script){
 				.steps = { { 0, 1, 0, 0,
@@ -706,7 +706,7 @@ static void test_let_in(void **state)
 	struct rig *rig = *state;
 	void *failed;
 
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
 	enable_cmdq(rig, 8);
 	rig->fake.data = &run;
 	rig->fake.on_run = run_slowly;
@@ -718,7 +718,7 @@ static void test_let_in(void **state)
 	assert_in_range(run.runs_before_detach, 1, 255);
 
 	/* A queue that is reset meanwhile is run no more. */
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
 	run = (struct long_run){ .rig = rig, .reset = true };
 	assert_put(rig, CMDQ_PROD, 0);
 	assert_int_equal(pthread_join(run.detacher, &failed), 0);

@@ -127,11 +127,11 @@ static void test_create(void **state)
 	assert_int_equal(rig->fake.create.flags, 0);
 
 	assert_int_equal(vsmmu_attach(rig->v, -1, 8,
-				      SMMUV3_ACCEL_ATTACH_BRIDGE, NULL), 0);
+				      SMMUV3_ACCEL_ATTACH_BRIDGE, 0, NULL), 0);
 	assert_int_equal(rig->fake.attach.vfio_fd, -1);
 	assert_int_equal(rig->fake.attach.flags, SMMUV3_ACCEL_ATTACH_BRIDGE);
 	assert_int_equal(vsmmu_attach(rig->v, -1, 9,
-				      SMMUV3_ACCEL_ATTACH_FEED, &info), 0);
+				      SMMUV3_ACCEL_ATTACH_FEED, 0, &info), 0);
 	assert_int_equal(rig->fake.attach.vfio_fd, -1);
 	assert_int_equal(rig->fake.attach.flags, SMMUV3_ACCEL_ATTACH_FEED);
 	assert_int_equal(rig->fake.attach.vsid, 9);

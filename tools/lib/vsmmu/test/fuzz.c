@@ -408,7 +408,7 @@ static void step(struct fuzz *f)
 	case 14:
 		if (take(f, 1) & 1)
 			vsmmu_attach(f->v, -1, take(f, 1) % 8,
-				     SMMUV3_ACCEL_ATTACH_FEED, NULL);
+				     SMMUV3_ACCEL_ATTACH_FEED, 0, NULL);
 		else
 			vsmmu_detach(f->v, take(f, 1) % 8);
 		break;

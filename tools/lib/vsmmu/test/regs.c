@@ -2,6 +2,8 @@
 /*
  * The register map: each offset, size and bit, and when writes are ignored.
  */
+#include <stdio.h>
+
 #include "rig.h"
 
 #define ADDR	0xfffffffffffffULL	/* 52 bits */
@@ -381,7 +383,7 @@ static void test_cr0_refused(void **state)
 {
 	struct vsmmu_error error;
 	struct rig *rig = *state;
-	char text[256];
+	char text[256], want[256];
 
 	/* Not now: CR0 shows the wish, CR0ACK what is; each field by itself. */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
@@ -398,8 +400,9 @@ static void test_cr0_refused(void **state)
 	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_RETRY);
 	assert_int_equal(error.request, SMMUV3_ACCEL_SET_REGS);
 	vsmmu_strerror(&error, text, sizeof(text));
-	assert_string_equal(text,
-			    "SET_REGS: The host cannot do it now, but may later. (Cannot allocate memory)");
+	snprintf(want, sizeof(want), "SET_REGS: %s (Cannot allocate memory)",
+		 vsmmu_reason_string(SMMUV3_ACCEL_REASON_RETRY));
+	assert_string_equal(text, want);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(get(rig, CR0ACK), SMMUEN | EVENTQEN);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
@@ -528,7 +531,7 @@ static void test_not_started(void **state)
 	assert_int_equal(vsmmu_reset(rig->v), -ENXIO);
 	assert_int_equal(vsmmu_save(rig->v, &saved), -ENXIO);
 	assert_int_equal(vsmmu_restore(rig->v, &saved), -ENXIO);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, NULL), -ENXIO);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), -ENXIO);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
 }
 

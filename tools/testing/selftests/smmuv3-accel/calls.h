@@ -13,7 +13,9 @@
  * @name: its name
  * @cmd: its number, as ioctl() takes it
  * @size: size of its struct
- * @reason: offset of out_reason; 0: none
+ * @out: offset of the first out_* field
+ * @out_end: offset after the last
+ * @reason: offset of out_reason
  * @reserved: offset of __reserved; 0: none
  * @flags: the flags that it has
  * @before_create: works on a file that is not bound
@@ -23,14 +25,16 @@ struct accel_call {
 	const char *name;
 	unsigned int cmd;
 	__u32 size;
+	__u32 out;
+	__u32 out_end;
 	__u32 reason;
 	__u32 reserved;
 	__u32 flags;
 	bool before_create;
-	int errnos[16];
+	int errnos[24];
 };
 
-#define ACCEL_CALLS	15
+#define ACCEL_CALLS	16
 
 /* By _IOC_NR() */
 extern const struct accel_call accel_calls[ACCEL_CALLS];

@@ -263,6 +263,24 @@ int edu_read(struct dma_dev *dev, __u64 iova, __u32 len)
 	return edu_run(dev, iova, EDU_BUFFER, len, 0);
 }
 
+/* The VMM's own way to give a device a domain */
+int dma_attach_pt(struct dma_dev *dev, __u32 pt_id)
+{
+	struct vfio_device_attach_iommufd_pt arg = {
+		.argsz = sizeof(arg),
+		.pt_id = pt_id,
+	};
+
+	return check(ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg));
+}
+
+int dma_detach_pt(struct dma_dev *dev)
+{
+	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
+
+	return check(ioctl(dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg));
+}
+
 int iommufd_destroy(int iommufd, __u32 id)
 {
 	struct iommu_destroy arg = { .size = sizeof(arg), .id = id };
@@ -270,11 +288,11 @@ int iommufd_destroy(int iommufd, __u32 id)
 	return check(ioctl(iommufd, IOMMU_DESTROY, &arg));
 }
 
-int iommufd_nest_parent(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 *id)
+int iommufd_hwpt(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 flags, __u32 *id)
 {
 	struct iommu_hwpt_alloc arg = {
 		.size = sizeof(arg),
-		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+		.flags = flags,
 		.dev_id = dev_id,
 		.pt_id = ioas_id,
 	};
@@ -282,6 +300,11 @@ int iommufd_nest_parent(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 *id)
 
 	*id = arg.out_hwpt_id;
 	return rc;
+}
+
+int iommufd_nest_parent(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 *id)
+{
+	return iommufd_hwpt(iommufd, dev_id, ioas_id, IOMMU_HWPT_ALLOC_NEST_PARENT, id);
 }
 
 int veventq_open(int iommufd, __u32 viommu_id, __u32 *id)

@@ -216,7 +216,8 @@ static void expect_feed(struct __test_metadata *_metadata,
 	struct smmuv3_accel_run_cmdq out;
 
 	memset(self->feed, GUARD, (RING_SIZE + 1) * sizeof(struct cmd));
-	ASSERT_EQ(0, machine_doorbell(m, max_cmds, self->feed, room, &out));
+	ASSERT_EQ(0, machine_doorbell(m, &out, .max_cmds = max_cmds, .feed = self->feed,
+				      .feed_room = room));
 	end = cons + ((illegal - cons) & mask);
 	if (max_cmds && end - cons > max_cmds)
 		end = cons + max_cmds;
@@ -267,8 +268,9 @@ TEST_F(feed, feeds_of_several_calls_add_up)
 		fill(m, start, RING_SIZE - dice(100));
 		need = model(m, m->ring.cons, m->ring.prod, self->want);
 		for (num = 0; m->ring.cons != m->ring.prod; num += out.feed_num) {
-			ASSERT_EQ(0, machine_doorbell(m, 1 + dice(3 * BATCH), self->feed + num,
-						      RING_SIZE - num, &out));
+			ASSERT_EQ(0, machine_doorbell(m, &out, .max_cmds = 1 + dice(3 * BATCH),
+						      .feed = self->feed + num,
+						      .feed_room = RING_SIZE - num));
 			m->ring.cons = out.cons;
 		}
 		ASSERT_EQ(need, num);
@@ -308,10 +310,10 @@ TEST_F(feed, room_for_nothing_needs_no_buffer)
 
 	fill(m, 0, 0);
 	ring_put(&m->ring, cmd_sync());
-	ASSERT_EQ(0, machine_doorbell(m, 0, NULL, 0, &out));
+	ASSERT_EQ(0, machine_doorbell(m, &out));
 	EXPECT_EQ(0, out.out_flags);
 	ring_put(&m->ring, cmd_tlbi_nh_all());
-	ASSERT_EQ(0, machine_doorbell(m, 0, NULL, 0, &out));
+	ASSERT_EQ(0, machine_doorbell(m, &out));
 	EXPECT_EQ(SMMUV3_ACCEL_RUN_FEED_OVERFLOW, out.out_flags);
 	EXPECT_EQ(m->ring.prod, out.cons);
 	EXPECT_EQ(0, out.feed_num);
@@ -360,7 +362,7 @@ TEST_F(feed, commands_that_cannot_be_fed_are_not_done)
 			*ring_slot(&m->ring, m->ring.prod - 1) =
 				(struct cmd){ { htole64(0xff) } };
 		start = m->ring.cons;
-		int rc = machine_doorbell(m, 0, feed, RING_SIZE, &out);
+		int rc = machine_doorbell(m, &out, .feed = feed, .feed_room = RING_SIZE);
 
 		num = model(m, start, out.cons, self->want);
 		ASSERT_EQ(num, out.feed_num);
@@ -379,7 +381,8 @@ TEST_F(feed, commands_that_cannot_be_fed_are_not_done)
 		/* The rest, into a buffer that can be written */
 		m->ring.cons = out.cons;
 		need = model(m, out.cons, m->ring.prod, self->want);
-		ASSERT_EQ(0, machine_doorbell(m, 0, self->feed, RING_SIZE, &out));
+		ASSERT_EQ(0, machine_doorbell(m, &out, .feed = self->feed,
+					      .feed_room = RING_SIZE));
 		ASSERT_EQ(need, out.feed_num);
 		EXPECT_EQ(0, memcmp(self->feed, self->want, need * sizeof(struct cmd)));
 	}
@@ -398,7 +401,8 @@ TEST_F(feed, ends_with_the_last_endpoint)
 		for (i = 0; i < FEEDS; i++) {
 			fill(m, dice(2 * RING_SIZE), 100);
 			ring_put(&m->ring, cmd_tlbi_nh_all());
-			ASSERT_EQ(0, machine_doorbell(m, 0, self->feed, RING_SIZE, &out));
+			ASSERT_EQ(0, machine_doorbell(m, &out, .feed = self->feed,
+						      .feed_room = RING_SIZE));
 			EXPECT_NE(0, out.feed_num);
 			ASSERT_EQ(0, accel_detach(&m->g, VSID_FEED + i, NULL));
 		}
@@ -406,8 +410,8 @@ TEST_F(feed, ends_with_the_last_endpoint)
 			fill(m, dice(2 * RING_SIZE), i ? RING_SIZE : 5);
 			memset(self->feed, GUARD, RING_SIZE * sizeof(struct cmd));
 			/* The module does not touch the buffer, so its address may be bad */
-			ASSERT_EQ(0, machine_doorbell(m, 0, i ? self->feed : (void *)16,
-						      RING_SIZE, &out));
+			ASSERT_EQ(0, machine_doorbell(m, &out, .feed = i ? self->feed : (void *)16,
+						      .feed_room = RING_SIZE));
 			EXPECT_EQ(0, out.feed_num);
 			EXPECT_EQ(0, out.out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW);
 			EXPECT_EQ(m->ring.prod, out.cons);

@@ -206,7 +206,8 @@ static void check_numbers(const struct accel_call *call, const union arg *in,
 	case SMMUV3_ACCEL_RUN_CMDQ:
 		if (out->run_cmdq.feed_num > in->run_cmdq.feed_num ||
 		    out->run_cmdq.out_error > SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
-		    out->run_cmdq.out_flags >= 2 * SMMUV3_ACCEL_RUN_FEED_OVERFLOW ||
+		    out->run_cmdq.out_flags >= 2 * SMMUV3_ACCEL_RUN_BAD_OVERFLOW ||
+		    out->run_cmdq.bad_num > in->run_cmdq.bad_num ||
 		    (error && out->run_cmdq.out_error))
 			wrong("RUN_CMDQ: feed_num %u of %u, error %u, flags %#x, errno %d",
 			      out->run_cmdq.feed_num, in->run_cmdq.feed_num,

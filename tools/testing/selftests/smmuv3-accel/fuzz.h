@@ -117,6 +117,7 @@ union arg {
 	struct smmuv3_accel_run_cmdq run_cmdq;
 	struct smmuv3_accel_stats stats;
 	struct smmuv3_accel_change_process change_process;
+	struct smmuv3_accel_set_vsids set_vsids;
 	__u8 bytes[256];
 };
 

@@ -37,6 +37,8 @@ struct worker {
 	struct cmd cmds[RING_SIZE];
 	struct cmd feed[RING_SIZE];
 	struct smmuv3_accel_mem_region regions[4];
+	struct smmuv3_accel_vsid vsids[4];
+	struct smmuv3_accel_bad_ste bad[4];
 };
 
 static void any_install_ste(struct worker *w, struct smmuv3_accel_install_ste *arg)
@@ -59,13 +61,37 @@ static void any_install_ste(struct worker *w, struct smmuv3_accel_install_ste *a
 	}
 }
 
+/* A StreamID, or now and then the name of a stream that has none */
+static __u32 any_name(__u64 *r)
+{
+	return any_vsid(r) | (one_in(r, 4) ? SMMUV3_ACCEL_VSID_UNSET : 0);
+}
+
 static void any_attach(__u64 *r, struct smmuv3_accel_attach *arg)
 {
-	arg->vsid = about(r, any_vsid(r));
+	arg->vsid = about(r, any_name(r));
 	arg->vfio_fd = about(r, s.dev[roll(r, DEVICES)].fd);
+	arg->s2_hwpt_id = one_in(r, 4) ? any_id(r) : 0;
 	if (one_in(r, 4)) {
 		arg->flags = 1 + roll(r, 2);
 		arg->vfio_fd = one_in(r, 8) ? 0 : -1;
+	}
+	if (one_in(r, 4))
+		arg->flags |= SMMUV3_ACCEL_ATTACH_DRY_RUN;
+}
+
+static void any_set_vsids(struct worker *w, struct smmuv3_accel_set_vsids *arg)
+{
+	__u64 *r = &w->random;
+	unsigned int i;
+
+	arg->entry_num = one_in(r, 16) ? random_next(r) : roll(r, ARRAY_LEN(w->vsids) + 1);
+	arg->entries_uptr = any_pointer(r, w->vsids);
+	if (arg->entry_num > ARRAY_LEN(w->vsids))
+		arg->entries_uptr = (__u64)(unsigned long)s.bad;
+	for (i = 0; i < ARRAY_LEN(w->vsids); i++) {
+		w->vsids[i].old_vsid = about(r, any_name(r));
+		w->vsids[i].new_vsid = about(r, any_name(r));
 	}
 }
 
@@ -89,6 +115,8 @@ static void any_run_cmdq(struct worker *w, struct smmuv3_accel_run_cmdq *arg)
 	arg->max_cmds = one_in(r, 2) ? 0 : about(r, 8);
 	arg->feed_num = roll(r, RING_SIZE + 1);
 	arg->feed_uptr = any_pointer(r, w->feed);
+	arg->bad_num = roll(r, ARRAY_LEN(w->bad) + 1);
+	arg->bad_uptr = any_pointer(r, w->bad);
 }
 
 /* The struct of a call, more or less correct */
@@ -102,7 +130,6 @@ static void any_arg(struct worker *w, const struct accel_call *call, union arg *
 	case SMMUV3_ACCEL_CREATE:
 		in->create.iommufd = about(r, s.iommufd[one_in(r, 8)]);
 		in->create.ioas_id = about(r, s.ioas[one_in(r, 8)]);
-		in->create.s2_hwpt_id = one_in(r, 4) ? any_id(r) : 0;
 		in->flags = roll(r, 8);
 		break;
 	case SMMUV3_ACCEL_CHANGE_PROCESS:
@@ -121,13 +148,13 @@ static void any_arg(struct worker *w, const struct accel_call *call, union arg *
 		any_attach(r, &in->attach);
 		break;
 	case SMMUV3_ACCEL_DETACH:
-		in->detach.vsid = about(r, any_vsid(r));
+		in->detach.vsid = about(r, any_name(r));
 		break;
 	case SMMUV3_ACCEL_GET_PHYS:
 		in->phys.index = about(r, 0);
 		break;
 	case SMMUV3_ACCEL_GET_STREAM:
-		in->stream.vsid = about(r, any_vsid(r));
+		in->stream.vsid = about(r, any_name(r));
 		break;
 	case SMMUV3_ACCEL_INSTALL_STE:
 		any_install_ste(w, &in->install_ste);
@@ -140,6 +167,9 @@ static void any_arg(struct worker *w, const struct accel_call *call, union arg *
 		break;
 	case SMMUV3_ACCEL_RUN_CMDQ:
 		any_run_cmdq(w, &in->run_cmdq);
+		break;
+	case SMMUV3_ACCEL_SET_VSIDS:
+		any_set_vsids(w, &in->set_vsids);
 		break;
 	}
 	in->size = call->size;

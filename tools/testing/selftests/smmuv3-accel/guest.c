@@ -41,20 +41,49 @@ static char *alloc_ram(void)
 	return (char *)addr;
 }
 
+#define IOAS_MAP_FLAGS	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | \
+			 IOMMU_IOAS_MAP_WRITEABLE)
+
+int ioas_alloc(int iommufd, __u32 *id)
+{
+	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
+	int rc = check(ioctl(iommufd, IOMMU_IOAS_ALLOC, &arg));
+
+	*id = arg.out_ioas_id;
+	return rc;
+}
+
+int ioas_map(int iommufd, __u32 ioas_id, __u64 iova, const void *memory, __u64 len)
+{
+	struct iommu_ioas_map arg = {
+		.size = sizeof(arg),
+		.flags = IOAS_MAP_FLAGS,
+		.ioas_id = ioas_id,
+		.user_va = (__u64)(unsigned long)memory,
+		.length = len,
+		.iova = iova,
+	};
+
+	return check(ioctl(iommufd, IOMMU_IOAS_MAP, &arg));
+}
+
+int ioas_unmap(int iommufd, __u32 ioas_id, __u64 iova, __u64 len)
+{
+	struct iommu_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = ioas_id,
+		.iova = iova,
+		.length = len,
+	};
+
+	return check(ioctl(iommufd, IOMMU_IOAS_UNMAP, &arg));
+}
+
 static int map_ram(struct guest *g, int memfd)
 {
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = g->ioas_id,
-		.user_va = (__u64)(unsigned long)g->ram,
-		.length = GUEST_SIZE,
-		.iova = GUEST_BASE,
-	};
 	struct iommu_ioas_map_file map_file = {
 		.size = sizeof(map_file),
-		.flags = map.flags,
+		.flags = IOAS_MAP_FLAGS,
 		.ioas_id = g->ioas_id,
 		.fd = memfd,
 		.length = GUEST_SIZE,
@@ -62,13 +91,12 @@ static int map_ram(struct guest *g, int memfd)
 	};
 
 	if (memfd < 0)
-		return check(ioctl(g->iommufd, IOMMU_IOAS_MAP, &map));
+		return ioas_map(g->iommufd, g->ioas_id, GUEST_BASE, g->ram, GUEST_SIZE);
 	return check(ioctl(g->iommufd, IOMMU_IOAS_MAP_FILE, &map_file));
 }
 
 static int open_with_ram(struct guest *g, char *ram, int memfd)
 {
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	int rc;
 
 	memset(g, 0, sizeof(*g));
@@ -82,14 +110,11 @@ static int open_with_ram(struct guest *g, char *ram, int memfd)
 		rc = -errno;
 		goto err_unmap;
 	}
-	rc = check(ioctl(g->iommufd, IOMMU_IOAS_ALLOC, &alloc));
-	if (rc)
-		goto err_close;
-	g->ioas_id = alloc.out_ioas_id;
-	rc = map_ram(g, memfd);
+	rc = ioas_alloc(g->iommufd, &g->ioas_id);
+	if (!rc)
+		rc = map_ram(g, memfd);
 	if (!rc)
 		return 0;
-err_close:
 	close(g->iommufd);
 err_unmap:
 	munmap(g->ram, GUEST_SIZE);
@@ -301,13 +326,13 @@ const __u32 idr_least[6] = {
 void idr_offer(const __u32 host[6], __u32 idr[6])
 {
 	idr[0] = (host[0] & (IDR0_TTF | IDR0_ATS | IDR0_ASID16 | IDR0_CD2L |
-			     IDR0_TTENDIAN)) |
+			     IDR0_TTENDIAN | IDR0_VMID16)) |
 		 IDR0_S1P | IDR0_COHACC | IDR0_STALL_NOT | IDR0_TERM |
 		 IDR0_TWO_LEVELS;
 	idr[1] = (host[1] & (IDR1_SIDSIZE | IDR1_SSIDSIZE)) |
 		 19U << 16 | 19U << 21;		/* EVENTQS, CMDQS */
 	idr[2] = 0;
-	idr[3] = host[3] & (IDR3_RIL | IDR3_BBML);
+	idr[3] = host[3] & (IDR3_HAD | IDR3_RIL | IDR3_BBML);
 	idr[4] = 0;
 	idr[5] = host[5] & (IDR5_OAS | IDR5_GRAN | IDR5_DS | IDR5_VAX);
 }
@@ -504,7 +529,13 @@ int accel_ioctl(int accel, unsigned int cmd, void *arg)
 	return check(ioctl(accel, cmd, arg));
 }
 
-int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags)
+int accel_info(int accel, struct smmuv3_accel_info *out)
+{
+	*out = (struct smmuv3_accel_info){ .size = sizeof(*out) };
+	return accel_ioctl(accel, SMMUV3_ACCEL_GET_INFO, out);
+}
+
+int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 flags, __u32 *reason)
 {
 	struct smmuv3_accel_create arg = {
 		.size = sizeof(arg),
@@ -512,8 +543,16 @@ int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags)
 		.iommufd = iommufd,
 		.ioas_id = ioas_id,
 	};
+	int rc = accel_ioctl(accel, SMMUV3_ACCEL_CREATE, &arg);
 
-	return accel_ioctl(accel, SMMUV3_ACCEL_CREATE, &arg);
+	if (reason)
+		*reason = arg.out_reason;
+	return rc;
+}
+
+int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags)
+{
+	return accel_create(accel, iommufd, ioas_id, flags, NULL);
 }
 
 int accel_set_idr(struct guest *g, const __u32 idr[6],
@@ -594,24 +633,8 @@ int accel_stats(struct guest *g, struct smmuv3_accel_stats *out)
 	return accel_ioctl(g->accel, SMMUV3_ACCEL_GET_STATS, out);
 }
 
-int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
-		 __u32 *reason)
-{
-	struct smmuv3_accel_create arg = {
-		.size = sizeof(arg),
-		.iommufd = iommufd,
-		.ioas_id = ioas_id,
-		.s2_hwpt_id = s2_hwpt_id,
-	};
-	int rc = accel_ioctl(accel, SMMUV3_ACCEL_CREATE, &arg);
-
-	if (reason)
-		*reason = arg.out_reason;
-	return rc;
-}
-
-static int attach(struct guest *g, struct smmuv3_accel_attach arg,
-		  struct smmuv3_accel_attach *out)
+int accel_attach_arg(struct guest *g, struct smmuv3_accel_attach arg,
+		     struct smmuv3_accel_attach *out)
 {
 	int rc;
 
@@ -625,14 +648,16 @@ static int attach(struct guest *g, struct smmuv3_accel_attach arg,
 int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 		 struct smmuv3_accel_attach *out)
 {
-	return attach(g, (struct smmuv3_accel_attach){ .vfio_fd = vfio_fd, .vsid = vsid }, out);
+	return accel_attach_arg(g, (struct smmuv3_accel_attach){
+		.vfio_fd = vfio_fd, .vsid = vsid,
+	}, out);
 }
 
 /* A bridge or an emulated endpoint */
 int accel_attach_virtual(struct guest *g, __u32 vsid, __u32 flags,
 			 struct smmuv3_accel_attach *out)
 {
-	return attach(g, (struct smmuv3_accel_attach){
+	return accel_attach_arg(g, (struct smmuv3_accel_attach){
 		.flags = flags, .vfio_fd = -1, .vsid = vsid,
 	}, out);
 }
@@ -668,6 +693,17 @@ int accel_install(struct guest *g, __u32 vsid, const __u64 ste[8],
 	if (reason)
 		*reason = entry.out_reason;
 	return rc;
+}
+
+int accel_set_vsids(struct guest *g, const struct smmuv3_accel_vsid *entries, __u32 num,
+		    struct smmuv3_accel_set_vsids *out)
+{
+	*out = (struct smmuv3_accel_set_vsids){
+		.size = sizeof(*out),
+		.entries_uptr = (__u64)(unsigned long)entries,
+		.entry_num = num,
+	};
+	return accel_ioctl(g->accel, SMMUV3_ACCEL_SET_VSIDS, out);
 }
 
 int accel_stream(struct guest *g, __u32 vsid, struct smmuv3_accel_stream *out)

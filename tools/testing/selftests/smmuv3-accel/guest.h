@@ -20,6 +20,10 @@
 #define GUEST_BASE	0x80000000ULL	/* guest physical address of RAM */
 #define GUEST_SIZE	(16ULL << 20)
 
+/* The host maps MSIs there for each IOAS (Linux: MSI_IOVA_BASE) */
+#define HOST_MSI_BASE	0x8000000ULL
+#define HOST_MSI_SIZE	0x100000ULL
+
 /**
  * struct guest - A VMM's view of one guest
  * @iommufd: /dev/iommu
@@ -35,6 +39,10 @@ struct guest {
 	char *ram;
 	__u64 next;
 };
+
+int ioas_alloc(int iommufd, __u32 *id);
+int ioas_map(int iommufd, __u32 ioas_id, __u64 iova, const void *memory, __u64 len);
+int ioas_unmap(int iommufd, __u32 ioas_id, __u64 iova, __u64 len);
 
 int guest_open_memory(struct guest *g);
 int guest_open_accel(struct guest *g);
@@ -99,6 +107,7 @@ void ste_config(__u64 ste[8], unsigned int cfg);
 #define IDR0_COHACC	(1U << 4)
 #define IDR0_ATS	(1U << 10)
 #define IDR0_ASID16	(1U << 12)
+#define IDR0_VMID16	(1U << 18)
 #define IDR0_CD2L	(1U << 19)
 #define IDR0_TTENDIAN	(3U << 21)
 #define IDR0_LITTLE	(2U << 21)
@@ -111,6 +120,7 @@ void ste_config(__u64 ste[8], unsigned int cfg);
 #define IDR1_SSIDSIZE	(0x1fU << 6)
 #define IDR1_EVENTQS	(0x1fU << 16)
 #define IDR1_CMDQS	(0x1fU << 21)
+#define IDR3_HAD	(1U << 2)
 #define IDR3_RIL	(1U << 10)
 #define IDR3_BBML	(3U << 11)
 #define IDR5_OAS	(7U)
@@ -198,12 +208,12 @@ void strtab_write(struct strtab *st, __u32 sid, const __u64 ste[8]);
 
 /*
  * /dev/smmuv3-accel. Each returns the ioctl's errno. @reason and an attach's @out may
- * be NULL.
+ * be NULL
  */
 
 int accel_ioctl(int accel, unsigned int cmd, void *arg);
-int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 s2_hwpt_id,
-		 __u32 *reason);
+int accel_info(int accel, struct smmuv3_accel_info *out);
+int accel_create(int accel, int iommufd, __u32 ioas_id, __u32 flags, __u32 *reason);
 int accel_create_flags(int accel, int iommufd, __u32 ioas_id, __u32 flags);
 int accel_set_idr(struct guest *g, const __u32 idr[6],
 		  struct smmuv3_accel_set_idr *out);
@@ -218,14 +228,22 @@ int accel_stats(struct guest *g, struct smmuv3_accel_stats *out);
 int accel_phys(struct guest *g, __u32 index, struct smmuv3_accel_phys *out);
 int accel_attach(struct guest *g, int vfio_fd, __u32 vsid,
 		 struct smmuv3_accel_attach *out);
+int accel_attach_arg(struct guest *g, struct smmuv3_accel_attach arg,
+		     struct smmuv3_accel_attach *out);
 int accel_attach_virtual(struct guest *g, __u32 vsid, __u32 flags,
 			 struct smmuv3_accel_attach *out);
 int accel_detach(struct guest *g, __u32 vsid, __u32 *reason);
 int accel_install(struct guest *g, __u32 vsid, const __u64 ste[8],
 		  __u32 *reason);
+int accel_set_vsids(struct guest *g, const struct smmuv3_accel_vsid *entries, __u32 num,
+		    struct smmuv3_accel_set_vsids *out);
 int accel_stream(struct guest *g, __u32 vsid, struct smmuv3_accel_stream *out);
 int accel_invalidate(struct guest *g, const struct cmd *cmds, __u32 num,
 		     struct smmuv3_accel_invalidate *out);
+
+/* The largest virtual StreamID, and names in place of one that is not set */
+#define VSID_MAX	(SMMUV3_ACCEL_VSID_UNSET - 1)
+#define VSID_NAME(n)	(SMMUV3_ACCEL_VSID_UNSET | (n))
 
 /* Devices */
 
@@ -261,6 +279,8 @@ int dma_bind(struct dma_dev *dev, int iommufd);
 int dma_start(struct dma_dev *dev);
 int dma_open(struct dma_dev *dev, int iommufd, enum dma_kind kind, int index);
 void dma_close(struct dma_dev *dev);
+int dma_attach_pt(struct dma_dev *dev, __u32 pt_id);
+int dma_detach_pt(struct dma_dev *dev);
 
 int testdev_write(struct dma_dev *dev, __u64 iova);
 int edu_write(struct dma_dev *dev, __u64 iova, __u32 len);
@@ -269,6 +289,7 @@ int edu_read(struct dma_dev *dev, __u64 iova, __u32 len);
 /* iommufd */
 
 int iommufd_destroy(int iommufd, __u32 id);
+int iommufd_hwpt(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 flags, __u32 *id);
 int iommufd_nest_parent(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 *id);
 int veventq_open(int iommufd, __u32 viommu_id, __u32 *id);
 int veventq_read(int fd, __u64 evt[4], int timeout_ms);

@@ -206,23 +206,6 @@ FIXTURE_TEARDOWN(moved)
 	machine_close(&self->m);
 }
 
-static int vfio_detach(struct dma_dev *dev)
-{
-	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
-
-	return ioctl(dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg) ? -errno : 0;
-}
-
-static int vfio_attach(struct dma_dev *dev, __u32 pt_id)
-{
-	struct vfio_device_attach_iommufd_pt arg = {
-		.argsz = sizeof(arg),
-		.pt_id = pt_id,
-	};
-
-	return ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg) ? -errno : 0;
-}
-
 static void expect_kind(struct __test_metadata *_metadata, struct machine *m, __u32 kind)
 {
 	struct smmuv3_accel_stream stream;
@@ -242,7 +225,7 @@ TEST_F(moved, same_ste_puts_a_detached_device_back)
 	ASSERT_EQ(0, machine_attach(m, 0));
 	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
 	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_BYPASS);
-	ASSERT_EQ(0, vfio_detach(&m->stream[0].dev));
+	ASSERT_EQ(0, dma_detach_pt(&m->stream[0].dev));
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_OTHER);
 	EXPECT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
@@ -255,7 +238,7 @@ TEST_F(moved, same_ste_puts_a_device_back_from_elsewhere)
 	struct machine *m = &self->m;
 
 	ASSERT_EQ(0, machine_attach(m, 0));
-	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, dma_attach_pt(&m->stream[0].dev, m->g.ioas_id));
 	EXPECT_EQ(0, machine_goes(m, 0));
 	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_OTHER);
 	/* The stream aborted before, too */
@@ -264,7 +247,7 @@ TEST_F(moved, same_ste_puts_a_device_back_from_elsewhere)
 		TH_LOG("the abort is not in force");
 	expect_kind(_metadata, m, SMMUV3_ACCEL_KIND_ABORT);
 
-	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, dma_attach_pt(&m->stream[0].dev, m->g.ioas_id));
 	EXPECT_EQ(0, machine_goes(m, 0));
 	EXPECT_EQ(0, machine_detach(m, 0));
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
@@ -277,17 +260,17 @@ TEST_F(moved, cfgi_ste_reset_and_close_put_a_device_back)
 	machine_write_ste(m, 0, STE_CFG_ABORT);
 	ASSERT_EQ(0, machine_attach(m, 0));
 	ASSERT_EQ(0, machine_set_regs(m));
-	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, dma_attach_pt(&m->stream[0].dev, m->g.ioas_id));
 	ASSERT_EQ(0, machine_goes(m, 0));
 	EXPECT_RUNS(m, cmd_cfgi_ste(VSID(0), true), 0);
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 
-	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, dma_attach_pt(&m->stream[0].dev, m->g.ioas_id));
 	ASSERT_EQ(0, machine_goes(m, 0));
 	EXPECT_EQ(0, accel_reset(&m->g));
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0)) TH_LOG("after RESET");
 
-	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, dma_attach_pt(&m->stream[0].dev, m->g.ioas_id));
 	ASSERT_EQ(0, machine_goes(m, 0));
 	guest_close_accel(&m->g);
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0)) TH_LOG("after close");
@@ -299,9 +282,9 @@ TEST_F(moved, attach_that_fails_leaves_the_device_where_it_is)
 	const long page = sysconf(_SC_PAGESIZE);
 	struct machine *m = &self->m;
 
-	ASSERT_EQ(0, vfio_attach(&m->stream[0].dev, m->g.ioas_id));
+	ASSERT_EQ(0, dma_attach_pt(&m->stream[0].dev, m->g.ioas_id));
 	ASSERT_EQ(0, machine_goes(m, 0));
-	EXPECT_EQ(-EINVAL, accel_attach(&m->g, m->stream[0].dev.fd, ~0U, NULL));
+	EXPECT_EQ(-EINVAL, accel_attach(&m->g, m->stream[0].dev.fd, VSID_MAX, NULL));
 	EXPECT_EQ(0, machine_goes(m, 0));
 
 	arg = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -26,6 +26,7 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR0_CD2L },
 	{ 1, IDR1_SIDSIZE, true },
 	{ 1, IDR1_SSIDSIZE, true },
+	{ 3, IDR3_HAD },
 	{ 3, IDR3_RIL },
 	{ 3, IDR3_BBML, true },
 	{ 5, IDR5_OAS, true },
@@ -74,28 +75,49 @@ FIXTURE_TEARDOWN(idr)
 	machine_close(&self->m);
 }
 
-#define EXPECT_IDR_REFUSED(g, idr, reg, mask)				\
+/* Exactly these fields are named: @bad[6] */
+static void expect_bad(struct __test_metadata *_metadata, const __u32 bad[6],
+		       const __u32 out[6])
+{
+	int reg;
+
+	for (reg = 0; reg < 6; reg++)
+		EXPECT_EQ(bad[reg], out[reg]) TH_LOG("IDR%d", reg);
+}
+
+/* SET_IDR refuses @_idr because of these fields alone */
+#define EXPECT_IDR_REFUSED(g, _idr, _reason, bad)			\
 	do {								\
 		struct smmuv3_accel_set_idr _out;			\
 									\
-		EXPECT_EQ(-EOPNOTSUPP, accel_set_idr(g, idr, &_out));	\
-		EXPECT_EQ(SMMUV3_ACCEL_REASON_IDR, _out.out_reason);	\
-		EXPECT_EQ(reg, _out.out_bad_idr) TH_LOG("%#x", mask);	\
-		EXPECT_NE(0, _out.out_bad_mask & (mask)) TH_LOG("%#x", mask); \
+		EXPECT_EQ(-EOPNOTSUPP, accel_set_idr(g, _idr, &_out));	\
+		EXPECT_EQ(SMMUV3_ACCEL_REASON_##_reason, _out.out_reason); \
+		expect_bad(_metadata, bad, _out.out_bad_idr);		\
+	} while (0)
+
+/* The same for one field */
+#define EXPECT_FIELD_REFUSED(g, _idr, _reason, _reg, mask)		\
+	do {								\
+		__u32 _bad[6] = {};					\
+									\
+		_bad[_reg] = mask;					\
+		EXPECT_IDR_REFUSED(g, _idr, _reason, _bad);		\
 	} while (0)
 
 TEST_F(idr, all_or_less_of_what_the_host_has_is_accepted)
 {
+	const __u32 none[6] = {};
 	struct smmuv3_accel_set_idr out;
 	__u32 idr[6];
 
 	EXPECT_EQ(0, accel_set_idr(&self->m.g, self->idr, &out));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_NONE, out.out_reason);
-	EXPECT_EQ(0, out.out_bad_mask);
+	expect_bad(_metadata, none, out.out_bad_idr);
 	EXPECT_EQ(0, accel_set_idr(&self->m.g, idr_least, &out));
-	/* Smaller queues and a stream table of one level */
+	/* Smaller queues, a stream table of one level, VMIDs of any size */
 	memcpy(idr, self->idr, sizeof(idr));
 	idr[0] &= ~IDR0_ST_LEVEL;
+	idr[0] ^= IDR0_VMID16;
 	idr[1] &= ~(IDR1_EVENTQS | IDR1_CMDQS | IDR1_SSIDSIZE);
 	EXPECT_EQ(0, accel_set_idr(&self->m.g, idr, &out));
 }
@@ -105,9 +127,9 @@ TEST_F(idr, bits_outside_of_known_fields_are_refused)
 	const __u32 known[6] = {
 		[0] = IDR0_S1P | IDR0_TTF | IDR0_COHACC | IDR0_ATS | IDR0_ASID16 |
 		      IDR0_CD2L | IDR0_TTENDIAN | IDR0_STALL | IDR0_TERM |
-		      IDR0_ST_LEVEL,
+		      IDR0_ST_LEVEL | IDR0_VMID16,
 		[1] = IDR1_SIDSIZE | IDR1_SSIDSIZE | IDR1_EVENTQS | IDR1_CMDQS,
-		[3] = IDR3_RIL | IDR3_BBML,
+		[3] = IDR3_HAD | IDR3_RIL | IDR3_BBML,
 		[5] = IDR5_OAS | IDR5_GRAN | IDR5_DS | IDR5_VAX,
 	};
 	__u32 idr[6];
@@ -119,7 +141,7 @@ TEST_F(idr, bits_outside_of_known_fields_are_refused)
 				continue;
 			memcpy(idr, self->idr, sizeof(idr));
 			idr[reg] |= 1U << bit;
-			EXPECT_IDR_REFUSED(&self->m.g, idr, reg, 1U << bit);
+			EXPECT_FIELD_REFUSED(&self->m.g, idr, IDR_ILLEGAL, reg, 1U << bit);
 		}
 	}
 }
@@ -138,6 +160,8 @@ TEST_F(idr, values_that_no_virtual_smmu_may_show_are_refused)
 		{ 0, IDR0_STALL, 2U << 24 },
 		{ 0, IDR0_STALL, 3U << 24 },
 		{ 0, IDR0_ST_LEVEL, 2U << 27 },
+		{ 0, IDR0_TTENDIAN, 1U << 21 },
+		{ 1, IDR1_SIDSIZE, 32 },
 		{ 1, IDR1_EVENTQS, 20U << 16 },
 		{ 1, IDR1_CMDQS, 20U << 21 },
 		{ 5, IDR5_GRAN, 0 },
@@ -149,8 +173,47 @@ TEST_F(idr, values_that_no_virtual_smmu_may_show_are_refused)
 		memcpy(idr, self->idr, sizeof(idr));
 		idr[wrong[i].reg] &= ~wrong[i].mask;
 		idr[wrong[i].reg] |= wrong[i].value;
-		EXPECT_IDR_REFUSED(&self->m.g, idr, wrong[i].reg, wrong[i].mask);
+		EXPECT_FIELD_REFUSED(&self->m.g, idr, IDR_ILLEGAL, wrong[i].reg, wrong[i].mask);
 	}
+}
+
+/* In all registers. What the host lacks is not named along with them */
+TEST_F(idr, all_illegal_fields_are_named_at_once)
+{
+	__u32 idr[6] = {
+		[0] = IDR0_TTF64 | IDR0_ASID16 | 2U << 24 | 1U << 31,
+		[1] = 40 | 31U << 21 | 1U << 30,
+		[2] = 0x80000001,
+		[3] = IDR3_HAD | IDR3_RIL | 1U << 0,
+		[4] = 1,
+		[5] = IDR5_VAX | 1U << 31,
+	};
+	const __u32 bad[6] = {
+		[0] = IDR0_S1P | IDR0_COHACC | IDR0_STALL | 1U << 31,
+		[1] = IDR1_SIDSIZE | IDR1_CMDQS | 1U << 30,
+		[2] = 0x80000001,
+		[3] = 1U << 0,
+		[4] = 1,
+		[5] = IDR5_GRAN | 1U << 31,
+	};
+	struct smmuv3_accel_set_idr out;
+
+	EXPECT_IDR_REFUSED(&self->m.g, idr, IDR_ILLEGAL, bad);
+	/* It changed nothing */
+	EXPECT_EQ(0, accel_set_idr(&self->m.g, self->idr, &out));
+}
+
+/* A bit of a field that the host lacks names the field, not the bit */
+TEST_F(idr, all_fields_that_the_host_lacks_are_named_at_once)
+{
+	__u32 idr[6], bad[6] = {};
+	unsigned int i;
+
+	memcpy(idr, self->idr, sizeof(idr));
+	for (i = 0; i < ARRAY_LEN(idr_fields); i++)
+		if (idr_exceed(&idr_fields[i], idr))
+			bad[idr_fields[i].reg] |= idr_fields[i].mask;
+	EXPECT_IDR_REFUSED(&self->m.g, idr, IDR_HOST, bad);
 }
 
 /* If the host demands something of guests, they must be told */
@@ -165,7 +228,7 @@ TEST_F(idr, demands_of_the_host_must_be_shown)
 			continue;
 		memcpy(idr, self->idr, sizeof(idr));
 		idr[0] &= ~demands[i];
-		EXPECT_IDR_REFUSED(&self->m.g, idr, 0, demands[i]);
+		EXPECT_FIELD_REFUSED(&self->m.g, idr, IDR_HOST, 0, demands[i]);
 	}
 }
 
@@ -276,8 +339,7 @@ TEST_F(hosts, common_features_are_accepted_before_and_after_attach)
 	struct machine *m = &self->m;
 	unsigned int i;
 
-	ASSERT_EQ(0, accel_set_idr(&m->g, self->offer, &out))
-		TH_LOG("IDR%u, %#x", out.out_bad_idr, out.out_bad_mask);
+	ASSERT_EQ(0, accel_set_idr(&m->g, self->offer, &out));
 	guest_close_accel(&m->g);
 	ASSERT_EQ(0, guest_create(&m->g));
 	ASSERT_EQ(0, accel_set_idr(&m->g, self->offer, &out));
@@ -296,13 +358,14 @@ TEST_F(hosts, features_that_a_host_lacks_are_refused)
 	for (i = 0; i < ARRAY_LEN(idr_fields); i++) {
 		const struct idr_field *f = &idr_fields[i];
 		struct guest later = m->g;
-		__u32 idr[6];
+		__u32 idr[6], bad[6] = {};
 
 		memcpy(idr, self->offer, sizeof(idr));
 		if (!idr_exceed(f, idr))
 			continue;
 		tried++;
-		EXPECT_IDR_REFUSED(&m->g, idr, f->reg, f->mask);
+		bad[f->reg] = f->mask;
+		EXPECT_FIELD_REFUSED(&m->g, idr, IDR_HOST, f->reg, f->mask);
 
 		ASSERT_EQ(0, guest_create(&later));
 		ASSERT_EQ(0, accel_set_idr(&later, idr, &out)) TH_LOG("field %u", i);
@@ -310,9 +373,8 @@ TEST_F(hosts, features_that_a_host_lacks_are_refused)
 			struct stream *s = &m->stream[smmu];
 
 			EXPECT_EQ(-EOPNOTSUPP, accel_attach(&later, s->dev.fd, s->vsid, &attach));
-			EXPECT_EQ(SMMUV3_ACCEL_REASON_IDR, attach.out_reason);
-			EXPECT_EQ(f->reg, attach.out_bad_idr);
-			EXPECT_EQ(f->mask, attach.out_bad_mask);
+			EXPECT_EQ(SMMUV3_ACCEL_REASON_IDR_HOST, attach.out_reason);
+			expect_bad(_metadata, bad, attach.out_bad_idr);
 			EXPECT_EQ(0, attach.out_viommu_id);
 		}
 		/* The failures have frozen nothing */
@@ -345,7 +407,8 @@ TEST_F(hosts, streamid_beyond_sidsize_is_refused)
 				continue;
 			EXPECT_EQ(-EINVAL, accel_attach(&m->g, fd, 1U << bits, &attach));
 			EXPECT_EQ(SMMUV3_ACCEL_REASON_VSID_RANGE, attach.out_reason);
-			EXPECT_EQ(-EINVAL, accel_attach(&m->g, fd, ~0U, NULL));
+			EXPECT_EQ(-EINVAL, accel_attach(&m->g, fd, SMMUV3_ACCEL_VSID_UNSET - 1,
+							NULL));
 		}
 		bits = 6;
 		self->offer[1] = (self->offer[1] & ~IDR1_SIDSIZE) | bits;

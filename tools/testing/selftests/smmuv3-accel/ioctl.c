@@ -13,6 +13,7 @@
 #include "calls.h"
 #include "harness.h"
 #include "machine.h"
+#include "stress.h"
 
 #define VSID	9
 
@@ -32,6 +33,8 @@ FIXTURE_TEARDOWN(args)
 {
 	machine_close(&self->m);
 }
+
+static const struct smmuv3_accel_vsid same_vsid = { VSID, VSID };
 
 /* The struct of a call that succeeds, or fails as expected() says */
 static void *fill(struct machine *m, const struct accel_call *call, char *buf, __u32 size)
@@ -65,6 +68,11 @@ static void *fill(struct machine *m, const struct accel_call *call, char *buf, _
 		((struct smmuv3_accel_install_ste *)buf)->entry_len =
 			sizeof(struct smmuv3_accel_ste);
 		break;
+	case SMMUV3_ACCEL_SET_VSIDS:
+		((struct smmuv3_accel_set_vsids *)buf)->entries_uptr =
+			(__u64)(unsigned long)&same_vsid;
+		((struct smmuv3_accel_set_vsids *)buf)->entry_num = 1;
+		break;
 	}
 	return buf;
 }
@@ -82,6 +90,7 @@ static int expected(const struct accel_call *call)
 		return -EBUSY;
 	case SMMUV3_ACCEL_DETACH:
 	case SMMUV3_ACCEL_GET_STREAM:
+	case SMMUV3_ACCEL_SET_VSIDS:
 		return -ENOENT;
 	/* GET_PHYS finds the SMMU of the ATTACH before, which stays until close */
 	default:
@@ -90,9 +99,19 @@ static int expected(const struct accel_call *call)
 }
 
 /* What a correct struct with a flag gets. BRIDGE and FEED exclude a device */
-static int flagged(const struct accel_call *call)
+static int flagged(const struct accel_call *call, __u32 flag)
 {
-	return call->cmd == SMMUV3_ACCEL_ATTACH ? -EINVAL : expected(call);
+	if (call->cmd == SMMUV3_ACCEL_ATTACH && flag != SMMUV3_ACCEL_ATTACH_DRY_RUN)
+		return -EINVAL;
+	return expected(call);
+}
+
+static __u32 reason_in(const char *buf, const struct accel_call *call)
+{
+	__u32 reason;
+
+	memcpy(&reason, buf + call->reason, sizeof(reason));
+	return reason;
 }
 
 static void detach(struct machine *m, const struct accel_call *call)
@@ -137,8 +156,16 @@ TEST_F(args, unknown_flags_and_reserved_fields_are_refused)
 		for (bit = 0; bit < 32; bit++) {
 			fill(&self->m, call, self->buf, call->size);
 			((__u32 *)self->buf)[1] = 1U << bit;
-			EXPECT_EQ(call->flags & 1U << bit ? flagged(call) : -EOPNOTSUPP,
+			if (call->flags & 1U << bit) {
+				EXPECT_EQ(flagged(call, 1U << bit),
+					  accel_ioctl(self->m.g.accel, call->cmd, self->buf))
+					TH_LOG("%s flag %d", call->name, bit);
+				continue;
+			}
+			EXPECT_EQ(-EOPNOTSUPP,
 				  accel_ioctl(self->m.g.accel, call->cmd, self->buf))
+				TH_LOG("%s flag %d", call->name, bit);
+			EXPECT_EQ(SMMUV3_ACCEL_REASON_FLAGS, reason_in(self->buf, call))
 				TH_LOG("%s flag %d", call->name, bit);
 		}
 		if (!call->reserved)
@@ -146,6 +173,8 @@ TEST_F(args, unknown_flags_and_reserved_fields_are_refused)
 		fill(&self->m, call, self->buf, call->size);
 		self->buf[call->reserved] = 1;
 		EXPECT_EQ(-EOPNOTSUPP, accel_ioctl(self->m.g.accel, call->cmd, self->buf))
+			TH_LOG("%s", call->name);
+		EXPECT_EQ(SMMUV3_ACCEL_REASON_RESERVED, reason_in(self->buf, call))
 			TH_LOG("%s", call->name);
 	}
 }
@@ -171,18 +200,25 @@ TEST_F(args, bad_pointer_is_efault)
 	}
 }
 
+/* Whatever they were before */
 TEST_F(args, outputs_are_written_on_failure)
 {
 	const struct accel_call *call;
+	__u32 i;
 
 	for_each_call(call) {
-		if (!call->reason)
-			continue;
 		fill(&self->m, call, self->buf, call->size);
 		((__u32 *)self->buf)[1] = 1U << 31;	/* flags */
-		*(__u32 *)(self->buf + call->reason) = 0xffffffff;
+		for (i = call->out; i < call->out_end; i++)
+			self->buf[i] = 0xa5;
+		/* GET_STATS has it amid its outputs */
+		if (call->reserved)
+			memset(self->buf + call->reserved, 0, sizeof(__u32));
 		EXPECT_EQ(-EOPNOTSUPP, accel_ioctl(self->m.g.accel, call->cmd, self->buf));
-		EXPECT_EQ(0, *(__u32 *)(self->buf + call->reason)) TH_LOG("%s", call->name);
+		EXPECT_EQ(SMMUV3_ACCEL_REASON_FLAGS, reason_in(self->buf, call));
+		memset(self->buf + call->reason, 0, sizeof(__u32));
+		for (i = call->out; i < call->out_end; i++)
+			EXPECT_EQ(0, self->buf[i]) TH_LOG("%s, byte %u", call->name, i);
 	}
 }
 
@@ -220,6 +256,9 @@ TEST_F(args, create_comes_first)
 		if (!call->before_create)
 			EXPECT_EQ(-ENXIO, accel_ioctl(accel, call->cmd, self->buf))
 				TH_LOG("%s", call->name);
+		if (!call->before_create)
+			EXPECT_EQ(SMMUV3_ACCEL_REASON_NOT_CREATED, reason_in(self->buf, call))
+				TH_LOG("%s", call->name);
 	}
 	close(accel);
 }
@@ -241,8 +280,7 @@ TEST_F(args, foreign_address_space_is_refused)
 			fill(&self->m, call, self->buf, call->size);
 			if (accel_ioctl(self->m.g.accel, call->cmd, self->buf) != -EIO)
 				_exit(1);
-			if (call->reason && *(__u32 *)(self->buf + call->reason) !=
-			    SMMUV3_ACCEL_REASON_FOREIGN_MM)
+			if (reason_in(self->buf, call) != SMMUV3_ACCEL_REASON_FOREIGN_MM)
 				_exit(2);
 		}
 		_exit(0);
@@ -251,18 +289,40 @@ TEST_F(args, foreign_address_space_is_refused)
 	EXPECT_EQ(0, status);
 }
 
-TEST_F(args, get_info_has_version_and_limits)
+TEST_F(args, get_info_describes_the_module)
 {
-	struct smmuv3_accel_info info = { .size = sizeof(info) };
+	const struct accel_call *call;
+	struct smmuv3_accel_info info;
 	int accel = open("/dev/smmuv3-accel", O_RDWR);
+	__u64 ioctls = 0;
 
-	ASSERT_EQ(0, accel_ioctl(accel, SMMUV3_ACCEL_GET_INFO, &info));
+	for_each_call(call)
+		ioctls |= 1ULL << _IOC_NR(call->cmd);
+	ASSERT_EQ(0, accel_info(accel, &info));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NONE, info.out_reason);
 	EXPECT_EQ(SMMUV3_ACCEL_API_VERSION, info.out_api_version);
-	EXPECT_EQ(0, info.out_features);
+	EXPECT_EQ(ioctls, info.out_ioctls);
+	EXPECT_EQ(accel_call(SMMUV3_ACCEL_CREATE)->flags, info.out_create_flags);
+	EXPECT_EQ(accel_call(SMMUV3_ACCEL_ATTACH)->flags, info.out_attach_flags);
 	EXPECT_LT(0, info.out_max_streams);
+	EXPECT_LT(0, info.out_max_phys);
+	EXPECT_LT(0, info.out_max_regions);
+	EXPECT_LE(info.out_max_batch, info.out_max_cmds);
 	EXPECT_LT(0, info.out_max_batch);
 	EXPECT_LT(0, info.out_max_stes);
 	close(accel);
+}
+
+static int child_info(struct machine *m)
+{
+	struct smmuv3_accel_info info;
+
+	return accel_info(m->g.accel, &info) || !info.out_api_version;
+}
+
+TEST_F(args, get_info_works_in_any_process)
+{
+	EXPECT_EQ(0, in_child(&self->m, child_info));
 }
 
 TEST_F(args, create_wants_an_iommufd_and_an_ioas)
@@ -273,7 +333,9 @@ TEST_F(args, create_wants_an_iommufd_and_an_ioas)
 
 	ASSERT_LE(0, accel);
 	EXPECT_EQ(-EBADF, accel_create(accel, -1, self->m.g.ioas_id, 0, &reason));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_FD, reason);
 	EXPECT_EQ(-EBADF, accel_create(accel, 1000, self->m.g.ioas_id, 0, &reason));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_FD, reason);
 	EXPECT_EQ(-EINVAL, accel_create(accel, null, self->m.g.ioas_id, 0, &reason));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_NOT_IOMMUFD, reason);
 	EXPECT_EQ(-EINVAL, accel_create(accel, accel, self->m.g.ioas_id, 0, &reason));
@@ -287,6 +349,7 @@ TEST_F(args, create_wants_an_iommufd_and_an_ioas)
 	/* Failures have not bound the file */
 	EXPECT_EQ(0, accel_create(accel, self->m.g.iommufd, self->m.g.ioas_id, 0, &reason));
 	EXPECT_EQ(-EBUSY, accel_create(accel, self->m.g.iommufd, self->m.g.ioas_id, 0, &reason));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ALREADY_CREATED, reason);
 	close(accel);
 	close(null);
 }
@@ -328,27 +391,31 @@ TEST_F(args, attach_and_create_are_rolled_back)
 
 TEST_F(args, array_of_stes_is_checked)
 {
+	const int accel = self->m.g.accel;
 	struct smmuv3_accel_install_ste arg;
 	struct smmuv3_accel_ste entry;
+	static const __u32 bad_lens[] = { 0, sizeof(entry) - 1, 0x10000 };
 	char wide[2][256];
+	unsigned int i;
 
 	fill(&self->m, accel_call(SMMUV3_ACCEL_INSTALL_STE), self->buf, sizeof(arg));
 	arg = *(struct smmuv3_accel_install_ste *)self->buf;
 
 	/* No entries */
-	EXPECT_EQ(0, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(0, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
 	arg.entry_num = 1;
-	EXPECT_EQ(-EFAULT, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(-EFAULT, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, arg.out_reason);
 	EXPECT_EQ(0, arg.entry_num);
 	arg.entry_num = 0xffffffff;
-	EXPECT_EQ(-EINVAL, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(-EINVAL, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, arg.out_reason);
 	arg.entry_num = 0;
-	arg.entry_len = sizeof(entry) - 1;
-	EXPECT_EQ(-EINVAL, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
-	arg.entry_len = 0x10000;
-	EXPECT_EQ(-EINVAL, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
-	arg.entry_len = 0;
-	EXPECT_EQ(-EINVAL, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	for (i = 0; i < ARRAY_LEN(bad_lens); i++) {
+		arg.entry_len = bad_lens[i];
+		EXPECT_EQ(-EINVAL, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+		EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, arg.out_reason);
+	}
 
 	/* Entries of a later version, whose new fields must be 0 */
 	ASSERT_EQ(0, machine_attach(&self->m, 0));
@@ -358,10 +425,10 @@ TEST_F(args, array_of_stes_is_checked)
 	arg.entry_len = sizeof(wide[0]);
 	arg.entry_num = 2;
 	arg.entries_uptr = (__u64)(unsigned long)wide;
-	EXPECT_EQ(0, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(0, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
 	EXPECT_EQ(2, arg.entry_num);
 	wide[1][255] = 1;
-	EXPECT_EQ(-E2BIG, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(-E2BIG, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
 	EXPECT_EQ(1, arg.entry_num);
 
 	memset(&entry, 0, sizeof(entry));
@@ -370,25 +437,35 @@ TEST_F(args, array_of_stes_is_checked)
 	arg.entry_num = 1;
 	arg.entry_len = sizeof(entry);
 	arg.entries_uptr = (__u64)(unsigned long)&entry;
-	EXPECT_EQ(-EOPNOTSUPP, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
+	EXPECT_EQ(-EOPNOTSUPP, accel_ioctl(accel, SMMUV3_ACCEL_INSTALL_STE, &arg));
 	EXPECT_EQ(-EOPNOTSUPP, entry.out_errno);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_RESERVED, entry.out_reason);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_RESERVED, arg.out_reason);
 }
 
 TEST_F(args, array_of_commands_is_checked)
 {
+	struct guest *g = &self->m.g;
 	struct smmuv3_accel_invalidate out;
+	struct smmuv3_accel_info info;
 	long page = sysconf(_SC_PAGESIZE);
-	const __u32 chunk = 2016;
 	struct cmd *cmds;
-	size_t len = (chunk * sizeof(*cmds) + page - 1) / page * page;
-	__u32 i;
+	__u32 chunk, i;
+	size_t len;
 
-	EXPECT_EQ(0, accel_invalidate(&self->m.g, NULL, 0, &out));
-	EXPECT_EQ(-EFAULT, accel_invalidate(&self->m.g, NULL, 1, &out));
+	ASSERT_EQ(0, accel_info(g->accel, &info));
+	chunk = info.out_max_batch;
+	len = (chunk * sizeof(*cmds) + page - 1) / page * page;
+	EXPECT_EQ(0, accel_invalidate(g, NULL, 0, &out));
+	EXPECT_EQ(-EFAULT, accel_invalidate(g, NULL, 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, out.out_reason);
 	EXPECT_EQ(0, out.cmd_num);
-	EXPECT_EQ(-EINVAL, accel_invalidate(&self->m.g, NULL, (1 << 19) + 1, &out));
+	EXPECT_EQ(-EFAULT, accel_invalidate(g, NULL, info.out_max_cmds, &out));
+	EXPECT_EQ(-EINVAL, accel_invalidate(g, NULL, info.out_max_cmds + 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, out.out_reason);
 	EXPECT_EQ(0, out.cmd_num);
-	EXPECT_EQ(-EINVAL, accel_invalidate(&self->m.g, NULL, 0xffffffff, &out));
+	EXPECT_EQ(-EINVAL, accel_invalidate(g, NULL, 0xffffffff, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, out.out_reason);
 
 	/* The array ends at an unmapped page. The commands before it are done */
 	cmds = mmap(NULL, len + page, PROT_READ | PROT_WRITE,
@@ -401,7 +478,38 @@ TEST_F(args, array_of_commands_is_checked)
 	EXPECT_EQ(0, accel_invalidate(&self->m.g, cmds, chunk, &out));
 	EXPECT_EQ(chunk, out.cmd_num);
 	EXPECT_EQ(-EFAULT, accel_invalidate(&self->m.g, cmds, chunk + 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, out.out_reason);
 	EXPECT_EQ(chunk, out.cmd_num);
+}
+
+TEST_F(args, array_of_streamids_is_checked)
+{
+	struct guest *g = &self->m.g;
+	struct smmuv3_accel_set_vsids out;
+	struct smmuv3_accel_info info;
+
+	ASSERT_EQ(0, accel_info(g->accel, &info));
+	EXPECT_EQ(-EINVAL, accel_set_vsids(g, &same_vsid, 0, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, out.out_reason);
+	EXPECT_EQ(-EINVAL, accel_set_vsids(g, &same_vsid, info.out_max_streams + 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, out.out_reason);
+	EXPECT_EQ(-EFAULT, accel_set_vsids(g, NULL, 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, out.out_reason);
+	EXPECT_EQ(-ENOENT, accel_set_vsids(g, &same_vsid, 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_STREAM, out.out_reason);
+	EXPECT_EQ(VSID, out.out_vsid);
+}
+
+TEST_F(args, index_without_a_physical_smmu)
+{
+	struct smmuv3_accel_phys phys;
+
+	EXPECT_EQ(-ENOENT, accel_phys(&self->m.g, 0, &phys));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_PHYS, phys.out_reason);
+	ASSERT_EQ(0, machine_attach(&self->m, 0));
+	EXPECT_EQ(0, accel_phys(&self->m.g, 0, &phys));
+	EXPECT_EQ(-ENOENT, accel_phys(&self->m.g, 1, &phys));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_PHYS, phys.out_reason);
 }
 
 TEST_F(args, each_illegal_command_has_its_reason)

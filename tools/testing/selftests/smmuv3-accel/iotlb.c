@@ -265,7 +265,8 @@ static struct soft_result soft_rounds(struct machine *m, int rounds, bool leave_
 					       truth(m, i, iova_of(page));
 		}
 		do {
-			result.rc = machine_doorbell(m, dice(3) ? 0 : 1 + dice(5), feed, 64, &out);
+			result.rc = machine_doorbell(m, &out, .feed = feed, .feed_room = 64,
+						     .max_cmds = dice(3) ? 0 : 1 + dice(5));
 			if (result.rc || out.out_flags || out.out_error)
 				goto out;
 			m->ring.cons = out.cons;

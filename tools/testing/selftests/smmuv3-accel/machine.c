@@ -405,17 +405,18 @@ int machine_invalidate(struct machine *m, const struct cmd *cmds, __u32 num)
 	return rc ?: inv.cmd_num != num || inv.out_error ? -EPROTO : 0;
 }
 
-/* Ring the doorbell once, with room for @room commands of the feed */
-int machine_doorbell(struct machine *m, __u32 max_cmds, struct cmd *feed, __u32 room,
-		     struct smmuv3_accel_run_cmdq *out)
+int machine_doorbell_options(struct machine *m, struct smmuv3_accel_run_cmdq *out,
+			     const struct doorbell_options *options)
 {
 	*out = (struct smmuv3_accel_run_cmdq){
 		.size = sizeof(*out),
 		.prod = m->ring.prod,
 		.cons = m->ring.cons,
-		.max_cmds = max_cmds,
-		.feed_num = room,
-		.feed_uptr = (__u64)(unsigned long)feed,
+		.max_cmds = options->max_cmds,
+		.feed_num = options->feed_room,
+		.feed_uptr = (__u64)(unsigned long)options->feed,
+		.bad_num = options->bad_room,
+		.bad_uptr = (__u64)(unsigned long)options->bad,
 	};
 	return accel_ioctl(m->g.accel, SMMUV3_ACCEL_RUN_CMDQ, out);
 }
@@ -424,12 +425,14 @@ int machine_doorbell(struct machine *m, __u32 max_cmds, struct cmd *feed, __u32 
 bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags)
 {
 	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_bad_ste bad[16];
 	struct cmd feed[2];
 	int rc;
 
 	ring_put(&m->ring, first);
 	ring_put(&m->ring, cmd_sync());
-	rc = machine_doorbell(m, 0, feed, ARRAY_LEN(feed), &out);
+	rc = machine_doorbell(m, &out, .feed = feed, .feed_room = ARRAY_LEN(feed),
+			      .bad = bad, .bad_room = ARRAY_LEN(bad));
 	m->ring.cons = out.cons;
 	*flags = out.out_flags;
 	return !rc && !out.out_error && !out.out_reason && out.cons == out.prod;

@@ -156,8 +156,30 @@ void machine_ring_at(struct machine *m, __u32 index);
 bool machine_run(struct machine *m, struct smmuv3_accel_run_cmdq *out);
 bool machine_sync(struct machine *m);
 int machine_invalidate(struct machine *m, const struct cmd *cmds, __u32 num);
-int machine_doorbell(struct machine *m, __u32 max_cmds, struct cmd *feed, __u32 room,
-		     struct smmuv3_accel_run_cmdq *out);
+
+/**
+ * struct doorbell_options - Room for what RUN_CMDQ reports
+ * @max_cmds: the most commands to run; 0: no limit
+ * @feed: takes the feed
+ * @feed_room: how many commands it has room for
+ * @bad: takes the streams without a legal STE
+ * @bad_room: how many streams it has room for
+ */
+struct doorbell_options {
+	__u32 max_cmds;
+	struct cmd *feed;
+	__u32 feed_room;
+	struct smmuv3_accel_bad_ste *bad;
+	__u32 bad_room;
+};
+
+int machine_doorbell_options(struct machine *m, struct smmuv3_accel_run_cmdq *out,
+			     const struct doorbell_options *options);
+
+/* Ring the doorbell once. CONS stays with the caller */
+#define machine_doorbell(m, out, ...) \
+	machine_doorbell_options(m, out, &(const struct doorbell_options){ __VA_ARGS__ })
+
 bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags);
 
 struct smmuv3_accel_stats machine_stats(struct machine *m);
@@ -178,6 +200,28 @@ __u32 machine_reason(struct machine *m, __u32 vsid);
 									\
 		EXPECT_TRUE(machine_run_cmd(m, cmd, &_flags));		\
 		EXPECT_EQ(want_flags, _flags);				\
+	} while (0)
+
+/*
+ * ATTACH refuses, also as a dry run, and reports nothing but the reason. After @_reason:
+ * members of its struct.
+ */
+#define EXPECT_REFUSED(g, _errno, _reason, ...)				\
+	do {								\
+		struct smmuv3_accel_attach _arg = { __VA_ARGS__ }, _out;	\
+		int _i;							\
+									\
+		_arg.flags ^= SMMUV3_ACCEL_ATTACH_DRY_RUN;		\
+		for (_i = 0; _i < 2; _i++) {				\
+			EXPECT_EQ(-(_errno), accel_attach_arg(g, _arg, &_out)); \
+			EXPECT_EQ(SMMUV3_ACCEL_REASON_##_reason, _out.out_reason); \
+			EXPECT_EQ(0, _out.out_dev_id);			\
+			EXPECT_EQ(0, _out.out_viommu_id);		\
+			EXPECT_EQ(0, _out.out_vdevice_id);		\
+			EXPECT_EQ(0, _out.out_s2_hwpt_id);		\
+			EXPECT_EQ(0, _out.out_phys);			\
+			_arg.flags ^= SMMUV3_ACCEL_ATTACH_DRY_RUN;	\
+		}							\
 	} while (0)
 
 /* A parent, a vIOMMU or a domain that is left keeps the IOAS from being destroyed */

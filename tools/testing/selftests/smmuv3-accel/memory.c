@@ -3,6 +3,7 @@
  * The memory table, and the order of SET_MEM_TABLE, SET_REGS and RUN_CMDQ
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include "machine.h"
 
 #define VSID	9
+#define REASON(name)	SMMUV3_ACCEL_REASON_REGION_##name
 
 FIXTURE(memory)
 {
@@ -78,82 +80,169 @@ TEST_F(memory, table_is_replaced_as_a_whole)
 	EXPECT_TRUE(ring_is_unreadable(&self->m));
 }
 
+static int set_regions(struct machine *m, const struct smmuv3_accel_mem_region *regions,
+		       __u32 num, struct smmuv3_accel_mem_table *out)
+{
+	*out = (struct smmuv3_accel_mem_table){
+		.size = sizeof(*out),
+		.region_num = num,
+		.regions_uptr = (__u64)(unsigned long)regions,
+	};
+	return accel_ioctl(m->g.accel, SMMUV3_ACCEL_SET_MEM_TABLE, out);
+}
+
 /* The old table stays in force */
 TEST_F(memory, bad_regions_are_refused)
 {
 	const __u64 end = GUEST_BASE + GUEST_SIZE, uaddr = self->all.uaddr;
 	const struct {
 		const char *what;
-		int rc;
-		struct smmuv3_accel_mem_region regions[2];
+		__u32 reason;
+		struct smmuv3_accel_mem_region region;
 	} cases[] = {
-		{ "empty", -EINVAL, { { end, 0, uaddr } } },
-		{ "wraps", -EINVAL, { { -4096ULL, 8192, uaddr } } },
-		{ "up to the end", 0, { { -4096ULL, 4096, uaddr } } },
-		{ "address wraps", -EINVAL, { { end, 8192, -4096ULL } } },
-		{ "kernel's address", -EINVAL, { { end, 4096, 1ULL << 63 } } },
-		{ "same", -EINVAL, { { GUEST_BASE, 4096, uaddr } } },
-		{ "inside", -EINVAL, { { GUEST_BASE + 4096, 4096, uaddr } } },
-		{ "around", -EINVAL, { { GUEST_BASE - 4096, 2 * GUEST_SIZE, uaddr } } },
-		{ "overlaps the start", -EINVAL, { { GUEST_BASE - 4096, 4097, uaddr } } },
-		{ "meets the start", 0, { { GUEST_BASE - 4096, 4096, uaddr } } },
-		{ "overlaps the end", -EINVAL, { { end - 1, 4096, uaddr } } },
-		{ "meets the end", 0, { { end, 4096, uaddr } } },
+		{ "empty", REASON(EMPTY), { end, 0, uaddr } },
+		{ "wraps", REASON(RANGE), { -4096ULL, 8192, uaddr } },
+		{ "up to the end", 0, { -4096ULL, 4096, uaddr } },
+		{ "address wraps", REASON(RANGE), { end, 8192, -4096ULL } },
+		{ "kernel's address", REASON(RANGE), { end, 4096, 1ULL << 63 } },
+		{ "same", REASON(OVERLAP), { GUEST_BASE, 4096, uaddr } },
+		{ "inside", REASON(OVERLAP), { GUEST_BASE + 4096, 4096, uaddr } },
+		{ "around", REASON(OVERLAP), { GUEST_BASE - 4096, 2 * GUEST_SIZE, uaddr } },
+		{ "overlaps the start", REASON(OVERLAP), { GUEST_BASE - 4096, 4097, uaddr } },
+		{ "meets the start", 0, { GUEST_BASE - 4096, 4096, uaddr } },
+		{ "overlaps the end", REASON(OVERLAP), { end - 1, 4096, uaddr } },
+		{ "meets the end", 0, { end, 4096, uaddr } },
 		/* Two regions may have the same memory */
-		{ "same address", 0, { { end, GUEST_SIZE, uaddr } } },
+		{ "same address", 0, { end, GUEST_SIZE, uaddr } },
 	};
-	struct smmuv3_accel_mem_region many[2];
-	unsigned int i;
+	struct smmuv3_accel_mem_table out;
+	unsigned int i, at;
 
 	self->m.cr0 = CR0_CMDQEN;
 	ASSERT_EQ(0, machine_set_regs(&self->m));
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
-		many[0] = cases[i].regions[0];
-		many[1] = self->all;
-		ASSERT_EQ(0, accel_mem_regions(&self->m.g, &self->all, 1));
-		EXPECT_EQ(cases[i].rc, accel_mem_regions(&self->m.g, many, 2))
-			TH_LOG("%s", cases[i].what);
-		EXPECT_TRUE(ring_is_there(&self->m)) TH_LOG("%s", cases[i].what);
-		many[1] = many[0];
-		many[0] = self->all;
-		EXPECT_EQ(cases[i].rc, accel_mem_regions(&self->m.g, many, 2))
-			TH_LOG("%s, the other way round", cases[i].what);
+		/* The region comes first, then the memory that is already there */
+		for (at = 0; at < 2; at++) {
+			struct smmuv3_accel_mem_region two[2] = { self->all, self->all };
+			__u32 reason = cases[i].reason;
+
+			two[at] = cases[i].region;
+			ASSERT_EQ(0, accel_mem_regions(&self->m.g, &self->all, 1));
+			EXPECT_EQ(reason ? -EINVAL : 0, set_regions(&self->m, two, 2, &out))
+				TH_LOG("%s, %u", cases[i].what, at);
+			EXPECT_EQ(reason, out.out_reason) TH_LOG("%s, %u", cases[i].what, at);
+			if (reason && reason != REASON(OVERLAP))
+				EXPECT_EQ(at, out.out_bad_region) TH_LOG("%s", cases[i].what);
+			EXPECT_TRUE(ring_is_there(&self->m)) TH_LOG("%s", cases[i].what);
+		}
+	}
+}
+
+TEST_F(memory, out_bad_region_names_a_wrong_region)
+{
+	const __u64 uaddr = self->all.uaddr;
+	struct smmuv3_accel_mem_region regions[8];
+	struct smmuv3_accel_mem_table out;
+	unsigned int i, k;
+
+	for (i = 0; i < 2 * ARRAY_LEN(regions); i++) {
+		/* Downwards, so that the order is not that of the addresses */
+		for (k = 0; k < ARRAY_LEN(regions); k++)
+			regions[k] = (struct smmuv3_accel_mem_region){
+				0x100000 - k * 0x10000, 0x10000, uaddr
+			};
+		if (i & 1)
+			regions[i / 2].size = 0;
+		else
+			regions[i / 2].size++;
+		/* The highest region can grow */
+		if (!i) {
+			EXPECT_EQ(0, set_regions(&self->m, regions, ARRAY_LEN(regions), &out));
+			continue;
+		}
+		EXPECT_EQ(-EINVAL, set_regions(&self->m, regions, ARRAY_LEN(regions), &out));
+		EXPECT_EQ(i & 1 ? REASON(EMPTY) : REASON(OVERLAP), out.out_reason);
+		/* Of two that overlap, either */
+		EXPECT_TRUE(out.out_bad_region == i / 2 ||
+			    (!(i & 1) && out.out_bad_region == i / 2 - 1));
 	}
 }
 
 TEST_F(memory, array_of_regions_is_limited_and_must_be_readable)
 {
-	struct smmuv3_accel_mem_region many[513], *last;
+	struct smmuv3_accel_mem_region *many, *last;
 	const __u64 end = GUEST_BASE + GUEST_SIZE;
 	long page = sysconf(_SC_PAGESIZE);
+	struct smmuv3_accel_mem_table out;
+	struct smmuv3_accel_info info;
+	struct machine *m = &self->m;
 	unsigned int i;
 	char *map;
 
-	self->m.cr0 = CR0_CMDQEN;
-	ASSERT_EQ(0, machine_set_regs(&self->m));
-	ASSERT_EQ(0, accel_mem_regions(&self->m.g, &self->all, 1));
-	for (i = 0; i < ARRAY_LEN(many); i++)
+	ASSERT_EQ(0, accel_info(m->g.accel, &info));
+	many = calloc(info.out_max_regions + 1, sizeof(*many));
+	ASSERT_NE(NULL, many);
+	for (i = 0; i <= info.out_max_regions; i++)
 		many[i] = (struct smmuv3_accel_mem_region){
 			end + i * 4096, 4096, self->all.uaddr
 		};
-	EXPECT_EQ(-EINVAL, accel_mem_regions(&self->m.g, many, 513));
-	EXPECT_EQ(-EINVAL, accel_mem_regions(&self->m.g, many, 0xffffffff));
-	EXPECT_EQ(-EFAULT, accel_mem_regions(&self->m.g, NULL, 1));
-	EXPECT_EQ(-EFAULT, accel_mem_regions(&self->m.g, (void *)-4096UL, 1));
+	m->cr0 = CR0_CMDQEN;
+	ASSERT_EQ(0, machine_set_regs(m));
+	ASSERT_EQ(0, accel_mem_regions(&m->g, &self->all, 1));
+	EXPECT_EQ(-EINVAL, set_regions(m, many, info.out_max_regions + 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, out.out_reason);
+	EXPECT_EQ(-EINVAL, set_regions(m, many, 0xffffffff, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_ARRAY, out.out_reason);
+	EXPECT_EQ(-EFAULT, set_regions(m, NULL, 1, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, out.out_reason);
+	EXPECT_EQ(-EFAULT, set_regions(m, (void *)-4096UL, 1, &out));
 	/* Only the first region can be read */
-	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, munmap(map + page, page));
 	last = (struct smmuv3_accel_mem_region *)(map + page) - 1;
 	*last = many[0];
-	EXPECT_EQ(-EFAULT, accel_mem_regions(&self->m.g, last, 2));
-	EXPECT_TRUE(ring_is_there(&self->m));
+	EXPECT_EQ(-EFAULT, set_regions(m, last, 2, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, out.out_reason);
+	EXPECT_TRUE(ring_is_there(m));
 	munmap(map, page);
 
-	many[511] = self->all;
-	EXPECT_EQ(0, accel_mem_regions(&self->m.g, many, 512));
-	EXPECT_TRUE(ring_is_there(&self->m));
+	many[info.out_max_regions - 1] = self->all;
+	EXPECT_EQ(0, set_regions(m, many, info.out_max_regions, &out));
+	EXPECT_TRUE(ring_is_there(m));
+	free(many);
+}
+
+/* Without one, nothing that reads guest memory works, and nothing changes */
+TEST_F(memory, table_comes_before_what_reads_it)
+{
+	struct smmuv3_accel_set_regs regs;
+	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_stream stream;
+	struct machine *m = &self->m;
+
+	guest_close_accel(&m->g);
+	ASSERT_EQ(0, guest_create(&m->g));
+	ASSERT_EQ(0, accel_attach_virtual(&m->g, VSID, SMMUV3_ACCEL_ATTACH_BRIDGE, NULL));
+	m->cr0 = CR0_SMMUEN | CR0_CMDQEN;
+	machine_regs(m, &regs);
+	EXPECT_EQ(-ENXIO, accel_ioctl(m->g.accel, SMMUV3_ACCEL_SET_REGS, &regs));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_MEM_TABLE, regs.out_reason);
+	ASSERT_EQ(0, accel_stream(&m->g, VSID, &stream));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_STE, stream.out_reason);
+	EXPECT_EQ(-ENXIO, ring_run(&m->ring, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_REGS, out.out_reason);
+
+	/* With SMMUEN clear, no stream table is read */
+	m->cr0 = CR0_CMDQEN;
+	ASSERT_EQ(0, machine_set_regs(m));
+	ring_put(&m->ring, cmd_sync());
+	EXPECT_EQ(-ENXIO, ring_run(&m->ring, &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_MEM_TABLE, out.out_reason);
+	EXPECT_NE(out.prod, out.cons);
+	ASSERT_EQ(0, accel_mem_regions(&m->g, &self->all, 1));
+	EXPECT_EQ(0, ring_run(&m->ring, &out));
+	EXPECT_EQ(out.prod, out.cons);
 }
 
 TEST_F(memory, run_cmdq_wants_registers_and_indices)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What ATTACH refuses, and why: each refusal has its errno and its reason, and leaves no
- * object behind.
+ * What ATTACH refuses, and why: each refusal has its errno and its reason, also as a dry
+ * run, and leaves no object behind.
  *
  * Needs three iommu-testdevs, two edu devices that share an IOMMU group, and the mtty
  * sample driver. Tests that lack something are skipped.
@@ -70,16 +70,6 @@ FIXTURE_TEARDOWN(refuse)
 	machine_close(&self->m);
 }
 
-#define EXPECT_REFUSED(g, fd, vsid, _errno, _reason)			\
-	do {								\
-		struct smmuv3_accel_attach _out;			\
-									\
-		EXPECT_EQ(-(_errno), accel_attach(g, fd, vsid, &_out));	\
-		EXPECT_EQ(SMMUV3_ACCEL_REASON_##_reason, _out.out_reason); \
-		EXPECT_EQ(0, _out.out_viommu_id);			\
-		EXPECT_EQ(0, _out.out_vdevice_id);			\
-	} while (0)
-
 /* No stage 2 was made from the IOAS, unless the guest that runs has one */
 #define EXPECT_NO_OBJECT(self)					\
 	do {								\
@@ -93,8 +83,8 @@ FIXTURE_TEARDOWN(refuse)
 
 TEST_F(refuse, descriptor_that_is_not_open)
 {
-	EXPECT_REFUSED(&self->m.g, -1, VSID, EBADF, NONE);
-	EXPECT_REFUSED(&self->m.g, 1000, VSID, EBADF, NONE);
+	EXPECT_REFUSED(&self->m.g, EBADF, BAD_FD, .vfio_fd = -1, .vsid = VSID);
+	EXPECT_REFUSED(&self->m.g, EBADF, BAD_FD, .vfio_fd = 1000, .vsid = VSID);
 	EXPECT_NO_OBJECT(self);
 }
 
@@ -102,9 +92,9 @@ TEST_F(refuse, descriptor_that_is_not_vfio)
 {
 	int null = open("/dev/null", O_RDWR);
 
-	EXPECT_REFUSED(&self->m.g, null, VSID, EINVAL, NOT_VFIO);
-	EXPECT_REFUSED(&self->m.g, self->m.g.iommufd, VSID, EINVAL, NOT_VFIO);
-	EXPECT_REFUSED(&self->m.g, self->m.g.accel, VSID, EINVAL, NOT_VFIO);
+	EXPECT_REFUSED(&self->m.g, EINVAL, NOT_VFIO, .vfio_fd = null, .vsid = VSID);
+	EXPECT_REFUSED(&self->m.g, EINVAL, NOT_VFIO, .vfio_fd = self->m.g.iommufd, .vsid = VSID);
+	EXPECT_REFUSED(&self->m.g, EINVAL, NOT_VFIO, .vfio_fd = self->m.g.accel, .vsid = VSID);
 	EXPECT_NO_OBJECT(self);
 	close(null);
 }
@@ -128,13 +118,13 @@ TEST_F(refuse, vfio_group_and_its_device)
 	snprintf(path, sizeof(path), "/dev/vfio/%d", iommu_group(bdf));
 	group = open(path, O_RDWR);
 	ASSERT_LE(0, group);
-	EXPECT_REFUSED(&self->m.g, group, VSID, EINVAL, VFIO_GROUP);
+	EXPECT_REFUSED(&self->m.g, EINVAL, VFIO_GROUP, .vfio_fd = group, .vsid = VSID);
 
 	/* A device opened through its group, with the same iommufd */
 	ASSERT_EQ(0, ioctl(group, VFIO_GROUP_SET_CONTAINER, &self->m.g.iommufd));
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	ASSERT_LE(0, device);
-	EXPECT_REFUSED(&self->m.g, device, VSID, EINVAL, VFIO_GROUP);
+	EXPECT_REFUSED(&self->m.g, EINVAL, VFIO_GROUP, .vfio_fd = device, .vsid = VSID);
 	close(device);
 	close(group);
 	EXPECT_NO_OBJECT(self);
@@ -148,7 +138,7 @@ TEST_F(refuse, device_that_is_not_bound)
 	ASSERT_EQ(0, dma_find(DMA_TESTDEV, 1, bdf));
 	fd = dma_open_cdev(bdf);
 	ASSERT_LE(0, fd);
-	EXPECT_REFUSED(&self->m.g, fd, VSID, EINVAL, NOT_BOUND);
+	EXPECT_REFUSED(&self->m.g, EINVAL, NOT_BOUND, .vfio_fd = fd, .vsid = VSID);
 	EXPECT_NO_OBJECT(self);
 	close(fd);
 }
@@ -160,7 +150,7 @@ TEST_F(refuse, device_of_another_iommufd)
 
 	ASSERT_LE(0, iommufd);
 	ASSERT_EQ(0, dma_open(&other, iommufd, DMA_TESTDEV, 1));
-	EXPECT_REFUSED(&self->m.g, other.fd, VSID, EINVAL, OTHER_IOMMUFD);
+	EXPECT_REFUSED(&self->m.g, EINVAL, OTHER_IOMMUFD, .vfio_fd = other.fd, .vsid = VSID);
 	EXPECT_NO_OBJECT(self);
 	dma_close(&other);
 	close(iommufd);
@@ -182,7 +172,7 @@ TEST_F(refuse, device_that_shares_its_group)
 	edu.fd = dma_open_cdev(bdf[0]);
 	ASSERT_LE(0, edu.fd);
 	ASSERT_EQ(0, dma_bind(&edu, self->m.g.iommufd));
-	EXPECT_REFUSED(&self->m.g, edu.fd, VSID, EINVAL, GROUP_SHARED);
+	EXPECT_REFUSED(&self->m.g, EINVAL, GROUP_SHARED, .vfio_fd = edu.fd, .vsid = VSID);
 	EXPECT_NO_OBJECT(self);
 	dma_close(&edu);
 }
@@ -209,9 +199,9 @@ TEST_F(refuse, device_that_is_not_pci)
 	closedir(dir);
 	mtty.fd = open(path, O_RDWR);
 	ASSERT_LE(0, mtty.fd) TH_LOG("%s", path);
-	EXPECT_REFUSED(&self->m.g, mtty.fd, VSID, EINVAL, NOT_PCI);
+	EXPECT_REFUSED(&self->m.g, EINVAL, NOT_PCI, .vfio_fd = mtty.fd, .vsid = VSID);
 	ASSERT_EQ(0, dma_bind(&mtty, self->m.g.iommufd));
-	EXPECT_REFUSED(&self->m.g, mtty.fd, VSID, EINVAL, NOT_PCI);
+	EXPECT_REFUSED(&self->m.g, EINVAL, NOT_PCI, .vfio_fd = mtty.fd, .vsid = VSID);
 	EXPECT_NO_OBJECT(self);
 	close(mtty.fd);
 	EXPECT_EQ(0, sysfs_write(MTTY "/" MTTY_UUID "/remove", "1"));
@@ -225,8 +215,9 @@ TEST_F(refuse, streamid_in_use)
 
 	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
 	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
-	EXPECT_REFUSED(&self->m.g, other.fd, VSID, EEXIST, VSID_IN_USE);
-	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, VSID, EEXIST, VSID_IN_USE);
+	EXPECT_REFUSED(&self->m.g, EEXIST, VSID_IN_USE, .vfio_fd = other.fd, .vsid = VSID);
+	EXPECT_REFUSED(&self->m.g, EEXIST, VSID_IN_USE, .vfio_fd = dev_of(self)->fd,
+		       .vsid = VSID);
 	/* DETACH frees it */
 	ASSERT_EQ(0, accel_detach(&self->m.g, VSID, &reason));
 	EXPECT_EQ(0, accel_attach(&self->m.g, other.fd, VSID, &attach));
@@ -243,8 +234,9 @@ TEST_F(refuse, device_in_use)
 
 	ASSERT_EQ(0, guest_create(&second));
 	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
-	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, VSID + 1, EBUSY, DEVICE_IN_USE);
-	EXPECT_REFUSED(&second, dev_of(self)->fd, VSID, EBUSY, DEVICE_IN_USE);
+	EXPECT_REFUSED(&self->m.g, EBUSY, DEVICE_IN_USE, .vfio_fd = dev_of(self)->fd,
+		       .vsid = VSID + 1);
+	EXPECT_REFUSED(&second, EBUSY, DEVICE_IN_USE, .vfio_fd = dev_of(self)->fd, .vsid = VSID);
 	/* The device is not disturbed */
 	EXPECT_EQ(-EFAULT, testdev_write(dev_of(self), GUEST_BASE));
 	ASSERT_EQ(0, accel_detach(&self->m.g, VSID, &reason));
@@ -252,112 +244,17 @@ TEST_F(refuse, device_in_use)
 	close(second.accel);
 }
 
-static int create_with_parent(struct guest *g, __u32 s2_hwpt_id)
-{
-	return guest_open_accel(g) ?:
-	       accel_create(g->accel, g->iommufd, g->ioas_id, s2_hwpt_id, NULL);
-}
-
-TEST_F(refuse, parent_that_does_not_fit)
-{
-	struct smmuv3_accel_attach attach;
-	struct guest own = self->m.g, second = self->m.g;
-	struct dma_dev other;
-	__u32 parent, reason;
-
-	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
-
-	/* No such object; not a parent */
-	ASSERT_EQ(0, create_with_parent(&own, 999));
-	EXPECT_REFUSED(&own, dev_of(self)->fd, VSID, ENOENT, PARENT_REJECTED);
-	close(own.accel);
-	ASSERT_EQ(0, create_with_parent(&own, self->m.g.ioas_id));
-	EXPECT_REFUSED(&own, dev_of(self)->fd, VSID, ENOENT, PARENT_REJECTED);
-	close(own.accel);
-
-	/* One vSMMU uses the VMM's parent, so a second cannot */
-	ASSERT_EQ(0, iommufd_nest_parent(self->m.g.iommufd, dev_of(self)->dev_id,
-					 self->m.g.ioas_id, &parent));
-	ASSERT_EQ(0, create_with_parent(&own, parent));
-	ASSERT_EQ(0, create_with_parent(&second, parent));
-	ASSERT_EQ(0, accel_attach(&own, dev_of(self)->fd, VSID, &attach));
-	EXPECT_EQ(parent, attach.out_s2_hwpt_id);
-	EXPECT_REFUSED(&second, other.fd, VSID, EBUSY, PARENT_IN_USE);
-	/* Not even without streams, since the vIOMMU stays until close */
-	ASSERT_EQ(0, accel_detach(&own, VSID, &reason));
-	EXPECT_REFUSED(&second, dev_of(self)->fd, VSID, EBUSY, PARENT_IN_USE);
-	close(own.accel);
-	EXPECT_EQ(0, accel_attach(&second, dev_of(self)->fd, VSID, &attach));
-	EXPECT_EQ(parent, attach.out_s2_hwpt_id);
-	close(second.accel);
-
-	/* The module does not destroy the VMM's parent */
-	EXPECT_EQ(0, iommufd_destroy(self->m.g.iommufd, parent));
-	EXPECT_NO_OBJECT(self);
-	dma_close(&other);
-}
-
-/* The module allocated it */
-TEST_F(refuse, parent_of_another_vsmmu)
-{
-	struct smmuv3_accel_attach attach;
-	struct guest second = self->m.g;
-	struct dma_dev other;
-
-	ASSERT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
-	ASSERT_EQ(0, create_with_parent(&second, attach.out_s2_hwpt_id));
-	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
-	EXPECT_REFUSED(&second, other.fd, VSID, EBUSY, PARENT_IN_USE);
-	dma_close(&other);
-	close(second.accel);
-}
-
-/* Without SHARED_ASIDS */
-TEST_F(refuse, to_share_a_parent_by_default)
-{
-	struct smmuv3_accel_attach attach[2];
-	struct guest first = self->m.g, second = self->m.g;
-	struct dma_dev other;
-
-	ASSERT_EQ(0, dma_open(&other, self->m.g.iommufd, DMA_TESTDEV, 1));
-	ASSERT_EQ(0, guest_create(&first));
-	ASSERT_EQ(0, guest_create(&second));
-	ASSERT_EQ(0, accel_attach(&first, dev_of(self)->fd, VSID, &attach[0]));
-	ASSERT_EQ(0, accel_attach(&second, other.fd, VSID, &attach[1]));
-	EXPECT_NE(attach[0].out_s2_hwpt_id, attach[1].out_s2_hwpt_id);
-	EXPECT_NE(attach[0].out_viommu_id, attach[1].out_viommu_id);
-	close(second.accel);
-	close(first.accel);
-	EXPECT_NO_OBJECT(self);
-	dma_close(&other);
-}
-
-#define EXPECT_VIRTUAL_REFUSED(g, vsid, flags, _errno, _reason)		\
-	do {								\
-		struct smmuv3_accel_attach _out;			\
-									\
-		EXPECT_EQ(-(_errno), accel_attach_virtual(g, vsid, flags, &_out)); \
-		EXPECT_EQ(SMMUV3_ACCEL_REASON_##_reason, _out.out_reason); \
-	} while (0)
-
 TEST_F(refuse, emulated_endpoint_without_feed)
 {
-	EXPECT_VIRTUAL_REFUSED(&self->m.g, VSID, SMMUV3_ACCEL_ATTACH_FEED,
-			       EOPNOTSUPP, NO_FEED);
+	EXPECT_REFUSED(&self->m.g, EOPNOTSUPP, NO_FEED, .vfio_fd = -1, .vsid = VSID,
+		       .flags = SMMUV3_ACCEL_ATTACH_FEED);
 	EXPECT_NO_OBJECT(self);
 }
 
 TEST_F(refuse, bridge_with_a_device)
 {
-	struct smmuv3_accel_attach arg = {
-		.size = sizeof(arg),
-		.flags = SMMUV3_ACCEL_ATTACH_BRIDGE,
-		.vfio_fd = dev_of(self)->fd,
-		.vsid = VSID,
-	};
-
-	EXPECT_EQ(-EINVAL, accel_ioctl(self->m.g.accel, SMMUV3_ACCEL_ATTACH, &arg));
-	EXPECT_EQ(SMMUV3_ACCEL_REASON_HAS_DEVICE, arg.out_reason);
+	EXPECT_REFUSED(&self->m.g, EINVAL, HAS_DEVICE, .vfio_fd = dev_of(self)->fd, .vsid = VSID,
+		       .flags = SMMUV3_ACCEL_ATTACH_BRIDGE);
 	EXPECT_NO_OBJECT(self);
 }
 
@@ -372,25 +269,28 @@ TEST_F(refuse, streamid_beyond_sidsize)
 	ASSERT_EQ(0, accel_phys(&self->m.g, attach.out_phys, &phys));
 	ASSERT_EQ(0, accel_detach(&self->m.g, VSID, &reason));
 	size = 1U << (phys.out_idr[1] & IDR1_SIDSIZE);
-	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, size, EINVAL, VSID_RANGE);
-	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, ~0U, EINVAL, VSID_RANGE);
-	EXPECT_VIRTUAL_REFUSED(&self->m.g, size, SMMUV3_ACCEL_ATTACH_BRIDGE, EINVAL, VSID_RANGE);
+	EXPECT_REFUSED(&self->m.g, EINVAL, VSID_RANGE, .vfio_fd = dev_of(self)->fd, .vsid = size);
+	EXPECT_REFUSED(&self->m.g, EINVAL, VSID_RANGE, .vfio_fd = dev_of(self)->fd,
+		       .vsid = VSID_MAX);
+	EXPECT_REFUSED(&self->m.g, EINVAL, VSID_RANGE, .vfio_fd = -1, .vsid = size,
+		       .flags = SMMUV3_ACCEL_ATTACH_BRIDGE);
 	EXPECT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, size - 1, &attach));
 }
 
 TEST_F(refuse, too_many_streams)
 {
-	struct smmuv3_accel_info info = { .size = sizeof(info) };
+	struct smmuv3_accel_info info;
 	struct smmuv3_accel_attach attach;
 	__u32 i, reason;
 
-	ASSERT_EQ(0, ioctl(self->m.g.accel, SMMUV3_ACCEL_GET_INFO, &info));
+	ASSERT_EQ(0, accel_info(self->m.g.accel, &info));
 	for (i = variant->hotplug; i < info.out_max_streams; i++)
 		ASSERT_EQ(0, accel_attach_virtual(&self->m.g, 0x1000 + i,
 						  SMMUV3_ACCEL_ATTACH_BRIDGE, &attach));
-	EXPECT_REFUSED(&self->m.g, dev_of(self)->fd, VSID, ENOSPC, TOO_MANY_STREAMS);
-	EXPECT_VIRTUAL_REFUSED(&self->m.g, VSID, SMMUV3_ACCEL_ATTACH_BRIDGE,
-			       ENOSPC, TOO_MANY_STREAMS);
+	EXPECT_REFUSED(&self->m.g, ENOSPC, TOO_MANY_STREAMS, .vfio_fd = dev_of(self)->fd,
+		       .vsid = VSID);
+	EXPECT_REFUSED(&self->m.g, ENOSPC, TOO_MANY_STREAMS, .vfio_fd = -1, .vsid = VSID,
+		       .flags = SMMUV3_ACCEL_ATTACH_BRIDGE);
 	ASSERT_EQ(0, accel_detach(&self->m.g, 0x1001, &reason));
 	EXPECT_EQ(0, accel_attach(&self->m.g, dev_of(self)->fd, VSID, &attach));
 }

@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 #include <unistd.h>
-#include <sys/ioctl.h>
-#include <linux/iommufd.h>
 
 #include "harness.h"
 #include "machine.h"
@@ -40,27 +38,17 @@ struct user {
 	__u64 page;
 };
 
-static int create(struct guest *g, __u32 flags, __u32 s2_hwpt_id)
-{
-	struct smmuv3_accel_create arg = {
-		.size = sizeof(arg),
-		.flags = flags,
-		.iommufd = g->iommufd,
-		.ioas_id = g->ioas_id,
-		.s2_hwpt_id = s2_hwpt_id,
-	};
-
-	return guest_open_accel(g) ?: accel_ioctl(g->accel, SMMUV3_ACCEL_CREATE, &arg);
-}
-
-static int user_attach(struct user *u, struct guest *mem, struct dma_dev *dev,
-		       unsigned int asid)
+/* With a page table. @parent: an ID, or 0 */
+static int user_attach_to(struct user *u, struct guest *mem, struct dma_dev *dev,
+			  unsigned int asid, __u32 parent)
 {
 	__u64 ste[8];
 	int rc;
 
 	u->dev = dev;
-	rc = accel_attach(&u->g, dev->fd, VSID(0), &u->attach);
+	rc = accel_attach_arg(&u->g, (struct smmuv3_accel_attach){
+		.vfio_fd = dev->fd, .vsid = VSID(0), .s2_hwpt_id = parent,
+	}, &u->attach);
 	if (rc)
 		return rc;
 	u->page = guest_alloc(mem, 4096);
@@ -68,6 +56,12 @@ static int user_attach(struct user *u, struct guest *mem, struct dma_dev *dev,
 	pgtable_map(&u->pt, IOVA, u->page, PTE_NOT_GLOBAL);
 	ste_s1(ste, cd_new(mem, &u->pt, asid));
 	return accel_install(&u->g, VSID(0), ste, NULL);
+}
+
+static int user_attach(struct user *u, struct guest *mem, struct dma_dev *dev,
+		       unsigned int asid)
+{
+	return user_attach_to(u, mem, dev, asid, 0);
 }
 
 /* Whether its DMA goes where its table leads, and its invalidations take effect */
@@ -151,7 +145,7 @@ TEST_F(users, same_asid_is_one_only_with_shared_asids)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, create(&u[i].g, variant->flags[i], 0));
+		ASSERT_EQ(0, guest_create_flags(&u[i].g, variant->flags[i]));
 		ASSERT_EQ(0, user_attach(&u[i], &m->g, dev_of(m, 0, i), MACHINE_ASID));
 	}
 	EXPECT_NE(u[0].attach.out_viommu_id, u[1].attach.out_viommu_id);
@@ -167,7 +161,6 @@ TEST_F(users, same_asid_is_one_only_with_shared_asids)
 
 TEST_F(users, parents_are_shared_for_each_smmu_and_ioas)
 {
-	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 	struct smmuv3_accel_attach attach[SMMUS];
 	struct machine *m = &self->m;
 	struct user *u = self->u;
@@ -176,7 +169,7 @@ TEST_F(users, parents_are_shared_for_each_smmu_and_ioas)
 	int i, smmu;
 
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, create(&u[i].g, variant->flags[i], 0));
+		ASSERT_EQ(0, guest_create_flags(&u[i].g, variant->flags[i]));
 		for (smmu = 0; smmu < SMMUS; smmu++)
 			ASSERT_EQ(0, accel_attach(&u[i].g, dev_of(m, smmu, i)->fd,
 						  VSID(smmu), &attach[smmu]));
@@ -191,82 +184,66 @@ TEST_F(users, parents_are_shared_for_each_smmu_and_ioas)
 
 	/* The same devices, another IOAS of that iommufd */
 	guest_close_accel(&u[1].g);
-	ASSERT_EQ(0, ioctl(other.iommufd, IOMMU_IOAS_ALLOC, &ioas));
-	other.ioas_id = ioas.out_ioas_id;
-	ASSERT_EQ(0, create(&other, variant->flags[1], 0));
+	ASSERT_EQ(0, ioas_alloc(other.iommufd, &other.ioas_id));
+	ASSERT_EQ(0, guest_create_flags(&other, variant->flags[1]));
 	ASSERT_EQ(0, accel_attach(&other, dev_of(m, 0, 1)->fd, VSID(0), &attach[0]));
 	EXPECT_NE(first[0], attach[0].out_s2_hwpt_id);
 	guest_close_accel(&other);
 	EXPECT_NOTHING_LEFT(&other);
 }
 
-/* On its SMMU, whichever SMMU comes first */
-TEST_F(users, parent_of_the_vmm_is_used)
+/* At the same time only if they share. Neither destroys it */
+TEST_F(users, parent_of_the_vmm_serves_both)
 {
-	struct smmuv3_accel_attach attach[SMMUS];
 	struct machine *m = &self->m;
 	struct user *u = self->u;
-	int first, i, smmu;
 	__u32 parent;
+	int i;
 
-	for (first = 0; first < SMMUS; first++) {
-		ASSERT_EQ(0, iommufd_nest_parent(m->g.iommufd, dev_of(m, 0, 0)->dev_id,
-						 m->g.ioas_id, &parent));
-		ASSERT_EQ(0, create(&u[0].g, variant->flags[0], parent));
-		for (i = 0; i < SMMUS; i++) {
-			smmu = i ^ first;
-			ASSERT_EQ(0, accel_attach(&u[0].g, dev_of(m, smmu, 0)->fd,
-						  VSID(smmu), &attach[smmu]));
-			EXPECT_EQ(i, attach[smmu].out_phys);
-		}
-		EXPECT_EQ(parent, attach[0].out_s2_hwpt_id);
-		EXPECT_NE(parent, attach[1].out_s2_hwpt_id);
-
-		/* A second vSMMU that names it */
-		ASSERT_EQ(0, create(&u[1].g, variant->flags[1], parent));
-		EXPECT_EQ(0, accel_attach(&u[1].g, dev_of(m, 1, 1)->fd, VSID(1), &attach[1]));
-		EXPECT_NE(parent, attach[1].out_s2_hwpt_id);
-		if (share(variant->flags)) {
-			EXPECT_EQ(0, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd, VSID(0),
-						  &attach[0]));
-			EXPECT_EQ(parent, attach[0].out_s2_hwpt_id);
-			/* The first goes, its parent is in use all the same */
-			guest_close_accel(&u[0].g);
-			EXPECT_EQ(-EBUSY, iommufd_destroy(m->g.iommufd, parent));
-		} else {
-			EXPECT_EQ(-EBUSY, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd,
-						       VSID(0), &attach[0]));
-			EXPECT_EQ(SMMUV3_ACCEL_REASON_PARENT_IN_USE, attach[0].out_reason);
-			EXPECT_EQ(0, attach[0].out_viommu_id);
-			guest_close_accel(&u[0].g);
-			EXPECT_EQ(0, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd, VSID(0),
-						  &attach[0]));
-			EXPECT_EQ(parent, attach[0].out_s2_hwpt_id);
-		}
-		guest_close_accel(&u[1].g);
-		/* The module does not destroy the VMM's parent */
-		EXPECT_EQ(0, iommufd_destroy(m->g.iommufd, parent));
+	ASSERT_EQ(0, iommufd_nest_parent(m->g.iommufd, dev_of(m, 0, 0)->dev_id, m->g.ioas_id,
+					 &parent));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, guest_create_flags(&u[i].g, variant->flags[i]));
+	ASSERT_EQ(0, user_attach_to(&u[0], &m->g, dev_of(m, 0, 0), MACHINE_ASID, parent));
+	if (!share(variant->flags)) {
+		EXPECT_REFUSED(&u[1].g, EBUSY, PARENT_IN_USE, .vfio_fd = dev_of(m, 0, 1)->fd,
+			       .vsid = VSID(0), .s2_hwpt_id = parent);
+		EXPECT_TRUE(user_works(&u[0], &m->g, MACHINE_ASID));
+		guest_close_accel(&u[0].g);
 	}
+	ASSERT_EQ(0, user_attach_to(&u[1], &m->g, dev_of(m, 0, 1), MACHINE_ASID + 1, parent));
+	EXPECT_EQ(parent, u[1].attach.out_s2_hwpt_id);
+	if (share(variant->flags)) {
+		EXPECT_TRUE(user_works(&u[0], &m->g, MACHINE_ASID));
+		/* The last stream of the first goes, and then the first */
+		ASSERT_EQ(0, accel_detach(&u[0].g, VSID(0), NULL));
+		EXPECT_TRUE(user_works(&u[1], &m->g, MACHINE_ASID + 1));
+		guest_close_accel(&u[0].g);
+	}
+	EXPECT_TRUE(user_works(&u[1], &m->g, MACHINE_ASID + 1));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(m->g.iommufd, parent));
+	ASSERT_EQ(0, accel_detach(&u[1].g, VSID(0), NULL));
+	EXPECT_EQ(0, iommufd_destroy(m->g.iommufd, parent));
 }
 
 /* The module allocated it for the first vSMMU */
 TEST_F(users, second_vsmmu_names_the_parent_of_the_first)
 {
-	struct smmuv3_accel_attach attach;
 	struct machine *m = &self->m;
 	struct user *u = self->u;
+	__u32 parent;
 
-	ASSERT_EQ(0, create(&u[0].g, variant->flags[0], 0));
+	ASSERT_EQ(0, guest_create_flags(&u[0].g, variant->flags[0]));
 	ASSERT_EQ(0, user_attach(&u[0], &m->g, dev_of(m, 0, 0), MACHINE_ASID));
-	ASSERT_EQ(0, create(&u[1].g, variant->flags[1], u[0].attach.out_s2_hwpt_id));
+	parent = u[0].attach.out_s2_hwpt_id;
+	ASSERT_EQ(0, guest_create_flags(&u[1].g, variant->flags[1]));
 	if (!share(variant->flags)) {
-		EXPECT_EQ(-EBUSY, accel_attach(&u[1].g, dev_of(m, 0, 1)->fd, VSID(0),
-					       &attach));
-		EXPECT_EQ(SMMUV3_ACCEL_REASON_PARENT_IN_USE, attach.out_reason);
+		EXPECT_REFUSED(&u[1].g, EBUSY, PARENT_IN_USE, .vfio_fd = dev_of(m, 0, 1)->fd,
+			       .vsid = VSID(0), .s2_hwpt_id = parent);
 		return;
 	}
-	ASSERT_EQ(0, user_attach(&u[1], &m->g, dev_of(m, 0, 1), MACHINE_ASID + 1));
-	EXPECT_EQ(u[0].attach.out_s2_hwpt_id, u[1].attach.out_s2_hwpt_id);
+	ASSERT_EQ(0, user_attach_to(&u[1], &m->g, dev_of(m, 0, 1), MACHINE_ASID + 1, parent));
+	EXPECT_EQ(parent, u[1].attach.out_s2_hwpt_id);
 	/* It lives until its last user is closed */
 	guest_close_accel(&u[0].g);
 	EXPECT_TRUE(user_works(&u[1], &m->g, MACHINE_ASID + 1));
@@ -281,7 +258,7 @@ TEST_F(users, close_of_one_does_not_disturb_the_other)
 
 	for (first = 0; first < 2; first++) {
 		for (i = 0; i < 2; i++) {
-			ASSERT_EQ(0, create(&u[i].g, variant->flags[i], 0));
+			ASSERT_EQ(0, guest_create_flags(&u[i].g, variant->flags[i]));
 			ASSERT_EQ(0, user_attach(&u[i], &m->g, dev_of(m, 0, i),
 						 MACHINE_ASID + i));
 			ASSERT_TRUE(dma_lands(&m->g, u[i].dev, IOVA, u[i].page));
@@ -305,10 +282,10 @@ TEST_F(users, close_leaves_no_translation)
 	struct user *u = self->u, old = {};
 	int round;
 
-	ASSERT_EQ(0, create(&u[1].g, variant->flags[1], 0));
+	ASSERT_EQ(0, guest_create_flags(&u[1].g, variant->flags[1]));
 	ASSERT_EQ(0, user_attach(&u[1], &m->g, dev_of(m, 0, 1), MACHINE_ASID + 1));
 	for (round = 0; round < 2; round++) {
-		ASSERT_EQ(0, create(&u[0].g, variant->flags[0], 0));
+		ASSERT_EQ(0, guest_create_flags(&u[0].g, variant->flags[0]));
 		ASSERT_EQ(0, user_attach(&u[0], &m->g, dev_of(m, 0, 0), MACHINE_ASID));
 		EXPECT_TRUE(dma_lands(&m->g, u[0].dev, IOVA, u[0].page))
 			TH_LOG("DMA goes %s", round && dma_lands(&m->g, u[0].dev, IOVA, old.page) ?
@@ -362,7 +339,7 @@ TEST_F(three, parent_lives_until_the_last_close)
 
 	/* The third has no stream any more, but its vIOMMU is on the parent until close */
 	for (i = USERS - 1; i >= 0; i--) {
-		ASSERT_EQ(0, create(&u[i].g, SHARED, 0));
+		ASSERT_EQ(0, guest_create_flags(&u[i].g, SHARED));
 		ASSERT_EQ(0, user_attach(&u[i], &m->g, dev_of(m, 0, i % DEVS),
 					 MACHINE_ASID + i));
 		EXPECT_EQ(u[USERS - 1].attach.out_s2_hwpt_id, u[i].attach.out_s2_hwpt_id);

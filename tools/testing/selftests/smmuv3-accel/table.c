@@ -4,11 +4,15 @@
  * DMA shows which STE is in force.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
 
 #include "harness.h"
 #include "machine.h"
+#include "stress.h"
 
 #define VSID	MACHINE_VSID
 #define VSID_2	(MACHINE_VSID + 1)
@@ -180,12 +184,11 @@ TEST_F(table, bad_level_1_descriptor_aborts)
 		return;		/* a linear table has none */
 	l1 = strtab_l1(&m->strtab, VSID);
 	good = *l1;
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 4; i++) {
 		const struct {
 			__u64 l1;
 			__u32 reason;
 		} bad[] = {
-			{ good & ~0x1fULL, SMMUV3_ACCEL_REASON_STE_L1_INVALID },
 			{ good + 1, SMMUV3_ACCEL_REASON_STE_L1_INVALID },
 			{ good | 0x1f, SMMUV3_ACCEL_REASON_STE_L1_INVALID },
 			/* Span for one StreamID, the first */
@@ -201,6 +204,32 @@ TEST_F(table, bad_level_1_descriptor_aborts)
 		*l1 = good;
 		EXPECT_RUNS(m, cmd_cfgi_ste(VSID, false), 0);
 	}
+}
+
+/* Span 0: a driver that has not allocated the level-2 table yet */
+TEST_F(table, missing_level_2_table_aborts_and_is_no_bad_ste)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_stats before = machine_stats(m);
+	volatile __u64 *l1;
+	__u64 good;
+
+	if (!variant->split)
+		return;		/* a linear table has none */
+	l1 = strtab_l1(&m->strtab, VSID);
+	good = *l1;
+	*l1 = 0;
+	EXPECT_RUNS(m, cmd_cfgi_ste(VSID, true), 0);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_STE_L1_NONE, machine_reason(m, VSID));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
+	/* Only Span counts */
+	*l1 = good & ~0x1fULL;
+	EXPECT_RUNS(m, cmd_cfgi_all(), 0);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_STE_L1_NONE, machine_reason(m, VSID));
+	EXPECT_EQ(before.out_ste_bad, machine_stats(m).out_ste_bad);
+	*l1 = good;
+	EXPECT_RUNS(m, cmd_cfgi_ste(VSID, true), 0);
+	EXPECT_EQ(1, machine_goes(m, 0));
 }
 
 /* Without SMMUEN, GBPA decides */
@@ -329,6 +358,20 @@ TEST(id_registers_limit_earlier_registers)
 	machine_close(&m);
 }
 
+/* Whether the messages since the last call have @what. @text: one that has it, or the last */
+static bool kmsg_has(int kmsg, const char *what, char *text, size_t size)
+{
+	ssize_t n;
+
+	text[0] = 0;
+	while ((n = read(kmsg, text, size - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		text[n > 0 ? n : 0] = 0;
+		if (strstr(text, what))
+			return true;
+	}
+	return false;
+}
+
 /* STEs in a linear table */
 
 FIXTURE(ste)
@@ -411,6 +454,34 @@ TEST_F(ste, each_aborting_ste_has_its_reason)
 	EXPECT_EQ(1, machine_goes(m, 0));
 }
 
+/* In the host's log as well, which gets no more than ten messages in five seconds */
+TEST(log_names_streams_with_a_bad_ste_only)
+{
+	struct machine m;
+	char text[1024];
+	volatile __u64 *l1;
+	int kmsg;
+
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_EQ(0, machine_open(&m, .stage = STAGE_RUNNING, .devices = 1, .split = 6));
+	sleep_ms(5500);
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	machine_write_ste(&m, 0, STE_CFG_S2);
+	EXPECT_RUNS(&m, cmd_cfgi_ste(VSID, true), SMMUV3_ACCEL_RUN_BAD_STE);
+	EXPECT_TRUE(kmsg_has(kmsg, "StreamID 0x111 has no legal STE", text, sizeof(text)))
+		TH_LOG("%s", text);
+
+	l1 = strtab_l1(&m.strtab, VSID);
+	*l1 = 0;
+	EXPECT_RUNS(&m, cmd_cfgi_ste(VSID, true), 0);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_STE_L1_NONE, machine_reason(&m, VSID));
+	EXPECT_FALSE(kmsg_has(kmsg, "StreamID", text, sizeof(text))) TH_LOG("%s", text);
+	close(kmsg);
+	machine_close(&m);
+}
+
 TEST_F(ste, attach_puts_the_guests_ste_in_force)
 {
 	struct machine *m = &self->m;
@@ -466,6 +537,154 @@ TEST_F(ste, reset_ends_table_mode_and_flushes)
 	EXPECT_EQ(2, machine_goes(m, 0));
 	EXPECT_RUNS(m, machine_tlbi(m, 0), 0);
 	EXPECT_EQ(3, machine_goes(m, 0));
+}
+
+/* Several streams with bad STEs, in a 2-level table */
+
+#define BRIDGES		8
+
+FIXTURE(bad)
+{
+	struct machine m;
+	struct smmuv3_accel_bad_ste bad[BRIDGES + 2];
+};
+
+#define BAD_VSID(i)	(0x41 + 0x40 * (i))
+
+FIXTURE_SETUP(bad)
+{
+	__u64 ste[8];
+	int i;
+
+	ASSERT_EQ(0, machine_open(&self->m, .stage = STAGE_RUNNING, .devices = 1, .split = 6));
+	ASSERT_EQ(1, machine_goes(&self->m, 0));
+	ste_config(ste, STE_CFG_S2);
+	for (i = 0; i < BRIDGES; i++) {
+		ASSERT_EQ(0, accel_attach_virtual(&self->m.g, BAD_VSID(i),
+						  SMMUV3_ACCEL_ATTACH_BRIDGE, NULL));
+		if (i & 1)
+			strtab_write(&self->m.strtab, BAD_VSID(i), ste);
+		else
+			/* In no memory */
+			*strtab_l1(&self->m.strtab, BAD_VSID(i)) = 7;
+	}
+	memset(self->bad, 0xa5, sizeof(self->bad));
+}
+
+FIXTURE_TEARDOWN(bad)
+{
+	machine_close(&self->m);
+}
+
+static __u32 bad_reason(int i)
+{
+	return i & 1 ? SMMUV3_ACCEL_REASON_STE_CONFIG : SMMUV3_ACCEL_REASON_STE_UNREADABLE;
+}
+
+/* In the order in which the command names them */
+TEST_F(bad, each_stream_is_named_with_its_reason)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_run_cmdq out;
+	__u32 i;
+
+	ring_put(&m->ring, cmd_cfgi_all());
+	ring_put(&m->ring, cmd_cfgi_ste(BAD_VSID(3), true));
+	ring_put(&m->ring, cmd_cfgi_ste(VSID, true));
+	ASSERT_EQ(0, machine_doorbell(m, &out, .bad = self->bad, .bad_room = BRIDGES + 1));
+	EXPECT_EQ(m->ring.prod, out.cons);
+	EXPECT_EQ(SMMUV3_ACCEL_RUN_BAD_STE, out.out_flags);
+	ASSERT_EQ(BRIDGES + 1, out.bad_num);
+	for (i = 0; i < BRIDGES; i++) {
+		EXPECT_EQ(BAD_VSID(i), self->bad[i].vsid);
+		EXPECT_EQ(bad_reason(i), self->bad[i].reason);
+		EXPECT_EQ(bad_reason(i), machine_reason(m, BAD_VSID(i)));
+	}
+	EXPECT_EQ(BAD_VSID(3), self->bad[BRIDGES].vsid);
+	EXPECT_EQ(bad_reason(3), self->bad[BRIDGES].reason);
+	EXPECT_EQ(0xa5a5a5a5, self->bad[BRIDGES + 1].vsid);
+	EXPECT_EQ(1, machine_goes(m, 0));
+}
+
+/* All commands are done, and GET_STREAM has the reasons */
+TEST_F(bad, overflow_is_reported)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_run_cmdq out;
+	__u32 room, i;
+
+	for (room = 0; room < BRIDGES + 2; room++) {
+		memset(self->bad, 0xa5, sizeof(self->bad));
+		ring_put(&m->ring, cmd_cfgi_all());
+		ring_put(&m->ring, cmd_sync());
+		ASSERT_EQ(0, machine_doorbell(m, &out, .bad = room ? self->bad : NULL,
+					      .bad_room = room));
+		m->ring.cons = out.cons;
+		EXPECT_EQ(m->ring.prod, out.cons);
+		EXPECT_EQ(SMMUV3_ACCEL_RUN_BAD_STE |
+			  (room < BRIDGES ? SMMUV3_ACCEL_RUN_BAD_OVERFLOW : 0), out.out_flags);
+		ASSERT_EQ(room < BRIDGES ? room : BRIDGES, out.bad_num);
+		for (i = 0; i < out.bad_num; i++)
+			EXPECT_EQ(BAD_VSID(i), self->bad[i].vsid);
+		EXPECT_EQ(0xa5a5a5a5, self->bad[out.bad_num].vsid);
+		EXPECT_EQ(bad_reason(BRIDGES - 1), machine_reason(m, BAD_VSID(BRIDGES - 1)));
+	}
+}
+
+/* An STE that the guest has not finished is no bad one */
+TEST_F(bad, streams_that_abort_rightly_are_not_named)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_run_cmdq out;
+	int i;
+
+	for (i = 0; i < BRIDGES; i++)
+		*strtab_l1(&m->strtab, BAD_VSID(i)) = 0;
+	machine_write_ste(m, 0, STE_CFG_ABORT);
+	ring_put(&m->ring, cmd_cfgi_all());
+	ASSERT_EQ(0, machine_doorbell(m, &out, .bad = self->bad, .bad_room = BRIDGES));
+	EXPECT_EQ(0, out.out_flags);
+	EXPECT_EQ(0, out.bad_num);
+	EXPECT_EQ(0xa5a5a5a5, self->bad[0].vsid);
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
+}
+
+/* The command is not done, so the VMM can repeat it and hears of each stream */
+TEST_F(bad, list_that_cannot_be_written_is_efault)
+{
+	struct machine *m = &self->m;
+	const long page = sysconf(_SC_PAGESIZE);
+	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_bad_ste *end;
+	char *map;
+
+	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, munmap(map + page, page));
+	end = (struct smmuv3_accel_bad_ste *)(map + page);
+	ring_put(&m->ring, cmd_filler(0));
+	ring_put(&m->ring, cmd_cfgi_all());
+	EXPECT_EQ(-EFAULT, machine_doorbell(m, &out, .bad = end - 3, .bad_room = BRIDGES));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_BAD_POINTER, out.out_reason);
+	EXPECT_EQ(1, out.cons);
+	EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
+	m->ring.cons = out.cons;
+	ASSERT_EQ(0, machine_doorbell(m, &out, .bad = self->bad, .bad_room = BRIDGES));
+	EXPECT_EQ(m->ring.prod, out.cons);
+	EXPECT_EQ(BRIDGES, out.bad_num);
+	munmap(map, page);
+}
+
+/* INVALIDATE has no list */
+TEST_F(bad, array_of_commands_does_not_name_streams)
+{
+	const struct cmd cmds[] = { cmd_cfgi_all(), cmd_sync() };
+	struct smmuv3_accel_invalidate out;
+
+	ASSERT_EQ(0, accel_invalidate(&self->m.g, cmds, 2, &out));
+	EXPECT_EQ(2, out.cmd_num);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NONE, out.out_reason);
+	EXPECT_EQ(bad_reason(0), machine_reason(&self->m, BAD_VSID(0)));
 }
 
 TEST_HARNESS_MAIN

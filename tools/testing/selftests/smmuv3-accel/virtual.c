@@ -182,20 +182,6 @@ TEST_F(virtual, ste_of_the_guests_table_is_shown)
 	EXPECT_STREAM(g, VSID_FEED, KIND(ABORT), REASON(NO_STE), 0, 0);
 }
 
-#define EXPECT_REFUSED(g, fd, _vsid, _flags, _errno, _reason)		\
-	do {								\
-		struct smmuv3_accel_attach _a = {			\
-			.size = sizeof(_a),				\
-			.flags = _flags,				\
-			.vfio_fd = fd,					\
-			.vsid = _vsid,					\
-		};							\
-									\
-		ASSERT_EQ(-1, ioctl((g)->accel, SMMUV3_ACCEL_ATTACH, &_a)); \
-		EXPECT_EQ(_errno, errno);				\
-		EXPECT_EQ(SMMUV3_ACCEL_REASON_##_reason, _a.out_reason); \
-	} while (0)
-
 TEST_F(virtual, device_and_flags_are_refused)
 {
 	__u32 kind = variant->kind;
@@ -205,13 +191,16 @@ TEST_F(virtual, device_and_flags_are_refused)
 
 	ASSERT_EQ(0, dma_open(&dev, g->iommufd, DMA_TESTDEV, variant->beside_device));
 
-	EXPECT_REFUSED(g, -1, VSID_FEED, 0, EBADF, NONE);
-	EXPECT_REFUSED(g, -1, VSID_FEED, BRIDGE | FEED, EINVAL, NONE);
-	EXPECT_REFUSED(g, -1, VSID_FEED, kind | 1 << 2, EOPNOTSUPP, NONE);
-	EXPECT_REFUSED(g, -1, VSID_FEED, 1U << 31, EOPNOTSUPP, NONE);
-	EXPECT_REFUSED(g, dev.fd, VSID_FEED, kind, EINVAL, HAS_DEVICE);
-	EXPECT_REFUSED(g, 0, VSID_FEED, kind, EINVAL, HAS_DEVICE);
-	EXPECT_REFUSED(g, -2, VSID_FEED, kind, EINVAL, HAS_DEVICE);
+	EXPECT_REFUSED(g, EBADF, BAD_FD, .vfio_fd = -1, .vsid = VSID_FEED);
+	EXPECT_REFUSED(g, EINVAL, FLAGS, .vfio_fd = -1, .vsid = VSID_FEED,
+		       .flags = BRIDGE | FEED);
+	EXPECT_REFUSED(g, EOPNOTSUPP, FLAGS, .vfio_fd = -1, .vsid = VSID_FEED,
+		       .flags = kind | 1 << 3);
+	EXPECT_REFUSED(g, EOPNOTSUPP, FLAGS, .vfio_fd = -1, .vsid = VSID_FEED, .flags = 1U << 31);
+	EXPECT_REFUSED(g, EINVAL, HAS_DEVICE, .vfio_fd = dev.fd, .vsid = VSID_FEED,
+		       .flags = kind);
+	EXPECT_REFUSED(g, EINVAL, HAS_DEVICE, .vfio_fd = 0, .vsid = VSID_FEED, .flags = kind);
+	EXPECT_REFUSED(g, EINVAL, HAS_DEVICE, .vfio_fd = -2, .vsid = VSID_FEED, .flags = kind);
 	EXPECT_EQ(-ENOENT, accel_detach(g, VSID_FEED, NULL));
 
 	/* No two streams have the same StreamID */
@@ -219,9 +208,11 @@ TEST_F(virtual, device_and_flags_are_refused)
 		rc = i ? accel_attach_virtual(g, VSID_FEED, kind, NULL) :
 			 accel_attach(g, dev.fd, VSID_FEED, NULL);
 		ASSERT_EQ(0, rc);
-		EXPECT_REFUSED(g, -1, VSID_FEED, BRIDGE, EEXIST, VSID_IN_USE);
-		EXPECT_REFUSED(g, -1, VSID_FEED, FEED, EEXIST, VSID_IN_USE);
-		EXPECT_REFUSED(g, dev.fd, VSID_FEED, 0, EEXIST, VSID_IN_USE);
+		EXPECT_REFUSED(g, EEXIST, VSID_IN_USE, .vfio_fd = -1, .vsid = VSID_FEED,
+			       .flags = BRIDGE);
+		EXPECT_REFUSED(g, EEXIST, VSID_IN_USE, .vfio_fd = -1, .vsid = VSID_FEED,
+			       .flags = FEED);
+		EXPECT_REFUSED(g, EEXIST, VSID_IN_USE, .vfio_fd = dev.fd, .vsid = VSID_FEED);
 		ASSERT_EQ(0, accel_detach(g, VSID_FEED, NULL));
 		EXPECT_EQ(-ENOENT, accel_detach(g, VSID_FEED, NULL));
 	}
@@ -234,9 +225,11 @@ TEST_F(virtual, emulated_endpoint_needs_a_feed)
 	struct guest other = self->m.g;
 
 	ASSERT_EQ(0, guest_create_flags(&other, SMMUV3_ACCEL_CREATE_NO_GLOBAL));
-	EXPECT_REFUSED(&other, -1, VSID_FEED, FEED, EOPNOTSUPP, NO_FEED);
+	EXPECT_REFUSED(&other, EOPNOTSUPP, NO_FEED, .vfio_fd = -1, .vsid = VSID_FEED,
+		       .flags = FEED);
 	EXPECT_EQ(0, accel_attach_virtual(&other, VSID_FEED, BRIDGE, NULL));
-	EXPECT_REFUSED(&other, 0, VSID_BRIDGE, variant->kind, EINVAL, HAS_DEVICE);
+	EXPECT_REFUSED(&other, EINVAL, HAS_DEVICE, .vfio_fd = 0, .vsid = VSID_BRIDGE,
+		       .flags = variant->kind);
 	close(other.accel);
 }
 
@@ -257,44 +250,89 @@ TEST_F(virtual, streamid_has_no_more_than_sidsize_bits)
 		idr[0] |= phys.out_idr[0] & IDR0_TTENDIAN;
 		bits = phys.out_idr[1] & IDR1_SIDSIZE;
 		if (bits < 32)
-			EXPECT_REFUSED(g, -1, 1U << bits, variant->kind, EINVAL, VSID_RANGE);
+			EXPECT_REFUSED(g, EINVAL, VSID_RANGE, .vfio_fd = -1, .vsid = 1U << bits,
+				       .flags = variant->kind);
 		EXPECT_EQ(0, accel_attach_virtual(g, (1ULL << bits) - 1, variant->kind, NULL));
 		ASSERT_EQ(0, accel_detach(g, (1ULL << bits) - 1, NULL));
 		ASSERT_EQ(0, accel_detach(g, VSID_DEV, NULL));
 	} else {
-		EXPECT_EQ(0, accel_attach_virtual(g, ~0U, variant->kind, NULL));
+		EXPECT_EQ(0, accel_attach_virtual(g, VSID_MAX, variant->kind, NULL));
 		/* A stream without a device freezes the ID registers too */
 		EXPECT_EQ(-EBUSY, accel_set_idr(g, idr, &out));
 		EXPECT_EQ(REASON(FROZEN), out.out_reason);
-		ASSERT_EQ(0, accel_detach(g, ~0U, NULL));
+		ASSERT_EQ(0, accel_detach(g, VSID_MAX, NULL));
 	}
 	ASSERT_EQ(0, accel_set_idr(g, idr, &out))
-		TH_LOG("IDR%u, %#x", out.out_bad_idr, out.out_bad_mask);
-	EXPECT_REFUSED(g, -1, 1 << 7, variant->kind, EINVAL, VSID_RANGE);
-	EXPECT_REFUSED(g, -1, ~0U, variant->kind, EINVAL, VSID_RANGE);
+		TH_LOG("IDR0 %#x, IDR1 %#x", out.out_bad_idr[0], out.out_bad_idr[1]);
+	EXPECT_REFUSED(g, EINVAL, VSID_RANGE, .vfio_fd = -1, .vsid = 1 << 7,
+		       .flags = variant->kind);
+	EXPECT_REFUSED(g, EINVAL, VSID_RANGE, .vfio_fd = -1, .vsid = VSID_MAX,
+		       .flags = variant->kind);
 	EXPECT_EQ(0, accel_attach_virtual(g, (1 << 7) - 1, variant->kind, NULL));
 	EXPECT_EQ(0, accel_attach_virtual(g, 0, variant->kind, NULL));
 }
 
+/* No stream is left, and no StreamID is taken */
+TEST_F(virtual, dry_run_leaves_nothing)
+{
+	__u32 kind = variant->kind | SMMUV3_ACCEL_ATTACH_DRY_RUN;
+	struct smmuv3_accel_stream stream;
+	struct smmuv3_accel_attach out;
+	struct guest *g = &self->m.g;
+
+	ASSERT_EQ(0, accel_attach_virtual(g, VSID_FEED, kind, &out));
+	EXPECT_EQ(REASON(NONE), out.out_reason);
+	EXPECT_EQ(-ENOENT, accel_stream(g, VSID_FEED, &stream));
+	EXPECT_REFUSED(g, EINVAL, HAS_DEVICE, .vfio_fd = 0, .vsid = VSID_FEED, .flags = kind);
+	ASSERT_EQ(0, accel_attach_virtual(g, VSID_FEED, variant->kind, NULL));
+	EXPECT_REFUSED(g, EEXIST, VSID_IN_USE, .vfio_fd = -1, .vsid = VSID_FEED, .flags = kind);
+	EXPECT_EQ(0, accel_detach(g, VSID_FEED, NULL));
+}
+
+/* With a name in place of a StreamID, STEs have no effect */
+TEST_F(virtual, stream_without_a_streamid_aborts)
+{
+	const __u32 name = VSID_NAME(5);
+	const struct smmuv3_accel_vsid set = { name, VSID_FEED }, unset = { VSID_FEED, name };
+	struct smmuv3_accel_set_vsids out;
+	struct machine *m = &self->m;
+	struct guest *g = &m->g;
+	__u64 ste[8];
+
+	ste_s1(ste, guest_alloc(g, 64));
+	strtab_write(&m->strtab, VSID_FEED, ste);
+	ASSERT_EQ(0, accel_attach_virtual(g, name, variant->kind, NULL));
+	EXPECT_STREAM(g, name, KIND(ABORT), REASON(NO_VSID), 0, 0);
+	EXPECT_RUNS(m, cmd_cfgi_all(), 0);
+	EXPECT_STREAM(g, name, KIND(ABORT), REASON(NO_VSID), 0, 0);
+	ASSERT_EQ(0, accel_set_vsids(g, &set, 1, &out));
+	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
+	ASSERT_EQ(0, accel_set_vsids(g, &unset, 1, &out));
+	EXPECT_STREAM(g, name, KIND(ABORT), REASON(NO_VSID), 0, 0);
+	EXPECT_EQ(0, accel_detach(g, name, NULL));
+}
+
 TEST_F(virtual, streams_are_limited_in_number)
 {
-	struct smmuv3_accel_info info = { .size = sizeof(info) };
+	struct smmuv3_accel_info info;
 	struct guest *g = &self->m.g;
 	struct dma_dev dev;
 	__u32 i;
 
-	ASSERT_EQ(0, ioctl(g->accel, SMMUV3_ACCEL_GET_INFO, &info));
-	ASSERT_EQ(4096, info.out_max_streams);
+	ASSERT_EQ(0, accel_info(g->accel, &info));
 	ASSERT_EQ(0, dma_open(&dev, g->iommufd, DMA_TESTDEV, variant->beside_device));
 	for (i = variant->beside_device; i < info.out_max_streams; i++)
 		ASSERT_EQ(0, accel_attach_virtual(g, 0x1000 + i, variant->kind, NULL));
-	EXPECT_REFUSED(g, -1, 0x100, BRIDGE, ENOSPC, TOO_MANY_STREAMS);
-	EXPECT_REFUSED(g, -1, 0x100, FEED, ENOSPC, TOO_MANY_STREAMS);
-	EXPECT_REFUSED(g, dev.fd, 0x100, 0, ENOSPC, TOO_MANY_STREAMS);
-	EXPECT_RUNS(&self->m, cmd_cfgi_all(), SMMUV3_ACCEL_RUN_BAD_STE);
+	EXPECT_REFUSED(g, ENOSPC, TOO_MANY_STREAMS, .vfio_fd = -1, .vsid = 0x100,
+		       .flags = BRIDGE);
+	EXPECT_REFUSED(g, ENOSPC, TOO_MANY_STREAMS, .vfio_fd = -1, .vsid = 0x100, .flags = FEED);
+	EXPECT_REFUSED(g, ENOSPC, TOO_MANY_STREAMS, .vfio_fd = dev.fd, .vsid = 0x100);
+	EXPECT_RUNS(&self->m, cmd_cfgi_all(),
+		    SMMUV3_ACCEL_RUN_BAD_STE | SMMUV3_ACCEL_RUN_BAD_OVERFLOW);
 	ASSERT_EQ(0, accel_detach(g, 0x1000 + 99, NULL));
 	EXPECT_EQ(0, accel_attach_virtual(g, 0x100, variant->kind, NULL));
-	EXPECT_REFUSED(g, -1, 0x101, BRIDGE, ENOSPC, TOO_MANY_STREAMS);
+	EXPECT_REFUSED(g, ENOSPC, TOO_MANY_STREAMS, .vfio_fd = -1, .vsid = 0x101,
+		       .flags = BRIDGE);
 	ASSERT_EQ(0, accel_detach(g, 0x100, NULL));
 	EXPECT_EQ(0, accel_attach(g, dev.fd, 0x100, NULL));
 	dma_close(&dev);
