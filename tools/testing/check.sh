@@ -114,6 +114,16 @@ check_build() {
 	done
 }
 
+# Each layer uses the ones below it only, and no function is too long to read.
+check_layers() {
+	tools/testing/layers-test.sh
+	tools/testing/layers.sh "$work/build/$driver" "$driver"
+}
+check_functions() {
+	sources "$driver/*.[ch]" ":!$driver/*_test.c" ":!$driver/host_mock.c" |
+		each awk -v max=60 -f tools/testing/functions.awk
+}
+
 # Where sparse is too old, kbuild only warns and goes on without.
 check_sparse() {
 	local seen all
@@ -306,6 +316,8 @@ coverage() {
 static_checks() {
 	start coccinelle check_coccinelle
 	check build check_build
+	check layers check_layers
+	check functions check_functions
 	check sparse check_sparse
 	check checkpatch check_checkpatch
 	check kernel-doc check_kernel_doc
