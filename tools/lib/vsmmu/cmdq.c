@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The command queue, and what else the kernel has to be told.
+ */
+#include <endian.h>
+#include <errno.h>
+
+#include "internal.h"
+
+/*
+ * Tell the guest which streams abort because their STE cannot be. Hardware does
+ * so when a transaction comes, which is not seen here: the host's STE aborts in
+ * silence. The guest is told once each time that it has such an STE looked at.
+ */
+static void report_bad_stes(struct vsmmu *v)
+{
+	struct smmuv3_accel_stream stream;
+	__u64 id;
+	__u32 i;
+
+	for (i = 0; i < v->stream_num; i++) {
+		__le64 event[EVENT_SIZE / sizeof(__le64)] = { 0 };
+
+		stream = (struct smmuv3_accel_stream){
+			.size = sizeof(stream),
+			.vsid = v->vsid[i],
+		};
+		if (vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream))
+			continue;
+		switch (stream.out_reason) {
+		case SMMUV3_ACCEL_REASON_STE_SID_RANGE:
+		case SMMUV3_ACCEL_REASON_STE_L1_INVALID:
+			/* Not recorded unless asked for */
+			if (!(v->reg[REG_CR2] & CR2_RECINVSID))
+				continue;
+			id = EVT_C_BAD_STREAMID;
+			break;
+		case SMMUV3_ACCEL_REASON_STE_UNREADABLE:
+			id = EVT_F_STE_FETCH;
+			break;
+		case SMMUV3_ACCEL_REASON_STE_CONFIG:
+		case SMMUV3_ACCEL_REASON_STE_S1CDMAX:
+		case SMMUV3_ACCEL_REASON_STE_S1FMT:
+		case SMMUV3_ACCEL_REASON_STE_S1DSS:
+		case SMMUV3_ACCEL_REASON_STE_EATS:
+		case SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR:
+			id = EVT_C_BAD_STE;
+			break;
+		default:
+			continue;
+		}
+		event[0] = htole64(FIELD_PREP(EVT_0_ID, id) |
+				   FIELD_PREP(EVT_0_SID, stream.vsid));
+		vsmmu__eventq_put(v, event);
+	}
+}
+
+static int send_reset(struct vsmmu *v)
+{
+	struct smmuv3_accel_reset arg = { .size = sizeof(arg) };
+	int rc = vsmmu__call(v, SMMUV3_ACCEL_RESET, &arg);
+
+	if (rc)
+		return vsmmu__host_failed(v, SMMUV3_ACCEL_RESET, rc, arg.out_reason, 0);
+	v->want_reset = false;
+	return 0;
+}
+
+static bool regs_pending(struct vsmmu *v)
+{
+	return v->want_regs || (v->reg[REG_GBPA] & GBPA_UPDATE) ||
+	       ((v->reg[REG_CR0] ^ v->reg[REG_CR0ACK]) & CR0_KERNEL);
+}
+
+/*
+ * The base registers need no SET_REGS of their own: they can only be written
+ * while nothing uses them. After a failure the registers are in force, but some
+ * stream aborts that could not take them: repeat the call, even if the guest takes
+ * its change back, and acknowledge nothing before.
+ */
+static int send_regs(struct vsmmu *v)
+{
+	struct smmuv3_accel_set_regs arg = {
+		.size = sizeof(arg),
+		.cr0 = v->reg[REG_CR0],
+		.gbpa = v->reg[REG_GBPA] & GBPA_ABORT,
+		.strtab_base_cfg = v->reg[REG_STRTAB_BASE_CFG],
+		.strtab_base = v->reg[REG_STRTAB_BASE],
+		.cmdq_base = v->reg[REG_CMDQ_BASE],
+	};
+	int rc = vsmmu__call(v, SMMUV3_ACCEL_SET_REGS, &arg);
+
+	v->sent_cr0 = arg.cr0;
+	v->want_regs = rc;
+	if (rc)
+		return vsmmu__host_failed(v, SMMUV3_ACCEL_SET_REGS, rc, arg.out_reason,
+				   arg.out_vsid);
+	vsmmu__reg_set(v, REG_GBPA, v->reg[REG_GBPA] & ~GBPA_UPDATE);
+	vsmmu__reg_set(v, REG_CR0ACK, v->reg[REG_CR0]);
+	return 0;
+}
+
+/*
+ * How many commands there are to run. A PROD more than a lap ahead of CONS is
+ * CONSTRAINED UNPREDICTABLE, here: nothing is run.
+ */
+static __u32 cmdq_pending(struct vsmmu *v, __u32 mask)
+{
+	__u32 num = (v->reg[REG_CMDQ_PROD] - v->reg[REG_CMDQ_CONS]) & mask;
+
+	if (!(v->reg[REG_CR0ACK] & CR0_CMDQEN) ||
+	    (active_errors(v) & GERROR_CMDQ_ERR) || num > mask / 2 + 1)
+		return 0;
+	return num;
+}
+
+/*
+ * As vsmmu__call(), but for feed_num: what comes out of a call that a signal interrupted
+ * is not what the next one is to be told.
+ */
+static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
+{
+	int tries = 0, rc;
+
+	do {
+		arg->feed_num = v->feed_room;
+		v->counters.runs++;
+		rc = v->kernel->ioctl(v->kernel_data, v->fd,
+				      SMMUV3_ACCEL_RUN_CMDQ, arg);
+	} while (rc == -EINTR && ++tries < MAX_INTERRUPTED);
+	return rc;
+}
+
+/*
+ * With room for as many commands as a run has at most, the kernel has no reason
+ * for an overflow. Whether there was one is up to it nevertheless.
+ */
+static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
+{
+	bool overflow = run->out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW;
+
+	if (v->feed && (run->feed_num || overflow))
+		v->feed(v->opaque, v->feed_cmds, run->feed_num, overflow);
+}
+
+/*
+ * Run a batch of the host's, so that CONS is seen to move. The module may do less
+ * than that, because another ioctl waits for the vSMMU or because it has evaluated
+ * many STEs, but at least one command.
+ *
+ * Return: 1 if a batch was run, 0 if there is nothing to run, or a negative errno.
+ */
+static int run_batch(struct vsmmu *v)
+{
+	__u32 mask = (2U << queue_bits(v->reg[REG_CMDQ_BASE],
+				       FIELD_GET(IDR1_CMDQS,
+						 v->reg[REG_IDR1]))) - 1;
+	__u32 num = cmdq_pending(v, mask), done;
+	struct smmuv3_accel_run_cmdq arg = {
+		.size = sizeof(arg),
+		.prod = v->reg[REG_CMDQ_PROD] & mask,
+		.cons = v->reg[REG_CMDQ_CONS] & mask,
+		.max_cmds = v->max_batch,
+		.feed_uptr = (uintptr_t)v->feed_cmds,
+	};
+	int rc;
+
+	if (!num)
+		return 0;
+	rc = call_run_cmdq(v, &arg);
+	done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
+	/* The kernel never returns this; fail rather than loop forever. */
+	if (done > num || (!done && !rc && !arg.out_error) ||
+	    arg.out_error > CERROR_MAX ||
+	    (done && (arg.feed_num > done || arg.feed_num > v->feed_room)))
+		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
+				   SMMUV3_ACCEL_REASON_NONE, 0);
+
+	/* What the VMM has to do and events come before a CMD_SYNC is done. */
+	if (done)
+		feed(v, &arg);
+	if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
+		report_bad_stes(v);
+	vsmmu__reg_set(v, REG_CMDQ_CONS,
+		       FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) | (arg.cons & mask));
+	v->counters.cmds += done;
+	if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
+		vsmmu__raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
+	if (arg.out_error)
+		vsmmu__raise_gerror(v, GERROR_CMDQ_ERR);
+	if (rc)
+		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc, arg.out_reason,
+				   arg.out_vsid);
+	return 1;
+}
+
+/*
+ * Do all that there is to do. A guest can make that long: other callers get in
+ * between batches, for instance to detach a device that the host wants back. As
+ * they may reset the vSMMU, each round looks at everything.
+ */
+int vsmmu__work(struct vsmmu *v)
+{
+	int rc;
+
+	for (;;) {
+		rc = v->want_reset ? send_reset(v) : 0;
+		if (!rc && regs_pending(v))
+			rc = send_regs(v);
+		if (!rc)
+			rc = run_batch(v);
+		if (rc <= 0)
+			return rc;
+		vsmmu__let_in(v);
+	}
+}

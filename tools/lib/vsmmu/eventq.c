@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The event queue (7.2 to 7.4), and the vEVENTQs that fill it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* An event is lost: say so, unless the guest has yet to see that of one before. */
+static void eventq_overflow(struct vsmmu *v)
+{
+	__u64 prod = v->reg[REG_EVENTQ_PROD];
+
+	if (!(v->reg[REG_CR0] & CR0_EVENTQEN) ||
+	    ((prod ^ v->reg[REG_EVENTQ_CONS]) & QUEUE_OVFLG))
+		return;
+	vsmmu__reg_set(v, REG_EVENTQ_PROD, prod ^ QUEUE_OVFLG);
+}
+
+/*
+ * A write that finds no memory, or memory that the guest can only read, aborts.
+ * The event is lost, and EVENTQ_ABT_ERR (6.3.17) keeps the queue from being
+ * written again until the guest acknowledges it.
+ */
+void vsmmu__eventq_put(struct vsmmu *v, const void *event)
+{
+	__u32 bits = queue_bits(v->reg[REG_EVENTQ_BASE],
+				FIELD_GET(IDR1_EVENTQS, v->reg[REG_IDR1]));
+	__u64 prod = v->reg[REG_EVENTQ_PROD], size = 1U << bits;
+	__u64 base, used;
+
+	if (!(v->reg[REG_CR0] & CR0_EVENTQEN) ||
+	    (active_errors(v) & GERROR_EVENTQ_ABT_ERR))
+		return;
+	used = (prod - v->reg[REG_EVENTQ_CONS]) & (2 * size - 1);
+	if (used >= size) {
+		eventq_overflow(v);
+		return;
+	}
+	/* Aligned to the queue's size, by ignoring bits */
+	base = v->reg[REG_EVENTQ_BASE] & QUEUE_BASE_ADDR;
+	base &= ~(size * EVENT_SIZE - 1);
+	if (!vsmmu__memory_write(v, base + (prod & (size - 1)) * EVENT_SIZE,
+				 event, EVENT_SIZE)) {
+		vsmmu__raise_gerror(v, GERROR_EVENTQ_ABT_ERR);
+		return;
+	}
+	vsmmu__reg_set(v, REG_EVENTQ_PROD, ((prod + 1) & (2 * size - 1)) |
+					   (prod & QUEUE_OVFLG));
+	if (!used && (v->reg[REG_IRQ_CTRL] & IRQ_CTRL_EVENTQ))
+		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
+}
+
+int vsmmu_add_veventq(struct vsmmu *v, int fd)
+{
+	int rc = 0;
+
+	vsmmu__lock(v);
+	if (v->veventq_num == ARRAY_SIZE(v->veventq))
+		rc = vsmmu__fail_plain(v, -ENOSPC);
+	else
+		v->veventq[v->veventq_num++] = (struct veventq){ .fd = fd };
+	vsmmu__unlock(v);
+	return rc;
+}
+
+int vsmmu_remove_veventq(struct vsmmu *v, int fd)
+{
+	unsigned int i;
+	int rc = -ENOENT;
+
+	vsmmu__lock(v);
+	for (i = 0; rc && i < v->veventq_num; i++) {
+		if (v->veventq[i].fd != fd)
+			continue;
+		v->veventq[i] = v->veventq[--v->veventq_num];
+		rc = 0;
+	}
+	if (rc)
+		vsmmu__fail_plain(v, rc);
+	vsmmu__unlock(v);
+	return rc;
+}
+
+/*
+ * What a vEVENTQ reads as: struct iommufd_vevent_header, then unless it has
+ * IOMMU_VEVENTQ_FLAG_LOST_EVENTS struct iommu_vevent_arm_smmuv3. The headers of
+ * the C library may be older than linux/iommufd.h with these.
+ */
+struct vevent_header {
+	__u32 flags;
+	__u32 sequence;
+};
+
+#define VEVENT_LOST	(1U << 0)
+#define VEVENT_SEQUENCE	0x7fffffffU
+#define VEVENT_SIZE	(sizeof(struct vevent_header) + EVENT_SIZE)
+
+/* What is read in one go, and in how many, before other callers get a turn */
+#define READ_EVENTS	64
+#define READ_TIMES	16
+
+/* One record: its length, or 0 where it is not all there */
+static size_t take_record(struct vsmmu *v, struct veventq *q, const char *buf,
+			  size_t len)
+{
+	struct vevent_header header;
+	bool lost;
+
+	if (len < sizeof(header))
+		return 0;
+	memcpy(&header, buf, sizeof(header));
+	lost = header.flags & VEVENT_LOST;
+	if (!lost && len < VEVENT_SIZE)
+		return 0;
+
+	/* Where records were lost amid others, only the sequence shows it. */
+	if (lost || (q->seen && ((header.sequence - q->sequence) &
+				 VEVENT_SEQUENCE) != 1))
+		eventq_overflow(v);
+	q->seen = true;
+	q->sequence = header.sequence;
+	if (lost)
+		return sizeof(header);
+	vsmmu__eventq_put(v, buf + sizeof(header));
+	return VEVENT_SIZE;
+}
+
+/* Returns how many records were taken, or a negative errno. */
+static int veventq_drain(struct vsmmu *v, struct veventq *q)
+{
+	char buf[READ_EVENTS * VEVENT_SIZE];
+	int times, taken = 0;
+	ssize_t n, at;
+	size_t len;
+
+	for (times = 0; times < READ_TIMES; times++) {
+		n = v->kernel->read(v->kernel_data, q->fd, buf, sizeof(buf));
+		if (!n || n == -EAGAIN || n == -EINTR)
+			break;
+		if (n < 0)
+			return n;
+		for (at = 0; at < n; at += len) {
+			len = take_record(v, q, buf + at, n - at);
+			if (!len)
+				return -EPROTO;
+			taken++;
+		}
+	}
+	return taken;
+}
+
+int vsmmu__drain_all(struct vsmmu *v)
+{
+	int taken = 0, first = 0, rc;
+	unsigned int i;
+
+	for (i = 0; i < v->veventq_num; i++) {
+		rc = veventq_drain(v, &v->veventq[i]);
+		if (rc >= 0)
+			taken += rc;
+		else if (!first)
+			first = vsmmu__fail_plain(v, rc);
+	}
+	return first ? first : taken;
+}
+
+int vsmmu_poll_events(struct vsmmu *v)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	rc = vsmmu__drain_all(v);
+	vsmmu__unlock(v);
+	return rc;
+}
+
+int vsmmu_inject_event(struct vsmmu *v, const __le64 event[4])
+{
+	vsmmu__lock(v);
+	vsmmu__eventq_put(v, event);
+	vsmmu__unlock(v);
+	return 0;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the library's files share.
+ *
+ * The registers are the state. A guest's write changes them, then vsmmu__work()
+ * makes the kernel agree: it hands over what the kernel has to know (SET_REGS) and
+ * runs the command queue up to PROD. What the kernel cannot do yet stays visible in
+ * the registers, as on hardware that takes its time (CR0ACK behind CR0, GBPA.UPDATE,
+ * CONS behind PROD), and is tried again by the next vsmmu__work().
+ *
+ * The program that links with a static library sees all names that are not static
+ * here. They begin with vsmmu__.
+ */
+#ifndef _VSMMU_INTERNAL_H
+#define _VSMMU_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "arch.h"
+#include "vsmmu.h"
+
+/* How often an ioctl is repeated that signals interrupt before it does anything */
+#define MAX_INTERRUPTED	100
+
+/* Bits of CR0 that the kernel has a part in */
+#define CR0_KERNEL	(CR0_SMMUEN | CR0_CMDQEN)
+
+enum reg_id {
+	REG_IDR0, REG_IDR1, REG_IDR2, REG_IDR3, REG_IDR4, REG_IDR5,
+	REG_IIDR,
+	REG_AIDR,
+	REG_CR0,
+	REG_CR0ACK,
+	REG_CR1,
+	REG_CR2,
+	REG_GBPA,
+	REG_IRQ_CTRL,
+	REG_IRQ_CTRLACK,
+	REG_GERROR,
+	REG_GERRORN,
+	REG_GERROR_IRQ_CFG0,
+	REG_STRTAB_BASE,
+	REG_STRTAB_BASE_CFG,
+	REG_CMDQ_BASE,
+	REG_CMDQ_PROD,
+	REG_CMDQ_CONS,
+	REG_EVENTQ_BASE,
+	REG_EVENTQ_IRQ_CFG0,
+	REG_EVENTQ_PROD,
+	REG_EVENTQ_CONS,
+	REG_NUM,
+	REG_RESERVED = REG_NUM,
+};
+
+/**
+ * struct reg_info - A register (chapter 6)
+ * @offset: where it is
+ * @size: 4 or 8 bytes; the latter are accessible by halves as well
+ * @read_only: the guest cannot write it
+ * @guard: bits of CR0 while any of which is set, in CR0 or CR0ACK, writes are
+ *	ignored
+ * @bits: what is implemented of it; all else is RES0. vsmmu__bits_by_idr() has
+ *	less if that depends on what is offered
+ */
+struct reg_info {
+	__u32 offset;
+	__u8 size;
+	bool read_only;
+	__u8 guard;
+	__u64 bits;
+};
+
+extern const struct reg_info vsmmu__regs[REG_NUM];
+
+/**
+ * struct veventq - A source of events
+ * @fd: of the vEVENTQ
+ * @seen: @sequence is known
+ * @sequence: of the last record
+ */
+struct veventq {
+	int fd;
+	bool seen;
+	__u32 sequence;
+};
+
+/**
+ * struct vsmmu - A virtual SMMU
+ * @turn: who has it is the next to have @lock
+ * @lock: for all below
+ * @kernel: how to reach the kernel
+ * @kernel_data: for @kernel
+ * @flags: enum vsmmu_config_flags
+ * @fd: /dev/smmuv3-accel
+ * @own_fd: the library opened it
+ * @own_page: the library mapped @page
+ * @started: vsmmu_start() was called: the ID registers are fixed
+ * @want_reset: the kernel is to be told of a reset
+ * @want_regs: SET_REGS is to be called, even if CR0ACK is CR0
+ * @sent_cr0: SMMU_CR0 of the last SET_REGS
+ * @reg: values of the registers
+ * @page: the register file, which guest and VMM can read. Written only: what
+ *	counts is @reg
+ * @reset_gbpa: SMMU_GBPA out of reset
+ * @max_batch: most commands to run before CONS is published
+ * @error: the last failure
+ * @counters: for the VMM
+ * @raise: the VMM's callback for interrupts
+ * @feed: the VMM's callback for commands, or NULL
+ * @opaque: for @raise and @feed
+ * @feed_cmds: where the kernel writes commands for @feed
+ * @feed_room: how many there is room for
+ * @raised: lines to call @raise for, when @lock is free
+ * @irqfd: eventfds of the lines, or -1
+ * @vsid: the attached streams
+ * @stream_num: how many there are
+ * @stream_max: how many there can be
+ * @region: the guest's memory
+ * @region_num: how many regions there are
+ * @table: the same, on its way to the kernel
+ * @veventq: sources of events
+ * @veventq_num: how many there are
+ */
+struct vsmmu {
+	pthread_mutex_t turn;
+	pthread_mutex_t lock;
+	const struct vsmmu_kernel *kernel;
+	void *kernel_data;
+	__u32 flags;
+	int fd;
+	bool own_fd;
+	bool own_page;
+	bool started;
+	bool want_reset;
+	bool want_regs;
+	__u32 sent_cr0;
+	__u64 reg[REG_NUM];
+	char *page;
+	__u32 reset_gbpa;
+	__u32 max_batch;
+	struct vsmmu_error error;
+	struct vsmmu_counters counters;
+	void (*raise)(void *opaque, enum vsmmu_irq line);
+	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+		     bool flush);
+	void *opaque;
+	struct vsmmu_cmd *feed_cmds;
+	__u32 feed_room;
+	unsigned int raised;
+	int irqfd[VSMMU_IRQ_NUM];
+	__u32 *vsid;
+	__u32 stream_num;
+	__u32 stream_max;
+	struct vsmmu_region region[VSMMU_MAX_REGIONS];
+	__u32 region_num;
+	struct smmuv3_accel_mem_region table[VSMMU_MAX_REGIONS];
+	struct veventq veventq[VSMMU_MAX_VEVENTQS];
+	unsigned int veventq_num;
+};
+
+extern const struct vsmmu_options vsmmu__no_options;
+
+/* Errors that are reported and not acknowledged */
+static inline __u64 active_errors(struct vsmmu *v)
+{
+	return v->reg[REG_GERROR] ^ v->reg[REG_GERRORN];
+}
+
+static inline __u32 queue_bits(__u64 base, __u32 offered)
+{
+	__u32 bits = FIELD_GET(QUEUE_BASE_LOG2SIZE, base);
+
+	return bits < offered ? bits : offered;
+}
+
+static inline __u32 reset_gbpa(const struct vsmmu_options *options)
+{
+	return options->flags & VSMMU_OPT_RESET_ABORT ? GBPA_ABORT : 0;
+}
+
+/* lock.c */
+void vsmmu__lock(struct vsmmu *v);
+void vsmmu__unlock(struct vsmmu *v);
+void vsmmu__let_in(struct vsmmu *v);
+void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line);
+
+/* kernel.c */
+extern const struct vsmmu_kernel vsmmu__kernel;
+
+int vsmmu__fail(struct vsmmu *v, const struct vsmmu_error *error);
+int vsmmu__fail_plain(struct vsmmu *v, int rc);
+int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg);
+int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
+		       __u32 reason, __u32 vsid);
+
+/* memory.c */
+bool vsmmu__memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
+			 size_t len);
+bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, __u32 num);
+int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
+		      __u32 num);
+
+/* regs.c */
+__u64 vsmmu__bits_by_idr(enum reg_id reg, __u32 idr0, __u32 idr5);
+void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, __u64 value);
+void vsmmu__raise_gerror(struct vsmmu *v, __u64 error);
+void vsmmu__regs_reset(struct vsmmu *v);
+
+/* eventq.c */
+void vsmmu__eventq_put(struct vsmmu *v, const void *event);
+int vsmmu__drain_all(struct vsmmu *v);
+
+/* cmdq.c */
+int vsmmu__work(struct vsmmu *v);
+
+#endif

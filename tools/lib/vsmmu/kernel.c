@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * System calls, and what is told of those that fail.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+
+#include "internal.h"
+
+static int kernel_open(void *data, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	(void)data;
+	return fd < 0 ? -errno : fd;
+}
+
+static void kernel_close(void *data, int fd)
+{
+	(void)data;
+	close(fd);
+}
+
+static int kernel_ioctl(void *data, int fd, unsigned long request, void *arg)
+{
+	(void)data;
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+static ssize_t kernel_read(void *data, int fd, void *buf, size_t len)
+{
+	ssize_t n = read(fd, buf, len);
+
+	(void)data;
+	return n < 0 ? -errno : n;
+}
+
+/*
+ * A guest maps the SMMU as Device memory. Without FEAT_S2FWB that attribute
+ * holds for a memory slot as well, so that the guest's loads do not see what is
+ * in the caches only: push the line out to the point of coherency, and wait for
+ * that. Pages that the guest has not touched yet are cleaned by KVM when it maps
+ * them.
+ */
+static void kernel_clean(void *data, const volatile void *line)
+{
+	(void)data;
+#ifdef __aarch64__
+	asm volatile("dc cvac, %0\n\tdsb sy" : : "r" (line) : "memory");
+#else
+	(void)line;
+#endif
+}
+
+const struct vsmmu_kernel vsmmu__kernel = {
+	.open = kernel_open,
+	.close = kernel_close,
+	.ioctl = kernel_ioctl,
+	.read = kernel_read,
+	.clean = kernel_clean,
+};
+
+int vsmmu__fail(struct vsmmu *v, const struct vsmmu_error *error)
+{
+	v->error = *error;
+	return error->error;
+}
+
+int vsmmu__fail_plain(struct vsmmu *v, int rc)
+{
+	return vsmmu__fail(v, &(struct vsmmu_error){ .error = rc });
+}
+
+int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg)
+{
+	int tries = 0, rc;
+
+	do {
+		rc = v->kernel->ioctl(v->kernel_data, v->fd, request, arg);
+	} while (rc == -EINTR && ++tries < MAX_INTERRUPTED);
+	return rc;
+}
+
+/*
+ * The host could not do what the guest asked for: -EAGAIN where it may be able
+ * to later, -EIO where that is not to be expected.
+ */
+int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
+		       __u32 reason, __u32 vsid)
+{
+	vsmmu__fail(v, &(struct vsmmu_error){
+		.error = rc,
+		.request = request,
+		.reason = reason,
+		.vsid = vsid,
+	});
+	if (rc != -EINTR && rc != -ENOMEM &&
+	    reason != SMMUV3_ACCEL_REASON_RETRY)
+		return -EIO;
+	v->counters.retries++;
+	return -EAGAIN;
+}
+
+void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error)
+{
+	vsmmu__lock(v);
+	*error = v->error;
+	vsmmu__unlock(v);
+}

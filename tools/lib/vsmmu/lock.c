@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The mutex of a vSMMU, and what becomes due under it: edges of interrupt lines.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+void vsmmu__lock(struct vsmmu *v)
+{
+	pthread_mutex_lock(&v->turn);
+	pthread_mutex_lock(&v->lock);
+	pthread_mutex_unlock(&v->turn);
+}
+
+/* Free the lock, then make the callbacks that became due under it. */
+void vsmmu__unlock(struct vsmmu *v)
+{
+	unsigned int raised = v->raised;
+	enum vsmmu_irq line;
+
+	v->raised = 0;
+	pthread_mutex_unlock(&v->lock);
+	for (line = 0; line < VSMMU_IRQ_NUM; line++)
+		if (raised & 1U << line)
+			v->raise(v->opaque, line);
+}
+
+/*
+ * Let a caller in that waits. It has @turn, so that nobody gets the lock before it.
+ * Afterwards the vSMMU may be in any state.
+ */
+void vsmmu__let_in(struct vsmmu *v)
+{
+	if (!pthread_mutex_trylock(&v->turn)) {
+		pthread_mutex_unlock(&v->turn);
+		return;
+	}
+	vsmmu__unlock(v);
+	vsmmu__lock(v);
+}
+
+/*
+ * An edge on a line. What it is about has been published: an eventfd is written
+ * at once, so that it cannot be closed or exchanged meanwhile.
+ */
+void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line)
+{
+	const __u64 one = 1;
+
+	if (v->irqfd[line] < 0)
+		v->raised |= v->raise ? 1U << line : 0;
+	else if (write(v->irqfd[line], &one, sizeof(one)) < 0)
+		return;		/* full: the edge before is still to be seen */
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The guest's memory.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define REGION_FLAGS	VSMMU_REGION_READONLY
+
+/*
+ * Where the library may write at @gpa, and how much of @len follows in one piece;
+ * NULL if there is no memory or the guest can only read it.
+ */
+static void *memory_find(struct vsmmu *v, __u64 gpa, size_t *len)
+{
+	__u32 i;
+
+	for (i = 0; i < v->region_num; i++) {
+		const struct vsmmu_region *region = &v->region[i];
+		__u64 offset = gpa - region->gpa;
+
+		if (gpa < region->gpa || offset >= region->size)
+			continue;
+		if (region->flags & VSMMU_REGION_READONLY)
+			return NULL;
+		if (*len > region->size - offset)
+			*len = region->size - offset;
+		return (void *)(uintptr_t)(region->uaddr + offset);
+	}
+	return NULL;
+}
+
+static bool memory_is_writable(struct vsmmu *v, __u64 gpa, size_t len)
+{
+	while (len) {
+		size_t part = len;
+
+		if (!memory_find(v, gpa, &part))
+			return false;
+		gpa += part;
+		len -= part;
+	}
+	return true;
+}
+
+/*
+ * All that the library ever does with guest memory: it writes event records, and
+ * reads nothing. A record is written whole or not at all.
+ */
+bool vsmmu__memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
+			 size_t len)
+{
+	const char *from = buf;
+
+	if (!memory_is_writable(v, gpa, len))
+		return false;
+	while (len) {
+		size_t part = len;
+		void *to = memory_find(v, gpa, &part);
+
+		memcpy(to, from, part);
+		gpa += part;
+		from += part;
+		len -= part;
+	}
+	return true;
+}
+
+bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, __u32 num)
+{
+	__u32 i;
+
+	if (num > VSMMU_MAX_REGIONS)
+		return false;
+	for (i = 0; i < num; i++)
+		if ((regions[i].flags & ~REGION_FLAGS) || regions[i].__reserved)
+			return false;
+	return true;
+}
+
+int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
+		      __u32 num)
+{
+	struct smmuv3_accel_mem_table arg = {
+		.size = sizeof(arg),
+		.region_num = num,
+		.regions_uptr = (uintptr_t)v->table,
+	};
+	__u32 i;
+	int rc;
+
+	if (!vsmmu__regions_are_valid(regions, num))
+		return vsmmu__fail_plain(v, -EINVAL);
+	/* The kernel only reads guest memory, so it has no such flag. */
+	for (i = 0; i < num; i++)
+		v->table[i] = (struct smmuv3_accel_mem_region){
+			.gpa = regions[i].gpa,
+			.size = regions[i].size,
+			.uaddr = regions[i].uaddr,
+		};
+	rc = vsmmu__call(v, SMMUV3_ACCEL_SET_MEM_TABLE, &arg);
+	if (rc)
+		return vsmmu__fail(v, &(struct vsmmu_error){
+			.error = rc,
+			.request = SMMUV3_ACCEL_SET_MEM_TABLE,
+		});
+	if (num)
+		memcpy(v->region, regions, num * sizeof(*regions));
+	v->region_num = num;
+	return 0;
+}
+
+int vsmmu_set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
+		     __u32 num)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	rc = vsmmu__set_memory(v, regions, num);
+	vsmmu__unlock(v);
+	return rc;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The register file.
+ */
+#include <endian.h>
+#include <errno.h>
+
+#include "internal.h"
+
+#define U32	0xffffffffULL
+#define IRQS	(IRQ_CTRL_GERROR | IRQ_CTRL_EVENTQ)
+#define ERRORS	(GERROR_CMDQ_ERR | GERROR_EVENTQ_ABT_ERR)
+#define CR0_BITS (CR0_SMMUEN | CR0_EVENTQEN | CR0_CMDQEN | CR0_ATSCHK)
+#define STRTAB_CFG_BITS (STRTAB_CFG_FMT | STRTAB_CFG_SPLIT | STRTAB_CFG_LOG2SIZE)
+#define QUEUE_BASE_BITS	(BASE_HINT | QUEUE_BASE_ADDR | QUEUE_BASE_LOG2SIZE)
+
+/*
+ * SMMU_IDR0.MSI is 0: the IRQ_CFG registers are RES0. The two of 64 bits have an
+ * entry because drivers write them as such. CR2.PTM and E2H, IRQ_CTRL.PRIQ_IRQEN
+ * and all of GBPA but ABORT are RES0 without BTM, HYP, PRI and attribute
+ * overrides.
+ */
+const struct reg_info vsmmu__regs[REG_NUM] = {
+	[REG_IDR0] = { 0x00, 4, true, 0, U32 },
+	[REG_IDR1] = { 0x04, 4, true, 0, U32 },
+	[REG_IDR2] = { 0x08, 4, true, 0, U32 },
+	[REG_IDR3] = { 0x0c, 4, true, 0, U32 },
+	[REG_IDR4] = { 0x10, 4, true, 0, U32 },
+	[REG_IDR5] = { 0x14, 4, true, 0, U32 },
+	[REG_IIDR] = { 0x18, 4, true, 0, U32 },
+	[REG_AIDR] = { 0x1c, 4, true, 0, U32 },
+	[REG_CR0] = { 0x20, 4, false, 0, CR0_BITS },
+	[REG_CR0ACK] = { 0x24, 4, true, 0, CR0_BITS },
+	[REG_CR1] = { 0x28, 4, false, 0, CR1_TABLE | CR1_QUEUE },
+	[REG_CR2] = { 0x2c, 4, false, CR0_SMMUEN, CR2_RECINVSID },
+	[REG_GBPA] = { 0x44, 4, false, 0, GBPA_UPDATE | GBPA_ABORT },
+	[REG_IRQ_CTRL] = { 0x50, 4, false, 0, IRQS },
+	[REG_IRQ_CTRLACK] = { 0x54, 4, true, 0, IRQS },
+	[REG_GERROR] = { 0x60, 4, true, 0, ERRORS },
+	[REG_GERRORN] = { 0x64, 4, false, 0, ERRORS },
+	[REG_GERROR_IRQ_CFG0] = { 0x68, 8, true, 0, 0 },
+	[REG_STRTAB_BASE] = { 0x80, 8, false, CR0_SMMUEN,
+			      BASE_HINT | STRTAB_BASE_ADDR },
+	[REG_STRTAB_BASE_CFG] = { 0x88, 4, false, CR0_SMMUEN, STRTAB_CFG_BITS },
+	[REG_CMDQ_BASE] = { 0x90, 8, false, CR0_CMDQEN, QUEUE_BASE_BITS },
+	[REG_CMDQ_PROD] = { VSMMU_CMDQ_PROD, 4, false, 0, QUEUE_INDEX },
+	[REG_CMDQ_CONS] = { 0x9c, 4, false, CR0_CMDQEN,
+			    CMDQ_CONS_ERR | QUEUE_INDEX },
+	[REG_EVENTQ_BASE] = { 0xa0, 8, false, CR0_EVENTQEN, QUEUE_BASE_BITS },
+	[REG_EVENTQ_IRQ_CFG0] = { 0xb0, 8, true, 0, 0 },
+	[REG_EVENTQ_PROD] = { 0x100a8, 4, false, CR0_EVENTQEN,
+			      QUEUE_OVFLG | QUEUE_INDEX },
+	[REG_EVENTQ_CONS] = { 0x100ac, 4, false, 0, QUEUE_OVFLG | QUEUE_INDEX },
+};
+
+/* What is implemented of a register by an SMMU with these SMMU_IDR0 and IDR5 */
+__u64 vsmmu__bits_by_idr(enum reg_id reg, __u32 idr0, __u32 idr5)
+{
+	static const __u8 oas_bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
+	__u64 bits = vsmmu__regs[reg].bits;
+
+	switch (reg) {
+	case REG_CR0:
+	case REG_CR0ACK:
+		if (!(idr0 & IDR0_ATS))
+			bits &= ~CR0_ATSCHK;
+		break;
+	case REG_STRTAB_BASE:
+	case REG_CMDQ_BASE:
+	case REG_EVENTQ_BASE:
+		bits &= BITS(oas_bits[FIELD_GET(IDR5_OAS, idr5)] - 1, 0) |
+			BASE_HINT;
+		break;
+	case REG_STRTAB_BASE_CFG:
+		if (!(idr0 & IDR0_ST_LEVEL))
+			bits &= ~(STRTAB_CFG_FMT | STRTAB_CFG_SPLIT);
+		break;
+	default:
+		break;
+	}
+	return bits;
+}
+
+static __u64 reg_bits(struct vsmmu *v, enum reg_id reg)
+{
+	return vsmmu__bits_by_idr(reg, v->reg[REG_IDR0], v->reg[REG_IDR5]);
+}
+
+/*
+ * Give a register a value and publish it: in one access, and behind all that was
+ * done before.
+ */
+void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, __u64 value)
+{
+	void *at = v->page + vsmmu__regs[reg].offset;
+
+	v->reg[reg] = value;
+	if (vsmmu__regs[reg].size == 8)
+		__atomic_store_n((__u64 *)at, htole64(value), __ATOMIC_RELEASE);
+	else
+		__atomic_store_n((__u32 *)at, htole32(value), __ATOMIC_RELEASE);
+	if (v->flags & VSMMU_CONFIG_CLEAN)
+		v->kernel->clean(v->kernel_data, at);
+}
+
+/*
+ * The register that an access of @size at @offset is to, and by how many bits
+ * the access is shifted within it. -EINVAL: no such access (6.2).
+ */
+static int reg_find(__u64 offset, unsigned int size, enum reg_id *reg,
+		    unsigned int *shift)
+{
+	enum reg_id i;
+
+	if ((size != 4 && size != 8) || offset % size ||
+	    offset >= VSMMU_REGS_SIZE)
+		return -EINVAL;
+	for (i = 0; i < REG_NUM; i++) {
+		if (offset - vsmmu__regs[i].offset >= vsmmu__regs[i].size)
+			continue;
+		if (size > vsmmu__regs[i].size)
+			return -EINVAL;
+		*reg = i;
+		*shift = (offset - vsmmu__regs[i].offset) * 8;
+		return 0;
+	}
+	*reg = REG_RESERVED;
+	return size == 4 ? 0 : -EINVAL;
+}
+
+/* What is enabled, or about to be, or not yet disabled */
+static __u64 enabled(struct vsmmu *v)
+{
+	return v->reg[REG_CR0] | v->reg[REG_CR0ACK];
+}
+
+/* An error that is not active. What raises one, stops until it is acknowledged. */
+void vsmmu__raise_gerror(struct vsmmu *v, __u64 error)
+{
+	vsmmu__reg_set(v, REG_GERROR, v->reg[REG_GERROR] ^ error);
+	if (v->reg[REG_IRQ_CTRL] & IRQ_CTRL_GERROR)
+		vsmmu__raise_irq(v, VSMMU_IRQ_GERROR);
+}
+
+/*
+ * Acknowledge errors. Toggling the bit of an error that is not active is
+ * CONSTRAINED UNPREDICTABLE, here: ignored. CMDQ_CONS.ERR is 0 but while
+ * CMDQ_ERR is active.
+ */
+static void write_gerrorn(struct vsmmu *v, __u64 value)
+{
+	__u64 acked = (value ^ v->reg[REG_GERRORN]) & active_errors(v);
+
+	vsmmu__reg_set(v, REG_GERRORN, v->reg[REG_GERRORN] ^ acked);
+	if (acked & GERROR_CMDQ_ERR)
+		vsmmu__reg_set(v, REG_CMDQ_CONS, v->reg[REG_CMDQ_CONS] & QUEUE_INDEX);
+}
+
+/*
+ * Each field is acknowledged by itself; some need nobody's help.
+ *
+ * A SET_REGS that failed has its registers in force nevertheless. If the guest
+ * takes such a change back, CR0ACK shows that it was made, and the guest waits
+ * until it is undone.
+ */
+static void write_cr0(struct vsmmu *v, __u64 value)
+{
+	__u64 undone = v->want_regs ? (value ^ v->sent_cr0) & CR0_KERNEL : 0;
+	__u64 ack = v->reg[REG_CR0ACK] & CR0_KERNEL;
+
+	vsmmu__reg_set(v, REG_CR0, value);
+	vsmmu__reg_set(v, REG_CR0ACK, (ack & ~undone) | (v->sent_cr0 & undone) |
+				      (value & ~CR0_KERNEL));
+}
+
+/* Fields of CR1 are guarded by what uses them. */
+static __u64 cr1_guarded(struct vsmmu *v)
+{
+	__u64 bits = 0;
+
+	if (enabled(v) & CR0_SMMUEN)
+		bits |= CR1_TABLE;
+	if (enabled(v) & (CR0_CMDQEN | CR0_EVENTQEN))
+		bits |= CR1_QUEUE;
+	return bits;
+}
+
+static void reg_write(struct vsmmu *v, enum reg_id reg, __u64 value,
+		      __u64 written)
+{
+	__u64 bits = reg_bits(v, reg) & written, old = v->reg[reg];
+
+	if (vsmmu__regs[reg].read_only || (enabled(v) & vsmmu__regs[reg].guard))
+		return;
+	if (reg == REG_CR1)
+		bits &= ~cr1_guarded(v);
+	else if (reg == REG_CMDQ_CONS)
+		bits &= QUEUE_INDEX;
+	value = (old & ~bits) | (value & bits);
+
+	switch (reg) {
+	case REG_CR0:
+		write_cr0(v, value);
+		break;
+	case REG_GBPA:
+		/* Without UPDATE, or with an update going on: no effect */
+		if ((value & GBPA_UPDATE) && !(old & GBPA_UPDATE))
+			vsmmu__reg_set(v, reg, value);
+		break;
+	case REG_IRQ_CTRL:
+		vsmmu__reg_set(v, reg, value);
+		vsmmu__reg_set(v, REG_IRQ_CTRLACK, value);
+		break;
+	case REG_GERRORN:
+		write_gerrorn(v, value);
+		break;
+	default:
+		vsmmu__reg_set(v, reg, value);
+		break;
+	}
+}
+
+void vsmmu__regs_reset(struct vsmmu *v)
+{
+	enum reg_id reg;
+
+	for (reg = REG_CR0; reg < REG_NUM; reg++)
+		vsmmu__reg_set(v, reg, 0);
+	vsmmu__reg_set(v, REG_GBPA, v->reset_gbpa);
+	v->want_reset = true;
+	v->want_regs = true;
+	v->sent_cr0 = 0;
+	if (v->feed)
+		v->feed(v->opaque, NULL, 0, true);
+}
+
+int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size)
+{
+	unsigned int shift;
+	enum reg_id reg;
+	int rc;
+
+	*value = 0;
+	rc = reg_find(offset, size, &reg, &shift);
+	if (rc || reg == REG_RESERVED)
+		return rc;
+	vsmmu__lock(v);
+	*value = v->reg[reg] >> shift;
+	if (size == 4)
+		*value &= U32;
+	vsmmu__unlock(v);
+	return 0;
+}
+
+int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
+{
+	__u64 written = size == 8 ? ~0ULL : U32;
+	unsigned int shift;
+	enum reg_id reg;
+	__u64 runs;
+	int rc;
+
+	rc = reg_find(offset, size, &reg, &shift);
+	if (rc || reg == REG_RESERVED)
+		return rc;
+	vsmmu__lock(v);
+	if (!v->started) {
+		rc = -ENXIO;
+	} else {
+		runs = v->counters.runs;
+		reg_write(v, reg, value << shift, written << shift);
+		rc = vsmmu__work(v);
+		if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
+			v->counters.doorbells++;
+	}
+	vsmmu__unlock(v);
+	return rc;
+}
+
+int vsmmu_doorbell(struct vsmmu *v, __u32 prod)
+{
+	return vsmmu_write(v, VSMMU_CMDQ_PROD, prod, 4);
+}
+
+int vsmmu_kick(struct vsmmu *v)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	rc = v->started ? vsmmu__work(v) : -ENXIO;
+	vsmmu__unlock(v);
+	return rc;
+}
+
+void *vsmmu_page(struct vsmmu *v, unsigned int page)
+{
+	return page < VSMMU_REGS_SIZE / VSMMU_PAGE_SIZE ?
+	       v->page + page * VSMMU_PAGE_SIZE : NULL;
+}

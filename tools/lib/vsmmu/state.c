@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The machine's life: reset, save, restore, resume.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+int vsmmu_reset(struct vsmmu *v)
+{
+	int rc = -ENXIO;
+
+	vsmmu__lock(v);
+	if (v->started) {
+		vsmmu__regs_reset(v);
+		/* With EVENTQEN clear: what was for the guest before is dropped. */
+		vsmmu__drain_all(v);
+		rc = vsmmu__work(v);
+	}
+	vsmmu__unlock(v);
+	return rc;
+}
+
+/* Where struct vsmmu_state has which register, in a field of the register's size */
+#define SAVED(_reg, _field)	{ _reg, offsetof(struct vsmmu_state, _field) }
+
+static const struct {
+	__u8 reg;
+	__u16 at;
+} saved[] = {
+	SAVED(REG_IDR0, idr[0]), SAVED(REG_IDR1, idr[1]),
+	SAVED(REG_IDR2, idr[2]), SAVED(REG_IDR3, idr[3]),
+	SAVED(REG_IDR4, idr[4]), SAVED(REG_IDR5, idr[5]),
+	SAVED(REG_IIDR, iidr),
+	SAVED(REG_AIDR, aidr),
+	SAVED(REG_CR0, cr0),
+	SAVED(REG_CR0ACK, cr0ack),
+	SAVED(REG_CR1, cr1),
+	SAVED(REG_CR2, cr2),
+	SAVED(REG_GBPA, gbpa),
+	SAVED(REG_IRQ_CTRL, irq_ctrl),
+	SAVED(REG_GERROR, gerror),
+	SAVED(REG_GERRORN, gerrorn),
+	SAVED(REG_STRTAB_BASE, strtab_base),
+	SAVED(REG_STRTAB_BASE_CFG, strtab_base_cfg),
+	SAVED(REG_CMDQ_BASE, cmdq_base),
+	SAVED(REG_CMDQ_PROD, cmdq_prod),
+	SAVED(REG_CMDQ_CONS, cmdq_cons),
+	SAVED(REG_EVENTQ_BASE, eventq_base),
+	SAVED(REG_EVENTQ_PROD, eventq_prod),
+	SAVED(REG_EVENTQ_CONS, eventq_cons),
+};
+
+static void state_put(struct vsmmu_state *state, unsigned int i, __u64 value)
+{
+	char *at = (char *)state + saved[i].at;
+
+	if (vsmmu__regs[saved[i].reg].size == sizeof(__u64))
+		*(__u64 *)at = value;
+	else
+		*(__u32 *)at = value;
+}
+
+static __u64 state_get(const struct vsmmu_state *state, unsigned int i)
+{
+	const char *at = (const char *)state + saved[i].at;
+
+	if (vsmmu__regs[saved[i].reg].size == sizeof(__u64))
+		return *(const __u64 *)at;
+	return *(const __u32 *)at;
+}
+
+static_assert(sizeof(struct vsmmu_state) == 120, "it has padding, or has changed");
+
+int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
+{
+	int rc = -ENXIO;
+	unsigned int i;
+
+	*state = (struct vsmmu_state){ .version = VSMMU_STATE_VERSION };
+	vsmmu__lock(v);
+	if (v->started) {
+		for (i = 0; i < ARRAY_SIZE(saved); i++)
+			state_put(state, i, v->reg[saved[i].reg]);
+		rc = 0;
+	}
+	vsmmu__unlock(v);
+	return rc;
+}
+
+/*
+ * Whether a vSMMU with the state's ID registers can be in that state. The ID
+ * registers themselves are for the kernel to judge, except for the sizes of
+ * queues, with which the library counts.
+ */
+static bool state_is_valid(const struct vsmmu_state *state)
+{
+	bool cmdq_err = (state->gerror ^ state->gerrorn) & GERROR_CMDQ_ERR;
+	__u32 cerror = FIELD_GET(CMDQ_CONS_ERR, state->cmdq_cons);
+	unsigned int i;
+
+	if (state->version != VSMMU_STATE_VERSION || state->__reserved ||
+	    state->__reserved2)
+		return false;
+	if (FIELD_GET(IDR1_CMDQS, state->idr[1]) > QUEUE_BITS_MAX ||
+	    FIELD_GET(IDR1_EVENTQS, state->idr[1]) > QUEUE_BITS_MAX)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(saved); i++)
+		if (state_get(state, i) &
+		    ~vsmmu__bits_by_idr(saved[i].reg, state->idr[0],
+					state->idr[5]))
+			return false;
+	if ((state->cr0 ^ state->cr0ack) & ~CR0_KERNEL)
+		return false;
+	return cerror <= CERROR_MAX && cmdq_err == (cerror != 0);
+}
+
+/* Whether a state is one of a vSMMU that offers what this one offers */
+static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
+{
+	unsigned int i;
+
+	for (i = 0; saved[i].reg < REG_CR0; i++)
+		if (state_get(state, i) != v->reg[saved[i].reg])
+			return false;
+	return true;
+}
+
+/*
+ * The edge for what stands in the registers may have been lost on the way here;
+ * one too many does no harm.
+ */
+static void raise_standing(struct vsmmu *v)
+{
+	__u64 irqs = v->reg[REG_IRQ_CTRL];
+
+	if ((irqs & IRQ_CTRL_EVENTQ) &&
+	    ((v->reg[REG_EVENTQ_PROD] ^ v->reg[REG_EVENTQ_CONS]) & QUEUE_INDEX))
+		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
+	if ((irqs & IRQ_CTRL_GERROR) && active_errors(v))
+		vsmmu__raise_irq(v, VSMMU_IRQ_GERROR);
+}
+
+/* A state that is valid becomes the vSMMU's. */
+static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
+{
+	unsigned int i;
+
+	vsmmu__regs_reset(v);
+	for (i = 0; i < ARRAY_SIZE(saved); i++)
+		vsmmu__reg_set(v, saved[i].reg, state_get(state, i));
+	vsmmu__reg_set(v, REG_IRQ_CTRLACK, state->irq_ctrl);
+	raise_standing(v);
+}
+
+int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	if (!v->started) {
+		rc = -ENXIO;
+	} else if (!state_is_valid(state) || !ids_match(v, state)) {
+		rc = vsmmu__fail_plain(v, -EINVAL);
+	} else {
+		load_state(v, state);
+		rc = vsmmu__work(v);
+	}
+	vsmmu__unlock(v);
+	return rc;
+}
+
+/*
+ * The kernel has the registers already, and takes them again without a change
+ * for any stream; what it does not have is the change that was under way.
+ */
+static int resume(struct vsmmu *v, const struct vsmmu_options *options,
+		  const struct vsmmu_state *state, const __u32 *vsids,
+		  __u32 num)
+{
+	if (v->started)
+		return vsmmu__fail_plain(v, -EBUSY);
+	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS) || !state_is_valid(state))
+		return vsmmu__fail_plain(v, -EINVAL);
+	if (num > v->stream_max)
+		return vsmmu__fail_plain(v, -ENOSPC);
+	if (num)
+		memcpy(v->vsid, vsids, num * sizeof(*vsids));
+	v->stream_num = num;
+	v->reset_gbpa = reset_gbpa(options);
+	load_state(v, state);
+	v->want_reset = false;
+	v->started = true;
+	return vsmmu__work(v);
+}
+
+int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
+		 const struct vsmmu_state *state, const __u32 *vsids, __u32 num)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	rc = resume(v, options ? options : &vsmmu__no_options, state, vsids, num);
+	vsmmu__unlock(v);
+	return rc;
+}
