@@ -200,7 +200,7 @@ int smmu_probe(struct vfio_dev *dev)
  * What a vSMMU offers that has no device at start, for those that are hotplugged:
  * as little as a guest needs, so that any host SMMU is likely to have it.
  */
-static const __u32 least_idr[6] = {
+static const uint32_t least_idr[6] = {
 	/* ST_LEVEL 2-level, TERM_MODEL, no stalls, little endian, COHACC, AArch64, S1P */
 	[0] = 1U << 27 | 1U << 26 | 1U << 24 | 2U << 21 | 1U << 4 | 2U << 2 | 1U << 1,
 	/* CMDQS, EVENTQS, SIDSIZE */
@@ -373,7 +373,7 @@ void smmu_access(struct access *a)
 {
 	struct smmu *smmu = &smmus[a->offset / SMMU_SIZE];
 	uint64_t offset = a->offset % SMMU_SIZE;
-	__u64 value = 0;
+	uint64_t value = 0;
 	int rc;
 
 	if (!smmu->exists || a->len > SMMU_SIZE - offset)

@@ -6,7 +6,7 @@
 #ifndef _VSMMU_ARCH_H
 #define _VSMMU_ARCH_H
 
-#include <linux/types.h>
+#include <stdint.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -16,7 +16,7 @@
 /* A field's value, and a value in a field's place; @mask is a constant */
 #define FIELD_SHIFT(mask)	__builtin_ctzll(mask)
 #define FIELD_GET(mask, reg)	(((reg) & (mask)) >> FIELD_SHIFT(mask))
-#define FIELD_PREP(mask, val)	(((__u64)(val) << FIELD_SHIFT(mask)) & (mask))
+#define FIELD_PREP(mask, val)	(((uint64_t)(val) << FIELD_SHIFT(mask)) & (mask))
 
 /* 6.3.1 to 6.3.6: ID registers */
 #define IDR0_S1P		BITS(1, 1)

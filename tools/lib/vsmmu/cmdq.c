@@ -15,11 +15,11 @@
 static void report_bad_stes(struct vsmmu *v)
 {
 	struct smmuv3_accel_stream stream;
-	__u64 id;
-	__u32 i;
+	uint64_t id;
+	uint32_t i;
 
 	for (i = 0; i < v->stream_num; i++) {
-		__le64 event[EVENT_SIZE / sizeof(__le64)] = { 0 };
+		uint64_t event[EVENT_SIZE / sizeof(uint64_t)] = { 0 };
 
 		stream = (struct smmuv3_accel_stream){
 			.size = sizeof(stream),
@@ -104,9 +104,9 @@ static int send_regs(struct vsmmu *v)
  * How many commands there are to run. A PROD more than a lap ahead of CONS is
  * CONSTRAINED UNPREDICTABLE, here: nothing is run.
  */
-static __u32 cmdq_pending(struct vsmmu *v, __u32 mask)
+static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 {
-	__u32 num = (v->reg[REG_CMDQ_PROD] - v->reg[REG_CMDQ_CONS]) & mask;
+	uint32_t num = (v->reg[REG_CMDQ_PROD] - v->reg[REG_CMDQ_CONS]) & mask;
 
 	if (!(v->reg[REG_CR0ACK] & CR0_CMDQEN) ||
 	    (active_errors(v) & GERROR_CMDQ_ERR) || num > mask / 2 + 1)
@@ -152,10 +152,10 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
  */
 static int run_batch(struct vsmmu *v)
 {
-	__u32 mask = (2U << queue_bits(v->reg[REG_CMDQ_BASE],
+	uint32_t mask = (2U << queue_bits(v->reg[REG_CMDQ_BASE],
 				       FIELD_GET(IDR1_CMDQS,
 						 v->reg[REG_IDR1]))) - 1;
-	__u32 num = cmdq_pending(v, mask), done;
+	uint32_t num = cmdq_pending(v, mask), done;
 	struct smmuv3_accel_run_cmdq arg = {
 		.size = sizeof(arg),
 		.prod = v->reg[REG_CMDQ_PROD] & mask,

@@ -10,7 +10,7 @@
 /* An event is lost: say so, unless the guest has yet to see that of one before. */
 static void eventq_overflow(struct vsmmu *v)
 {
-	__u64 prod = v->reg[REG_EVENTQ_PROD];
+	uint64_t prod = v->reg[REG_EVENTQ_PROD];
 
 	if (!(v->reg[REG_CR0] & CR0_EVENTQEN) ||
 	    ((prod ^ v->reg[REG_EVENTQ_CONS]) & QUEUE_OVFLG))
@@ -25,10 +25,10 @@ static void eventq_overflow(struct vsmmu *v)
  */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 {
-	__u32 bits = queue_bits(v->reg[REG_EVENTQ_BASE],
+	uint32_t bits = queue_bits(v->reg[REG_EVENTQ_BASE],
 				FIELD_GET(IDR1_EVENTQS, v->reg[REG_IDR1]));
-	__u64 prod = v->reg[REG_EVENTQ_PROD], size = 1U << bits;
-	__u64 base, used;
+	uint64_t prod = v->reg[REG_EVENTQ_PROD], size = 1U << bits;
+	uint64_t base, used;
 
 	if (!(v->reg[REG_CR0] & CR0_EVENTQEN) ||
 	    (active_errors(v) & GERROR_EVENTQ_ABT_ERR))
@@ -89,8 +89,8 @@ int vsmmu_remove_veventq(struct vsmmu *v, int fd)
  * the C library may be older than linux/iommufd.h with these.
  */
 struct vevent_header {
-	__u32 flags;
-	__u32 sequence;
+	uint32_t flags;
+	uint32_t sequence;
 };
 
 #define VEVENT_LOST	(1U << 0)
@@ -176,7 +176,7 @@ int vsmmu_poll_events(struct vsmmu *v)
 	return rc;
 }
 
-int vsmmu_inject_event(struct vsmmu *v, const __le64 event[4])
+int vsmmu_inject_event(struct vsmmu *v, const uint64_t event[4])
 {
 	vsmmu__lock(v);
 	vsmmu__eventq_put(v, event);

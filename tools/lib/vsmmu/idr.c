@@ -14,7 +14,7 @@
 /* SMMU_IDR5.OAS of a number of address bits, -EINVAL where there is none */
 static int oas_of_bits(unsigned int bits)
 {
-	static const __u8 oas[] = { 32, 36, 40, 42, 44, 48, 52 };
+	static const uint8_t oas[] = { 32, 36, 40, 42, 44, 48, 52 };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(oas); i++)
@@ -23,22 +23,22 @@ static int oas_of_bits(unsigned int bits)
 	return -EINVAL;
 }
 
-static __u32 or_default(__u32 value, __u32 otherwise)
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
 {
 	return value ? value : otherwise;
 }
 
 /* Lower a field to @limit where it is above */
-static void limit_field(__u32 *reg, __u64 mask, __u32 limit)
+static void limit_field(uint32_t *reg, uint64_t mask, uint32_t limit)
 {
 	if (FIELD_GET(mask, *reg) > limit)
 		*reg = (*reg & ~mask) | FIELD_PREP(mask, limit);
 }
 
 /* Reduce @idr to what a physical SMMU has as well; false where nothing is left */
-static int meet(__u32 idr[6], const __u32 host[6])
+static int meet(uint32_t idr[6], const uint32_t host[6])
 {
-	__u32 endian = host[0] & IDR0_TTENDIAN;
+	uint32_t endian = host[0] & IDR0_TTENDIAN;
 
 	idr[0] &= host[0] | ~(IDR0_TTF | IDR0_ATS | IDR0_ASID16 | IDR0_CD2L);
 	/* Whoever may not give RAZ/WI to a terminated transaction decides. */
@@ -61,11 +61,11 @@ static int meet(__u32 idr[6], const __u32 host[6])
 	return 0;
 }
 
-int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, __u32 num,
-		      const struct vsmmu_options *options, __u32 idr[6])
+int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, uint32_t num,
+		      const struct vsmmu_options *options, uint32_t idr[6])
 {
 	int oas = oas_of_bits(or_default(options->oas, 52));
-	__u32 i;
+	uint32_t i;
 	int rc;
 
 	if ((options->flags & ~ALL_OPTIONS) || oas < 0 ||

@@ -64,11 +64,11 @@ enum reg_id {
  *	less if that depends on what is offered
  */
 struct reg_info {
-	__u32 offset;
-	__u8 size;
+	uint32_t offset;
+	uint8_t size;
 	bool read_only;
-	__u8 guard;
-	__u64 bits;
+	uint8_t guard;
+	uint64_t bits;
 };
 
 extern const struct reg_info vsmmu__regs[REG_NUM];
@@ -82,7 +82,7 @@ extern const struct reg_info vsmmu__regs[REG_NUM];
 struct veventq {
 	int fd;
 	bool seen;
-	__u32 sequence;
+	uint32_t sequence;
 };
 
 /**
@@ -127,33 +127,33 @@ struct vsmmu {
 	pthread_mutex_t lock;
 	const struct vsmmu_kernel *kernel;
 	void *kernel_data;
-	__u32 flags;
+	uint32_t flags;
 	int fd;
 	bool own_fd;
 	bool own_page;
 	bool started;
 	bool want_reset;
 	bool want_regs;
-	__u32 sent_cr0;
-	__u64 reg[REG_NUM];
+	uint32_t sent_cr0;
+	uint64_t reg[REG_NUM];
 	char *page;
-	__u32 reset_gbpa;
-	__u32 max_batch;
+	uint32_t reset_gbpa;
+	uint32_t max_batch;
 	struct vsmmu_error error;
 	struct vsmmu_counters counters;
 	void (*raise)(void *opaque, enum vsmmu_irq line);
-	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		     bool flush);
 	void *opaque;
 	struct vsmmu_cmd *feed_cmds;
-	__u32 feed_room;
+	uint32_t feed_room;
 	unsigned int raised;
 	int irqfd[VSMMU_IRQ_NUM];
-	__u32 *vsid;
-	__u32 stream_num;
-	__u32 stream_max;
+	uint32_t *vsid;
+	uint32_t stream_num;
+	uint32_t stream_max;
 	struct vsmmu_region region[VSMMU_MAX_REGIONS];
-	__u32 region_num;
+	uint32_t region_num;
 	struct smmuv3_accel_mem_region table[VSMMU_MAX_REGIONS];
 	struct veventq veventq[VSMMU_MAX_VEVENTQS];
 	unsigned int veventq_num;
@@ -162,19 +162,19 @@ struct vsmmu {
 extern const struct vsmmu_options vsmmu__no_options;
 
 /* Errors that are reported and not acknowledged */
-static inline __u64 active_errors(struct vsmmu *v)
+static inline uint64_t active_errors(struct vsmmu *v)
 {
 	return v->reg[REG_GERROR] ^ v->reg[REG_GERRORN];
 }
 
-static inline __u32 queue_bits(__u64 base, __u32 offered)
+static inline uint32_t queue_bits(uint64_t base, uint32_t offered)
 {
-	__u32 bits = FIELD_GET(QUEUE_BASE_LOG2SIZE, base);
+	uint32_t bits = FIELD_GET(QUEUE_BASE_LOG2SIZE, base);
 
 	return bits < offered ? bits : offered;
 }
 
-static inline __u32 reset_gbpa(const struct vsmmu_options *options)
+static inline uint32_t reset_gbpa(const struct vsmmu_options *options)
 {
 	return options->flags & VSMMU_OPT_RESET_ABORT ? GBPA_ABORT : 0;
 }
@@ -192,19 +192,19 @@ int vsmmu__fail(struct vsmmu *v, const struct vsmmu_error *error);
 int vsmmu__fail_plain(struct vsmmu *v, int rc);
 int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg);
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
-		       __u32 reason, __u32 vsid);
+		       uint32_t reason, uint32_t vsid);
 
 /* memory.c */
-bool vsmmu__memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
+bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len);
-bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, __u32 num);
+bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, uint32_t num);
 int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
-		      __u32 num);
+		      uint32_t num);
 
 /* regs.c */
-__u64 vsmmu__bits_by_idr(enum reg_id reg, __u32 idr0, __u32 idr5);
-void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, __u64 value);
-void vsmmu__raise_gerror(struct vsmmu *v, __u64 error);
+uint64_t vsmmu__bits_by_idr(enum reg_id reg, uint32_t idr0, uint32_t idr5);
+void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value);
+void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error);
 void vsmmu__regs_reset(struct vsmmu *v);
 
 /* eventq.c */

@@ -88,7 +88,7 @@ int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg)
  * to later, -EIO where that is not to be expected.
  */
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
-		       __u32 reason, __u32 vsid)
+		       uint32_t reason, uint32_t vsid)
 {
 	vsmmu__fail(v, &(struct vsmmu_error){
 		.error = rc,

@@ -47,7 +47,7 @@ void vsmmu__let_in(struct vsmmu *v)
  */
 void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line)
 {
-	const __u64 one = 1;
+	const uint64_t one = 1;
 
 	if (v->irqfd[line] < 0)
 		v->raised |= v->raise ? 1U << line : 0;

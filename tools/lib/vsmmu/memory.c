@@ -13,13 +13,13 @@
  * Where the library may write at @gpa, and how much of @len follows in one piece;
  * NULL if there is no memory or the guest can only read it.
  */
-static void *memory_find(struct vsmmu *v, __u64 gpa, size_t *len)
+static void *memory_find(struct vsmmu *v, uint64_t gpa, size_t *len)
 {
-	__u32 i;
+	uint32_t i;
 
 	for (i = 0; i < v->region_num; i++) {
 		const struct vsmmu_region *region = &v->region[i];
-		__u64 offset = gpa - region->gpa;
+		uint64_t offset = gpa - region->gpa;
 
 		if (gpa < region->gpa || offset >= region->size)
 			continue;
@@ -32,7 +32,7 @@ static void *memory_find(struct vsmmu *v, __u64 gpa, size_t *len)
 	return NULL;
 }
 
-static bool memory_is_writable(struct vsmmu *v, __u64 gpa, size_t len)
+static bool memory_is_writable(struct vsmmu *v, uint64_t gpa, size_t len)
 {
 	while (len) {
 		size_t part = len;
@@ -49,7 +49,7 @@ static bool memory_is_writable(struct vsmmu *v, __u64 gpa, size_t len)
  * All that the library ever does with guest memory: it writes event records, and
  * reads nothing. A record is written whole or not at all.
  */
-bool vsmmu__memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
+bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len)
 {
 	const char *from = buf;
@@ -68,27 +68,27 @@ bool vsmmu__memory_write(struct vsmmu *v, __u64 gpa, const void *buf,
 	return true;
 }
 
-bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, __u32 num)
+bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, uint32_t num)
 {
-	__u32 i;
+	uint32_t i;
 
 	if (num > VSMMU_MAX_REGIONS)
 		return false;
 	for (i = 0; i < num; i++)
-		if ((regions[i].flags & ~REGION_FLAGS) || regions[i].__reserved)
+		if ((regions[i].flags & ~REGION_FLAGS) || regions[i].reserved)
 			return false;
 	return true;
 }
 
 int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
-		      __u32 num)
+		      uint32_t num)
 {
 	struct smmuv3_accel_mem_table arg = {
 		.size = sizeof(arg),
 		.region_num = num,
 		.regions_uptr = (uintptr_t)v->table,
 	};
-	__u32 i;
+	uint32_t i;
 	int rc;
 
 	if (!vsmmu__regions_are_valid(regions, num))
@@ -113,7 +113,7 @@ int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
 }
 
 int vsmmu_set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
-		     __u32 num)
+		     uint32_t num)
 {
 	int rc;
 

@@ -15,7 +15,7 @@ static const char *const reasons[] = {
 #undef REASON
 };
 
-const char *vsmmu_reason_string(__u32 reason)
+const char *vsmmu_reason_string(uint32_t reason)
 {
 	if (reason >= ARRAY_SIZE(reasons) || !reasons[reason])
 		return "The reason is not known to this version of the library.";

@@ -54,10 +54,10 @@ const struct reg_info vsmmu__regs[REG_NUM] = {
 };
 
 /* What is implemented of a register by an SMMU with these SMMU_IDR0 and IDR5 */
-__u64 vsmmu__bits_by_idr(enum reg_id reg, __u32 idr0, __u32 idr5)
+uint64_t vsmmu__bits_by_idr(enum reg_id reg, uint32_t idr0, uint32_t idr5)
 {
-	static const __u8 oas_bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
-	__u64 bits = vsmmu__regs[reg].bits;
+	static const uint8_t oas_bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
+	uint64_t bits = vsmmu__regs[reg].bits;
 
 	switch (reg) {
 	case REG_CR0:
@@ -81,7 +81,7 @@ __u64 vsmmu__bits_by_idr(enum reg_id reg, __u32 idr0, __u32 idr5)
 	return bits;
 }
 
-static __u64 reg_bits(struct vsmmu *v, enum reg_id reg)
+static uint64_t reg_bits(struct vsmmu *v, enum reg_id reg)
 {
 	return vsmmu__bits_by_idr(reg, v->reg[REG_IDR0], v->reg[REG_IDR5]);
 }
@@ -90,15 +90,15 @@ static __u64 reg_bits(struct vsmmu *v, enum reg_id reg)
  * Give a register a value and publish it: in one access, and behind all that was
  * done before.
  */
-void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, __u64 value)
+void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value)
 {
 	void *at = v->page + vsmmu__regs[reg].offset;
 
 	v->reg[reg] = value;
 	if (vsmmu__regs[reg].size == 8)
-		__atomic_store_n((__u64 *)at, htole64(value), __ATOMIC_RELEASE);
+		__atomic_store_n((uint64_t *)at, htole64(value), __ATOMIC_RELEASE);
 	else
-		__atomic_store_n((__u32 *)at, htole32(value), __ATOMIC_RELEASE);
+		__atomic_store_n((uint32_t *)at, htole32(value), __ATOMIC_RELEASE);
 	if (v->flags & VSMMU_CONFIG_CLEAN)
 		v->kernel->clean(v->kernel_data, at);
 }
@@ -107,7 +107,7 @@ void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, __u64 value)
  * The register that an access of @size at @offset is to, and by how many bits
  * the access is shifted within it. -EINVAL: no such access (6.2).
  */
-static int reg_find(__u64 offset, unsigned int size, enum reg_id *reg,
+static int reg_find(uint64_t offset, unsigned int size, enum reg_id *reg,
 		    unsigned int *shift)
 {
 	enum reg_id i;
@@ -129,13 +129,13 @@ static int reg_find(__u64 offset, unsigned int size, enum reg_id *reg,
 }
 
 /* What is enabled, or about to be, or not yet disabled */
-static __u64 enabled(struct vsmmu *v)
+static uint64_t enabled(struct vsmmu *v)
 {
 	return v->reg[REG_CR0] | v->reg[REG_CR0ACK];
 }
 
 /* An error that is not active. What raises one, stops until it is acknowledged. */
-void vsmmu__raise_gerror(struct vsmmu *v, __u64 error)
+void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error)
 {
 	vsmmu__reg_set(v, REG_GERROR, v->reg[REG_GERROR] ^ error);
 	if (v->reg[REG_IRQ_CTRL] & IRQ_CTRL_GERROR)
@@ -147,9 +147,9 @@ void vsmmu__raise_gerror(struct vsmmu *v, __u64 error)
  * CONSTRAINED UNPREDICTABLE, here: ignored. CMDQ_CONS.ERR is 0 but while
  * CMDQ_ERR is active.
  */
-static void write_gerrorn(struct vsmmu *v, __u64 value)
+static void write_gerrorn(struct vsmmu *v, uint64_t value)
 {
-	__u64 acked = (value ^ v->reg[REG_GERRORN]) & active_errors(v);
+	uint64_t acked = (value ^ v->reg[REG_GERRORN]) & active_errors(v);
 
 	vsmmu__reg_set(v, REG_GERRORN, v->reg[REG_GERRORN] ^ acked);
 	if (acked & GERROR_CMDQ_ERR)
@@ -163,10 +163,10 @@ static void write_gerrorn(struct vsmmu *v, __u64 value)
  * takes such a change back, CR0ACK shows that it was made, and the guest waits
  * until it is undone.
  */
-static void write_cr0(struct vsmmu *v, __u64 value)
+static void write_cr0(struct vsmmu *v, uint64_t value)
 {
-	__u64 undone = v->want_regs ? (value ^ v->sent_cr0) & CR0_KERNEL : 0;
-	__u64 ack = v->reg[REG_CR0ACK] & CR0_KERNEL;
+	uint64_t undone = v->want_regs ? (value ^ v->sent_cr0) & CR0_KERNEL : 0;
+	uint64_t ack = v->reg[REG_CR0ACK] & CR0_KERNEL;
 
 	vsmmu__reg_set(v, REG_CR0, value);
 	vsmmu__reg_set(v, REG_CR0ACK, (ack & ~undone) | (v->sent_cr0 & undone) |
@@ -174,9 +174,9 @@ static void write_cr0(struct vsmmu *v, __u64 value)
 }
 
 /* Fields of CR1 are guarded by what uses them. */
-static __u64 cr1_guarded(struct vsmmu *v)
+static uint64_t cr1_guarded(struct vsmmu *v)
 {
-	__u64 bits = 0;
+	uint64_t bits = 0;
 
 	if (enabled(v) & CR0_SMMUEN)
 		bits |= CR1_TABLE;
@@ -185,10 +185,10 @@ static __u64 cr1_guarded(struct vsmmu *v)
 	return bits;
 }
 
-static void reg_write(struct vsmmu *v, enum reg_id reg, __u64 value,
-		      __u64 written)
+static void reg_write(struct vsmmu *v, enum reg_id reg, uint64_t value,
+		      uint64_t written)
 {
-	__u64 bits = reg_bits(v, reg) & written, old = v->reg[reg];
+	uint64_t bits = reg_bits(v, reg) & written, old = v->reg[reg];
 
 	if (vsmmu__regs[reg].read_only || (enabled(v) & vsmmu__regs[reg].guard))
 		return;
@@ -234,7 +234,7 @@ void vsmmu__regs_reset(struct vsmmu *v)
 		v->feed(v->opaque, NULL, 0, true);
 }
 
-int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size)
+int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int size)
 {
 	unsigned int shift;
 	enum reg_id reg;
@@ -252,12 +252,12 @@ int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size)
 	return 0;
 }
 
-int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
+int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int size)
 {
-	__u64 written = size == 8 ? ~0ULL : U32;
+	uint64_t written = size == 8 ? ~0ULL : U32;
 	unsigned int shift;
 	enum reg_id reg;
-	__u64 runs;
+	uint64_t runs;
 	int rc;
 
 	rc = reg_find(offset, size, &reg, &shift);
@@ -277,7 +277,7 @@ int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
 	return rc;
 }
 
-int vsmmu_doorbell(struct vsmmu *v, __u32 prod)
+int vsmmu_doorbell(struct vsmmu *v, uint32_t prod)
 {
 	return vsmmu_write(v, VSMMU_CMDQ_PROD, prod, 4);
 }

@@ -27,8 +27,8 @@ int vsmmu_reset(struct vsmmu *v)
 #define SAVED(_reg, _field)	{ _reg, offsetof(struct vsmmu_state, _field) }
 
 static const struct {
-	__u8 reg;
-	__u16 at;
+	uint8_t reg;
+	uint16_t at;
 } saved[] = {
 	SAVED(REG_IDR0, idr[0]), SAVED(REG_IDR1, idr[1]),
 	SAVED(REG_IDR2, idr[2]), SAVED(REG_IDR3, idr[3]),
@@ -53,23 +53,23 @@ static const struct {
 	SAVED(REG_EVENTQ_CONS, eventq_cons),
 };
 
-static void state_put(struct vsmmu_state *state, unsigned int i, __u64 value)
+static void state_put(struct vsmmu_state *state, unsigned int i, uint64_t value)
 {
 	char *at = (char *)state + saved[i].at;
 
-	if (vsmmu__regs[saved[i].reg].size == sizeof(__u64))
-		*(__u64 *)at = value;
+	if (vsmmu__regs[saved[i].reg].size == sizeof(uint64_t))
+		*(uint64_t *)at = value;
 	else
-		*(__u32 *)at = value;
+		*(uint32_t *)at = value;
 }
 
-static __u64 state_get(const struct vsmmu_state *state, unsigned int i)
+static uint64_t state_get(const struct vsmmu_state *state, unsigned int i)
 {
 	const char *at = (const char *)state + saved[i].at;
 
-	if (vsmmu__regs[saved[i].reg].size == sizeof(__u64))
-		return *(const __u64 *)at;
-	return *(const __u32 *)at;
+	if (vsmmu__regs[saved[i].reg].size == sizeof(uint64_t))
+		return *(const uint64_t *)at;
+	return *(const uint32_t *)at;
 }
 
 static_assert(sizeof(struct vsmmu_state) == 120, "it has padding, or has changed");
@@ -98,11 +98,11 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 static bool state_is_valid(const struct vsmmu_state *state)
 {
 	bool cmdq_err = (state->gerror ^ state->gerrorn) & GERROR_CMDQ_ERR;
-	__u32 cerror = FIELD_GET(CMDQ_CONS_ERR, state->cmdq_cons);
+	uint32_t cerror = FIELD_GET(CMDQ_CONS_ERR, state->cmdq_cons);
 	unsigned int i;
 
-	if (state->version != VSMMU_STATE_VERSION || state->__reserved ||
-	    state->__reserved2)
+	if (state->version != VSMMU_STATE_VERSION || state->reserved ||
+	    state->reserved2)
 		return false;
 	if (FIELD_GET(IDR1_CMDQS, state->idr[1]) > QUEUE_BITS_MAX ||
 	    FIELD_GET(IDR1_EVENTQS, state->idr[1]) > QUEUE_BITS_MAX)
@@ -134,7 +134,7 @@ static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
  */
 static void raise_standing(struct vsmmu *v)
 {
-	__u64 irqs = v->reg[REG_IRQ_CTRL];
+	uint64_t irqs = v->reg[REG_IRQ_CTRL];
 
 	if ((irqs & IRQ_CTRL_EVENTQ) &&
 	    ((v->reg[REG_EVENTQ_PROD] ^ v->reg[REG_EVENTQ_CONS]) & QUEUE_INDEX))
@@ -177,8 +177,8 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
  * for any stream; what it does not have is the change that was under way.
  */
 static int resume(struct vsmmu *v, const struct vsmmu_options *options,
-		  const struct vsmmu_state *state, const __u32 *vsids,
-		  __u32 num)
+		  const struct vsmmu_state *state, const uint32_t *vsids,
+		  uint32_t num)
 {
 	if (v->started)
 		return vsmmu__fail_plain(v, -EBUSY);
@@ -197,7 +197,7 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 }
 
 int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
-		 const struct vsmmu_state *state, const __u32 *vsids, __u32 num)
+		 const struct vsmmu_state *state, const uint32_t *vsids, uint32_t num)
 {
 	int rc;
 

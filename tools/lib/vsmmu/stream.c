@@ -7,8 +7,8 @@
 
 #include "internal.h"
 
-static int attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		  __u32 s2_hwpt_id, struct smmuv3_accel_attach *info)
+static int attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
+		  uint32_t s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
 	struct vsmmu_error error;
 	int rc;
@@ -33,7 +33,7 @@ static int attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
 	return vsmmu__fail(v, &error);
 }
 
-static int detach(struct vsmmu *v, __u32 vsid)
+static int detach(struct vsmmu *v, uint32_t vsid)
 {
 	struct smmuv3_accel_detach arg = { .size = sizeof(arg), .vsid = vsid };
 	int rc = vsmmu__call(v, SMMUV3_ACCEL_DETACH, &arg);
@@ -52,7 +52,7 @@ static int detach(struct vsmmu *v, __u32 vsid)
  * A physical SMMU is known from the first ATTACH behind it on, and the ID
  * registers can be set only while no stream is attached.
  */
-int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id)
+int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 {
 	struct smmuv3_accel_attach info;
 	int rc;
@@ -69,8 +69,8 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id)
 	return rc;
 }
 
-int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		 __u32 s2_hwpt_id, struct smmuv3_accel_attach *info)
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
+		 uint32_t s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
 	struct smmuv3_accel_attach scratch;
 	int rc;
@@ -94,9 +94,9 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
 	return rc;
 }
 
-int vsmmu_detach(struct vsmmu *v, __u32 vsid)
+int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 {
-	__u32 i;
+	uint32_t i;
 	int rc;
 
 	vsmmu__lock(v);

@@ -19,10 +19,10 @@
 #define CONFIG_FLAGS	(VSMMU_CONFIG_CLEAN | VSMMU_CONFIG_CHANGE_PROCESS)
 
 static int default_idr(struct vsmmu *v, const struct vsmmu_options *options,
-		       __u32 idr[6])
+		       uint32_t idr[6])
 {
 	struct smmuv3_accel_phys phys[MAX_PHYS];
-	__u32 num;
+	uint32_t num;
 	int rc;
 
 	for (num = 0; num < MAX_PHYS; num++) {
@@ -46,7 +46,7 @@ static int default_idr(struct vsmmu *v, const struct vsmmu_options *options,
 const struct vsmmu_options vsmmu__no_options;
 
 int vsmmu_default_idr(struct vsmmu *v, const struct vsmmu_options *options,
-		      __u32 idr[6])
+		      uint32_t idr[6])
 {
 	int rc;
 
@@ -56,7 +56,7 @@ int vsmmu_default_idr(struct vsmmu *v, const struct vsmmu_options *options,
 	return rc;
 }
 
-static int set_idr(struct vsmmu *v, const __u32 idr[6])
+static int set_idr(struct vsmmu *v, const uint32_t idr[6])
 {
 	struct smmuv3_accel_set_idr arg = { .size = sizeof(arg) };
 	struct vsmmu_error error;
@@ -77,7 +77,7 @@ static int set_idr(struct vsmmu *v, const __u32 idr[6])
 
 static int start(struct vsmmu *v, const struct vsmmu_options *options)
 {
-	__u32 idr[6];
+	uint32_t idr[6];
 	int i, rc;
 
 	if (v->started)

@@ -19,7 +19,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <linux/types.h>
 #include <linux/smmuv3_accel.h>
 
 #ifdef __cplusplus
@@ -66,9 +65,9 @@ enum vsmmu_irq {
 struct vsmmu_error {
 	int error;
 	unsigned long request;
-	__u32 reason;
-	__u32 vsid;
-	__u32 bad_idr[6];
+	uint32_t reason;
+	uint32_t vsid;
+	uint32_t bad_idr[6];
 };
 
 /**
@@ -76,7 +75,7 @@ struct vsmmu_error {
  * @dw: its doublewords, in the architecture's layout (Arm IHI 0070, chapter 4)
  */
 struct vsmmu_cmd {
-	__le64 dw[2];
+	uint64_t dw[2];
 };
 
 /**
@@ -94,14 +93,14 @@ enum vsmmu_region_flags {
  * @size: Length in bytes, not 0
  * @uaddr: Where the VMM has it
  * @flags: Combination of enum vsmmu_region_flags
- * @__reserved: 0
+ * @reserved: 0
  */
 struct vsmmu_region {
-	__u64 gpa;
-	__u64 size;
-	__u64 uaddr;
-	__u32 flags;
-	__u32 __reserved;
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t uaddr;
+	uint32_t flags;
+	uint32_t reserved;
 };
 
 /**
@@ -176,16 +175,16 @@ enum vsmmu_config_flags {
  * nothing when the function has returned.
  */
 struct vsmmu_config {
-	__u32 flags;
+	uint32_t flags;
 	int accel_fd;
 	int iommufd;
-	__u32 ioas_id;
-	__u32 create_flags;
-	__u32 region_num;
+	uint32_t ioas_id;
+	uint32_t create_flags;
+	uint32_t region_num;
 	const struct vsmmu_region *regions;
 	void *regs;
 	void (*raise)(void *opaque, enum vsmmu_irq line);
-	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		     bool flush);
 	void *opaque;
 	const struct vsmmu_kernel *kernel;
@@ -228,15 +227,15 @@ enum vsmmu_option_flags {
  * @idr: SMMU_IDR0 to SMMU_IDR5, with %VSMMU_OPT_IDR
  */
 struct vsmmu_options {
-	__u32 flags;
-	__u8 oas;
-	__u8 sid_bits;
-	__u8 ssid_bits;
-	__u8 cmdq_bits;
-	__u8 eventq_bits;
-	__u32 iidr;
-	__u32 aidr;
-	__u32 idr[6];
+	uint32_t flags;
+	uint8_t oas;
+	uint8_t sid_bits;
+	uint8_t ssid_bits;
+	uint8_t cmdq_bits;
+	uint8_t eventq_bits;
+	uint32_t iidr;
+	uint32_t aidr;
+	uint32_t idr[6];
 };
 
 #define VSMMU_STATE_VERSION	1
@@ -244,7 +243,7 @@ struct vsmmu_options {
 /**
  * struct vsmmu_state - All that has to be kept of a vSMMU whose guest is stopped
  * @version: %VSMMU_STATE_VERSION
- * @__reserved: 0
+ * @reserved: 0
  * @idr: SMMU_IDR0 to SMMU_IDR5
  * @iidr: SMMU_IIDR
  * @aidr: SMMU_AIDR
@@ -264,34 +263,34 @@ struct vsmmu_options {
  * @eventq_prod: SMMU_EVENTQ_PROD
  * @eventq_base: SMMU_EVENTQ_BASE
  * @eventq_cons: SMMU_EVENTQ_CONS
- * @__reserved2: 0
+ * @reserved2: 0
  *
  * CPU-endian, without padding: it can be sent as it is to a host of the same
  * endianness.
  */
 struct vsmmu_state {
-	__u32 version;
-	__u32 __reserved;
-	__u32 idr[6];
-	__u32 iidr;
-	__u32 aidr;
-	__u32 cr0;
-	__u32 cr0ack;
-	__u32 cr1;
-	__u32 cr2;
-	__u32 gbpa;
-	__u32 irq_ctrl;
-	__u32 gerror;
-	__u32 gerrorn;
-	__aligned_u64 strtab_base;
-	__u32 strtab_base_cfg;
-	__u32 cmdq_prod;
-	__aligned_u64 cmdq_base;
-	__u32 cmdq_cons;
-	__u32 eventq_prod;
-	__aligned_u64 eventq_base;
-	__u32 eventq_cons;
-	__u32 __reserved2;
+	uint32_t version;
+	uint32_t reserved;
+	uint32_t idr[6];
+	uint32_t iidr;
+	uint32_t aidr;
+	uint32_t cr0;
+	uint32_t cr0ack;
+	uint32_t cr1;
+	uint32_t cr2;
+	uint32_t gbpa;
+	uint32_t irq_ctrl;
+	uint32_t gerror;
+	uint32_t gerrorn;
+	uint64_t strtab_base;
+	uint32_t strtab_base_cfg;
+	uint32_t cmdq_prod;
+	uint64_t cmdq_base;
+	uint32_t cmdq_cons;
+	uint32_t eventq_prod;
+	uint64_t eventq_base;
+	uint32_t eventq_cons;
+	uint32_t reserved2;
 };
 
 /**
@@ -304,10 +303,10 @@ struct vsmmu_state {
  * SMMUV3_ACCEL_GET_STATS of vsmmu_fd() has what the kernel counts.
  */
 struct vsmmu_counters {
-	__u64 doorbells;
-	__u64 runs;
-	__u64 cmds;
-	__u64 retries;
+	uint64_t doorbells;
+	uint64_t runs;
+	uint64_t cmds;
+	uint64_t retries;
 };
 
 /* Making one, in this order */
@@ -351,7 +350,7 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
  *
  * Return: 0, or the errno of SMMUV3_ACCEL_ATTACH.
  */
-int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id);
+int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id);
 
 /**
  * vsmmu_default_idr() - The ID registers that vsmmu_start() would offer
@@ -363,7 +362,7 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id);
  * known; -EOPNOTSUPP: those that are have nothing in common.
  */
 int vsmmu_default_idr(struct vsmmu *v, const struct vsmmu_options *options,
-		      __u32 idr[6]);
+		      uint32_t idr[6]);
 
 /**
  * vsmmu_start() - Fix what the guest is offered, and come out of reset
@@ -392,8 +391,8 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
  * Return: 0; -ENXIO: not started; -ENOSPC: too many streams; or the errno of
  * SMMUV3_ACCEL_ATTACH.
  */
-int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		 __u32 s2_hwpt_id, struct smmuv3_accel_attach *info);
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
+		 uint32_t s2_hwpt_id, struct smmuv3_accel_attach *info);
 
 /**
  * vsmmu_detach() - Take a device away; its DMA is blocked
@@ -402,7 +401,7 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
  *
  * Return: 0, or the errno of SMMUV3_ACCEL_DETACH.
  */
-int vsmmu_detach(struct vsmmu *v, __u32 vsid);
+int vsmmu_detach(struct vsmmu *v, uint32_t vsid);
 
 /**
  * vsmmu_set_memory() - Say where the guest's memory is
@@ -422,7 +421,7 @@ int vsmmu_detach(struct vsmmu *v, __u32 vsid);
  * SMMUV3_ACCEL_SET_MEM_TABLE.
  */
 int vsmmu_set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
-		     __u32 num);
+		     uint32_t num);
 
 /**
  * vsmmu_set_irqfd() - Have an eventfd written for each edge of a line
@@ -456,7 +455,7 @@ void vsmmu_free(struct vsmmu *v);
  *
  * Return: 0, or -EINVAL: there is no access of that size there.
  */
-int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size);
+int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int size);
 
 /**
  * vsmmu_write() - The guest writes a register
@@ -473,7 +472,7 @@ int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size);
  * the last cases the register has its value, the guest sees that the change is
  * under way, and nothing is lost: each later write and vsmmu_kick() try again.
  */
-int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size);
+int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int size);
 
 /**
  * vsmmu_doorbell() - The guest wrote SMMU_CMDQ_PROD
@@ -484,7 +483,7 @@ int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size);
  *
  * Return: as vsmmu_write().
  */
-int vsmmu_doorbell(struct vsmmu *v, __u32 prod);
+int vsmmu_doorbell(struct vsmmu *v, uint32_t prod);
 
 /**
  * vsmmu_kick() - Try again what was not possible earlier
@@ -545,7 +544,7 @@ int vsmmu_poll_events(struct vsmmu *v);
  *
  * Return: 0. Whether it was recorded or lost is for the guest to see.
  */
-int vsmmu_inject_event(struct vsmmu *v, const __le64 event[4]);
+int vsmmu_inject_event(struct vsmmu *v, const uint64_t event[4]);
 
 /* The machine's life */
 
@@ -595,7 +594,7 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state);
  * done. Else as vsmmu_write(), with the state resumed.
  */
 int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
-		 const struct vsmmu_state *state, const __u32 *vsids, __u32 num);
+		 const struct vsmmu_state *state, const uint32_t *vsids, uint32_t num);
 
 /* Asking */
 
@@ -627,7 +626,7 @@ void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error);
  *
  * Return: a sentence.
  */
-const char *vsmmu_reason_string(__u32 reason);
+const char *vsmmu_reason_string(uint32_t reason);
 
 /**
  * vsmmu_strerror() - A failure in words
@@ -649,8 +648,8 @@ const char *vsmmu_strerror(const struct vsmmu_error *error, char *buf,
  *
  * Return: as vsmmu_default_idr().
  */
-int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, __u32 num,
-		      const struct vsmmu_options *options, __u32 idr[6]);
+int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, uint32_t num,
+		      const struct vsmmu_options *options, uint32_t idr[6]);
 
 #ifdef __cplusplus
 }

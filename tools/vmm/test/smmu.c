@@ -29,7 +29,7 @@ int vsmmu_new(const struct vsmmu_config *make, struct vsmmu **out, struct vsmmu_
 	return -1;
 }
 
-int vsmmu_probe(struct vsmmu *v, int vfio_fd, __u32 s2_hwpt_id)
+int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 {
 	(void)v;
 	(void)vfio_fd;
@@ -44,8 +44,8 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 	return lib.rc;
 }
 
-int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
-		 __u32 s2_hwpt_id, struct smmuv3_accel_attach *info)
+int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
+		 uint32_t s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
 	(void)v;
 	(void)vfio_fd;
@@ -56,14 +56,14 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, __u32 vsid, __u32 flags,
 	return lib.rc;
 }
 
-int vsmmu_detach(struct vsmmu *v, __u32 vsid)
+int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 {
 	(void)v;
 	(void)vsid;
 	return lib.rc;
 }
 
-int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size)
+int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int size)
 {
 	(void)v;
 	(void)offset;
@@ -72,7 +72,7 @@ int vsmmu_read(struct vsmmu *v, __u64 offset, __u64 *value, unsigned int size)
 	return 0;
 }
 
-int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
+int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int size)
 {
 	(void)v;
 	(void)offset;
@@ -80,7 +80,7 @@ int vsmmu_write(struct vsmmu *v, __u64 offset, __u64 value, unsigned int size)
 	return size == 4 ? lib.rc : -EINVAL;
 }
 
-int vsmmu_doorbell(struct vsmmu *v, __u32 prod)
+int vsmmu_doorbell(struct vsmmu *v, uint32_t prod)
 {
 	(void)v;
 	(void)prod;

@@ -18,11 +18,11 @@
 struct script {
 	struct {
 		int rc;
-		__u32 done;
-		__u32 error;
-		__u32 reason;
-		__u32 flags;
-		__u32 feed_num;
+		uint32_t done;
+		uint32_t error;
+		uint32_t reason;
+		uint32_t flags;
+		uint32_t feed_num;
 	} steps[8];
 	unsigned int at;
 };
@@ -55,8 +55,8 @@ static void play(struct rig *rig, struct script *script)
 /* As the module does it: at most max_cmds, within the ring */
 static int run_slices(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
-	__u32 mask = *(__u32 *)fake->data;
-	__u32 num = (run->prod - run->cons) & mask;
+	uint32_t mask = *(uint32_t *)fake->data;
+	uint32_t num = (run->prod - run->cons) & mask;
 
 	assert_true(num && num <= mask / 2 + 1);
 	if (run->max_cmds && num > run->max_cmds)
@@ -100,8 +100,8 @@ static void test_doorbell(void **state)
 	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
 }
 
-static void assert_counters(struct rig *rig, __u64 doorbells, __u64 runs,
-			    __u64 cmds, __u64 retries)
+static void assert_counters(struct rig *rig, uint64_t doorbells, uint64_t runs,
+			    uint64_t cmds, uint64_t retries)
 {
 	struct vsmmu_counters counters;
 
@@ -209,7 +209,7 @@ static void test_more_than_a_lap(void **state)
 static void test_slices(void **state)
 {
 	struct rig *rig = *state;
-	__u32 mask = 0x1ff;
+	uint32_t mask = 0x1ff;
 
 	rig->fake.data = &mask;
 	rig->fake.on_run = run_slices;
@@ -229,8 +229,8 @@ static void test_slices(void **state)
  */
 static int run_little(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
-	__u32 *calls = fake->data, mask = 0x1ff;
-	__u32 num = (run->prod - run->cons) & mask;
+	uint32_t *calls = fake->data, mask = 0x1ff;
+	uint32_t num = (run->prod - run->cons) & mask;
 
 	assert_int_equal(run->cons, *calls == 0 ? 0xfe : *calls == 1 ? 0xff :
 			 (0x100 + (*calls - 2) * 3) & mask);
@@ -243,7 +243,7 @@ static int run_little(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 static void test_less_done(void **state)
 {
 	struct rig *rig = *state;
-	__u32 calls = 0;
+	uint32_t calls = 0;
 
 	assert_put(rig, CMDQ_PROD, 0xfe);
 	assert_put(rig, CMDQ_CONS, 0xfe);
@@ -263,7 +263,7 @@ static void test_cerror(void **state)
 {
 	struct script script = {};
 	struct rig *rig = *state;
-	__u32 error, gerror = 0;
+	uint32_t error, gerror = 0;
 
 	enable_cmdq(rig, 6);
 	assert_put(rig, IRQ_CTRL, GERROR_IRQEN);
@@ -342,7 +342,7 @@ static void test_sync_irq(void **state)
 	};
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	struct rig *rig = *state;
-	__u64 count;
+	uint64_t count;
 
 	enable_cmdq(rig, 6);
 	play(rig, &script);
@@ -501,7 +501,7 @@ struct order {
 static void on_clean(struct fake *fake, const volatile void *line)
 {
 	struct order *order = fake->data;
-	__u32 offset = (const volatile char *)line -
+	uint32_t offset = (const volatile char *)line -
 		       (const volatile char *)vsmmu_page(order->rig->v, 0);
 	char c = offset == CMDQ_CONS ? 'c' : offset == GERROR ? 'g' :
 		 offset == CMDQ_PROD ? 'p' : offset == EVENTQ_PROD ? 'e' : '?';
@@ -542,8 +542,8 @@ static void test_order(void **state)
 static void test_bad_ste(void **state)
 {
 	static const struct {
-		__u32 reason;
-		__u32 id;
+		uint32_t reason;
+		uint32_t id;
 	} table[] = {
 		{ SMMUV3_ACCEL_REASON_NONE, 0 },
 		{ SMMUV3_ACCEL_REASON_NO_STE, 0 },
@@ -566,8 +566,8 @@ static void test_bad_ste(void **state)
 	};
 	struct script script;
 	struct rig *rig = *state;
-	__u64 *event = rig_ptr(rig, RAM_BASE + 0x1000);
-	__u32 prod = 0, cmds = 0, want;
+	uint64_t *event = rig_ptr(rig, RAM_BASE + 0x1000);
+	uint32_t prod = 0, cmds = 0, want;
 	int recinvsid;
 	size_t i;
 
@@ -617,7 +617,7 @@ static void test_bad_ste(void **state)
 static void *ring_bells(void *arg)
 {
 	struct rig *rig = arg;
-	__u32 i;
+	uint32_t i;
 
 	for (i = 1; i <= ROUNDS; i++)
 		if (vsmmu_doorbell(rig->v, i & 0x1ff))
@@ -627,9 +627,9 @@ static void *ring_bells(void *arg)
 
 static void *inject(void *arg)
 {
-	const __le64 event[4] = { 0x10 };
+	const uint64_t event[4] = { 0x10 };
 	struct rig *rig = arg;
-	__u32 i;
+	uint32_t i;
 
 	for (i = 0; i < ROUNDS; i++)
 		if (vsmmu_inject_event(rig->v, event) ||
@@ -643,8 +643,8 @@ static void test_threads(void **state)
 	struct rig *rig = *state;
 	pthread_t bells, events;
 	void *failed;
-	__u64 value;
-	__u32 i;
+	uint64_t value;
+	uint32_t i;
 
 	enable_cmdq(rig, 8);
 	enable_eventq(rig, RAM_BASE + 0x8000, 8);
@@ -674,7 +674,7 @@ struct long_run {
 static void *interrupt_run(void *arg)
 {
 	struct long_run *run = arg;
-	__u64 value;
+	uint64_t value;
 
 	if (vsmmu_read(run->rig->v, CMDQ_CONS, &value, 4) ||
 	    vsmmu_detach(run->rig->v, 1))

@@ -11,18 +11,18 @@
 #define LOST	1U
 #define QUEUE	(RAM_BASE + 0x2000)
 
-static const __le64 an_event[4] = { 0x4200000010, 0x11, 0x22, 0x33 };
+static const uint64_t an_event[4] = { 0x4200000010, 0x11, 0x22, 0x33 };
 
-static void inject(struct rig *rig, __u64 word)
+static void inject(struct rig *rig, uint64_t word)
 {
-	const __le64 event[4] = { word, word + 1, word + 2, word + 3 };
+	const uint64_t event[4] = { word, word + 1, word + 2, word + 3 };
 
 	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
 }
 
-static void assert_event(struct rig *rig, __u64 gpa, __u64 word)
+static void assert_event(struct rig *rig, uint64_t gpa, uint64_t word)
 {
-	const __u64 event[4] = { word, word + 1, word + 2, word + 3 };
+	const uint64_t event[4] = { word, word + 1, word + 2, word + 3 };
 
 	assert_memory_equal(rig_ptr(rig, gpa), event, sizeof(event));
 }
@@ -30,7 +30,7 @@ static void assert_event(struct rig *rig, __u64 gpa, __u64 word)
 static void test_fill_and_wrap(void **state)
 {
 	struct rig *rig = *state;
-	__u32 i;
+	uint32_t i;
 
 	enable_eventq(rig, QUEUE, 2);
 	for (i = 0; i < 20; i++) {
@@ -139,7 +139,7 @@ static void test_irq(void **state)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	struct rig *rig = *state;
-	__u64 count;
+	uint64_t count;
 
 	enable_eventq(rig, QUEUE, 3);
 	inject(rig, 1);
@@ -187,11 +187,11 @@ static void test_irq_nobody(void **state)
 /* The queue is not in memory, all of it or part of an event */
 static void test_abort(void **state)
 {
-	static const __u64 bases[] = {
+	static const uint64_t bases[] = {
 		0, RAM_BASE - 0x1000, RAM_BASE + RAM_SIZE, 1ULL << 51,
 	};
 	struct rig *rig = *state;
-	__u32 gerror = 0;
+	uint32_t gerror = 0;
 	size_t i;
 
 	assert_put(rig, IRQ_CTRL, GERROR_IRQEN | EVENTQ_IRQEN);
@@ -242,7 +242,7 @@ static void test_regions(void **state)
 	memcpy(want + 0x10, rig->ram + 0x8000, 0x18);
 	memcpy(want + 0x28, rig->ram + 0x4000, 0x18);
 	for (i = 0; i < 8; i++)
-		assert_int_equal(((__u64 *)want)[i],
+		assert_int_equal(((uint64_t *)want)[i],
 				 i < 4 ? 0x1111 + i : 0x2222 + i - 4);
 
 	/* Half of a record is in memory. */
@@ -255,9 +255,9 @@ static void test_regions(void **state)
 }
 
 /* A queue at @base aborts, and goes on in memory once that is acknowledged. */
-static void assert_aborts(struct rig *rig, __u64 base)
+static void assert_aborts(struct rig *rig, uint64_t base)
 {
-	__u32 prod = get(rig, EVENTQ_PROD), gerror = get(rig, GERROR);
+	uint32_t prod = get(rig, EVENTQ_PROD), gerror = get(rig, GERROR);
 
 	assert_put(rig, CR0, 0);
 	enable_eventq(rig, base, 1);
@@ -303,8 +303,8 @@ static void test_read_only(void **state)
 	assert_int_equal(vsmmu_set_memory(rig->v, regions, ARRAY_LEN(regions)), 0);
 	inject(rig, 0x4444);
 	assert_int_equal(get(rig, EVENTQ_PROD), 2);
-	assert_int_equal(*(__u64 *)(rig->ram + 0x1ff0), 0x4444);
-	assert_int_equal(*(__u64 *)(rig->ram + 0x30), 0x4446);
+	assert_int_equal(*(uint64_t *)(rig->ram + 0x1ff0), 0x4444);
+	assert_int_equal(*(uint64_t *)(rig->ram + 0x30), 0x4446);
 	munmap(rom, size);
 }
 
@@ -344,9 +344,9 @@ static void test_veventq(void **state)
 static void test_lost(void **state)
 {
 	static const struct {
-		__u32 first;
-		__u32 second;
-		__u32 prod;
+		uint32_t first;
+		uint32_t second;
+		uint32_t prod;
 	} table[] = {
 		{ 0, 1, 2 },
 		{ 0, 2, OVFLG | 2 },

@@ -19,7 +19,7 @@ static void fake_close(void *data, int fd)
 }
 
 /* Where the request's struct has its out_reason; NULL: it has none */
-static __u32 *reason_of(unsigned long request, void *arg)
+static uint32_t *reason_of(unsigned long request, void *arg)
 {
 	switch (request) {
 	case SMMUV3_ACCEL_CREATE:
@@ -44,7 +44,7 @@ static __u32 *reason_of(unsigned long request, void *arg)
 }
 
 /* The same for out_vsid */
-static __u32 *vsid_of(unsigned long request, void *arg)
+static uint32_t *vsid_of(unsigned long request, void *arg)
 {
 	switch (request) {
 	case SMMUV3_ACCEL_SET_REGS:
@@ -128,7 +128,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	struct fake *fake = data;
 	unsigned int nr = _IOC_NR(request);
 	struct smmuv3_accel_run_cmdq *run = arg;
-	__u32 *reason, *vsid;
+	uint32_t *reason, *vsid;
 
 	if (fd != FAKE_FD || _IOC_TYPE(request) != SMMUV3_ACCEL_TYPE ||
 	    nr >= FAKE_REQUESTS)
@@ -214,7 +214,7 @@ void fake_init(struct fake *fake)
 	fake->phys[0].out_idr[5] = 6 | 7 << 4 | 1 << 7 | 1 << 10;
 }
 
-void fake_fail(struct fake *fake, unsigned long request, int rc, __u32 reason,
+void fake_fail(struct fake *fake, unsigned long request, int rc, uint32_t reason,
 	       unsigned int times)
 {
 	fake->fail_rc[_IOC_NR(request)] = rc;
@@ -232,10 +232,10 @@ unsigned int fake_calls(struct fake *fake, unsigned long request)
 }
 
 /* A record as iommufd has it: a header and, with @event, the event */
-void fake_event(struct fake *fake, int queue, __u32 flags, __u32 sequence,
-		const __le64 event[4])
+void fake_event(struct fake *fake, int queue, uint32_t flags, uint32_t sequence,
+		const uint64_t event[4])
 {
-	const __u32 header[] = { flags, sequence };
+	const uint32_t header[] = { flags, sequence };
 	char *at = fake->queue[queue] + fake->queue_len[queue];
 
 	memcpy(at, header, sizeof(header));

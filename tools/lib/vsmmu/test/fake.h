@@ -53,17 +53,17 @@ struct fake {
 	int closed;
 	unsigned int calls[FAKE_REQUESTS];
 	int fail_rc[FAKE_REQUESTS];
-	__u32 fail_reason[FAKE_REQUESTS];
-	__u32 fail_vsid;
+	uint32_t fail_reason[FAKE_REQUESTS];
+	uint32_t fail_vsid;
 	unsigned int fail_times[FAKE_REQUESTS];
-	__u32 batch;
-	__u32 max_streams;
+	uint32_t batch;
+	uint32_t max_streams;
 	struct smmuv3_accel_phys phys[4];
-	__u32 phys_num;
+	uint32_t phys_num;
 	int attached;
 	struct smmuv3_accel_mem_region region[VSMMU_MAX_REGIONS];
-	__u32 region_num;
-	__u32 stream_reason[FAKE_STREAMS];
+	uint32_t region_num;
+	uint32_t stream_reason[FAKE_STREAMS];
 	struct smmuv3_accel_create create;
 	struct smmuv3_accel_change_process change;
 	struct smmuv3_accel_set_idr idr;
@@ -83,10 +83,10 @@ struct fake {
 extern const struct vsmmu_kernel fake_kernel;
 
 void fake_init(struct fake *fake);
-void fake_fail(struct fake *fake, unsigned long request, int rc, __u32 reason,
+void fake_fail(struct fake *fake, unsigned long request, int rc, uint32_t reason,
 	       unsigned int times);
 unsigned int fake_calls(struct fake *fake, unsigned long request);
-void fake_event(struct fake *fake, int queue, __u32 flags, __u32 sequence,
-		const __le64 event[4]);
+void fake_event(struct fake *fake, int queue, uint32_t flags, uint32_t sequence,
+		const uint64_t event[4]);
 
 #endif

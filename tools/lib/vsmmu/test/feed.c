@@ -21,29 +21,29 @@
  * @cons: CMDQ_CONS at the last one
  */
 static struct feeder {
-	__u32 feed_num[8];
-	__u32 flags[8];
+	uint32_t feed_num[8];
+	uint32_t flags[8];
 	int rc[8];
-	__u32 done[8];
+	uint32_t done[8];
 	unsigned int at;
-	__u32 written;
+	uint32_t written;
 	struct vsmmu_cmd fed[64];
 	unsigned int fed_num;
 	unsigned int calls;
 	unsigned int flushes;
-	__u32 cons;
+	uint32_t cons;
 } feeder;
 
-static __u32 published_cons(struct rig *rig)
+static uint32_t published_cons(struct rig *rig)
 {
-	__u32 cons;
+	uint32_t cons;
 
 	memcpy(&cons, (char *)vsmmu_page(rig->v, 0) + CMDQ_CONS, sizeof(cons));
 	return cons;
 }
 
 /* By the register file, as the vSMMU's mutex is held */
-static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		    bool flush)
 {
 	struct rig *rig = opaque;
@@ -62,7 +62,7 @@ static int run_fed(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	struct vsmmu_cmd *feed = (void *)(uintptr_t)run->feed_uptr;
 	unsigned int at = feeder.at++;
-	__u32 i, done;
+	uint32_t i, done;
 
 	done = feeder.done[at] ? feeder.done[at] :
 	       run->prod - run->cons < run->max_cmds ? run->prod - run->cons :
@@ -70,7 +70,7 @@ static int run_fed(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	/* Within the room that there is, whatever is said afterwards */
 	for (i = 0; i < feeder.feed_num[at] && i < fake->run.feed_num; i++) {
 		feed[i].dw[0] = ++feeder.written;
-		feed[i].dw[1] = ~(__u64)feeder.written;
+		feed[i].dw[1] = ~(uint64_t)feeder.written;
 	}
 	run->feed_num = feeder.feed_num[at];
 	run->out_flags = feeder.flags[at];
@@ -100,14 +100,14 @@ static int setup_feed(void **state)
 	return 0;
 }
 
-static void assert_fed(__u32 num)
+static void assert_fed(uint32_t num)
 {
-	__u32 i;
+	uint32_t i;
 
 	assert_int_equal(feeder.fed_num, num);
 	for (i = 0; i < num; i++) {
 		assert_int_equal(feeder.fed[i].dw[0], i + 1);
-		assert_int_equal(feeder.fed[i].dw[1], ~(__u64)(i + 1));
+		assert_int_equal(feeder.fed[i].dw[1], ~(uint64_t)(i + 1));
 	}
 }
 
@@ -173,7 +173,7 @@ static void test_feed(void **state)
 
 	/* Three runs: each has the whole room, and is fed before CONS shows it. */
 	feeder.at = 0;
-	memcpy(feeder.feed_num, (__u32[]){ 4, 0, 1 }, 3 * sizeof(__u32));
+	memcpy(feeder.feed_num, (uint32_t[]){ 4, 0, 1 }, 3 * sizeof(uint32_t));
 	assert_put(rig, CMDQ_PROD, 12);
 	assert_int_equal(feeder.at, 3);
 	assert_int_equal(feeder.calls, 2);
@@ -233,8 +233,8 @@ static void test_failures(void **state)
 static void test_senseless(void **state)
 {
 	static const struct {
-		__u32 feed_num;
-		__u32 done;
+		uint32_t feed_num;
+		uint32_t done;
 	} senseless[] = { { 3, 2 }, { 5, 5 }, { ~0U, 4 }, { 1U << 28, 4 } };
 	struct vsmmu_error error;
 	struct rig *rig = *state;

@@ -40,7 +40,7 @@ struct fuzz {
 	char was[RAM_PIECES][RAM_PIECE];
 	unsigned int readonly;
 	unsigned int calls;
-	__u32 cons;
+	uint32_t cons;
 };
 
 #define check(condition)						\
@@ -63,9 +63,9 @@ static void take_bytes(struct fuzz *f, void *to, size_t len)
 	f->size -= part;
 }
 
-static __u64 take(struct fuzz *f, size_t len)
+static uint64_t take(struct fuzz *f, size_t len)
 {
-	__u64 value = 0;
+	uint64_t value = 0;
 
 	take_bytes(f, &value, len);
 	return value;
@@ -83,9 +83,9 @@ static int fuzz_rc(struct fuzz *f)
 }
 
 /* What the guest can see at this time, from anywhere */
-static __u32 published(struct fuzz *f, __u64 offset)
+static uint32_t published(struct fuzz *f, uint64_t offset)
 {
-	__u32 value;
+	uint32_t value;
 
 	memcpy(&value, (const char *)vsmmu_page(f->v, 0) + offset, sizeof(value));
 	return value;
@@ -94,7 +94,7 @@ static __u32 published(struct fuzz *f, __u64 offset)
 static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 {
 	unsigned char how = take(f, 1);
-	const __u32 cons = run->cons;
+	const uint32_t cons = run->cons;
 	int rc = fuzz_rc(f);
 
 	check(run->feed_num == BATCH);
@@ -195,7 +195,7 @@ static const struct vsmmu_kernel fuzz_kernel = {
 
 /* Registers, and what holds for them */
 
-static const __u32 offsets[] = {
+static const uint32_t offsets[] = {
 	0x20, 0x28, 0x2c, 0x44, 0x50, 0x60, 0x64, 0x68, 0x80, 0x84, 0x88, 0x90,
 	0x94, 0x98, 0x9c, 0xa0, 0xa4, 0xb0, 0x100a8, 0x100ac, 0x00, 0x24,
 };
@@ -205,9 +205,9 @@ static const __u32 offsets[] = {
 #define KERNEL		9U	/* SMMUEN, CMDQEN */
 #define CMDQ_ERR	1U
 
-static __u32 reg(struct fuzz *f, __u64 offset)
+static uint32_t reg(struct fuzz *f, uint64_t offset)
 {
-	__u64 value;
+	uint64_t value;
 
 	check(!vsmmu_read(f->v, offset, &value, 4));
 	check(published(f, offset) == value);
@@ -216,8 +216,8 @@ static __u32 reg(struct fuzz *f, __u64 offset)
 
 static void check_invariants(struct fuzz *f)
 {
-	__u32 cr0 = reg(f, 0x20), ack = reg(f, 0x24), cons = reg(f, 0x9c);
-	__u32 mask, num, bits = reg(f, 0x90) & 0x1f;
+	uint32_t cr0 = reg(f, 0x20), ack = reg(f, 0x24), cons = reg(f, 0x9c);
+	uint32_t mask, num, bits = reg(f, 0x90) & 0x1f;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(offsets); i++)
@@ -259,7 +259,7 @@ static void set_memory(struct fuzz *f, unsigned int which)
 		regions[num++] = (struct vsmmu_region){
 			.gpa = RAM_BASE + i * RAM_PIECE,
 			.size = RAM_PIECE,
-			.uaddr = (__u64)(unsigned long)f->ram[i],
+			.uaddr = (uint64_t)(unsigned long)f->ram[i],
 			.flags = f->readonly & 1U << i ?
 				 VSMMU_REGION_READONLY : 0,
 		};
@@ -268,7 +268,7 @@ static void set_memory(struct fuzz *f, unsigned int which)
 }
 
 /* A value that means something, often */
-static __u64 take_value(struct fuzz *f)
+static uint64_t take_value(struct fuzz *f)
 {
 	switch (take(f, 1) & 3) {
 	case 0:
@@ -281,11 +281,11 @@ static __u64 take_value(struct fuzz *f)
 }
 
 /* All that is fed has been written, and the guest does not know of it yet. */
-static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
+static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		    bool flush)
 {
 	struct fuzz *f = opaque;
-	__u32 i;
+	uint32_t i;
 
 	check(num || flush);
 	check(!num || published(f, 0x9c) == f->cons);
@@ -297,7 +297,7 @@ static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
 static void on_irq(void *opaque, enum vsmmu_irq line)
 {
 	struct fuzz *f = opaque;
-	__u64 value;
+	uint64_t value;
 
 	check(line < VSMMU_IRQ_NUM);
 	check(!vsmmu_read(f->v, 0x60, &value, 4));
@@ -305,7 +305,7 @@ static void on_irq(void *opaque, enum vsmmu_irq line)
 
 static alignas(VSMMU_PAGE_SIZE) char pages[VSMMU_REGS_SIZE];
 
-static void make(struct fuzz *f, __u32 flags)
+static void make(struct fuzz *f, uint32_t flags)
 {
 	struct vsmmu_config config = VSMMU_CONFIG_INIT;
 
@@ -325,8 +325,8 @@ static void make(struct fuzz *f, __u32 flags)
 /* Another process goes on with what was saved, or with what is not quite that. */
 static void take_over(struct fuzz *f)
 {
-	static const __u32 vsids[] = { 0, 1, 2, 3 };
-	const __u32 num = take(f, 1) % (ARRAY_LEN(vsids) + 1);
+	static const uint32_t vsids[] = { 0, 1, 2, 3 };
+	const uint32_t num = take(f, 1) % (ARRAY_LEN(vsids) + 1);
 	struct vsmmu_state state, bad, after;
 	int rc;
 
@@ -366,9 +366,9 @@ static void restore(struct fuzz *f)
 
 static void step(struct fuzz *f)
 {
-	__le64 event[4];
-	__u64 value;
-	__u32 offset;
+	uint64_t event[4];
+	uint64_t value;
+	uint32_t offset;
 
 	f->calls = 0;
 	switch (take(f, 1) % 16) {

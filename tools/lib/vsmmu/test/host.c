@@ -108,7 +108,7 @@ static void test_regs_memory(void **state)
 	struct vsmmu_config config = rig_config(rig);
 	char *memory = aligned_alloc(VSMMU_PAGE_SIZE, VSMMU_REGS_SIZE);
 	struct vsmmu *v;
-	__u32 value;
+	uint32_t value;
 
 	assert_non_null(memory);
 	memset(memory, 0xa5, VSMMU_REGS_SIZE);
@@ -171,7 +171,7 @@ static void test_streams(void **state)
 {
 	struct vsmmu_error error;
 	struct rig *rig = *state;
-	__u32 i;
+	uint32_t i;
 
 	for (i = 0; i < FAKE_STREAMS; i++)
 		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, 0, NULL), 0);
@@ -206,9 +206,9 @@ static void test_memory(void **state)
 	regions[VSMMU_MAX_REGIONS - 1].flags = VSMMU_REGION_READONLY << 1;
 	assert_int_equal(vsmmu_set_memory(rig->v, regions, VSMMU_MAX_REGIONS), -EINVAL);
 	regions[VSMMU_MAX_REGIONS - 1].flags = VSMMU_REGION_READONLY;
-	regions[0].__reserved = 1;
+	regions[0].reserved = 1;
 	assert_int_equal(vsmmu_set_memory(rig->v, regions, VSMMU_MAX_REGIONS), -EINVAL);
-	regions[0].__reserved = 0;
+	regions[0].reserved = 0;
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_MEM_TABLE), 0);
 	/* The kernel gets them all, as structs of its own. */
 	regions[1] = (struct vsmmu_region){ 1, 2, 3, VSMMU_REGION_READONLY };
@@ -225,7 +225,7 @@ static void test_memory(void **state)
 static void test_memory_refused(void **state)
 {
 	const struct vsmmu_region region = { 0, 1, 1 };
-	const __le64 event[4] = { 0x10 };
+	const uint64_t event[4] = { 0x10 };
 	struct rig *rig = *state;
 
 	enable_eventq(rig, RAM_BASE, 4);
@@ -237,7 +237,7 @@ static void test_memory_refused(void **state)
 
 /* ID registers */
 
-static __u32 field(const __u32 idr[6], int reg, unsigned int hi, unsigned int lo)
+static uint32_t field(const uint32_t idr[6], int reg, unsigned int hi, unsigned int lo)
 {
 	return (idr[reg] >> lo) & ((2ULL << (hi - lo)) - 1);
 }
@@ -246,13 +246,13 @@ static __u32 field(const __u32 idr[6], int reg, unsigned int hi, unsigned int lo
  * The rules of Documentation/userspace-api/smmuv3-accel.rst, "ID registers": what
  * the module takes.
  */
-static bool module_takes(const __u32 idr[6], const __u32 host[6])
+static bool module_takes(const uint32_t idr[6], const uint32_t host[6])
 {
-	static const __u32 known[6] = {
+	static const uint32_t known[6] = {
 		0x1f68141e, 0x03ff07ff, 0, 0x1c00, 0, 0xcf7,
 	};
 	static const struct {
-		__u8 reg, hi, lo;
+		uint8_t reg, hi, lo;
 	} subset[] = {
 		{ 0, 3, 2 }, { 0, 10, 10 }, { 0, 12, 12 }, { 0, 19, 19 },
 		{ 3, 10, 10 }, { 5, 6, 4 }, { 5, 7, 7 },
@@ -283,9 +283,9 @@ static bool module_takes(const __u32 idr[6], const __u32 host[6])
 	       field(idr, 1, 25, 21) <= 19 && field(idr, 1, 20, 16) <= 19;
 }
 
-static __u32 random_bits(void)
+static uint32_t random_bits(void)
 {
-	static __u64 state = 88172645463325252ULL;
+	static uint64_t state = 88172645463325252ULL;
 
 	state ^= state << 13;
 	state ^= state >> 7;
@@ -296,11 +296,11 @@ static __u32 random_bits(void)
 /* Whatever hosts there are: what is offered, the module takes on each of them. */
 static void test_idr_random(void **state)
 {
-	static const __u8 oas[] = { 0, 32, 36, 40, 42, 44, 48, 52 };
+	static const uint8_t oas[] = { 0, 32, 36, 40, 42, 44, 48, 52 };
 	struct smmuv3_accel_phys phys[3];
 	unsigned int i, j, num, offered = 0;
 	struct vsmmu_options options;
-	__u32 idr[6];
+	uint32_t idr[6];
 	int rc;
 
 	(void)state;
@@ -347,7 +347,7 @@ static void test_idr_default(void **state)
 {
 	struct rig *rig = *state;
 	struct vsmmu_options options = {};
-	__u32 idr[6], host_b[6];
+	uint32_t idr[6], host_b[6];
 
 	assert_int_equal(vsmmu_default_idr(rig->v, NULL, idr), 0);
 	assert_int_equal(idr[0], 0x0d48101a);
@@ -400,7 +400,7 @@ static void test_idr_errors(void **state)
 	struct vsmmu_options options = { .flags = VSMMU_OPT_IDR };
 	struct rig *rig = *state;
 	struct vsmmu_error error;
-	__u32 idr[6];
+	uint32_t idr[6];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(wrong); i++)
@@ -436,7 +436,7 @@ static void test_idr_errors(void **state)
 /* Words */
 
 static const struct {
-	__u32 value;
+	uint32_t value;
 	const char *name;
 	const char *text;
 } all_reasons[] = {

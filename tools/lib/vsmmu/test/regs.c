@@ -17,10 +17,10 @@
  * @on: what can be set while SMMUEN, CMDQEN and EVENTQEN are 1
  */
 struct expected {
-	__u32 offset;
+	uint32_t offset;
 	unsigned int size;
-	__u64 bits;
-	__u64 on;
+	uint64_t bits;
+	uint64_t on;
 };
 
 /* All that can be written, but GBPA and GERRORN; ID registers come by default. */
@@ -50,7 +50,7 @@ static const struct expected table[] = {
 	{ EVENTQ_CONS, 4, 0x800fffff, 0x800fffff },
 };
 
-static const struct expected *expected_at(__u64 offset)
+static const struct expected *expected_at(uint64_t offset)
 {
 	size_t i;
 
@@ -61,7 +61,7 @@ static const struct expected *expected_at(__u64 offset)
 	return NULL;
 }
 
-static bool access_exists(__u64 offset, unsigned int size)
+static bool access_exists(uint64_t offset, unsigned int size)
 {
 	const struct expected *e = expected_at(offset);
 
@@ -85,7 +85,7 @@ static void test_read_all(void **state)
 {
 	static const unsigned int sizes[] = { 0, 1, 2, 3, 4, 5, 7, 8, 16, 64 };
 	struct rig *rig = *state;
-	__u64 offset, value, want;
+	uint64_t offset, value, want;
 	size_t i;
 	int rc;
 
@@ -100,7 +100,8 @@ static void test_read_all(void **state)
 			if (rc != (access_exists(offset, sizes[i]) ? 0 : -EINVAL) ||
 			    value != want)
 				fail_msg("read of %u at %#llx: %d, %#llx",
-					 sizes[i], offset, rc, value);
+					 sizes[i], (unsigned long long)offset, rc,
+					 (unsigned long long)value);
 		}
 	}
 	for (offset = VSMMU_REGS_SIZE; offset; offset <<= 1) {
@@ -112,31 +113,32 @@ static void test_read_all(void **state)
 	assert_int_equal(put(rig, ~0ULL - 3, 1), -EINVAL);
 }
 
-static __u64 load(const char *pages, const struct expected *e)
+static uint64_t load(const char *pages, const struct expected *e)
 {
-	__u64 value = 0;
+	uint64_t value = 0;
 
 	memcpy(&value, pages + e->offset, e->size);
 	return value;
 }
 
-static void expect(char *pages, __u32 offset, __u32 value)
+static void expect(char *pages, uint32_t offset, uint32_t value)
 {
 	memcpy(pages + offset, &value, sizeof(value));
 }
 
 /* Write ones; all that changes is that register's bits, and what follows it. */
-static void write_ones(struct rig *rig, __u64 offset, unsigned int size, bool on)
+static void write_ones(struct rig *rig, uint64_t offset, unsigned int size, bool on)
 {
 	const struct expected *e = expected_at(offset);
-	__u64 value, bits, ones = ~0ULL;
+	uint64_t value, bits, ones = ~0ULL;
 	int rc;
 
 	copy_pages(rig, before);
 	rc = vsmmu_write(rig->v, offset, ones, size);
 	copy_pages(rig, after);
 	if (rc != (access_exists(offset, size) ? 0 : -EINVAL))
-		fail_msg("write of %u at %#llx: %d", size, offset, rc);
+		fail_msg("write of %u at %#llx: %d", size,
+			 (unsigned long long)offset, rc);
 	if (e && !rc) {
 		bits = on ? e->on : e->bits;
 		if (size == 4)
@@ -153,7 +155,8 @@ static void write_ones(struct rig *rig, __u64 offset, unsigned int size, bool on
 			expect(before, CMDQ_CONS, 1);	/* of a queue of one */
 	}
 	if (memcmp(before, after, sizeof(before)))
-		fail_msg("write of %u at %#llx has another effect", size, offset);
+		fail_msg("write of %u at %#llx has another effect", size,
+			 (unsigned long long)offset);
 }
 
 /* Back to how a test starts, without what write_ones() set */
@@ -172,7 +175,7 @@ static void test_write_all(void **state)
 {
 	static const unsigned int sizes[] = { 1, 2, 4, 8, 16 };
 	struct rig *rig = *state;
-	__u64 offset;
+	uint64_t offset;
 	size_t i;
 
 	for (offset = 0; offset < VSMMU_REGS_SIZE; offset += 4) {
@@ -201,7 +204,7 @@ static void test_write_bits(void **state)
 		const struct expected *e = &table[i];
 
 		for (bit = 0; e->bits && bit < e->size * 8; bit++) {
-			__u64 one = 1ULL << bit;
+			uint64_t one = 1ULL << bit;
 
 			all_off(rig);
 			assert_int_equal(vsmmu_write(rig->v, e->offset, one,
@@ -264,9 +267,9 @@ static void test_bits_by_idr(void **state)
 static void test_guards(void **state)
 {
 	static const struct {
-		__u32 offset;
-		__u32 guard;
-		__u32 value;
+		uint32_t offset;
+		uint32_t guard;
+		uint32_t value;
 	} guards[] = {
 		{ CR2, SMMUEN, 0x2 },
 		{ STRTAB_BASE, SMMUEN, 0x1000 },
@@ -276,12 +279,12 @@ static void test_guards(void **state)
 		{ EVENTQ_BASE, EVENTQEN, 0x1000 },
 		{ EVENTQ_PROD, EVENTQEN, 0x3 },
 	};
-	static const __u32 enables[] = { SMMUEN, CMDQEN, EVENTQEN };
+	static const uint32_t enables[] = { SMMUEN, CMDQEN, EVENTQEN };
 	struct rig *rig = *state;
 	size_t i, j;
 
 	for (i = 0; i < ARRAY_LEN(guards); i++) {
-		__u32 value = guards[i].value, old = get(rig, guards[i].offset);
+		uint32_t value = guards[i].value, old = get(rig, guards[i].offset);
 
 		if (value == old)
 			continue;

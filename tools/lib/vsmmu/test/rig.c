@@ -6,7 +6,7 @@ __thread unsigned int thread_irqs;
 static void on_irq(void *opaque, enum vsmmu_irq line)
 {
 	struct rig *rig = opaque;
-	__u64 value;
+	uint64_t value;
 
 	/* Callbacks may call the library. */
 	assert_int_equal(vsmmu_read(rig->v, GERROR, &value, 4), 0);
@@ -41,7 +41,7 @@ void rig_free(struct rig *rig)
 	free(rig);
 }
 
-static int setup(void **state, __u32 config_flags, bool start)
+static int setup(void **state, uint32_t config_flags, bool start)
 {
 	const struct vsmmu_options options = { .flags = VSMMU_OPT_ATS };
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -92,16 +92,16 @@ int rig_teardown(void **state)
 }
 
 /* For accesses that do not cross RAM_HALF */
-void *rig_ptr(struct rig *rig, __u64 gpa)
+void *rig_ptr(struct rig *rig, uint64_t gpa)
 {
 	return rig->ram + ((gpa - RAM_BASE) ^ RAM_HALF);
 }
 
 /* A guest's read, and what it would find in the register file */
-__u64 get64(struct rig *rig, __u64 offset)
+uint64_t get64(struct rig *rig, uint64_t offset)
 {
 	const char *page = vsmmu_page(rig->v, offset / VSMMU_PAGE_SIZE);
-	__u64 value, published;
+	uint64_t value, published;
 
 	assert_int_equal(vsmmu_read(rig->v, offset, &value, 8), 0);
 	memcpy(&published, page + offset % VSMMU_PAGE_SIZE, sizeof(published));
@@ -109,11 +109,11 @@ __u64 get64(struct rig *rig, __u64 offset)
 	return value;
 }
 
-__u32 get(struct rig *rig, __u64 offset)
+uint32_t get(struct rig *rig, uint64_t offset)
 {
 	const char *page = vsmmu_page(rig->v, offset / VSMMU_PAGE_SIZE);
-	__u32 published;
-	__u64 value;
+	uint32_t published;
+	uint64_t value;
 
 	assert_int_equal(vsmmu_read(rig->v, offset, &value, 4), 0);
 	memcpy(&published, page + offset % VSMMU_PAGE_SIZE, sizeof(published));
@@ -121,12 +121,12 @@ __u32 get(struct rig *rig, __u64 offset)
 	return value;
 }
 
-int put(struct rig *rig, __u64 offset, __u32 value)
+int put(struct rig *rig, uint64_t offset, uint32_t value)
 {
 	return vsmmu_write(rig->v, offset, value, 4);
 }
 
-int put64(struct rig *rig, __u64 offset, __u64 value)
+int put64(struct rig *rig, uint64_t offset, uint64_t value)
 {
 	return vsmmu_write(rig->v, offset, value, 8);
 }
@@ -138,7 +138,7 @@ void enable_cmdq(struct rig *rig, unsigned int log2size)
 	assert_int_equal(get(rig, CR0ACK), get(rig, CR0));
 }
 
-void enable_eventq(struct rig *rig, __u64 base, unsigned int log2size)
+void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size)
 {
 	assert_int_equal(put64(rig, EVENTQ_BASE, base | log2size), 0);
 	assert_put(rig, CR0, get(rig, CR0) | EVENTQEN);

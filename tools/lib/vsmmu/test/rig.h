@@ -72,13 +72,13 @@ int rig_setup_clean(void **state);
 int rig_setup_off(void **state);
 int rig_teardown(void **state);
 
-void *rig_ptr(struct rig *rig, __u64 gpa);
-__u32 get(struct rig *rig, __u64 offset);
-__u64 get64(struct rig *rig, __u64 offset);
-int put(struct rig *rig, __u64 offset, __u32 value);
-int put64(struct rig *rig, __u64 offset, __u64 value);
+void *rig_ptr(struct rig *rig, uint64_t gpa);
+uint32_t get(struct rig *rig, uint64_t offset);
+uint64_t get64(struct rig *rig, uint64_t offset);
+int put(struct rig *rig, uint64_t offset, uint32_t value);
+int put64(struct rig *rig, uint64_t offset, uint64_t value);
 void enable_cmdq(struct rig *rig, unsigned int log2size);
-void enable_eventq(struct rig *rig, __u64 base, unsigned int log2size);
+void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size);
 unsigned int irqs(struct rig *rig, enum vsmmu_irq line);
 
 #define assert_put(rig, offset, value)	\

@@ -15,7 +15,7 @@ static int one_then_error(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 
 static void make_busy(struct rig *rig)
 {
-	const __le64 event[4] = { 0x10 };
+	const uint64_t event[4] = { 0x10 };
 
 	assert_int_equal(put64(rig, STRTAB_BASE, 1ULL << 62 | 0x80004000), 0);
 	assert_put(rig, STRTAB_BASE_CFG, 0x10208);
@@ -40,7 +40,7 @@ static char before[VSMMU_PAGE_SIZE], after[VSMMU_PAGE_SIZE];
 
 static void test_reset(void **state)
 {
-	const __le64 event[4] = { 0x10 };
+	const uint64_t event[4] = { 0x10 };
 	struct vsmmu_state fresh, now;
 	struct rig *rig = *state;
 
@@ -247,8 +247,8 @@ static void test_hostile(void **state)
 	} while (0)
 	REFUSED(version, 0);
 	REFUSED(version, 2);
-	REFUSED(__reserved, 1);
-	REFUSED(__reserved2, 1);
+	REFUSED(reserved, 1);
+	REFUSED(reserved2, 1);
 	REFUSED(idr[0], 0);
 	REFUSED(idr[5], good.idr[5] ^ 1);
 	REFUSED(iidr, 1);
@@ -275,7 +275,7 @@ static void test_hostile(void **state)
 
 /* Live update */
 
-static const __u32 vsids[FAKE_STREAMS + 1] = { 1, 5 };
+static const uint32_t vsids[FAKE_STREAMS + 1] = { 1, 5 };
 
 /* What a new process has of @rig's vSMMU: the same kernel, an object of its own */
 static void take_over(struct rig *rig)
@@ -360,12 +360,12 @@ static void test_resume_streams(void **state)
 	assert_int_equal(vsmmu_resume(rig->v, &options, &saved, vsids, 2), 0);
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
 	assert_int_equal(get(rig, EVENTQ_PROD), 2);
-	assert_int_equal(*(__u64 *)(rig->ram + 0x1000), 4 | 1ULL << 32);
-	assert_int_equal(*(__u64 *)(rig->ram + 0x1020), 4 | 5ULL << 32);
+	assert_int_equal(*(uint64_t *)(rig->ram + 0x1000), 4 | 1ULL << 32);
+	assert_int_equal(*(uint64_t *)(rig->ram + 0x1020), 4 | 5ULL << 32);
 	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
 	assert_put(rig, CMDQ_PROD, 3);
 	assert_int_equal(get(rig, EVENTQ_PROD), 3);
-	assert_int_equal(*(__u64 *)(rig->ram + 0x1040), 4 | 5ULL << 32);
+	assert_int_equal(*(uint64_t *)(rig->ram + 0x1040), 4 | 5ULL << 32);
 	assert_int_equal(vsmmu_reset(rig->v), 0);
 	assert_int_equal(get(rig, GBPA), ABORT);
 }
