@@ -6,6 +6,7 @@
 #
 # prints REASON(NAME, "text") for each reason, in the order of the comment. NAME
 # lacks SMMUV3_ACCEL_REASON_. Whoever includes the lines defines REASON.
+# -v enum=vsmmu_reason -v prefix=VSMMU_REASON_ does the same for the library's.
 #
 # The exit status is 1, with a message, if the comment and the enum do not name
 # the same reasons. The caller then discards the output.
@@ -16,28 +17,31 @@ function fail(what)
 	failed = 1
 }
 
-# Strip the prefix of a reason's name
-function short(name)
-{
-	sub(/^SMMUV3_ACCEL_REASON_/, "", name)
-	return name
+BEGIN {
+	if (enum == "") {
+		enum = "smmuv3_accel_reason"
+		prefix = "SMMUV3_ACCEL_REASON_"
+	}
 }
 
-/^ \* enum smmuv3_accel_reason - / {
+# Strip the prefix of a reason's name
+function short(long_name)
+{
+	return substr(long_name, length(prefix) + 1)
+}
+
+index($0, " * enum " enum " - ") == 1 {
 	in_doc = 1
 	next
 }
 
-in_doc && /^ \*\// {
+in_doc && /^ \*(\/|$)/ {
 	in_doc = 0
 	next
 }
 
-in_doc && /^ \* @SMMUV3_ACCEL_REASON_[A-Z0-9_]+:/ {
-	name = $2
-	sub(/^@/, "", name)
-	sub(/:$/, "", name)
-	name = short(name)
+in_doc && index($2, "@" prefix) == 1 {
+	name = short(substr($2, 2, length($2) - 2))
 	order[++num] = name
 	if (name in text)
 		fail(name " is described twice")
@@ -53,7 +57,7 @@ in_doc && num {
 	next
 }
 
-/^enum smmuv3_accel_reason \{/ {
+index($0, "enum " enum " {") == 1 {
 	in_enum = 1
 	next
 }
@@ -63,7 +67,7 @@ in_enum && /^\};/ {
 	next
 }
 
-in_enum && /^\tSMMUV3_ACCEL_REASON_[A-Z0-9_]+ = / {
+in_enum && index($1, prefix) == 1 {
 	known[short($1)] = 1
 	values++
 }
@@ -83,6 +87,6 @@ END {
 		if (!(name in text))
 			fail(name " is in the enum, but not described")
 	if (!num || !values)
-		fail("there is no enum smmuv3_accel_reason")
+		fail("there is no enum " enum)
 	exit failed
 }

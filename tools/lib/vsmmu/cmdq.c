@@ -174,7 +174,7 @@ static int run_batch(struct vsmmu *v)
 	    arg.out_error > CERROR_MAX ||
 	    (done && (arg.feed_num > done || arg.feed_num > v->feed_room)))
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
-				   SMMUV3_ACCEL_REASON_NONE, 0);
+					  VSMMU_REASON_KERNEL_ANSWER, 0);
 
 	/* What the VMM has to do and events come before a CMD_SYNC is done. */
 	if (done)

@@ -58,7 +58,7 @@ int vsmmu_add_veventq(struct vsmmu *v, int fd)
 
 	vsmmu__lock(v);
 	if (v->veventq_num == ARRAY_SIZE(v->veventq))
-		rc = vsmmu__fail_plain(v, -ENOSPC);
+		rc = vsmmu__refuse(v, -ENOSPC, VSMMU_REASON_TOO_MANY_VEVENTQS);
 	else
 		v->veventq[v->veventq_num++] = (struct veventq){ .fd = fd };
 	vsmmu__unlock(v);
@@ -78,7 +78,7 @@ int vsmmu_remove_veventq(struct vsmmu *v, int fd)
 		rc = 0;
 	}
 	if (rc)
-		vsmmu__fail_plain(v, rc);
+		vsmmu__refuse(v, rc, VSMMU_REASON_NO_VEVENTQ);
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -161,7 +161,9 @@ int vsmmu__drain_all(struct vsmmu *v)
 		if (rc >= 0)
 			taken += rc;
 		else if (!first)
-			first = vsmmu__fail_plain(v, rc);
+			first = vsmmu__refuse(v, rc, rc == -EPROTO ?
+					      VSMMU_REASON_EVENT_RECORD :
+					      VSMMU_REASON_VEVENTQ_READ);
 	}
 	return first ? first : taken;
 }

@@ -87,6 +87,7 @@ struct veventq {
 
 /**
  * struct vsmmu - A virtual SMMU
+ * @id: no other vSMMU of the process has or had it; not 0
  * @turn: who has it is the next to have @lock
  * @lock: for all below
  * @kernel: how to reach the kernel
@@ -104,7 +105,6 @@ struct veventq {
  *	counts is @reg
  * @reset_gbpa: SMMU_GBPA out of reset
  * @max_batch: most commands to run before CONS is published
- * @error: the last failure
  * @counters: for the VMM
  * @raise: the VMM's callback for interrupts
  * @feed: the VMM's callback for commands, or NULL
@@ -123,6 +123,7 @@ struct veventq {
  * @veventq_num: how many there are
  */
 struct vsmmu {
+	uint64_t id;
 	pthread_mutex_t turn;
 	pthread_mutex_t lock;
 	const struct vsmmu_kernel *kernel;
@@ -139,7 +140,6 @@ struct vsmmu {
 	char *page;
 	uint32_t reset_gbpa;
 	uint32_t max_batch;
-	struct vsmmu_error error;
 	struct vsmmu_counters counters;
 	void (*raise)(void *opaque, enum vsmmu_irq line);
 	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
@@ -157,6 +157,16 @@ struct vsmmu {
 	struct smmuv3_accel_mem_region table[VSMMU_MAX_REGIONS];
 	struct veventq veventq[VSMMU_MAX_VEVENTQS];
 	unsigned int veventq_num;
+};
+
+/**
+ * struct last_failure - The last failure in a thread
+ * @id: the vSMMU's, 0: nothing has failed yet
+ * @error: the failure
+ */
+struct last_failure {
+	uint64_t id;
+	struct vsmmu_error error;
 };
 
 extern const struct vsmmu_options vsmmu__no_options;
@@ -188,8 +198,14 @@ void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line);
 /* kernel.c */
 extern const struct vsmmu_kernel vsmmu__kernel;
 
+extern __thread struct last_failure vsmmu__last;
+
 int vsmmu__fail(struct vsmmu *v, const struct vsmmu_error *error);
+int vsmmu__refuse(struct vsmmu *v, int rc, uint32_t reason);
 int vsmmu__fail_plain(struct vsmmu *v, int rc);
+int vsmmu__ioctl_failed(struct vsmmu *v, unsigned long request, int rc,
+			uint32_t reason);
+int vsmmu__check_started(struct vsmmu *v);
 int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg);
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 		       uint32_t reason, uint32_t vsid);
@@ -197,7 +213,8 @@ int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 /* memory.c */
 bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len);
-bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, uint32_t num);
+int vsmmu__check_regions(struct vsmmu *v, const struct vsmmu_region *regions,
+			 uint32_t num);
 int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
 		      uint32_t num);
 

@@ -62,15 +62,45 @@ const struct vsmmu_kernel vsmmu__kernel = {
 	.clean = kernel_clean,
 };
 
+__thread struct last_failure vsmmu__last;
+
+/* Record the thread's last failure. Returns its errno. */
 int vsmmu__fail(struct vsmmu *v, const struct vsmmu_error *error)
 {
-	v->error = *error;
+	vsmmu__last = (struct last_failure){ .id = v->id, .error = *error };
 	return error->error;
 }
 
+/* The library refuses something. @reason: one of enum vsmmu_reason, or 0 */
+int vsmmu__refuse(struct vsmmu *v, int rc, uint32_t reason)
+{
+	return vsmmu__fail(v, &(struct vsmmu_error){
+		.error = rc,
+		.reason = reason,
+	});
+}
+
+/* The same without a reason, if the errno says all */
 int vsmmu__fail_plain(struct vsmmu *v, int rc)
 {
-	return vsmmu__fail(v, &(struct vsmmu_error){ .error = rc });
+	return vsmmu__refuse(v, rc, SMMUV3_ACCEL_REASON_NONE);
+}
+
+int vsmmu__ioctl_failed(struct vsmmu *v, unsigned long request, int rc,
+			uint32_t reason)
+{
+	return vsmmu__fail(v, &(struct vsmmu_error){
+		.error = rc,
+		.request = request,
+		.reason = reason,
+	});
+}
+
+int vsmmu__check_started(struct vsmmu *v)
+{
+	if (v->started)
+		return 0;
+	return vsmmu__refuse(v, -ENXIO, VSMMU_REASON_NOT_STARTED);
 }
 
 int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg)
@@ -105,7 +135,7 @@ int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 
 void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error)
 {
-	vsmmu__lock(v);
-	*error = v->error;
-	vsmmu__unlock(v);
+	*error = (struct vsmmu_error){ 0 };
+	if (vsmmu__last.id == v->id)
+		*error = vsmmu__last.error;
 }

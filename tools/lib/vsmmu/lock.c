@@ -14,17 +14,24 @@ void vsmmu__lock(struct vsmmu *v)
 	pthread_mutex_unlock(&v->turn);
 }
 
-/* Free the lock, then make the callbacks that became due under it. */
+/*
+ * Free the lock, then make the callbacks that became due under it. They may call the
+ * library. What fails there is not the failure of the call that ends here.
+ */
 void vsmmu__unlock(struct vsmmu *v)
 {
+	const struct last_failure last = vsmmu__last;
 	unsigned int raised = v->raised;
 	enum vsmmu_irq line;
 
 	v->raised = 0;
 	pthread_mutex_unlock(&v->lock);
+	if (!raised)
+		return;
 	for (line = 0; line < VSMMU_IRQ_NUM; line++)
 		if (raised & 1U << line)
 			v->raise(v->opaque, line);
+	vsmmu__last = last;
 }
 
 /*

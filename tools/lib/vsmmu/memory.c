@@ -68,16 +68,29 @@ bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 	return true;
 }
 
-bool vsmmu__regions_are_valid(const struct vsmmu_region *regions, uint32_t num)
+static int refuse_region(struct vsmmu *v, uint32_t i, uint32_t reason)
+{
+	return vsmmu__fail(v, &(struct vsmmu_error){
+		.error = -EINVAL,
+		.reason = reason,
+		.bad_region = i,
+	});
+}
+
+int vsmmu__check_regions(struct vsmmu *v, const struct vsmmu_region *regions,
+			 uint32_t num)
 {
 	uint32_t i;
 
 	if (num > VSMMU_MAX_REGIONS)
-		return false;
-	for (i = 0; i < num; i++)
-		if ((regions[i].flags & ~REGION_FLAGS) || regions[i].reserved)
-			return false;
-	return true;
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_TOO_MANY_REGIONS);
+	for (i = 0; i < num; i++) {
+		if (regions[i].flags & ~REGION_FLAGS)
+			return refuse_region(v, i, VSMMU_REASON_REGION_FLAGS);
+		if (regions[i].reserved)
+			return refuse_region(v, i, VSMMU_REASON_REGION_RESERVED);
+	}
+	return 0;
 }
 
 int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
@@ -89,10 +102,10 @@ int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
 		.regions_uptr = (uintptr_t)v->table,
 	};
 	uint32_t i;
-	int rc;
+	int rc = vsmmu__check_regions(v, regions, num);
 
-	if (!vsmmu__regions_are_valid(regions, num))
-		return vsmmu__fail_plain(v, -EINVAL);
+	if (rc)
+		return rc;
 	/* The kernel only reads guest memory, so it has no such flag. */
 	for (i = 0; i < num; i++)
 		v->table[i] = (struct smmuv3_accel_mem_region){
@@ -105,6 +118,8 @@ int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
 		return vsmmu__fail(v, &(struct vsmmu_error){
 			.error = rc,
 			.request = SMMUV3_ACCEL_SET_MEM_TABLE,
+			.reason = arg.out_reason,
+			.bad_region = arg.out_bad_region,
 		});
 	if (num)
 		memcpy(v->region, regions, num * sizeof(*regions));

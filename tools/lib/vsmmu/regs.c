@@ -242,8 +242,10 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int s
 
 	*value = 0;
 	rc = reg_find(offset, size, &reg, &shift);
-	if (rc || reg == REG_RESERVED)
-		return rc;
+	if (rc)
+		return vsmmu__refuse(v, rc, VSMMU_REASON_ACCESS);
+	if (reg == REG_RESERVED)
+		return 0;
 	vsmmu__lock(v);
 	*value = v->reg[reg] >> shift;
 	if (size == 4)
@@ -261,12 +263,13 @@ int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int s
 	int rc;
 
 	rc = reg_find(offset, size, &reg, &shift);
-	if (rc || reg == REG_RESERVED)
-		return rc;
+	if (rc)
+		return vsmmu__refuse(v, rc, VSMMU_REASON_ACCESS);
+	if (reg == REG_RESERVED)
+		return 0;
 	vsmmu__lock(v);
-	if (!v->started) {
-		rc = -ENXIO;
-	} else {
+	rc = vsmmu__check_started(v);
+	if (!rc) {
 		runs = v->counters.runs;
 		reg_write(v, reg, value << shift, written << shift);
 		rc = vsmmu__work(v);
@@ -287,7 +290,9 @@ int vsmmu_kick(struct vsmmu *v)
 	int rc;
 
 	vsmmu__lock(v);
-	rc = v->started ? vsmmu__work(v) : -ENXIO;
+	rc = vsmmu__check_started(v);
+	if (!rc)
+		rc = vsmmu__work(v);
 	vsmmu__unlock(v);
 	return rc;
 }

@@ -10,10 +10,11 @@
 
 int vsmmu_reset(struct vsmmu *v)
 {
-	int rc = -ENXIO;
+	int rc;
 
 	vsmmu__lock(v);
-	if (v->started) {
+	rc = vsmmu__check_started(v);
+	if (!rc) {
 		vsmmu__regs_reset(v);
 		/* With EVENTQEN clear: what was for the guest before is dropped. */
 		vsmmu__drain_all(v);
@@ -76,16 +77,14 @@ static_assert(sizeof(struct vsmmu_state) == 120, "it has padding, or has changed
 
 int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 {
-	int rc = -ENXIO;
 	unsigned int i;
+	int rc;
 
 	*state = (struct vsmmu_state){ .version = VSMMU_STATE_VERSION };
 	vsmmu__lock(v);
-	if (v->started) {
-		for (i = 0; i < ARRAY_SIZE(saved); i++)
-			state_put(state, i, v->reg[saved[i].reg]);
-		rc = 0;
-	}
+	rc = vsmmu__check_started(v);
+	for (i = 0; !rc && i < ARRAY_SIZE(saved); i++)
+		state_put(state, i, v->reg[saved[i].reg]);
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -155,19 +154,26 @@ static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
 	raise_standing(v);
 }
 
+static int restore(struct vsmmu *v, const struct vsmmu_state *state)
+{
+	int rc = vsmmu__check_started(v);
+
+	if (rc)
+		return rc;
+	if (!state_is_valid(state))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE);
+	if (!ids_match(v, state))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE_IDR);
+	load_state(v, state);
+	return vsmmu__work(v);
+}
+
 int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 {
 	int rc;
 
 	vsmmu__lock(v);
-	if (!v->started) {
-		rc = -ENXIO;
-	} else if (!state_is_valid(state) || !ids_match(v, state)) {
-		rc = vsmmu__fail_plain(v, -EINVAL);
-	} else {
-		load_state(v, state);
-		rc = vsmmu__work(v);
-	}
+	rc = restore(v, state);
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -181,11 +187,14 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 		  uint32_t num)
 {
 	if (v->started)
-		return vsmmu__fail_plain(v, -EBUSY);
-	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS) || !state_is_valid(state))
-		return vsmmu__fail_plain(v, -EINVAL);
+		return vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
+	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_NOT_TAKEN_OVER);
+	if (!state_is_valid(state))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE);
 	if (num > v->stream_max)
-		return vsmmu__fail_plain(v, -ENOSPC);
+		return vsmmu__refuse(v, -ENOSPC,
+				     SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS);
 	if (num)
 		memcpy(v->vsid, vsids, num * sizeof(*vsids));
 	v->stream_num = num;

@@ -59,7 +59,7 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 
 	vsmmu__lock(v);
 	if (v->started) {
-		rc = vsmmu__fail_plain(v, -EBUSY);
+		rc = vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
 	} else {
 		rc = attach(v, vfio_fd, 0, 0, s2_hwpt_id, &info);
 		if (!rc)
@@ -76,20 +76,15 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 	int rc;
 
 	vsmmu__lock(v);
-	if (!v->started) {
-		rc = vsmmu__fail_plain(v, -ENXIO);
-	} else if (v->stream_num == v->stream_max) {
-		rc = vsmmu__fail(v, &(struct vsmmu_error){
-			.error = -ENOSPC,
-			.reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS,
-			.vsid = vsid,
-		});
-	} else {
+	rc = vsmmu__check_started(v);
+	if (!rc && v->stream_num == v->stream_max)
+		rc = vsmmu__refuse(v, -ENOSPC,
+				   SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS);
+	if (!rc)
 		rc = attach(v, vfio_fd, vsid, flags, s2_hwpt_id,
 			    info ? info : &scratch);
-		if (!rc)
-			v->vsid[v->stream_num++] = vsid;
-	}
+	if (!rc)
+		v->vsid[v->stream_num++] = vsid;
 	vsmmu__unlock(v);
 	return rc;
 }

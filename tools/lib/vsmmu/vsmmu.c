@@ -34,13 +34,20 @@ static int default_idr(struct vsmmu *v, const struct vsmmu_options *options,
 		if (rc == -ENOENT)
 			break;
 		if (rc)
-			return vsmmu__fail(v, &(struct vsmmu_error){
-				.error = rc,
-				.request = SMMUV3_ACCEL_GET_PHYS,
-			});
+			return vsmmu__ioctl_failed(v, SMMUV3_ACCEL_GET_PHYS, rc,
+						   phys[num].out_reason);
 	}
 	rc = vsmmu_compute_idr(phys, num, options, idr);
-	return rc ? vsmmu__fail_plain(v, rc) : 0;
+	switch (rc) {
+	case 0:
+		return 0;
+	case -ENODEV:
+		return vsmmu__refuse(v, rc, VSMMU_REASON_NO_PHYS);
+	case -EOPNOTSUPP:
+		return vsmmu__refuse(v, rc, VSMMU_REASON_NOTHING_COMMON);
+	default:
+		return vsmmu__refuse(v, rc, VSMMU_REASON_OPTION);
+	}
 }
 
 const struct vsmmu_options vsmmu__no_options;
@@ -81,7 +88,7 @@ static int start(struct vsmmu *v, const struct vsmmu_options *options)
 	int i, rc;
 
 	if (v->started)
-		return vsmmu__fail_plain(v, -EBUSY);
+		return vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
 	rc = default_idr(v, options, idr);
 	if (!rc)
 		rc = set_idr(v, idr);
@@ -112,7 +119,7 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd)
 {
 	if ((unsigned int)line >= VSMMU_IRQ_NUM)
-		return -EINVAL;
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_LINE);
 	vsmmu__lock(v);
 	v->irqfd[line] = fd;
 	vsmmu__unlock(v);
@@ -170,15 +177,13 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	if (v->fd < 0) {
 		v->fd = v->kernel->open(v->kernel_data, "/dev/smmuv3-accel");
 		if (v->fd < 0)
-			return vsmmu__fail_plain(v, v->fd);
+			return vsmmu__refuse(v, v->fd, VSMMU_REASON_OPEN);
 		v->own_fd = true;
 	}
 	rc = vsmmu__call(v, SMMUV3_ACCEL_GET_INFO, &info);
 	if (rc)
-		return vsmmu__fail(v, &(struct vsmmu_error){
-			.error = rc,
-			.request = SMMUV3_ACCEL_GET_INFO,
-		});
+		return vsmmu__ioctl_failed(v, SMMUV3_ACCEL_GET_INFO, rc,
+					   info.out_reason);
 	v->max_batch = info.out_max_batch;
 	v->stream_max = info.out_max_streams;
 	v->vsid = calloc(v->stream_max, sizeof(*v->vsid));
@@ -199,11 +204,8 @@ static int change_process(struct vsmmu *v, int iommufd)
 
 	if (!rc)
 		return 0;
-	return vsmmu__fail(v, &(struct vsmmu_error){
-		.error = rc,
-		.request = SMMUV3_ACCEL_CHANGE_PROCESS,
-		.reason = arg.out_reason,
-	});
+	return vsmmu__ioctl_failed(v, SMMUV3_ACCEL_CHANGE_PROCESS, rc,
+				   arg.out_reason);
 }
 
 static int create(struct vsmmu *v, const struct vsmmu_config *config)
@@ -219,11 +221,7 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 
 	if (!rc)
 		return 0;
-	return vsmmu__fail(v, &(struct vsmmu_error){
-		.error = rc,
-		.request = SMMUV3_ACCEL_CREATE,
-		.reason = arg.out_reason,
-	});
+	return vsmmu__ioctl_failed(v, SMMUV3_ACCEL_CREATE, rc, arg.out_reason);
 }
 
 /*
@@ -234,18 +232,15 @@ static int check_config(struct vsmmu *v, const struct vsmmu_config *config)
 {
 	bool take_over = config->flags & VSMMU_CONFIG_CHANGE_PROCESS;
 
-	if ((config->flags & ~CONFIG_FLAGS) ||
-	    (take_over && config->accel_fd < 0) ||
-	    (uintptr_t)config->regs % VSMMU_PAGE_SIZE ||
-	    !vsmmu__regions_are_valid(config->regions, config->region_num))
-		return vsmmu__fail_plain(v, -EINVAL);
-	if (take_over && config->iommufd < 0)
-		return vsmmu__fail(v, &(struct vsmmu_error){
-			.error = -EINVAL,
-			.request = SMMUV3_ACCEL_CHANGE_PROCESS,
-			.reason = SMMUV3_ACCEL_REASON_NOT_IOMMUFD,
-		});
-	return 0;
+	if (config->flags & ~CONFIG_FLAGS)
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_FLAGS);
+	if (take_over && config->accel_fd < 0)
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_ACCEL_FD);
+	if (config->iommufd < 0)
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_IOMMUFD);
+	if ((uintptr_t)config->regs % VSMMU_PAGE_SIZE)
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_REGS_ALIGN);
+	return vsmmu__check_regions(v, config->regions, config->region_num);
 }
 
 /* Make the kernel's part: a vSMMU of this process, with memory */
@@ -260,6 +255,9 @@ static int bind_accel(struct vsmmu *v, const struct vsmmu_config *config)
 	return rc ? rc : vsmmu__set_memory(v, config->regions, config->region_num);
 }
 
+/* How many vSMMUs were made. */
+static uint64_t ids;
+
 int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	      struct vsmmu_error *error)
 {
@@ -272,6 +270,7 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
+	v->id = __atomic_add_fetch(&ids, 1, __ATOMIC_RELAXED);
 	pthread_mutex_init(&v->turn, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	v->kernel = config->kernel ? config->kernel : &vsmmu__kernel;
@@ -291,15 +290,17 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 		rc = get_accel(v, config->accel_fd);
 	if (!rc)
 		rc = bind_accel(v, config);
-	if (error)
-		*error = v->error;
 	if (rc) {
+		if (error)
+			*error = vsmmu__last.error;
 		vsmmu_free(v);
 		return rc;
 	}
 	/* Not before: the VMM's memory may still be the guest's registers. */
 	if (config->regs)
 		memset(config->regs, 0, VSMMU_REGS_SIZE);
+	if (error)
+		*error = (struct vsmmu_error){ 0 };
 	*out = v;
 	return 0;
 }

@@ -52,13 +52,87 @@ enum vsmmu_irq {
 };
 
 /**
- * struct vsmmu_error - The last thing that failed
- * @error: Its negative errno, 0: nothing has failed yet
- * @request: The ioctl, for instance SMMUV3_ACCEL_SET_REGS; 0: none
- * @reason: One of enum smmuv3_accel_reason
+ * enum vsmmu_reason - What the library itself refuses, and why
+ * @VSMMU_REASON_FLAGS: A flag in struct vsmmu_config is unknown to the library.
+ * @VSMMU_REASON_ACCEL_FD: VSMMU_CONFIG_CHANGE_PROCESS takes over a virtual
+ *	SMMU. Set accel_fd to the descriptor from the process before.
+ * @VSMMU_REASON_IOMMUFD: There is no iommufd. Set iommufd to a descriptor of
+ *	/dev/iommu.
+ * @VSMMU_REASON_REGS_ALIGN: The memory for the register file is not aligned to
+ *	VSMMU_PAGE_SIZE.
+ * @VSMMU_REASON_OPEN: The library cannot open /dev/smmuv3-accel. Load the
+ *	module, and give this user access to the device.
+ * @VSMMU_REASON_TOO_MANY_REGIONS: There are more memory regions than
+ *	VSMMU_MAX_REGIONS.
+ * @VSMMU_REASON_REGION_FLAGS: A flag of a memory region is unknown to the
+ *	library.
+ * @VSMMU_REASON_REGION_RESERVED: A reserved field of a memory region is not
+ *	zero.
+ * @VSMMU_REASON_OPTION: A field of struct vsmmu_options has no such value.
+ * @VSMMU_REASON_NO_PHYS: No physical SMMU is known yet. Call vsmmu_probe() for
+ *	a device first, or give the ID registers with VSMMU_OPT_IDR.
+ * @VSMMU_REASON_NOTHING_COMMON: The physical SMMUs have no table format,
+ *	granule or endianness in common.
+ * @VSMMU_REASON_NOT_STARTED: The virtual SMMU is not started. Call
+ *	vsmmu_start() or vsmmu_resume() first.
+ * @VSMMU_REASON_STARTED: The virtual SMMU is started already.
+ * @VSMMU_REASON_NOT_TAKEN_OVER: The virtual SMMU was not taken over from
+ *	another process. Call vsmmu_start() instead of vsmmu_resume().
+ * @VSMMU_REASON_STATE: No virtual SMMU can be in this state: it is damaged, or
+ *	of another version.
+ * @VSMMU_REASON_STATE_IDR: The state is of a virtual SMMU with other ID
+ *	registers. Start with VSMMU_OPT_IDR and the state's ID registers.
+ * @VSMMU_REASON_ACCESS: The SMMU has no register access of this size at this
+ *	offset.
+ * @VSMMU_REASON_LINE: There is no such interrupt line.
+ * @VSMMU_REASON_TOO_MANY_VEVENTQS: There are VSMMU_MAX_VEVENTQS vEVENTQs
+ *	already.
+ * @VSMMU_REASON_NO_VEVENTQ: The library takes no events from this descriptor.
+ * @VSMMU_REASON_VEVENTQ_READ: A vEVENTQ cannot be read. Remove it with
+ *	vsmmu_remove_veventq().
+ * @VSMMU_REASON_EVENT_RECORD: What was read from a vEVENTQ is no event record.
+ * @VSMMU_REASON_KERNEL_ANSWER: The kernel returned what it never should. Report
+ *	a bug.
+ *
+ * They continue enum smmuv3_accel_reason, and share no number with it.
+ */
+enum vsmmu_reason {
+	VSMMU_REASON_FLAGS = 0x10000,
+	VSMMU_REASON_ACCEL_FD = 0x10001,
+	VSMMU_REASON_IOMMUFD = 0x10002,
+	VSMMU_REASON_REGS_ALIGN = 0x10003,
+	VSMMU_REASON_OPEN = 0x10004,
+	VSMMU_REASON_TOO_MANY_REGIONS = 0x10005,
+	VSMMU_REASON_REGION_FLAGS = 0x10006,
+	VSMMU_REASON_REGION_RESERVED = 0x10007,
+	VSMMU_REASON_OPTION = 0x10008,
+	VSMMU_REASON_NO_PHYS = 0x10009,
+	VSMMU_REASON_NOTHING_COMMON = 0x1000a,
+	VSMMU_REASON_NOT_STARTED = 0x1000b,
+	VSMMU_REASON_STARTED = 0x1000c,
+	VSMMU_REASON_NOT_TAKEN_OVER = 0x1000d,
+	VSMMU_REASON_STATE = 0x1000e,
+	VSMMU_REASON_STATE_IDR = 0x1000f,
+	VSMMU_REASON_ACCESS = 0x10010,
+	VSMMU_REASON_LINE = 0x10011,
+	VSMMU_REASON_TOO_MANY_VEVENTQS = 0x10012,
+	VSMMU_REASON_NO_VEVENTQ = 0x10013,
+	VSMMU_REASON_VEVENTQ_READ = 0x10014,
+	VSMMU_REASON_EVENT_RECORD = 0x10015,
+	VSMMU_REASON_KERNEL_ANSWER = 0x10016,
+};
+
+/**
+ * struct vsmmu_error - A failure
+ * @error: Its negative errno; 0: nothing has failed yet
+ * @request: The ioctl that failed, for instance SMMUV3_ACCEL_SET_REGS; 0: the
+ *	library failed or refused by itself
+ * @reason: One of enum smmuv3_accel_reason or enum vsmmu_reason
  * @vsid: The stream that it is about, if there is one: that of the call, or
  *	the one because of which SMMUV3_ACCEL_SET_REGS or SMMUV3_ACCEL_RUN_CMDQ
  *	failed. Else 0
+ * @bad_region: Index of the memory region that is refused, if @reason is one of
+ *	the REGION_* reasons
  * @bad_idr: For each of SMMU_IDR0 to SMMU_IDR5 the fields that are refused, if
  *	@reason is IDR_ILLEGAL, IDR_HOST or IDR_OFFERED
  */
@@ -67,6 +141,7 @@ struct vsmmu_error {
 	unsigned long request;
 	uint32_t reason;
 	uint32_t vsid;
+	uint32_t bad_region;
 	uint32_t bad_idr[6];
 };
 
@@ -614,17 +689,22 @@ int vsmmu_fd(struct vsmmu *v);
 void vsmmu_get_counters(struct vsmmu *v, struct vsmmu_counters *counters);
 
 /**
- * vsmmu_last_error() - What failed last
+ * vsmmu_last_error() - What failed last in this thread
  * @v: the vSMMU
- * @error: set to it
+ * @error: set to the last failure of a call that the calling thread made; zeroed if
+ *	there was none, or if it was a call for another vSMMU
+ *
+ * As with errno, a call that succeeds changes nothing. Threads do not see each
+ * other's failures. What fails in a callback's own calls is forgotten when the
+ * callback returns.
  */
 void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error);
 
 /**
  * vsmmu_reason_string() - A reason in words
- * @reason: one of enum smmuv3_accel_reason
+ * @reason: one of enum smmuv3_accel_reason or enum vsmmu_reason
  *
- * Return: a sentence.
+ * Return: one sentence or more, constant.
  */
 const char *vsmmu_reason_string(uint32_t reason);
 
@@ -632,7 +712,11 @@ const char *vsmmu_reason_string(uint32_t reason);
  * vsmmu_strerror() - A failure in words
  * @error: the failure
  * @buf: where to put them
- * @len: how much room there is
+ * @len: how much room there is; 512 bytes suffice
+ *
+ * The text has the ioctl, the refused fields of ID registers by name or the refused
+ * memory region, the reason and the errno. Field names that do not fit are left
+ * out, and "..." stands for them.
  *
  * Return: @buf.
  */

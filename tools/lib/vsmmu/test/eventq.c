@@ -331,7 +331,8 @@ static void test_veventq(void **state)
 	assert_int_equal(vsmmu_poll_events(rig->v), 0);
 
 	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), 0);
-	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), -ENOENT);
+	assert_refused(rig->v, vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ),
+		       -ENOENT, VSMMU_REASON_NO_VEVENTQ);
 	memset(rig->fake.queue_rc, 0, sizeof(rig->fake.queue_rc));
 	fake_event(&rig->fake, 0, 0, 9, an_event);
 	assert_int_equal(vsmmu_poll_events(rig->v), 0);
@@ -395,7 +396,6 @@ static void test_lost(void **state)
 
 static void test_veventq_errors(void **state)
 {
-	struct vsmmu_error error;
 	struct rig *rig = *state;
 	int i;
 
@@ -407,18 +407,17 @@ static void test_veventq_errors(void **state)
 	rig->fake.queue_rc[1] = -ENODEV;
 	fake_event(&rig->fake, 0, 0, 0, an_event);
 	fake_event(&rig->fake, 2, 0, 0, an_event);
-	assert_int_equal(vsmmu_poll_events(rig->v), -ENODEV);
+	assert_refused(rig->v, vsmmu_poll_events(rig->v), -ENODEV,
+		       VSMMU_REASON_VEVENTQ_READ);
 	assert_int_equal(get(rig, EVENTQ_PROD), 2);
-	vsmmu_last_error(rig->v, &error);
-	assert_int_equal(error.error, -ENODEV);
-	assert_int_equal(error.request, 0);
 
 	/* Half a record, half a header: what is whole is taken. */
 	rig->fake.queue_rc[1] = 0;
 	fake_event(&rig->fake, 1, 0, 0, an_event);
 	fake_event(&rig->fake, 1, 0, 1, an_event);
 	rig->fake.queue_len[1] -= 1;
-	assert_int_equal(vsmmu_poll_events(rig->v), -EPROTO);
+	assert_refused(rig->v, vsmmu_poll_events(rig->v), -EPROTO,
+		       VSMMU_REASON_EVENT_RECORD);
 	assert_int_equal(get(rig, EVENTQ_PROD), 3);
 	fake_event(&rig->fake, 1, LOST, 1, NULL);
 	rig->fake.queue_len[1] -= 1;
@@ -448,7 +447,8 @@ static void test_too_many(void **state)
 
 	for (i = 0; i < VSMMU_MAX_VEVENTQS; i++)
 		assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
-	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), -ENOSPC);
+	assert_refused(rig->v, vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i),
+		       -ENOSPC, VSMMU_REASON_TOO_MANY_VEVENTQS);
 	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ + 7), 0);
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
 }

@@ -24,8 +24,16 @@ static uint32_t *reason_of(unsigned long request, void *arg)
 	switch (request) {
 	case SMMUV3_ACCEL_CREATE:
 		return &((struct smmuv3_accel_create *)arg)->out_reason;
+	case SMMUV3_ACCEL_GET_INFO:
+		return &((struct smmuv3_accel_info *)arg)->out_reason;
 	case SMMUV3_ACCEL_SET_IDR:
 		return &((struct smmuv3_accel_set_idr *)arg)->out_reason;
+	case SMMUV3_ACCEL_SET_MEM_TABLE:
+		return &((struct smmuv3_accel_mem_table *)arg)->out_reason;
+	case SMMUV3_ACCEL_GET_PHYS:
+		return &((struct smmuv3_accel_phys *)arg)->out_reason;
+	case SMMUV3_ACCEL_GET_STREAM:
+		return &((struct smmuv3_accel_stream *)arg)->out_reason;
 	case SMMUV3_ACCEL_ATTACH:
 		return &((struct smmuv3_accel_attach *)arg)->out_reason;
 	case SMMUV3_ACCEL_DETACH:
@@ -127,6 +135,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 {
 	struct fake *fake = data;
 	unsigned int nr = _IOC_NR(request);
+	struct smmuv3_accel_mem_table *table = arg;
 	struct smmuv3_accel_run_cmdq *run = arg;
 	uint32_t *reason, *vsid;
 
@@ -153,6 +162,8 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 			*reason = fake->fail_reason[nr];
 		if (vsid)
 			*vsid = fake->fail_vsid;
+		if (request == SMMUV3_ACCEL_SET_MEM_TABLE)
+			table->out_bad_region = fake->fail_region;
 		return fake->fail_rc[nr];
 	}
 	return fake_answer(fake, request, arg);

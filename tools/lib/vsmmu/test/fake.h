@@ -24,6 +24,7 @@
  * @fail_rc: what the next ioctls of a number return; 0: they succeed
  * @fail_reason: their out_reason
  * @fail_vsid: their out_vsid, where they have one
+ * @fail_region: their out_bad_region, where they have one
  * @fail_times: how many of them do
  * @batch: out_max_batch
  * @max_streams: out_max_streams
@@ -55,6 +56,7 @@ struct fake {
 	int fail_rc[FAKE_REQUESTS];
 	uint32_t fail_reason[FAKE_REQUESTS];
 	uint32_t fail_vsid;
+	uint32_t fail_region;
 	unsigned int fail_times[FAKE_REQUESTS];
 	uint32_t batch;
 	uint32_t max_streams;

@@ -106,9 +106,12 @@ static void test_read_all(void **state)
 	}
 	for (offset = VSMMU_REGS_SIZE; offset; offset <<= 1) {
 		assert_int_equal(vsmmu_read(rig->v, offset, &value, 4), -EINVAL);
-		assert_int_equal(put(rig, offset, 1), -EINVAL);
+		assert_refused(rig->v, put(rig, offset, 1), -EINVAL,
+			       VSMMU_REASON_ACCESS);
 		assert_int_equal(put64(rig, offset, 1), -EINVAL);
 	}
+	assert_refused(rig->v, vsmmu_read(rig->v, 2, &value, 4), -EINVAL,
+		       VSMMU_REASON_ACCESS);
 	assert_int_equal(put64(rig, ~0ULL - 3, 1), -EINVAL);
 	assert_int_equal(put(rig, ~0ULL - 3, 1), -EINVAL);
 }
@@ -527,14 +530,16 @@ static void test_not_started(void **state)
 	struct rig *rig = *state;
 
 	assert_int_equal(get(rig, IDR0), 0);
-	assert_int_equal(put(rig, CR0, SMMUEN), -ENXIO);
+#define NOT_STARTED(_call) \
+	assert_refused(rig->v, _call, -ENXIO, VSMMU_REASON_NOT_STARTED)
+	NOT_STARTED(put(rig, CR0, SMMUEN));
 	assert_int_equal(get(rig, CR0), 0);
-	assert_int_equal(vsmmu_doorbell(rig->v, 1), -ENXIO);
-	assert_int_equal(vsmmu_kick(rig->v), -ENXIO);
-	assert_int_equal(vsmmu_reset(rig->v), -ENXIO);
-	assert_int_equal(vsmmu_save(rig->v, &saved), -ENXIO);
-	assert_int_equal(vsmmu_restore(rig->v, &saved), -ENXIO);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), -ENXIO);
+	NOT_STARTED(vsmmu_doorbell(rig->v, 1));
+	NOT_STARTED(vsmmu_kick(rig->v));
+	NOT_STARTED(vsmmu_reset(rig->v));
+	NOT_STARTED(vsmmu_save(rig->v, &saved));
+	NOT_STARTED(vsmmu_restore(rig->v, &saved));
+	NOT_STARTED(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL));
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
 }
 

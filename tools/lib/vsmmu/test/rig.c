@@ -10,7 +10,7 @@ static void on_irq(void *opaque, enum vsmmu_irq line)
 
 	/* Callbacks may call the library. */
 	assert_int_equal(vsmmu_read(rig->v, GERROR, &value, 4), 0);
-	rig->irqs[line]++;
+	__atomic_fetch_add(&rig->irqs[line], 1, __ATOMIC_RELAXED);
 	thread_irqs++;
 }
 

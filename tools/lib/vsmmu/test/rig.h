@@ -84,4 +84,16 @@ unsigned int irqs(struct rig *rig, enum vsmmu_irq line);
 #define assert_put(rig, offset, value)	\
 	assert_int_equal(put(rig, offset, value), 0)
 
+/* A call on a vSMMU returns @_rc for @_reason, which the library gives itself. */
+#define assert_refused(_v, _call, _rc, _reason)				\
+	do {								\
+		struct vsmmu_error _error;				\
+									\
+		assert_int_equal(_call, _rc);				\
+		vsmmu_last_error(_v, &_error);				\
+		assert_int_equal(_error.error, _rc);			\
+		assert_int_equal(_error.request, 0);			\
+		assert_int_equal(_error.reason, _reason);		\
+	} while (0)
+
 #endif
