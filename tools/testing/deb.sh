@@ -27,7 +27,8 @@ build() {
 	"$VM_DIR/setup.sh" kernel packaging
 	same_version dkms.conf "PACKAGE_VERSION=\"$version\""
 	same_version drivers/iommu/smmuv3-accel/main.c "MODULE_VERSION(\"$version\");"
-	same_version tools/lib/vsmmu/Makefile "VERSION := $version"
+	same_version tools/lib/vsmmu/vsmmu.h "#define VSMMU_VERSION_MAJOR	${version%%.*}"
+	same_version tools/lib/vsmmu/vsmmu.h "#define VSMMU_VERSION_MINOR	${version#*.}"
 
 	rm -rf "$out"
 	mkdir -p "$out"

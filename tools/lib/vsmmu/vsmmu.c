@@ -232,6 +232,8 @@ static int check_config(struct vsmmu *v, const struct vsmmu_config *config)
 {
 	bool take_over = config->flags & VSMMU_CONFIG_CHANGE_PROCESS;
 
+	if (config->size != sizeof(*config))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_CONFIG);
 	if (config->flags & ~CONFIG_FLAGS)
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_FLAGS);
 	if (take_over && config->accel_fd < 0)
@@ -255,54 +257,74 @@ static int bind_accel(struct vsmmu *v, const struct vsmmu_config *config)
 	return rc ? rc : vsmmu__set_memory(v, config->regions, config->region_num);
 }
 
-/* How many vSMMUs were made. */
+/* How many vSMMUs were made */
 static uint64_t ids;
 
-int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
-	      struct vsmmu_error *error)
+static struct vsmmu *allocate(void)
 {
-	struct vsmmu *v;
-	int i, rc;
+	struct vsmmu *v = calloc(1, sizeof(*v));
+	int i;
 
-	*out = NULL;
-	if (error)
-		*error = (struct vsmmu_error){ .error = -ENOMEM };
-	v = calloc(1, sizeof(*v));
 	if (!v)
-		return -ENOMEM;
+		return NULL;
 	v->id = __atomic_add_fetch(&ids, 1, __ATOMIC_RELAXED);
 	pthread_mutex_init(&v->turn, NULL);
 	pthread_mutex_init(&v->lock, NULL);
+	v->fd = -1;
+	for (i = 0; i < VSMMU_IRQ_NUM; i++)
+		v->irqfd[i] = -1;
+	return v;
+}
+
+static void take_config(struct vsmmu *v, const struct vsmmu_config *config)
+{
 	v->kernel = config->kernel ? config->kernel : &vsmmu__kernel;
 	v->kernel_data = config->kernel_data;
 	v->flags = config->flags;
 	v->raise = config->raise;
 	v->feed = config->feed;
 	v->opaque = config->opaque;
-	v->fd = -1;
-	for (i = 0; i < VSMMU_IRQ_NUM; i++)
-		v->irqfd[i] = -1;
+}
+
+static int build(struct vsmmu *v, const struct vsmmu_config *config)
+{
+	int rc;
 
 	rc = check_config(v, config);
-	if (!rc)
-		rc = get_page(v, config->regs);
+	if (rc)
+		return rc;
+	take_config(v, config);
+	rc = get_page(v, config->regs);
 	if (!rc)
 		rc = get_accel(v, config->accel_fd);
 	if (!rc)
 		rc = bind_accel(v, config);
-	if (rc) {
-		if (error)
-			*error = vsmmu__last.error;
-		vsmmu_free(v);
-		return rc;
-	}
 	/* Not before: the VMM's memory may still be the guest's registers. */
-	if (config->regs)
+	if (!rc && config->regs)
 		memset(config->regs, 0, VSMMU_REGS_SIZE);
+	return rc;
+}
+
+int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
+	      struct vsmmu_error *error)
+{
+	struct vsmmu_error failure = { .error = -ENOMEM };
+	struct vsmmu *v;
+	int rc = -ENOMEM;
+
+	v = allocate();
+	if (v) {
+		rc = build(v, config);
+		failure = rc ? vsmmu__last.error : (struct vsmmu_error){ 0 };
+	}
+	if (rc) {
+		vsmmu_free(v);
+		v = NULL;
+	}
 	if (error)
-		*error = (struct vsmmu_error){ 0 };
+		*error = failure;
 	*out = v;
-	return 0;
+	return rc;
 }
 
 void vsmmu_free(struct vsmmu *v)
@@ -318,6 +340,11 @@ void vsmmu_free(struct vsmmu *v)
 	free(v->feed_cmds);
 	free(v->vsid);
 	free(v);
+}
+
+uint32_t vsmmu_version(void)
+{
+	return VSMMU_VERSION;
 }
 
 int vsmmu_fd(struct vsmmu *v)

@@ -18,12 +18,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 #include <linux/smmuv3_accel.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/*
+ * The version of this header. A new major version may change what exists. A new
+ * minor version only adds: functions, flags, reasons, and fields at the end of
+ * structs, for which zero means what was before. So a program that sets structs by
+ * the names of their fields compiles with all later headers of the major version.
+ * Header and library have to be of one version, as for any static library.
+ */
+#define VSMMU_VERSION_MAJOR	1
+#define VSMMU_VERSION_MINOR	0
+#define VSMMU_VERSION		(VSMMU_VERSION_MAJOR << 16 | VSMMU_VERSION_MINOR)
 
 /* The register map (Arm IHI 0070, chapter 6): two pages of 64 KiB */
 #define VSMMU_PAGE_SIZE		0x10000
@@ -53,6 +65,9 @@ enum vsmmu_irq {
 
 /**
  * enum vsmmu_reason - What the library itself refuses, and why
+ * @VSMMU_REASON_CONFIG: The struct vsmmu_config is not initialized, or belongs to
+ *	another version of the library. Start with VSMMU_CONFIG_INIT or
+ *	vsmmu_config_init().
  * @VSMMU_REASON_FLAGS: A flag in struct vsmmu_config is unknown to the library.
  * @VSMMU_REASON_ACCEL_FD: VSMMU_CONFIG_CHANGE_PROCESS takes over a virtual
  *	SMMU. Set accel_fd to the descriptor from the process before.
@@ -97,29 +112,30 @@ enum vsmmu_irq {
  * They continue enum smmuv3_accel_reason, and share no number with it.
  */
 enum vsmmu_reason {
-	VSMMU_REASON_FLAGS = 0x10000,
-	VSMMU_REASON_ACCEL_FD = 0x10001,
-	VSMMU_REASON_IOMMUFD = 0x10002,
-	VSMMU_REASON_REGS_ALIGN = 0x10003,
-	VSMMU_REASON_OPEN = 0x10004,
-	VSMMU_REASON_TOO_MANY_REGIONS = 0x10005,
-	VSMMU_REASON_REGION_FLAGS = 0x10006,
-	VSMMU_REASON_REGION_RESERVED = 0x10007,
-	VSMMU_REASON_OPTION = 0x10008,
-	VSMMU_REASON_NO_PHYS = 0x10009,
-	VSMMU_REASON_NOTHING_COMMON = 0x1000a,
-	VSMMU_REASON_NOT_STARTED = 0x1000b,
-	VSMMU_REASON_STARTED = 0x1000c,
-	VSMMU_REASON_NOT_TAKEN_OVER = 0x1000d,
-	VSMMU_REASON_STATE = 0x1000e,
-	VSMMU_REASON_STATE_IDR = 0x1000f,
-	VSMMU_REASON_ACCESS = 0x10010,
-	VSMMU_REASON_LINE = 0x10011,
-	VSMMU_REASON_TOO_MANY_VEVENTQS = 0x10012,
-	VSMMU_REASON_NO_VEVENTQ = 0x10013,
-	VSMMU_REASON_VEVENTQ_READ = 0x10014,
-	VSMMU_REASON_EVENT_RECORD = 0x10015,
-	VSMMU_REASON_KERNEL_ANSWER = 0x10016,
+	VSMMU_REASON_CONFIG = 0x10000,
+	VSMMU_REASON_FLAGS = 0x10001,
+	VSMMU_REASON_ACCEL_FD = 0x10002,
+	VSMMU_REASON_IOMMUFD = 0x10003,
+	VSMMU_REASON_REGS_ALIGN = 0x10004,
+	VSMMU_REASON_OPEN = 0x10005,
+	VSMMU_REASON_TOO_MANY_REGIONS = 0x10006,
+	VSMMU_REASON_REGION_FLAGS = 0x10007,
+	VSMMU_REASON_REGION_RESERVED = 0x10008,
+	VSMMU_REASON_OPTION = 0x10009,
+	VSMMU_REASON_NO_PHYS = 0x1000a,
+	VSMMU_REASON_NOTHING_COMMON = 0x1000b,
+	VSMMU_REASON_NOT_STARTED = 0x1000c,
+	VSMMU_REASON_STARTED = 0x1000d,
+	VSMMU_REASON_NOT_TAKEN_OVER = 0x1000e,
+	VSMMU_REASON_STATE = 0x1000f,
+	VSMMU_REASON_STATE_IDR = 0x10010,
+	VSMMU_REASON_ACCESS = 0x10011,
+	VSMMU_REASON_LINE = 0x10012,
+	VSMMU_REASON_TOO_MANY_VEVENTQS = 0x10013,
+	VSMMU_REASON_NO_VEVENTQ = 0x10014,
+	VSMMU_REASON_VEVENTQ_READ = 0x10015,
+	VSMMU_REASON_EVENT_RECORD = 0x10016,
+	VSMMU_REASON_KERNEL_ANSWER = 0x10017,
 };
 
 /**
@@ -211,7 +227,9 @@ enum vsmmu_config_flags {
 };
 
 /**
- * struct vsmmu_config - How to make a vSMMU; start with VSMMU_CONFIG_INIT
+ * struct vsmmu_config - How to make a vSMMU
+ * @size: sizeof(struct vsmmu_config). Set by VSMMU_CONFIG_INIT, which initializes a
+ *	variable in C, and by vsmmu_config_init(): start with one of them
  * @flags: Combination of enum vsmmu_config_flags
  * @accel_fd: An open /dev/smmuv3-accel that goes on belonging to the VMM; -1:
  *	the library opens one, and closes it in vsmmu_free()
@@ -250,6 +268,7 @@ enum vsmmu_config_flags {
  * nothing when the function has returned.
  */
 struct vsmmu_config {
+	size_t size;
 	uint32_t flags;
 	int accel_fd;
 	int iommufd;
@@ -266,7 +285,22 @@ struct vsmmu_config {
 	void *kernel_data;
 };
 
-#define VSMMU_CONFIG_INIT	{ .accel_fd = -1, .iommufd = -1 }
+#ifndef __cplusplus
+#define VSMMU_CONFIG_INIT						\
+	{ .size = sizeof(struct vsmmu_config), .accel_fd = -1, .iommufd = -1 }
+#endif
+
+/**
+ * vsmmu_config_init() - Set a config to what VSMMU_CONFIG_INIT is
+ * @config: the config
+ */
+static inline void vsmmu_config_init(struct vsmmu_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->size = sizeof(*config);
+	config->accel_fd = -1;
+	config->iommufd = -1;
+}
 
 /**
  * enum vsmmu_option_flags - Flags of struct vsmmu_options
@@ -672,6 +706,13 @@ int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
 		 const struct vsmmu_state *state, const uint32_t *vsids, uint32_t num);
 
 /* Asking */
+
+/**
+ * vsmmu_version() - The version of the library
+ *
+ * Return: VSMMU_VERSION of the header that it was compiled with.
+ */
+uint32_t vsmmu_version(void);
 
 /**
  * vsmmu_fd() - The open /dev/smmuv3-accel, for instance for GET_STATS

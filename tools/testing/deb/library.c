@@ -5,7 +5,8 @@
 
 int main(void)
 {
+	struct vsmmu_config config = VSMMU_CONFIG_INIT;
 	struct vsmmu *vsmmu;
 
-	return vsmmu_new(&(struct vsmmu_config){ 0 }, &vsmmu, 0);
+	return vsmmu_new(&config, &vsmmu, 0);
 }

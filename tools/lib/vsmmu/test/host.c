@@ -60,6 +60,14 @@ static void test_config_refused(void **state)
 	const struct vsmmu_config good = rig_config(rig);
 	struct vsmmu_config config = good;
 
+	memset(&config, 0, sizeof(config));
+	assert_config_refused(rig, &config, VSMMU_REASON_CONFIG);
+	config = good;
+	config.size--;
+	assert_config_refused(rig, &config, VSMMU_REASON_CONFIG);
+	config.size += 2;
+	assert_config_refused(rig, &config, VSMMU_REASON_CONFIG);
+	config = good;
 	config.flags = 4;
 	assert_config_refused(rig, &config, VSMMU_REASON_FLAGS);
 	config.flags = VSMMU_CONFIG_CHANGE_PROCESS;
