@@ -52,15 +52,39 @@ void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
 }
 
+/* Where a vEVENTQ is in the list; how many there are if it is not */
+static unsigned int find_veventq(struct vsmmu *v, int fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < v->veventq_num; i++)
+		if (v->veventq[i].fd == fd)
+			break;
+	return i;
+}
+
+static int add_veventq(struct vsmmu *v, int fd)
+{
+	int rc = vsmmu__check_fd(v, fd, VSMMU_FD_VEVENTQ,
+				 VSMMU_REASON_NOT_VEVENTQ);
+
+	if (rc)
+		return rc;
+	if (find_veventq(v, fd) < v->veventq_num)
+		return vsmmu__refuse(v, -EEXIST, VSMMU_REASON_VEVENTQ_TWICE);
+	if (v->veventq_num == ARRAY_SIZE(v->veventq))
+		return vsmmu__refuse(v, -ENOSPC,
+				     VSMMU_REASON_TOO_MANY_VEVENTQS);
+	v->veventq[v->veventq_num++] = (struct veventq){ .fd = fd };
+	return 0;
+}
+
 int vsmmu_add_veventq(struct vsmmu *v, int fd)
 {
-	int rc = 0;
+	int rc;
 
 	vsmmu__lock(v);
-	if (v->veventq_num == ARRAY_SIZE(v->veventq))
-		rc = vsmmu__refuse(v, -ENOSPC, VSMMU_REASON_TOO_MANY_VEVENTQS);
-	else
-		v->veventq[v->veventq_num++] = (struct veventq){ .fd = fd };
+	rc = add_veventq(v, fd);
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -68,17 +92,14 @@ int vsmmu_add_veventq(struct vsmmu *v, int fd)
 int vsmmu_remove_veventq(struct vsmmu *v, int fd)
 {
 	unsigned int i;
-	int rc = -ENOENT;
+	int rc = 0;
 
 	vsmmu__lock(v);
-	for (i = 0; rc && i < v->veventq_num; i++) {
-		if (v->veventq[i].fd != fd)
-			continue;
+	i = find_veventq(v, fd);
+	if (i < v->veventq_num)
 		v->veventq[i] = v->veventq[--v->veventq_num];
-		rc = 0;
-	}
-	if (rc)
-		vsmmu__refuse(v, rc, VSMMU_REASON_NO_VEVENTQ);
+	else
+		rc = vsmmu__refuse(v, -ENOENT, VSMMU_REASON_NO_VEVENTQ);
 	vsmmu__unlock(v);
 	return rc;
 }

@@ -205,6 +205,8 @@ int vsmmu__refuse(struct vsmmu *v, int rc, uint32_t reason);
 int vsmmu__fail_plain(struct vsmmu *v, int rc);
 int vsmmu__ioctl_failed(struct vsmmu *v, unsigned long request, int rc,
 			uint32_t reason);
+int vsmmu__check_fd(struct vsmmu *v, int fd, enum vsmmu_fd_kind kind,
+		    uint32_t reason);
 int vsmmu__check_started(struct vsmmu *v);
 int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg);
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 
@@ -38,6 +40,32 @@ static ssize_t kernel_read(void *data, int fd, void *buf, size_t len)
 }
 
 /*
+ * By the name that the kernel gives a file without a path. iommufd's other queue is
+ * the one for page faults: should the kernel rename a vEVENTQ, it is still taken.
+ */
+static int kernel_identify(void *data, int fd)
+{
+	static const char iommufd[] = "anon_inode:[iommufd-";
+	char path[32], name[64];
+	ssize_t len;
+
+	(void)data;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, name, sizeof(name) - 1);
+	if (len < 0)
+		return VSMMU_FD_UNKNOWN;
+	name[len] = 0;
+	if (!strcmp(name, "anon_inode:[eventfd]"))
+		return VSMMU_FD_EVENTFD;
+	if (!strncmp(name, iommufd, strlen(iommufd)) &&
+	    strcmp(name, "anon_inode:[iommufd-pgfault]"))
+		return VSMMU_FD_VEVENTQ;
+	return VSMMU_FD_OTHER;
+}
+
+/*
  * A guest maps the SMMU as Device memory. Without FEAT_S2FWB that attribute
  * holds for a memory slot as well, so that the guest's loads do not see what is
  * in the caches only: push the line out to the point of coherency, and wait for
@@ -59,6 +87,7 @@ const struct vsmmu_kernel vsmmu__kernel = {
 	.close = kernel_close,
 	.ioctl = kernel_ioctl,
 	.read = kernel_read,
+	.identify = kernel_identify,
 	.clean = kernel_clean,
 };
 
@@ -94,6 +123,19 @@ int vsmmu__ioctl_failed(struct vsmmu *v, unsigned long request, int rc,
 		.request = request,
 		.reason = reason,
 	});
+}
+
+/* Whether a descriptor is of a kind, as far as that can be told */
+int vsmmu__check_fd(struct vsmmu *v, int fd, enum vsmmu_fd_kind kind,
+		    uint32_t reason)
+{
+	int is = v->kernel->identify(v->kernel_data, fd);
+
+	if (is == (int)kind || is == VSMMU_FD_UNKNOWN)
+		return 0;
+	if (is < 0)
+		return vsmmu__refuse(v, is, SMMUV3_ACCEL_REASON_BAD_FD);
+	return vsmmu__refuse(v, -EINVAL, reason);
 }
 
 int vsmmu__check_started(struct vsmmu *v)

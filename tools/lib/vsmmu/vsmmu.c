@@ -116,14 +116,34 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 	return rc;
 }
 
-int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd)
+static int set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd)
 {
+	int i, rc;
+
 	if ((unsigned int)line >= VSMMU_IRQ_NUM)
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_LINE);
-	vsmmu__lock(v);
+	if (fd >= 0) {
+		rc = vsmmu__check_fd(v, fd, VSMMU_FD_EVENTFD,
+				     VSMMU_REASON_NOT_EVENTFD);
+		if (rc)
+			return rc;
+	}
+	for (i = 0; fd >= 0 && i < VSMMU_IRQ_NUM; i++)
+		if (i != (int)line && v->irqfd[i] == fd)
+			return vsmmu__refuse(v, -EEXIST,
+					     VSMMU_REASON_IRQFD_TWICE);
 	v->irqfd[line] = fd;
-	vsmmu__unlock(v);
 	return 0;
+}
+
+int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	rc = set_irqfd(v, line, fd);
+	vsmmu__unlock(v);
+	return rc;
 }
 
 /* Shared memory at a multiple of the guest's largest page, for a memory slot. */

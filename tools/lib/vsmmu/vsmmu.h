@@ -100,6 +100,12 @@ enum vsmmu_irq {
  * @VSMMU_REASON_ACCESS: The SMMU has no register access of this size at this
  *	offset.
  * @VSMMU_REASON_LINE: There is no such interrupt line.
+ * @VSMMU_REASON_NOT_EVENTFD: The descriptor is no eventfd.
+ * @VSMMU_REASON_IRQFD_TWICE: Another interrupt line has this eventfd already.
+ * @VSMMU_REASON_NOT_VEVENTQ: The descriptor is no vEVENTQ. Pass the one that
+ *	IOMMU_VEVENTQ_ALLOC returned.
+ * @VSMMU_REASON_VEVENTQ_TWICE: The library takes events from this vEVENTQ
+ *	already.
  * @VSMMU_REASON_TOO_MANY_VEVENTQS: There are VSMMU_MAX_VEVENTQS vEVENTQs
  *	already.
  * @VSMMU_REASON_NO_VEVENTQ: The library takes no events from this descriptor.
@@ -131,11 +137,15 @@ enum vsmmu_reason {
 	VSMMU_REASON_STATE_IDR = 0x10010,
 	VSMMU_REASON_ACCESS = 0x10011,
 	VSMMU_REASON_LINE = 0x10012,
-	VSMMU_REASON_TOO_MANY_VEVENTQS = 0x10013,
-	VSMMU_REASON_NO_VEVENTQ = 0x10014,
-	VSMMU_REASON_VEVENTQ_READ = 0x10015,
-	VSMMU_REASON_EVENT_RECORD = 0x10016,
-	VSMMU_REASON_KERNEL_ANSWER = 0x10017,
+	VSMMU_REASON_NOT_EVENTFD = 0x10013,
+	VSMMU_REASON_IRQFD_TWICE = 0x10014,
+	VSMMU_REASON_NOT_VEVENTQ = 0x10015,
+	VSMMU_REASON_VEVENTQ_TWICE = 0x10016,
+	VSMMU_REASON_TOO_MANY_VEVENTQS = 0x10017,
+	VSMMU_REASON_NO_VEVENTQ = 0x10018,
+	VSMMU_REASON_VEVENTQ_READ = 0x10019,
+	VSMMU_REASON_EVENT_RECORD = 0x1001a,
+	VSMMU_REASON_KERNEL_ANSWER = 0x1001b,
 };
 
 /**
@@ -195,11 +205,26 @@ struct vsmmu_region {
 };
 
 /**
+ * enum vsmmu_fd_kind - What a descriptor is
+ * @VSMMU_FD_OTHER: Something that the library has no use for
+ * @VSMMU_FD_EVENTFD: An eventfd
+ * @VSMMU_FD_VEVENTQ: A vEVENTQ
+ * @VSMMU_FD_UNKNOWN: It cannot be told, for instance without /proc
+ */
+enum vsmmu_fd_kind {
+	VSMMU_FD_OTHER,
+	VSMMU_FD_EVENTFD,
+	VSMMU_FD_VEVENTQ,
+	VSMMU_FD_UNKNOWN,
+};
+
+/**
  * struct vsmmu_kernel - What the library needs of the kernel
  * @open: As open(path, O_RDWR | O_CLOEXEC)
  * @close: As close()
  * @ioctl: As ioctl(), on /dev/smmuv3-accel
  * @read: As read(), on a vEVENTQ
+ * @identify: What a descriptor is: one of enum vsmmu_fd_kind
  * @clean: Clean a line of the register file to the point of coherency
  *
  * For tests, which put something else under the library. All return a negative
@@ -210,6 +235,7 @@ struct vsmmu_kernel {
 	void (*close)(void *data, int fd);
 	int (*ioctl)(void *data, int fd, unsigned long request, void *arg);
 	ssize_t (*read)(void *data, int fd, void *buf, size_t len);
+	int (*identify)(void *data, int fd);
 	void (*clean)(void *data, const volatile void *line);
 };
 
@@ -536,10 +562,12 @@ int vsmmu_set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
  * vsmmu_set_irqfd() - Have an eventfd written for each edge of a line
  * @v: the vSMMU
  * @line: the line
- * @fd: the eventfd, which goes on belonging to the VMM and should not block; -1:
- *	call the VMM's function instead
+ * @fd: the eventfd, another for each line; it goes on belonging to the VMM and should
+ *	not block; -1: call the VMM's function instead
  *
- * Return: 0, or -EINVAL.
+ * Return: 0; -EBADF: @fd is not open; -EINVAL: there is no such line, or @fd is no
+ * eventfd; -EEXIST: another line has it. Whether it is an eventfd is not checked
+ * without /proc.
  */
 int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd);
 
@@ -619,10 +647,12 @@ void *vsmmu_page(struct vsmmu *v, unsigned int page);
 /**
  * vsmmu_add_veventq() - Take events from a vEVENTQ
  * @v: the vSMMU
- * @fd: of the vEVENTQ of a physical SMMU's vIOMMU; non-blocking, and still the
- *	VMM's to close
+ * @fd: of the vEVENTQ of a physical SMMU's vIOMMU. It is still the VMM's to close,
+ *	after vsmmu_remove_veventq()
  *
- * Return: 0, or -ENOSPC: there are %VSMMU_MAX_VEVENTQS.
+ * Return: 0; -EBADF: @fd is not open; -EINVAL: it is no vEVENTQ, which is not checked
+ * without /proc; -EEXIST: it was added already; -ENOSPC: there are
+ * %VSMMU_MAX_VEVENTQS.
  */
 int vsmmu_add_veventq(struct vsmmu *v, int fd);
 

@@ -453,6 +453,51 @@ static void test_too_many(void **state)
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
 }
 
+/* Descriptors that are none, and the same one again */
+static void test_bad_veventqs(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_refused(rig->v, vsmmu_add_veventq(rig->v, FAKE_OTHER), -EINVAL,
+		       VSMMU_REASON_NOT_VEVENTQ);
+	assert_refused(rig->v, vsmmu_add_veventq(rig->v, 0), -EINVAL,
+		       VSMMU_REASON_NOT_VEVENTQ);
+	assert_refused(rig->v, vsmmu_add_veventq(rig->v, FAKE_CLOSED), -EBADF,
+		       SMMUV3_ACCEL_REASON_BAD_FD);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	assert_refused(rig->v, vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), -EEXIST,
+		       VSMMU_REASON_VEVENTQ_TWICE);
+	/* It was added once. */
+	assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), 0);
+	assert_refused(rig->v, vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ),
+		       -ENOENT, VSMMU_REASON_NO_VEVENTQ);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+}
+
+static void test_bad_irqfds(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct rig *rig = *state;
+
+	assert_refused(rig->v, vsmmu_set_irqfd(rig->v, VSMMU_IRQ_NUM, fd),
+		       -EINVAL, VSMMU_REASON_LINE);
+	assert_refused(rig->v, vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ,
+					       FAKE_OTHER), -EINVAL,
+		       VSMMU_REASON_NOT_EVENTFD);
+	assert_refused(rig->v, vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ,
+					       FAKE_CLOSED), -EBADF,
+		       SMMUV3_ACCEL_REASON_BAD_FD);
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, fd), 0);
+	assert_refused(rig->v, vsmmu_set_irqfd(rig->v, VSMMU_IRQ_GERROR, fd),
+		       -EEXIST, VSMMU_REASON_IRQFD_TWICE);
+	/* Again for the same line; for the other when it is free */
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, fd), 0);
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, -1), 0);
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_GERROR, fd), 0);
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, -1), 0);
+	close(fd);
+}
+
 /* The record is in memory before PROD says so. */
 static void on_clean(struct fake *fake, const volatile void *line)
 {
@@ -496,6 +541,8 @@ int main(void)
 		TEST(test_veventq_errors, rig_setup),
 		TEST(test_bounded, rig_setup),
 		TEST(test_too_many, rig_setup),
+		TEST(test_bad_veventqs, rig_setup),
+		TEST(test_bad_irqfds, rig_setup),
 		TEST(test_order, rig_setup_clean),
 	};
 

@@ -189,6 +189,17 @@ static ssize_t fake_read(void *data, int fd, void *buf, size_t len)
 	return len;
 }
 
+/* Real descriptors are small: a test's eventfds */
+static int fake_identify(void *data, int fd)
+{
+	(void)data;
+	if (fd == FAKE_CLOSED)
+		return -EBADF;
+	if (fd >= FAKE_VEVENTQ && fd < FAKE_OTHER)
+		return VSMMU_FD_VEVENTQ;
+	return fd < FAKE_FD ? VSMMU_FD_EVENTFD : VSMMU_FD_OTHER;
+}
+
 static void fake_clean(void *data, const volatile void *line)
 {
 	struct fake *fake = data;
@@ -203,6 +214,7 @@ const struct vsmmu_kernel fake_kernel = {
 	.close = fake_close,
 	.ioctl = fake_ioctl,
 	.read = fake_read,
+	.identify = fake_identify,
 	.clean = fake_clean,
 };
 

@@ -12,7 +12,9 @@
 #define FAKE_FD		1000	/* /dev/smmuv3-accel */
 #define FAKE_IOMMUFD	1001
 #define FAKE_VEVENTQ	2000	/* and those after it: vEVENTQs */
-#define FAKE_VEVENTQS	3
+#define FAKE_VEVENTQS	3	/* that can be read */
+#define FAKE_OTHER	3000	/* something else that is open */
+#define FAKE_CLOSED	3001	/* nothing that is */
 #define FAKE_REQUESTS	16
 #define FAKE_STREAMS	8
 

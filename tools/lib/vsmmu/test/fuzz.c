@@ -179,6 +179,13 @@ static ssize_t fuzz_read(void *data, int fd, void *buf, size_t len)
 	return n;
 }
 
+static int fuzz_identify(void *data, int fd)
+{
+	(void)data;
+	(void)fd;
+	return VSMMU_FD_VEVENTQ;
+}
+
 static void fuzz_clean(void *data, const volatile void *line)
 {
 	(void)data;
@@ -190,6 +197,7 @@ static const struct vsmmu_kernel fuzz_kernel = {
 	.close = fuzz_close,
 	.ioctl = fuzz_ioctl,
 	.read = fuzz_read,
+	.identify = fuzz_identify,
 	.clean = fuzz_clean,
 };
 

@@ -2,9 +2,14 @@
 /*
  * Making a vSMMU, its streams, its memory and its ID registers.
  */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <unistd.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
 
+#include "internal.h"
 #include "rig.h"
 
 static void test_new(void **state)
@@ -521,6 +526,29 @@ static void test_real_kernel(void **state)
 	close(fds[1]);
 }
 
+/* What the kernel says of descriptors. There is no vEVENTQ on any machine. */
+static void test_identify(void **state)
+{
+	int fds[2], event = eventfd(0, EFD_CLOEXEC);
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	int file = memfd_create("[eventfd]", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+#define IDENTIFY(_fd) vsmmu__kernel.identify(NULL, _fd)
+	assert_int_equal(IDENTIFY(event), VSMMU_FD_EVENTFD);
+	assert_int_equal(IDENTIFY(timer), VSMMU_FD_OTHER);
+	assert_int_equal(IDENTIFY(file), VSMMU_FD_OTHER);
+	assert_int_equal(IDENTIFY(fds[0]), VSMMU_FD_OTHER);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(IDENTIFY(fds[0]), -EBADF);
+	assert_int_equal(IDENTIFY(-1), -EBADF);
+	close(file);
+	close(timer);
+	close(event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +567,7 @@ int main(void)
 		TEST(test_idr_default, rig_setup_off),
 		TEST(test_idr_errors, rig_setup_off),
 		TEST(test_real_kernel, rig_setup_off),
+		TEST(test_identify, rig_setup_off),
 	};
 
 	return cmocka_run_group_tests_name("host", tests, NULL, NULL);

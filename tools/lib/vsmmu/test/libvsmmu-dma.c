@@ -138,7 +138,6 @@ static int attach_all(struct machine *m)
 		m->queue[i] = veventq_open(m->g.iommufd, info.out_viommu_id, &id);
 		if (m->queue[i] < 0)
 			return m->queue[i];
-		fcntl(m->queue[i], F_SETFL, O_NONBLOCK);
 		rc = vsmmu_add_veventq(m->v, m->queue[i]);
 		if (rc)
 			return rc;
