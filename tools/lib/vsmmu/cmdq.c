@@ -7,51 +7,75 @@
 
 #include "internal.h"
 
-/*
- * Tell the guest which streams abort because their STE cannot be. Hardware does
- * so when a transaction comes, which is not seen here: the host's STE aborts in
- * silence. The guest is told once each time that it has such an STE looked at.
- */
-static void report_bad_stes(struct vsmmu *v)
+/* The event that tells a guest of a stream that aborts; 0: none does */
+static uint64_t event_of_reason(struct vsmmu *v, uint32_t reason)
 {
-	struct smmuv3_accel_stream stream;
-	uint64_t id;
+	switch (reason) {
+	case SMMUV3_ACCEL_REASON_STE_SID_RANGE:
+	case SMMUV3_ACCEL_REASON_STE_L1_INVALID:
+		/* Not recorded unless the guest asks for it */
+		return v->reg[REG_CR2] & CR2_RECINVSID ? EVT_C_BAD_STREAMID : 0;
+	case SMMUV3_ACCEL_REASON_STE_UNREADABLE:
+		return EVT_F_STE_FETCH;
+	case SMMUV3_ACCEL_REASON_STE_CONFIG:
+	case SMMUV3_ACCEL_REASON_STE_S1CDMAX:
+	case SMMUV3_ACCEL_REASON_STE_S1FMT:
+	case SMMUV3_ACCEL_REASON_STE_S1DSS:
+	case SMMUV3_ACCEL_REASON_STE_EATS:
+	case SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR:
+		return EVT_C_BAD_STE;
+	default:
+		return 0;
+	}
+}
+
+static void report_bad_ste(struct vsmmu *v, uint32_t vsid, uint32_t reason)
+{
+	uint64_t event[EVENT_SIZE / sizeof(uint64_t)] = { 0 };
+	uint64_t id = event_of_reason(v, reason);
+
+	if (!id)
+		return;
+	event[0] = htole64(FIELD_PREP(EVT_0_ID, id) |
+			   FIELD_PREP(EVT_0_SID, vsid));
+	vsmmu__eventq_put(v, event);
+}
+
+static bool is_listed(struct vsmmu *v, uint32_t num, uint32_t vsid)
+{
 	uint32_t i;
 
-	for (i = 0; i < v->stream_num; i++) {
-		uint64_t event[EVENT_SIZE / sizeof(uint64_t)] = { 0 };
+	for (i = 0; i < num; i++)
+		if (v->bad[i].vsid == vsid)
+			return true;
+	return false;
+}
 
+/*
+ * Tell the guest which streams abort because their STE is not legal. Hardware does so
+ * when a transaction comes, which nobody sees here: the host's STE aborts in silence.
+ * Here the guest learns it when a command names the stream.
+ *
+ * If the kernel had no room for all of them, ask for the streams that it left out.
+ */
+static void report_bad_stes(struct vsmmu *v,
+			    const struct smmuv3_accel_run_cmdq *run)
+{
+	struct smmuv3_accel_stream stream;
+	uint32_t i;
+
+	for (i = 0; i < run->bad_num; i++)
+		report_bad_ste(v, v->bad[i].vsid, v->bad[i].reason);
+	if (!(run->out_flags & SMMUV3_ACCEL_RUN_BAD_OVERFLOW))
+		return;
+	for (i = 0; i < v->stream_num; i++) {
 		stream = (struct smmuv3_accel_stream){
 			.size = sizeof(stream),
 			.vsid = v->vsid[i],
 		};
-		if (vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream))
-			continue;
-		switch (stream.out_reason) {
-		case SMMUV3_ACCEL_REASON_STE_SID_RANGE:
-		case SMMUV3_ACCEL_REASON_STE_L1_INVALID:
-			/* Not recorded unless asked for */
-			if (!(v->reg[REG_CR2] & CR2_RECINVSID))
-				continue;
-			id = EVT_C_BAD_STREAMID;
-			break;
-		case SMMUV3_ACCEL_REASON_STE_UNREADABLE:
-			id = EVT_F_STE_FETCH;
-			break;
-		case SMMUV3_ACCEL_REASON_STE_CONFIG:
-		case SMMUV3_ACCEL_REASON_STE_S1CDMAX:
-		case SMMUV3_ACCEL_REASON_STE_S1FMT:
-		case SMMUV3_ACCEL_REASON_STE_S1DSS:
-		case SMMUV3_ACCEL_REASON_STE_EATS:
-		case SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR:
-			id = EVT_C_BAD_STE;
-			break;
-		default:
-			continue;
-		}
-		event[0] = htole64(FIELD_PREP(EVT_0_ID, id) |
-				   FIELD_PREP(EVT_0_SID, stream.vsid));
-		vsmmu__eventq_put(v, event);
+		if (!is_listed(v, run->bad_num, v->vsid[i]) &&
+		    !vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream))
+			report_bad_ste(v, v->vsid[i], stream.out_reason);
 	}
 }
 
@@ -94,7 +118,7 @@ static int send_regs(struct vsmmu *v)
 	v->want_regs = rc;
 	if (rc)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_SET_REGS, rc, arg.out_reason,
-				   arg.out_vsid);
+					  arg.out_vsid);
 	vsmmu__reg_set(v, REG_GBPA, v->reg[REG_GBPA] & ~GBPA_UPDATE);
 	vsmmu__reg_set(v, REG_CR0ACK, v->reg[REG_CR0]);
 	return 0;
@@ -115,8 +139,8 @@ static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 }
 
 /*
- * As vsmmu__call(), but for feed_num: what comes out of a call that a signal interrupted
- * is not what the next one is to be told.
+ * As vsmmu__call(), but the fields that are written on the way out are set again
+ * before each repetition.
  */
 static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
 {
@@ -124,6 +148,7 @@ static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
 
 	do {
 		arg->feed_num = v->feed_room;
+		arg->bad_num = v->stream_max;
 		v->counters.runs++;
 		rc = v->kernel->ioctl(v->kernel_data, v->fd,
 				      SMMUV3_ACCEL_RUN_CMDQ, arg);
@@ -141,6 +166,17 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 
 	if (v->feed && (run->feed_num || overflow))
 		v->feed(v->opaque, v->feed_cmds, run->feed_num, overflow);
+}
+
+/* Whether the kernel's answer to a run of up to @num commands makes sense */
+static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
+		    int rc, uint32_t num, uint32_t done)
+{
+	if (done > num || (!done && !rc && !run->out_error))
+		return false;
+	if (done && (run->feed_num > done || run->feed_num > v->feed_room))
+		return false;
+	return run->out_error <= CERROR_MAX && run->bad_num <= v->stream_max;
 }
 
 /*
@@ -162,6 +198,7 @@ static int run_batch(struct vsmmu *v)
 		.cons = v->reg[REG_CMDQ_CONS] & mask,
 		.max_cmds = v->max_batch,
 		.feed_uptr = (uintptr_t)v->feed_cmds,
+		.bad_uptr = (uintptr_t)v->bad,
 	};
 	int rc;
 
@@ -170,17 +207,14 @@ static int run_batch(struct vsmmu *v)
 	rc = call_run_cmdq(v, &arg);
 	done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
 	/* The kernel never returns this; fail rather than loop forever. */
-	if (done > num || (!done && !rc && !arg.out_error) ||
-	    arg.out_error > CERROR_MAX ||
-	    (done && (arg.feed_num > done || arg.feed_num > v->feed_room)))
+	if (!is_sane(v, &arg, rc, num, done))
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
 					  VSMMU_REASON_KERNEL_ANSWER, 0);
 
 	/* What the VMM has to do and events come before a CMD_SYNC is done. */
 	if (done)
 		feed(v, &arg);
-	if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
-		report_bad_stes(v);
+	report_bad_stes(v, &arg);
 	vsmmu__reg_set(v, REG_CMDQ_CONS,
 		       FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) | (arg.cons & mask));
 	v->counters.cmds += done;
@@ -190,7 +224,7 @@ static int run_batch(struct vsmmu *v)
 		vsmmu__raise_gerror(v, GERROR_CMDQ_ERR);
 	if (rc)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc, arg.out_reason,
-				   arg.out_vsid);
+					  arg.out_vsid);
 	return 1;
 }
 

@@ -113,6 +113,7 @@ struct veventq {
  * @feed_room: how many there is room for
  * @raised: lines to call @raise for, when @lock is free
  * @irqfd: eventfds of the lines, or -1
+ * @bad: where the kernel writes streams whose STE is not legal, @stream_max of them
  * @vsid: the attached streams
  * @stream_num: how many there are
  * @stream_max: how many there can be
@@ -149,6 +150,7 @@ struct vsmmu {
 	uint32_t feed_room;
 	unsigned int raised;
 	int irqfd[VSMMU_IRQ_NUM];
+	struct smmuv3_accel_bad_ste *bad;
 	uint32_t *vsid;
 	uint32_t stream_num;
 	uint32_t stream_max;

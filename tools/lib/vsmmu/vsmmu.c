@@ -207,11 +207,14 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	v->max_batch = info.out_max_batch;
 	v->stream_max = info.out_max_streams;
 	v->vsid = calloc(v->stream_max, sizeof(*v->vsid));
+	v->bad = calloc(v->stream_max, sizeof(*v->bad));
 	if (v->feed) {
 		v->feed_room = v->max_batch;
 		v->feed_cmds = calloc(v->feed_room, sizeof(*v->feed_cmds));
 	}
-	return v->vsid && (v->feed_cmds || !v->feed) ? 0 : vsmmu__fail_plain(v, -ENOMEM);
+	if (!v->vsid || !v->bad || (v->feed && !v->feed_cmds))
+		return vsmmu__fail_plain(v, -ENOMEM);
+	return 0;
 }
 
 static int change_process(struct vsmmu *v, int iommufd)
@@ -359,6 +362,7 @@ void vsmmu_free(struct vsmmu *v)
 	pthread_mutex_destroy(&v->turn);
 	free(v->feed_cmds);
 	free(v->vsid);
+	free(v->bad);
 	free(v);
 }
 

@@ -22,6 +22,7 @@ struct script {
 		uint32_t reason;
 		uint32_t flags;
 		uint32_t feed_num;
+		uint32_t bad_num;
 	} steps[8];
 	unsigned int at;
 };
@@ -41,6 +42,7 @@ static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	run->out_reason = script->steps[at].reason;
 	run->out_flags = script->steps[at].flags;
 	run->feed_num = script->steps[at].feed_num;
+	run->bad_num = script->steps[at].bad_num;
 	run->out_vsid = script->steps[at].rc ? SCRIPT_VSID : 0;
 	return script->steps[at].rc;
 }
@@ -435,6 +437,9 @@ static void test_senseless_kernel(void **state)
 		{ .steps = { { 0, 1, 0x101, 0, 0 } } },
 		/* A command for a feed that there is not */
 		{ .steps = { { 0, 1, 0, 0, 0, 1 } } },
+		/* More bad STEs than there is room for, with and without progress */
+		{ .steps = { { 0, 1, 0, 0, 0, 0, FAKE_STREAMS + 1 } } },
+		{ .steps = { { -ENOMEM, 0, 0, 0, 0, 0, ~0U } } },
 	};
 	struct script script;
 	struct vsmmu_error error;
@@ -516,7 +521,7 @@ static int run_logged(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	on_clean(fake, (char *)vsmmu_page(order->rig->v, 0) + CR0);
 	run->cons++;
 	run->out_error = 1;
-	run->out_flags = SMMUV3_ACCEL_RUN_BAD_STE;
+	fake_bad_ste(run, 1, SMMUV3_ACCEL_REASON_STE_CONFIG);
 	return 0;
 }
 
@@ -526,8 +531,6 @@ static void test_order(void **state)
 	struct order order = { .rig = *state };
 	struct rig *rig = *state;
 
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
-	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
 	enable_cmdq(rig, 4);
 	enable_eventq(rig, RAM_BASE + 0x1000, 4);
 	rig->fake.data = &order;
@@ -535,79 +538,6 @@ static void test_order(void **state)
 	rig->fake.on_run = run_logged;
 	assert_put(rig, CMDQ_PROD, 2);
 	assert_string_equal(order.log, "p?ecg");
-}
-
-/* Bad STEs become events, by stream and reason. */
-static void test_bad_ste(void **state)
-{
-	static const struct {
-		uint32_t reason;
-		uint32_t id;
-	} table[] = {
-		{ SMMUV3_ACCEL_REASON_NONE, 0 },
-		{ SMMUV3_ACCEL_REASON_NO_STE, 0 },
-		{ SMMUV3_ACCEL_REASON_STE_INVALID, 0 },
-		{ SMMUV3_ACCEL_REASON_STE_ABORT, 0 },
-		{ SMMUV3_ACCEL_REASON_STE_CONFIG, 0x04 },
-		{ SMMUV3_ACCEL_REASON_STE_S1CDMAX, 0x04 },
-		{ SMMUV3_ACCEL_REASON_STE_S1FMT, 0x04 },
-		{ SMMUV3_ACCEL_REASON_STE_S1DSS, 0x04 },
-		{ SMMUV3_ACCEL_REASON_STE_EATS, 0x04 },
-		{ SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR, 0x04 },
-		{ SMMUV3_ACCEL_REASON_STE_SID_RANGE, 0x02 },
-		{ SMMUV3_ACCEL_REASON_STE_L1_INVALID, 0x02 },
-		{ SMMUV3_ACCEL_REASON_STE_UNREADABLE, 0x03 },
-		{ SMMUV3_ACCEL_REASON_GBPA_ABORT, 0 },
-		{ SMMUV3_ACCEL_REASON_DETACHED, 0 },
-		{ SMMUV3_ACCEL_REASON_RETRY, 0 },
-		{ SMMUV3_ACCEL_REASON_NO_POWER, 0 },
-		{ SMMUV3_ACCEL_REASON_ATC_TIMEOUT, 0 },
-	};
-	struct script script;
-	struct rig *rig = *state;
-	uint64_t *event = rig_ptr(rig, RAM_BASE + 0x1000);
-	uint32_t prod = 0, cmds = 0, want;
-	int recinvsid;
-	size_t i;
-
-	play(rig, &script);
-	for (recinvsid = 0; recinvsid < 2; recinvsid++) {
-		assert_put(rig, CR0, 0);
-		assert_put(rig, CR2, recinvsid ? 2 : 0);
-		enable_cmdq(rig, 8);
-		enable_eventq(rig, RAM_BASE + 0x1000, 6);
-		for (i = 0; i < ARRAY_LEN(table); i++) {
-			assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
-			assert_int_equal(vsmmu_attach(rig->v, 4, 99, 0, 0, NULL), 0);
-			rig->fake.stream_reason[5] = table[i].reason;
-			script = (struct script){
-				.steps = { { 0, 1, 0, 0,
-					     SMMUV3_ACCEL_RUN_BAD_STE } },
-			};
-			assert_put(rig, CMDQ_PROD, ++cmds);
-			want = table[i].id == 2 && !recinvsid ? 0 : table[i].id;
-			if (want) {
-				assert_int_equal(event[prod * 4],
-						 want | 5ULL << 32);
-				assert_int_equal(event[prod * 4 + 1], 0);
-				assert_int_equal(event[prod * 4 + 2], 0);
-				assert_int_equal(event[prod * 4 + 3], 0);
-				prod++;
-			}
-			assert_int_equal(get(rig, EVENTQ_PROD), prod);
-			/* Without the flag nobody looks, nor when it is gone. */
-			script = (struct script){ .steps = { { 0, 1, 0, 0, 0 } } };
-			assert_put(rig, CMDQ_PROD, ++cmds);
-			assert_int_equal(vsmmu_detach(rig->v, 5), 0);
-			assert_int_equal(vsmmu_detach(rig->v, 99), 0);
-			script = (struct script){
-				.steps = { { 0, 1, 0, 0,
-					     SMMUV3_ACCEL_RUN_BAD_STE } },
-			};
-			assert_put(rig, CMDQ_PROD, ++cmds);
-			assert_int_equal(get(rig, EVENTQ_PROD), prod);
-		}
-	}
 }
 
 int main(void)
@@ -631,7 +561,6 @@ int main(void)
 		TEST(test_disable_while_stuck, rig_setup),
 		TEST(test_enable_pending, rig_setup),
 		TEST(test_order, rig_setup_clean),
-		TEST(test_bad_ste, rig_setup),
 	};
 
 	return cmocka_run_group_tests_name("cmdq", tests, NULL, NULL);

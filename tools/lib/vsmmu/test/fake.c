@@ -155,6 +155,7 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 		/* Written on failures too */
 		fake->run = *run;
 		run->feed_num = 0;
+		run->bad_num = 0;
 	}
 	if (fake->fail_times[nr]) {
 		fake->fail_times[nr]--;
@@ -252,6 +253,16 @@ unsigned int fake_calls(struct fake *fake, unsigned long request)
 
 	fake->calls[_IOC_NR(request)] = 0;
 	return calls;
+}
+
+/* RUN_CMDQ came upon a stream whose STE is not legal. */
+void fake_bad_ste(struct smmuv3_accel_run_cmdq *run, uint32_t vsid,
+		  uint32_t reason)
+{
+	struct smmuv3_accel_bad_ste *bad = (void *)(uintptr_t)run->bad_uptr;
+
+	bad[run->bad_num++] = (struct smmuv3_accel_bad_ste){ vsid, reason };
+	run->out_flags |= SMMUV3_ACCEL_RUN_BAD_STE;
 }
 
 /* A record as iommufd has it: a header and, with @event, the event */

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 #define RAM_PIECE	0x300
 #define RAM_PIECES	3
 #define BATCH		16
+#define STREAMS		4
 
 /**
  * struct fuzz - One run
@@ -97,7 +98,10 @@ static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 	const uint32_t cons = run->cons;
 	int rc = fuzz_rc(f);
 
-	check(run->feed_num == BATCH);
+	check(run->feed_num == BATCH && run->bad_num == STREAMS);
+	take_bytes(f, (void *)(unsigned long)run->bad_uptr,
+		   take(f, 1) % (STREAMS * sizeof(struct smmuv3_accel_bad_ste)));
+	run->bad_num = 0;
 	memset((void *)(unsigned long)run->feed_uptr, how, BATCH * sizeof(struct vsmmu_cmd));
 	run->feed_num = 0;
 	f->cons = published(f, 0x9c);
@@ -108,13 +112,15 @@ static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 	} else if (how < 0xf0) {
 		run->cons += how & 7;
 		run->out_error = how >> 3 & 3;
-		run->out_flags = how >> 4 & 7;
+		run->out_flags = take(f, 1) & 15;
 		run->feed_num = take(f, 1) & 7;
+		run->bad_num = take(f, 1) % (STREAMS + 2);
 	} else {
 		run->cons = how & 1 ? run->cons + take(f, 1) : take(f, 4);
 		run->out_error = how & 2 ? 0 : take(f, 2);
 		run->out_flags = take(f, 1);
 		run->feed_num = how & 4 ? run->cons - cons : take(f, 4);
+		run->bad_num = take(f, 4);
 	}
 	return rc;
 }
@@ -132,7 +138,7 @@ static int fuzz_ioctl(void *data, int fd, unsigned long request, void *arg)
 	check(++f->calls < 1000000);
 	switch (request) {
 	case SMMUV3_ACCEL_GET_INFO:
-		info->out_max_streams = 4;
+		info->out_max_streams = STREAMS;
 		info->out_max_batch = BATCH;
 		return 0;
 	case SMMUV3_ACCEL_GET_STREAM:

@@ -337,7 +337,8 @@ static int all_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	(void)fake;
 	run->cons = run->prod;
-	run->out_flags = SMMUV3_ACCEL_RUN_BAD_STE;
+	run->out_flags = SMMUV3_ACCEL_RUN_BAD_STE |
+			 SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
 	return 0;
 }
 

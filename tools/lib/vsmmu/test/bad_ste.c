@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Streams whose STE is not legal: what the kernel says of them, and what becomes an
+ * event.
+ */
+#include "rig.h"
+
+#define QUEUE	(RAM_BASE + 0x1000)
+
+/**
+ * struct answer - What the next RUN_CMDQ says
+ * @bad: streams whose STE is not legal
+ * @bad_num: how many
+ * @overflow: there were more than it had room for
+ * @rc: what it returns
+ */
+static struct answer {
+	struct smmuv3_accel_bad_ste bad[FAKE_STREAMS];
+	uint32_t bad_num;
+	bool overflow;
+	int rc;
+} answer;
+
+static int run_answer(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	uint32_t i;
+
+	assert_int_equal(fake->run.bad_num, FAKE_STREAMS);
+	for (i = 0; i < answer.bad_num; i++)
+		fake_bad_ste(run, answer.bad[i].vsid, answer.bad[i].reason);
+	if (answer.overflow)
+		run->out_flags |= SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+	run->cons++;
+	return answer.rc;
+}
+
+static int setup_queues(void **state)
+{
+	struct rig *rig;
+
+	rig_setup(state);
+	rig = *state;
+	answer = (struct answer){};
+	rig->fake.on_run = run_answer;
+	return 0;
+}
+
+static void enable(struct rig *rig)
+{
+	enable_cmdq(rig, 8);
+	enable_eventq(rig, QUEUE, 6);
+}
+
+/* Run one command, and see which events it leads to, beginning with number @at. */
+static void assert_events(struct rig *rig, uint32_t at, const uint64_t *events,
+			  uint32_t num)
+{
+	const uint64_t *queue = rig_ptr(rig, QUEUE);
+	uint32_t i;
+
+	assert_put(rig, CMDQ_PROD, get(rig, CMDQ_PROD) + 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), at + num);
+	for (i = 0; i < num; i++, at++) {
+		assert_int_equal(queue[at * 4], events[i]);
+		assert_int_equal(queue[at * 4 + 1], 0);
+		assert_int_equal(queue[at * 4 + 2], 0);
+		assert_int_equal(queue[at * 4 + 3], 0);
+	}
+}
+
+static const struct {
+	uint32_t reason;
+	uint32_t id;
+} table[] = {
+	{ SMMUV3_ACCEL_REASON_NONE, 0 },
+	{ SMMUV3_ACCEL_REASON_NO_STE, 0 },
+	{ SMMUV3_ACCEL_REASON_STE_INVALID, 0 },
+	{ SMMUV3_ACCEL_REASON_STE_ABORT, 0 },
+	{ SMMUV3_ACCEL_REASON_STE_CONFIG, 0x04 },
+	{ SMMUV3_ACCEL_REASON_STE_S1CDMAX, 0x04 },
+	{ SMMUV3_ACCEL_REASON_STE_S1FMT, 0x04 },
+	{ SMMUV3_ACCEL_REASON_STE_S1DSS, 0x04 },
+	{ SMMUV3_ACCEL_REASON_STE_EATS, 0x04 },
+	{ SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR, 0x04 },
+	{ SMMUV3_ACCEL_REASON_STE_SID_RANGE, 0x02 },
+	{ SMMUV3_ACCEL_REASON_STE_L1_INVALID, 0x02 },
+	{ SMMUV3_ACCEL_REASON_STE_L1_NONE, 0 },
+	{ SMMUV3_ACCEL_REASON_STE_UNREADABLE, 0x03 },
+	{ SMMUV3_ACCEL_REASON_GBPA_ABORT, 0 },
+	{ SMMUV3_ACCEL_REASON_NO_VSID, 0 },
+	{ SMMUV3_ACCEL_REASON_DETACHED, 0 },
+	{ SMMUV3_ACCEL_REASON_RETRY, 0 },
+	{ SMMUV3_ACCEL_REASON_NO_POWER, 0 },
+	{ SMMUV3_ACCEL_REASON_ATC_TIMEOUT, 0 },
+};
+
+/* Each reason has its event or none, listed or asked for. */
+static void by_reason(struct rig *rig, bool recinvsid, bool overflow)
+{
+	uint32_t at = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(table); i++) {
+		uint64_t event = table[i].id | 5ULL << 32;
+		uint32_t num = table[i].id && (table[i].id != 2 || recinvsid);
+
+		answer = (struct answer){ .overflow = overflow };
+		rig->fake.stream_reason[5] = table[i].reason;
+		if (!overflow) {
+			answer.bad_num = 1;
+			answer.bad[0].vsid = 5;
+			answer.bad[0].reason = table[i].reason;
+		}
+		assert_events(rig, at, &event, num);
+		at += num;
+	}
+}
+
+static void test_reasons(void **state)
+{
+	struct rig *rig = *state;
+	int way;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
+	for (way = 0; way < 4; way++) {
+		assert_int_equal(vsmmu_reset(rig->v), 0);
+		assert_put(rig, CR2, way & 1 ? 2 : 0);
+		enable(rig);
+		by_reason(rig, way & 1, way & 2);
+	}
+}
+
+/* What the kernel lists is told, in its order; nobody asks for the others. */
+static void test_listed(void **state)
+{
+	static const uint64_t events[] = {
+		4 | 7ULL << 32, 3 | 0x1234567ULL << 32, 4 | 7ULL << 32,
+	};
+	struct rig *rig = *state;
+
+	enable(rig);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	assert_events(rig, 0, NULL, 0);
+	answer.bad_num = 3;
+	answer.bad[0] = (struct smmuv3_accel_bad_ste){
+		7, SMMUV3_ACCEL_REASON_STE_EATS
+	};
+	answer.bad[1] = (struct smmuv3_accel_bad_ste){
+		0x1234567, SMMUV3_ACCEL_REASON_STE_UNREADABLE
+	};
+	answer.bad[2] = answer.bad[0];
+	assert_events(rig, 0, events, 3);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 0);
+}
+
+/* Too many for the list: the other attached streams are asked for, once each. */
+static void test_overflow(void **state)
+{
+	static const uint64_t events[] = { 3 | 2ULL << 32, 4 | 3ULL << 32 };
+	static const uint64_t after = 4 | 3ULL << 32;
+	struct rig *rig = *state;
+	uint32_t i;
+
+	enable(rig);
+	for (i = 1; i <= 3; i++)
+		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, 0, NULL), 0);
+	/* One that the kernel does not know */
+	assert_int_equal(vsmmu_attach(rig->v, 3, 99, 0, 0, NULL), 0);
+	rig->fake.stream_reason[2] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	rig->fake.stream_reason[3] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	rig->fake.stream_reason[4] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	answer.overflow = true;
+	answer.bad_num = 1;
+	answer.bad[0] = (struct smmuv3_accel_bad_ste){
+		2, SMMUV3_ACCEL_REASON_STE_UNREADABLE
+	};
+	assert_events(rig, 0, events, 2);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
+
+	/* A stream that is gone is not asked for. */
+	assert_int_equal(vsmmu_detach(rig->v, 2), 0);
+	answer.bad_num = 0;
+	assert_events(rig, 2, &after, 1);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
+}
+
+/* They are told if the call failed for something else, too. */
+static void test_with_failure(void **state)
+{
+	struct rig *rig = *state;
+
+	enable(rig);
+	answer.bad_num = 1;
+	answer.bad[0] = (struct smmuv3_accel_bad_ste){
+		6, SMMUV3_ACCEL_REASON_STE_S1FMT
+	};
+	answer.rc = -EIO;
+	assert_int_equal(put(rig, CMDQ_PROD, 1), -EIO);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+	assert_int_equal(*(uint64_t *)rig_ptr(rig, QUEUE), 4 | 6ULL << 32);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, setup_queues, rig_teardown)
+		TEST(test_reasons),
+		TEST(test_listed),
+		TEST(test_overflow),
+		TEST(test_with_failure),
+	};
+
+	return cmocka_run_group_tests_name("bad_ste", tests, NULL, NULL);
+}
