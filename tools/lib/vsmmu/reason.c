@@ -55,6 +55,8 @@ static const char *request_name(unsigned long request)
 		return "RUN_CMDQ: ";
 	case SMMUV3_ACCEL_RESET:
 		return "RESET: ";
+	case SMMUV3_ACCEL_SET_VSIDS:
+		return "SET_VSIDS: ";
 	case SMMUV3_ACCEL_CHANGE_PROCESS:
 		return "CHANGE_PROCESS: ";
 	default:

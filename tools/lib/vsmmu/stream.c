@@ -72,21 +72,34 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 		 uint32_t s2_hwpt_id, struct smmuv3_accel_attach *info)
 {
+	bool dry_run = flags & SMMUV3_ACCEL_ATTACH_DRY_RUN;
 	struct smmuv3_accel_attach scratch;
 	int rc;
 
 	vsmmu__lock(v);
 	rc = vsmmu__check_started(v);
-	if (!rc && v->stream_num == v->stream_max)
+	/* A kernel that has more room than it said must not overflow the list. */
+	if (!rc && !dry_run && v->stream_num == v->stream_max)
 		rc = vsmmu__refuse(v, -ENOSPC,
 				   SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS);
 	if (!rc)
 		rc = attach(v, vfio_fd, vsid, flags, s2_hwpt_id,
 			    info ? info : &scratch);
-	if (!rc)
+	if (!rc && !dry_run)
 		v->vsid[v->stream_num++] = vsid;
 	vsmmu__unlock(v);
 	return rc;
+}
+
+/* Where a stream is in the list; how many there are if it is not */
+static uint32_t find_stream(struct vsmmu *v, uint32_t vsid)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->stream_num; i++)
+		if (v->vsid[i] == vsid)
+			break;
+	return i;
 }
 
 int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
@@ -96,12 +109,80 @@ int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 
 	vsmmu__lock(v);
 	rc = detach(v, vsid);
-	for (i = 0; !rc && i < v->stream_num; i++) {
-		if (v->vsid[i] != vsid)
-			continue;
+	i = find_stream(v, vsid);
+	if (!rc && i < v->stream_num)
 		v->vsid[i] = v->vsid[--v->stream_num];
-		break;
+	vsmmu__unlock(v);
+	return rc;
+}
+
+/*
+ * After a failure: whether the StreamIDs are set nevertheless. A new one that was not
+ * in use before tells it. If there is none, the list is the same either way.
+ */
+static bool vsids_are_set(struct vsmmu *v,
+			  const struct smmuv3_accel_vsid *entries, uint32_t num)
+{
+	struct smmuv3_accel_stream stream = { .size = sizeof(stream) };
+	uint32_t i;
+
+	for (i = 0; i < num; i++) {
+		if (find_stream(v, entries[i].new_vsid) < v->stream_num)
+			continue;
+		stream.vsid = entries[i].new_vsid;
+		return !vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream);
 	}
+	return false;
+}
+
+/* All at once: each stream of the list is looked at once, by its old StreamID. */
+static void rename_streams(struct vsmmu *v,
+			   const struct smmuv3_accel_vsid *entries, uint32_t num)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < v->stream_num; i++) {
+		for (j = 0; j < num; j++) {
+			if (v->vsid[i] != entries[j].old_vsid)
+				continue;
+			v->vsid[i] = entries[j].new_vsid;
+			break;
+		}
+	}
+}
+
+static int set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
+		     uint32_t num)
+{
+	struct smmuv3_accel_set_vsids arg = {
+		.size = sizeof(arg),
+		.entries_uptr = (uintptr_t)entries,
+		.entry_num = num,
+	};
+	int rc = vsmmu__check_started(v);
+
+	if (rc)
+		return rc;
+	rc = vsmmu__call(v, SMMUV3_ACCEL_SET_VSIDS, &arg);
+	if (!rc || vsids_are_set(v, entries, num))
+		rename_streams(v, entries, num);
+	if (!rc)
+		return 0;
+	return vsmmu__fail(v, &(struct vsmmu_error){
+		.error = rc,
+		.request = SMMUV3_ACCEL_SET_VSIDS,
+		.reason = arg.out_reason,
+		.vsid = arg.out_vsid,
+	});
+}
+
+int vsmmu_set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
+		    uint32_t num)
+{
+	int rc;
+
+	vsmmu__lock(v);
+	rc = set_vsids(v, entries, num);
 	vsmmu__unlock(v);
 	return rc;
 }

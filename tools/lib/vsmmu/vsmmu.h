@@ -155,8 +155,8 @@ enum vsmmu_reason {
  *	library failed or refused by itself
  * @reason: One of enum smmuv3_accel_reason or enum vsmmu_reason
  * @vsid: The stream that it is about, if there is one: that of the call, or
- *	the one because of which SMMUV3_ACCEL_SET_REGS or SMMUV3_ACCEL_RUN_CMDQ
- *	failed. Else 0
+ *	the one because of which SMMUV3_ACCEL_SET_REGS, SMMUV3_ACCEL_RUN_CMDQ or
+ *	SMMUV3_ACCEL_SET_VSIDS failed. Else 0
  * @bad_region: Index of the memory region that is refused, if @reason is one of
  *	the REGION_* reasons
  * @bad_idr: For each of SMMU_IDR0 to SMMU_IDR5 the fields that are refused, if
@@ -512,16 +512,18 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
 /**
  * vsmmu_attach() - Put a device behind the vSMMU
  * @v: the vSMMU, started
- * @vfio_fd: the device's cdev, bound to the iommufd; -1: a bridge or an emulated
- *	endpoint of the VMM's, as @flags say
- * @vsid: the StreamID under which the guest knows it
+ * @vfio_fd: the device's cdev, bound to the iommufd; -1 for a bridge or an endpoint
+ *	that the VMM emulates
+ * @vsid: the StreamID under which the guest knows it; with SMMUV3_ACCEL_VSID_UNSET a
+ *	name, by which the other functions know the stream until vsmmu_set_vsids()
  * @flags: of SMMUV3_ACCEL_ATTACH
  * @s2_hwpt_id: a stage-2 parent for the device's SMMU, as for SMMUV3_ACCEL_ATTACH;
  *	0: the one in use there, else one that the module allocates
  * @info: set to the IDs of the iommufd's objects; may be NULL
  *
  * At any time. What the guest's registers and stream table say is in force for
- * the device at once.
+ * the device at once. With SMMUV3_ACCEL_ATTACH_DRY_RUN nothing is attached: the call
+ * says whether it would succeed.
  *
  * Return: 0; -ENXIO: not started; -ENOSPC: too many streams; or the errno of
  * SMMUV3_ACCEL_ATTACH.
@@ -532,11 +534,29 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 /**
  * vsmmu_detach() - Take a device away; its DMA is blocked
  * @v: the vSMMU
- * @vsid: its StreamID
+ * @vsid: its StreamID or name
  *
  * Return: 0, or the errno of SMMUV3_ACCEL_DETACH.
  */
 int vsmmu_detach(struct vsmmu *v, uint32_t vsid);
+
+/**
+ * vsmmu_set_vsids() - Set or change StreamIDs, when the guest numbers its buses
+ * @v: the vSMMU, started
+ * @entries: old and new StreamIDs; all change at once, so two streams can swap
+ * @num: how many
+ *
+ * The guest's STEs are in force for the streams under their new StreamIDs at once.
+ *
+ * If the call fails because a stream could not be given what it needs, the new
+ * StreamIDs are set, and the DMA of that stream is blocked: vsmmu_last_error() has
+ * its new StreamID. Repeat the call with the new StreamIDs on both sides. After any
+ * other failure nothing has changed.
+ *
+ * Return: 0; -ENXIO: not started; or the errno of SMMUV3_ACCEL_SET_VSIDS.
+ */
+int vsmmu_set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
+		    uint32_t num);
 
 /**
  * vsmmu_set_memory() - Say where the guest's memory is

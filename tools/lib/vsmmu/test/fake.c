@@ -44,6 +44,8 @@ static uint32_t *reason_of(unsigned long request, void *arg)
 		return &((struct smmuv3_accel_run_cmdq *)arg)->out_reason;
 	case SMMUV3_ACCEL_RESET:
 		return &((struct smmuv3_accel_reset *)arg)->out_reason;
+	case SMMUV3_ACCEL_SET_VSIDS:
+		return &((struct smmuv3_accel_set_vsids *)arg)->out_reason;
 	case SMMUV3_ACCEL_CHANGE_PROCESS:
 		return &((struct smmuv3_accel_change_process *)arg)->out_reason;
 	default:
@@ -59,6 +61,8 @@ static uint32_t *vsid_of(unsigned long request, void *arg)
 		return &((struct smmuv3_accel_set_regs *)arg)->out_vsid;
 	case SMMUV3_ACCEL_RUN_CMDQ:
 		return &((struct smmuv3_accel_run_cmdq *)arg)->out_vsid;
+	case SMMUV3_ACCEL_SET_VSIDS:
+		return &((struct smmuv3_accel_set_vsids *)arg)->out_vsid;
 	default:
 		return NULL;
 	}
@@ -84,6 +88,55 @@ static int fake_set_memory(struct fake *fake,
 	return 0;
 }
 
+static uint32_t fake_find(struct fake *fake, uint32_t vsid)
+{
+	uint32_t i;
+
+	for (i = 0; i < fake->attached; i++)
+		if (fake->vsid[i] == vsid)
+			break;
+	return i;
+}
+
+static int fake_attach(struct fake *fake, const struct smmuv3_accel_attach *arg)
+{
+	fake->attach = *arg;
+	if (arg->flags & SMMUV3_ACCEL_ATTACH_DRY_RUN)
+		return 0;
+	if (fake->attached == FAKE_STREAMS + 1)
+		return -ENOSPC;
+	fake->vsid[fake->attached++] = arg->vsid;
+	return 0;
+}
+
+static int fake_detach(struct fake *fake, const struct smmuv3_accel_detach *arg)
+{
+	uint32_t i = fake_find(fake, arg->vsid);
+
+	if (i == fake->attached)
+		return -ENOENT;
+	fake->vsid[i] = fake->vsid[--fake->attached];
+	return 0;
+}
+
+static int fake_set_vsids(struct fake *fake,
+			  struct smmuv3_accel_set_vsids *arg)
+{
+	const struct smmuv3_accel_vsid *entries =
+		(void *)(uintptr_t)arg->entries_uptr;
+	uint32_t at[FAKE_STREAMS], i;
+
+	for (i = 0; i < arg->entry_num; i++) {
+		at[i] = fake_find(fake, entries[i].old_vsid);
+		if (at[i] == fake->attached)
+			return -ENOENT;
+	}
+	for (i = 0; i < arg->entry_num; i++)
+		fake->vsid[at[i]] = entries[i].new_vsid;
+	arg->out_vsid = fake->vsids_rc ? fake->fail_vsid : 0;
+	return fake->vsids_rc;
+}
+
 /* What an ioctl does that does not fail */
 static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 {
@@ -107,21 +160,21 @@ static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 		fake->idr = *(struct smmuv3_accel_set_idr *)arg;
 		return fake->attached ? -EBUSY : 0;
 	case SMMUV3_ACCEL_ATTACH:
-		fake->attach = *(struct smmuv3_accel_attach *)arg;
-		fake->attached++;
-		break;
+		return fake_attach(fake, arg);
 	case SMMUV3_ACCEL_DETACH:
-		fake->attached--;
-		break;
+		return fake_detach(fake, arg);
+	case SMMUV3_ACCEL_SET_VSIDS:
+		return fake_set_vsids(fake, arg);
 	case SMMUV3_ACCEL_GET_PHYS:
 		if (phys->index >= fake->phys_num)
 			return -ENOENT;
 		*phys = fake->phys[phys->index];
 		break;
 	case SMMUV3_ACCEL_GET_STREAM:
-		if (stream->vsid >= FAKE_STREAMS)
+		if (fake_find(fake, stream->vsid) == fake->attached)
 			return -ENOENT;
-		stream->out_reason = fake->stream_reason[stream->vsid];
+		if (stream->vsid < FAKE_STREAMS)
+			stream->out_reason = fake->stream_reason[stream->vsid];
 		break;
 	case SMMUV3_ACCEL_SET_MEM_TABLE:
 		return fake_set_memory(fake, arg);

@@ -33,9 +33,11 @@
  * @phys: physical SMMUs
  * @phys_num: how many there are
  * @attached: how many streams are attached
+ * @vsid: their StreamIDs
  * @region: the last SET_MEM_TABLE's
  * @region_num: how many there are
- * @stream_reason: by vSID, for those below FAKE_STREAMS
+ * @stream_reason: by StreamID, of those below FAKE_STREAMS
+ * @vsids_rc: what SET_VSIDS returns after it has set them
  * @create: the last CREATE
  * @change: the last CHANGE_PROCESS
  * @idr: the last SET_IDR
@@ -64,10 +66,12 @@ struct fake {
 	uint32_t max_streams;
 	struct smmuv3_accel_phys phys[4];
 	uint32_t phys_num;
-	int attached;
+	uint32_t attached;
+	uint32_t vsid[FAKE_STREAMS + 1];
 	struct smmuv3_accel_mem_region region[VSMMU_MAX_REGIONS];
 	uint32_t region_num;
 	uint32_t stream_reason[FAKE_STREAMS];
+	int vsids_rc;
 	struct smmuv3_accel_create create;
 	struct smmuv3_accel_change_process change;
 	struct smmuv3_accel_set_idr idr;

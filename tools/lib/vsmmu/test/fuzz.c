@@ -154,6 +154,7 @@ static int fuzz_ioctl(void *data, int fd, unsigned long request, void *arg)
 		return fuzz_run(f, arg);
 	case SMMUV3_ACCEL_ATTACH:
 	case SMMUV3_ACCEL_DETACH:
+	case SMMUV3_ACCEL_SET_VSIDS:
 		return fuzz_rc(f);
 	default:
 		return 0;
@@ -378,6 +379,32 @@ static void restore(struct fuzz *f)
 	check(rc != -EINVAL || !memcmp(&before, &after, sizeof(after)));
 }
 
+static void change_streams(struct fuzz *f)
+{
+	struct smmuv3_accel_vsid entries[3];
+	unsigned int i, num = take(f, 1) % (ARRAY_LEN(entries) + 1);
+	unsigned char how = take(f, 1);
+
+	switch (how % 3) {
+	case 0:
+		vsmmu_attach(f->v, -1, take(f, 1) % 8,
+			     SMMUV3_ACCEL_ATTACH_FEED |
+			     (how & 0x80 ? SMMUV3_ACCEL_ATTACH_DRY_RUN : 0),
+			     0, NULL);
+		break;
+	case 1:
+		vsmmu_detach(f->v, take(f, 1) % 8);
+		break;
+	default:
+		for (i = 0; i < num; i++) {
+			entries[i].old_vsid = take(f, 1) % 8;
+			entries[i].new_vsid = take(f, 1) % 8;
+		}
+		vsmmu_set_vsids(f->v, entries, num);
+		break;
+	}
+}
+
 static void step(struct fuzz *f)
 {
 	uint64_t event[4];
@@ -420,11 +447,7 @@ static void step(struct fuzz *f)
 		set_memory(f, take(f, 1));
 		break;
 	case 14:
-		if (take(f, 1) & 1)
-			vsmmu_attach(f->v, -1, take(f, 1) % 8,
-				     SMMUV3_ACCEL_ATTACH_FEED, 0, NULL);
-		else
-			vsmmu_detach(f->v, take(f, 1) % 8);
+		change_streams(f);
 		break;
 	default:
 		if (take(f, 1) < 16)

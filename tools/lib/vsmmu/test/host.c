@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Making a vSMMU, its streams, its memory and its ID registers.
+ * Making a vSMMU, its memory and its ID registers.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -145,20 +145,6 @@ static void test_new_fails(void **state)
 		assert_int_equal(error.error, -ENOMEM);
 }
 
-/* What the library knows nothing about is passed on. */
-static void test_flags_passed(void **state)
-{
-	struct rig *rig = *state;
-	struct smmuv3_accel_attach info;
-
-	assert_int_equal(vsmmu_start(rig->v, NULL), 0);
-	assert_int_equal(vsmmu_attach(rig->v, 33, 7, 0x80, 0, &info), 0);
-	assert_int_equal(rig->fake.attach.flags, 0x80);
-	assert_int_equal(rig->fake.attach.vfio_fd, 33);
-	assert_int_equal(rig->fake.attach.vsid, 7);
-	assert_memory_equal(&info, &rig->fake.attach, sizeof(info));
-}
-
 /* Memory of the VMM's for the register file */
 static void test_regs_memory(void **state)
 {
@@ -223,33 +209,6 @@ static void test_probe_and_start(void **state)
 	assert_refused(rig->v, vsmmu_probe(rig->v, 5, 0), -EBUSY,
 		       VSMMU_REASON_STARTED);
 	assert_int_equal(rig->fake.attached, 0);
-}
-
-static void test_streams(void **state)
-{
-	struct vsmmu_error error;
-	struct rig *rig = *state;
-	uint32_t i;
-
-	for (i = 0; i < FAKE_STREAMS; i++)
-		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, 0, NULL), 0);
-	fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH);
-	assert_refused(rig->v, vsmmu_attach(rig->v, 3, i, 0, 0, NULL), -ENOSPC,
-		       SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS);
-	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 0);
-
-	fake_fail(&rig->fake, SMMUV3_ACCEL_DETACH, -ENOENT,
-		  SMMUV3_ACCEL_REASON_NO_STREAM, 1);
-	assert_int_equal(vsmmu_detach(rig->v, 99), -ENOENT);
-	vsmmu_last_error(rig->v, &error);
-	assert_int_equal(error.vsid, 99);
-	assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_NO_STREAM);
-	assert_int_equal(vsmmu_detach(rig->v, 3), 0);
-	fake_fail(&rig->fake, SMMUV3_ACCEL_ATTACH, -EEXIST,
-		  SMMUV3_ACCEL_REASON_VSID_IN_USE, 1);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 4, 0, 0, NULL), -EEXIST);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 3, 0, 0, NULL), 0);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 9, 0, 0, NULL), -ENOSPC);
 }
 
 static void test_memory(void **state)
@@ -557,10 +516,8 @@ int main(void)
 		TEST(test_new, rig_setup_off),
 		TEST(test_config_refused, rig_setup_off),
 		TEST(test_new_fails, rig_setup_off),
-		TEST(test_flags_passed, rig_setup_off),
 		TEST(test_regs_memory, rig_setup_off),
 		TEST(test_probe_and_start, rig_setup_off),
-		TEST(test_streams, rig_setup),
 		TEST(test_memory, rig_setup_off),
 		TEST(test_memory_refused, rig_setup),
 		TEST(test_idr_random, rig_setup_off),

@@ -349,6 +349,9 @@ static void test_resume_streams(void **state)
 	struct vsmmu_state saved;
 	struct rig *rig = *state;
 
+	assert_int_equal(vsmmu_attach(rig->v, 3, vsids[0], 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 4, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, vsids[1], 0, 0, NULL), 0);
 	enable_cmdq(rig, 4);
 	enable_eventq(rig, RAM_BASE + 0x1000, 4);
 	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM, 0, 1);
