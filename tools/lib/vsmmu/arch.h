@@ -78,6 +78,9 @@
 #define CMDQ_CONS_ERR		BITS(30, 24)
 #define  CERROR_MAX		3
 
+/* 4.1: commands */
+#define CMD_SIZE		16
+
 /* 7.3: event records */
 #define EVENT_SIZE		32
 #define EVT_0_ID		BITS(7, 0)

@@ -168,6 +168,26 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 		v->feed(v->opaque, v->feed_cmds, run->feed_num, overflow);
 }
 
+/* The command at CONS is in error: the guest learns it, and the VMM if it wants to. */
+static void command_failed(struct vsmmu *v,
+			   const struct smmuv3_accel_run_cmdq *run, uint32_t bits)
+{
+	struct vsmmu_cmd cmd = { { 0 } };
+
+	vsmmu__raise_gerror(v, GERROR_CMDQ_ERR);
+	if (!v->cmd_error)
+		return;
+	vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], bits, CMD_SIZE,
+					  run->cons), &cmd, sizeof(cmd));
+	v->cmd_failed = true;
+	v->failed_cmd = (struct vsmmu_cmd_error){
+		.cerror = run->out_error,
+		.reason = run->out_reason,
+		.index = run->cons & ((1U << bits) - 1),
+		.cmd = cmd,
+	};
+}
+
 /* Whether the kernel's answer to a run of up to @num commands makes sense */
 static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
 		    int rc, uint32_t num, uint32_t done)
@@ -188,9 +208,9 @@ static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
  */
 static int run_batch(struct vsmmu *v)
 {
-	uint32_t mask = (2U << queue_bits(v->reg[REG_CMDQ_BASE],
-				       FIELD_GET(IDR1_CMDQS,
-						 v->reg[REG_IDR1]))) - 1;
+	uint32_t bits = queue_bits(v->reg[REG_CMDQ_BASE],
+				   FIELD_GET(IDR1_CMDQS, v->reg[REG_IDR1]));
+	uint32_t mask = (2U << bits) - 1;
 	uint32_t num = cmdq_pending(v, mask), done;
 	struct smmuv3_accel_run_cmdq arg = {
 		.size = sizeof(arg),
@@ -221,7 +241,7 @@ static int run_batch(struct vsmmu *v)
 	if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
 		vsmmu__raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
 	if (arg.out_error)
-		vsmmu__raise_gerror(v, GERROR_CMDQ_ERR);
+		command_failed(v, &arg, bits);
 	if (rc)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc, arg.out_reason,
 					  arg.out_vsid);

@@ -28,7 +28,7 @@ void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 	uint32_t bits = queue_bits(v->reg[REG_EVENTQ_BASE],
 				FIELD_GET(IDR1_EVENTQS, v->reg[REG_IDR1]));
 	uint64_t prod = v->reg[REG_EVENTQ_PROD], size = 1U << bits;
-	uint64_t base, used;
+	uint64_t used;
 
 	if (!(v->reg[REG_CR0] & CR0_EVENTQEN) ||
 	    (active_errors(v) & GERROR_EVENTQ_ABT_ERR))
@@ -38,10 +38,8 @@ void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 		eventq_overflow(v);
 		return;
 	}
-	/* Aligned to the queue's size, by ignoring bits */
-	base = v->reg[REG_EVENTQ_BASE] & QUEUE_BASE_ADDR;
-	base &= ~(size * EVENT_SIZE - 1);
-	if (!vsmmu__memory_write(v, base + (prod & (size - 1)) * EVENT_SIZE,
+	if (!vsmmu__memory_write(v, queue_entry(v->reg[REG_EVENTQ_BASE], bits,
+						EVENT_SIZE, prod),
 				 event, EVENT_SIZE)) {
 		vsmmu__raise_gerror(v, GERROR_EVENTQ_ABT_ERR);
 		return;

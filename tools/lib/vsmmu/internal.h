@@ -108,10 +108,14 @@ struct veventq {
  * @counters: for the VMM
  * @raise: the VMM's callback for interrupts
  * @feed: the VMM's callback for commands, or NULL
- * @opaque: for @raise and @feed
+ * @cmd_error: the VMM's callback for commands in error, or NULL
+ * @opaque: for @raise, @feed and @cmd_error
  * @feed_cmds: where the kernel writes commands for @feed
  * @feed_room: how many there is room for
  * @raised: lines to call @raise for, when @lock is free
+ * @cmd_failed: @failed_cmd is for @cmd_error, when @lock is free
+ * @failed_cmd: the command that is in error. The queue stops there until the guest
+ *	makes another access, so there is one at a time
  * @irqfd: eventfds of the lines, or -1
  * @bad: where the kernel writes streams whose STE is not legal, @stream_max of them
  * @vsid: the attached streams
@@ -145,10 +149,13 @@ struct vsmmu {
 	void (*raise)(void *opaque, enum vsmmu_irq line);
 	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		     bool flush);
+	void (*cmd_error)(void *opaque, const struct vsmmu_cmd_error *error);
 	void *opaque;
 	struct vsmmu_cmd *feed_cmds;
 	uint32_t feed_room;
 	unsigned int raised;
+	bool cmd_failed;
+	struct vsmmu_cmd_error failed_cmd;
 	int irqfd[VSMMU_IRQ_NUM];
 	struct smmuv3_accel_bad_ste *bad;
 	uint32_t *vsid;
@@ -186,6 +193,16 @@ static inline uint32_t queue_bits(uint64_t base, uint32_t offered)
 	return bits < offered ? bits : offered;
 }
 
+/* Where an entry of a queue is. Its base is aligned to its size, by ignoring bits. */
+static inline uint64_t queue_entry(uint64_t base, uint32_t bits,
+				   uint32_t entry_size, uint64_t index)
+{
+	uint64_t size = 1ULL << bits;
+
+	return (base & QUEUE_BASE_ADDR & ~(size * entry_size - 1)) +
+	       (index & (size - 1)) * entry_size;
+}
+
 static inline uint32_t reset_gbpa(const struct vsmmu_options *options)
 {
 	return options->flags & VSMMU_OPT_RESET_ABORT ? GBPA_ABORT : 0;
@@ -215,6 +232,7 @@ int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 		       uint32_t reason, uint32_t vsid);
 
 /* memory.c */
+bool vsmmu__memory_read(struct vsmmu *v, uint64_t gpa, void *buf, size_t len);
 bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len);
 int vsmmu__check_regions(struct vsmmu *v, const struct vsmmu_region *regions,

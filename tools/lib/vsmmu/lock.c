@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The mutex of a vSMMU, and what becomes due under it: edges of interrupt lines.
+ * The mutex of a vSMMU, and what becomes due under it: edges of interrupt lines, and
+ * word of command errors.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -21,13 +22,18 @@ void vsmmu__lock(struct vsmmu *v)
 void vsmmu__unlock(struct vsmmu *v)
 {
 	const struct last_failure last = vsmmu__last;
+	const struct vsmmu_cmd_error failed_cmd = v->failed_cmd;
+	bool cmd_failed = v->cmd_failed;
 	unsigned int raised = v->raised;
 	enum vsmmu_irq line;
 
+	v->cmd_failed = false;
 	v->raised = 0;
 	pthread_mutex_unlock(&v->lock);
-	if (!raised)
+	if (!raised && !cmd_failed)
 		return;
+	if (cmd_failed)
+		v->cmd_error(v->opaque, &failed_cmd);
 	for (line = 0; line < VSMMU_IRQ_NUM; line++)
 		if (raised & 1U << line)
 			v->raise(v->opaque, line);

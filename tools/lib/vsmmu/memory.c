@@ -10,10 +10,10 @@
 #define REGION_FLAGS	VSMMU_REGION_READONLY
 
 /*
- * Where the library may write at @gpa, and how much of @len follows in one piece;
- * NULL if there is no memory or the guest can only read it.
+ * Where the VMM has the memory at @gpa, and how much of @len follows in one piece;
+ * NULL if there is none, or to @write none that the guest can write.
  */
-static void *memory_find(struct vsmmu *v, uint64_t gpa, size_t *len)
+static void *memory_find(struct vsmmu *v, uint64_t gpa, size_t *len, bool write)
 {
 	uint32_t i;
 
@@ -23,7 +23,7 @@ static void *memory_find(struct vsmmu *v, uint64_t gpa, size_t *len)
 
 		if (gpa < region->gpa || offset >= region->size)
 			continue;
-		if (region->flags & VSMMU_REGION_READONLY)
+		if (write && (region->flags & VSMMU_REGION_READONLY))
 			return NULL;
 		if (*len > region->size - offset)
 			*len = region->size - offset;
@@ -32,12 +32,12 @@ static void *memory_find(struct vsmmu *v, uint64_t gpa, size_t *len)
 	return NULL;
 }
 
-static bool memory_is_writable(struct vsmmu *v, uint64_t gpa, size_t len)
+static bool memory_exists(struct vsmmu *v, uint64_t gpa, size_t len, bool write)
 {
 	while (len) {
 		size_t part = len;
 
-		if (!memory_find(v, gpa, &part))
+		if (!memory_find(v, gpa, &part, write))
 			return false;
 		gpa += part;
 		len -= part;
@@ -45,20 +45,36 @@ static bool memory_is_writable(struct vsmmu *v, uint64_t gpa, size_t len)
 	return true;
 }
 
-/*
- * All that the library ever does with guest memory: it writes event records, and
- * reads nothing. A record is written whole or not at all.
- */
+/* The library reads nothing but a command that is in error. */
+bool vsmmu__memory_read(struct vsmmu *v, uint64_t gpa, void *buf, size_t len)
+{
+	char *to = buf;
+
+	if (!memory_exists(v, gpa, len, false))
+		return false;
+	while (len) {
+		size_t part = len;
+		const void *from = memory_find(v, gpa, &part, false);
+
+		memcpy(to, from, part);
+		gpa += part;
+		to += part;
+		len -= part;
+	}
+	return true;
+}
+
+/* It writes nothing but event records: each whole, or not at all. */
 bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len)
 {
 	const char *from = buf;
 
-	if (!memory_is_writable(v, gpa, len))
+	if (!memory_exists(v, gpa, len, true))
 		return false;
 	while (len) {
 		size_t part = len;
-		void *to = memory_find(v, gpa, &part);
+		void *to = memory_find(v, gpa, &part, true);
 
 		memcpy(to, from, part);
 		gpa += part;

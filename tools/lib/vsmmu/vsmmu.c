@@ -306,6 +306,7 @@ static void take_config(struct vsmmu *v, const struct vsmmu_config *config)
 	v->flags = config->flags;
 	v->raise = config->raise;
 	v->feed = config->feed;
+	v->cmd_error = config->cmd_error;
 	v->opaque = config->opaque;
 }
 

@@ -5,9 +5,9 @@
  *
  * Functions that return an int return 0 or more, or a negative errno. Those on
  * one vSMMU may be called from any thread but vsmmu_free(): each takes the
- * vSMMU's mutex, but for vsmmu_fd() and vsmmu_page(). The callback for interrupts
- * is made without it, so it may call the library; that for the feed is made with
- * it, and may not.
+ * vSMMU's mutex, but for vsmmu_fd(), vsmmu_page() and vsmmu_last_error(). The
+ * callbacks for interrupts and for command errors are made without it, so they may
+ * call the library; that for the feed is made with it, and may not.
  *
  * The errno -EAGAIN has one meaning throughout: the host could not do it just
  * now, nothing is lost, and vsmmu_kick() tries again.
@@ -180,6 +180,23 @@ struct vsmmu_cmd {
 };
 
 /**
+ * struct vsmmu_cmd_error - A command of the guest's that is in error
+ * @cerror: What SMMU_CMDQ_CONS.ERR says: one of enum smmuv3_accel_cerror
+ * @reason: Why, more exactly: one of enum smmuv3_accel_reason
+ * @index: Where it is in the queue, without the wrap bit
+ * @reserved: 0
+ * @cmd: Its doublewords. 0 if the queue is not in memory. The guest may have changed
+ *	them since
+ */
+struct vsmmu_cmd_error {
+	uint32_t cerror;
+	uint32_t reason;
+	uint32_t index;
+	uint32_t reserved;
+	struct vsmmu_cmd cmd;
+};
+
+/**
  * enum vsmmu_region_flags - Flags of struct vsmmu_region
  * @VSMMU_REGION_READONLY: The guest can only read it, for instance a ROM, and
  *	the VMM may have it mapped without PROT_WRITE
@@ -273,7 +290,9 @@ enum vsmmu_config_flags {
  *	NULL
  * @feed: Called for commands that concern the VMM's emulated endpoints; NULL: it
  *	has none, or caches nothing for them
- * @opaque: For @raise and @feed
+ * @cmd_error: Called for a command of the guest's that is in error, for the VMM's log;
+ *	may be NULL
+ * @opaque: For @raise, @feed and @cmd_error
  * @kernel: NULL: the kernel
  * @kernel_data: For @kernel
  *
@@ -292,6 +311,10 @@ enum vsmmu_config_flags {
  * nor wait for a thread that does: a device that walks the tables reads the
  * registers before it takes its IOTLB's lock. @cmds is the library's, and means
  * nothing when the function has returned.
+ *
+ * @cmd_error is for a person who looks for the fault. The guest has its error without
+ * it: in SMMU_CMDQ_CONS and SMMU_GERROR. Like @raise it is called without the mutex,
+ * so it may call the library. A guest can have it called as often as it likes.
  */
 struct vsmmu_config {
 	size_t size;
@@ -306,6 +329,7 @@ struct vsmmu_config {
 	void (*raise)(void *opaque, enum vsmmu_irq line);
 	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		     bool flush);
+	void (*cmd_error)(void *opaque, const struct vsmmu_cmd_error *error);
 	void *opaque;
 	const struct vsmmu_kernel *kernel;
 	void *kernel_data;

@@ -318,6 +318,16 @@ static void on_irq(void *opaque, enum vsmmu_irq line)
 	check(!vsmmu_read(f->v, 0x60, &value, 4));
 }
 
+static void on_cmd_error(void *opaque, const struct vsmmu_cmd_error *error)
+{
+	struct fuzz *f = opaque;
+	uint64_t value;
+
+	check(error->cerror && error->cerror <= 3);
+	check(!vsmmu_read(f->v, 0x9c, &value, 4));
+	check(value >> 24 == error->cerror);
+}
+
 static alignas(VSMMU_PAGE_SIZE) char pages[VSMMU_REGS_SIZE];
 
 static void make(struct fuzz *f, uint32_t flags)
@@ -332,6 +342,7 @@ static void make(struct fuzz *f, uint32_t flags)
 	config.kernel_data = f;
 	config.raise = on_irq;
 	config.feed = on_feed;
+	config.cmd_error = on_cmd_error;
 	config.opaque = f;
 	check(!vsmmu_new(&config, &f->v, NULL));
 	check(!vsmmu_add_veventq(f->v, 1));

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Commands of the guest's that are in error, as the VMM hears of them.
+ */
+#include "rig.h"
+
+/**
+ * struct heard - What the VMM was told
+ * @calls: how often
+ * @error: the last time
+ */
+static struct heard {
+	unsigned int calls;
+	struct vsmmu_cmd_error error;
+} heard;
+
+/* Without the mutex: it may call the library, and finds the error there. */
+static void on_cmd_error(void *opaque, const struct vsmmu_cmd_error *error)
+{
+	struct rig *rig = opaque;
+
+	assert_int_equal(get(rig, CMDQ_CONS) >> 24, error->cerror);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	heard.calls++;
+	heard.error = *error;
+}
+
+/**
+ * struct answer - What RUN_CMDQ answers
+ * @done: how many commands are done
+ * @error: out_error
+ * @reason: out_reason
+ * @rc: what it returns
+ */
+static struct answer {
+	uint32_t done;
+	uint32_t error;
+	uint32_t reason;
+	int rc;
+} answer;
+
+static int run_answer(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons += answer.done;
+	run->out_error = answer.error;
+	run->out_reason = answer.reason;
+	return answer.rc;
+}
+
+static int setup(void **state)
+{
+	struct vsmmu_region regions[2];
+	struct vsmmu_config config;
+	struct rig *rig;
+
+	rig_setup_off(state);
+	rig = *state;
+	vsmmu_free(rig->v);
+	config = rig_config(rig);
+	config.cmd_error = on_cmd_error;
+	/* The second half is a ROM. */
+	regions[0] = (struct vsmmu_region){
+		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF, 0, 0,
+	};
+	regions[1] = (struct vsmmu_region){
+		RAM_BASE + RAM_HALF, RAM_HALF, (uintptr_t)rig->ram,
+		VSMMU_REGION_READONLY, 0,
+	};
+	config.regions = regions;
+	config.region_num = 2;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	assert_int_equal(vsmmu_start(rig->v, NULL), 0);
+	rig->fake.on_run = run_answer;
+	heard = (struct heard){};
+	return 0;
+}
+
+static void start_at(struct rig *rig, uint64_t base, uint32_t log2size,
+		     uint32_t index)
+{
+	assert_put(rig, CR0, 0);
+	assert_int_equal(put64(rig, CMDQ_BASE, base | log2size), 0);
+	assert_put(rig, CMDQ_PROD, index);
+	assert_put(rig, CMDQ_CONS, index);
+	assert_put(rig, CR0, CMDQEN);
+}
+
+static void set_command(struct rig *rig, uint64_t gpa, uint64_t dw0, uint64_t dw1)
+{
+	uint64_t *command = rig_ptr(rig, gpa);
+
+	command[0] = dw0;
+	command[1] = dw1;
+}
+
+static void assert_heard(unsigned int calls, uint32_t index, uint64_t dw0,
+			 uint64_t dw1)
+{
+	assert_int_equal(heard.calls, calls);
+	assert_int_equal(heard.error.cerror, answer.error);
+	assert_int_equal(heard.error.reason, answer.reason);
+	assert_int_equal(heard.error.index, index);
+	assert_int_equal(heard.error.cmd.dw[0], dw0);
+	assert_int_equal(heard.error.cmd.dw[1], dw1);
+}
+
+static void test_heard(void **state)
+{
+	struct rig *rig = *state;
+
+	start_at(rig, RAM_BASE + 0x1000, 4, 0);
+	set_command(rig, RAM_BASE + 0x1020, 0x11, 0x22);
+	answer = (struct answer){
+		2, SMMUV3_ACCEL_CERROR_ILL, SMMUV3_ACCEL_REASON_CMD_OPCODE, 0,
+	};
+	assert_put(rig, CMDQ_PROD, 5);
+	assert_heard(1, 2, 0x11, 0x22);
+	/* Once, not at each doorbell */
+	assert_put(rig, CMDQ_PROD, 6);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(heard.calls, 1);
+	/* It is no better when the guest has acknowledged it. */
+	answer.done = 0;
+	set_command(rig, RAM_BASE + 0x1020, 0x33, 0x44);
+	assert_put(rig, GERRORN, CMDQ_ERR);
+	assert_heard(2, 2, 0x33, 0x44);
+}
+
+/* Past the wrap; in a ROM; with a base that is not aligned to the queue's size */
+static void test_where(void **state)
+{
+	struct rig *rig = *state;
+
+	answer = (struct answer){
+		0, SMMUV3_ACCEL_CERROR_ATC_INV_SYNC,
+		SMMUV3_ACCEL_REASON_ATC_TIMEOUT, 0,
+	};
+	start_at(rig, RAM_BASE + 0x2000, 4, 0x1f);
+	set_command(rig, RAM_BASE + 0x20f0, 1, 2);
+	assert_put(rig, CMDQ_PROD, 0);
+	assert_heard(1, 15, 1, 2);
+
+	assert_put(rig, CR0, 0);
+	assert_put(rig, GERRORN, CMDQ_ERR);
+	start_at(rig, RAM_BASE + RAM_HALF + 0x20, 4, 1);
+	set_command(rig, RAM_BASE + RAM_HALF + 0x10, 3, 4);
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_heard(2, 1, 3, 4);
+}
+
+/* A queue that is not in memory has no words to show. */
+static void test_unreadable(void **state)
+{
+	struct rig *rig = *state;
+
+	answer = (struct answer){
+		0, SMMUV3_ACCEL_CERROR_ABT, SMMUV3_ACCEL_REASON_CMD_UNREADABLE, 0,
+	};
+	start_at(rig, RAM_BASE + RAM_SIZE, 4, 0);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_heard(1, 0, 0, 0);
+}
+
+/* What the host fails at is no error of the guest's. */
+static void test_not_heard(void **state)
+{
+	struct rig *rig = *state;
+
+	start_at(rig, RAM_BASE, 4, 0);
+	answer = (struct answer){
+		1, 0, SMMUV3_ACCEL_REASON_HOST_REJECT, -EIO,
+	};
+	assert_int_equal(put(rig, CMDQ_PROD, 2), -EIO);
+	answer = (struct answer){ 1, 0, 0, 0 };
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(heard.calls, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_heard),
+		TEST(test_where),
+		TEST(test_unreadable),
+		TEST(test_not_heard),
+	};
+
+	return cmocka_run_group_tests_name("cmd_error", tests, NULL, NULL);
+}
