@@ -39,6 +39,7 @@
 #define IDR1_EVENTQS		BITS(20, 16)
 #define IDR1_CMDQS		BITS(25, 21)
 #define  QUEUE_BITS_MAX		19
+#define IDR3_HAD		BITS(2, 2)
 #define IDR3_RIL		BITS(10, 10)
 #define IDR3_BBML		BITS(12, 11)
 #define IDR5_OAS		BITS(2, 0)

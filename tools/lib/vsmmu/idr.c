@@ -51,7 +51,7 @@ static int meet(uint32_t idr[6], const uint32_t host[6])
 	}
 	limit_field(&idr[1], IDR1_SIDSIZE, FIELD_GET(IDR1_SIDSIZE, host[1]));
 	limit_field(&idr[1], IDR1_SSIDSIZE, FIELD_GET(IDR1_SSIDSIZE, host[1]));
-	idr[3] &= host[3] | ~IDR3_RIL;
+	idr[3] &= host[3] | ~(IDR3_HAD | IDR3_RIL);
 	limit_field(&idr[3], IDR3_BBML, FIELD_GET(IDR3_BBML, host[3]));
 	idr[5] &= host[5] | ~(IDR5_GRAN | IDR5_DS);
 	limit_field(&idr[5], IDR5_VAX, FIELD_GET(IDR5_VAX, host[5]));
@@ -96,7 +96,7 @@ int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, uint32_t num,
 		 FIELD_PREP(IDR1_EVENTQS, or_default(options->eventq_bits,
 						     QUEUE_BITS_MAX));
 	idr[2] = 0;
-	idr[3] = IDR3_BBML;
+	idr[3] = IDR3_HAD | IDR3_BBML;
 	if (!(options->flags & VSMMU_OPT_NO_RIL))
 		idr[3] |= IDR3_RIL;
 	idr[4] = 0;

@@ -285,8 +285,8 @@ void fake_init(struct fake *fake)
 				   1 << 19 | 2 << 21 | 1 << 26 | 1 << 27;
 	/* SIDSIZE, SSIDSIZE */
 	fake->phys[0].out_idr[1] = 32 | 20 << 6;
-	/* RIL, BBML */
-	fake->phys[0].out_idr[3] = 1 << 10 | 2 << 11;
+	/* HAD, RIL, BBML */
+	fake->phys[0].out_idr[3] = 1 << 2 | 1 << 10 | 2 << 11;
 	/* OAS, granules, DS, VAX */
 	fake->phys[0].out_idr[5] = 6 | 7 << 4 | 1 << 7 | 1 << 10;
 }

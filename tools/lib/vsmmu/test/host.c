@@ -280,13 +280,13 @@ static uint32_t field(const uint32_t idr[6], int reg, unsigned int hi, unsigned 
 static bool module_takes(const uint32_t idr[6], const uint32_t host[6])
 {
 	static const uint32_t known[6] = {
-		0x1f68141e, 0x03ff07ff, 0, 0x1c00, 0, 0xcf7,
+		0x1f68141e, 0x03ff07ff, 0, 0x1c04, 0, 0xcf7,
 	};
 	static const struct {
 		uint8_t reg, hi, lo;
 	} subset[] = {
 		{ 0, 3, 2 }, { 0, 10, 10 }, { 0, 12, 12 }, { 0, 19, 19 },
-		{ 3, 10, 10 }, { 5, 6, 4 }, { 5, 7, 7 },
+		{ 3, 2, 2 }, { 3, 10, 10 }, { 5, 6, 4 }, { 5, 7, 7 },
 	}, up_to[] = {
 		{ 1, 5, 0 }, { 1, 10, 6 }, { 3, 12, 11 }, { 5, 11, 10 },
 		{ 5, 2, 0 },
@@ -384,7 +384,7 @@ static void test_idr_default(void **state)
 	assert_int_equal(idr[0], 0x0d48101a);
 	assert_int_equal(idr[1], 19 << 21 | 19 << 16 | 16);
 	assert_int_equal(idr[2], 0);
-	assert_int_equal(idr[3], 1 << 10 | 2 << 11);
+	assert_int_equal(idr[3], 1 << 2 | 1 << 10 | 2 << 11);
 	assert_int_equal(idr[4], 0);
 	assert_int_equal(idr[5], 6 | 7 << 4 | 1 << 7 | 1 << 10);
 
@@ -397,7 +397,7 @@ static void test_idr_default(void **state)
 	assert_int_equal(vsmmu_default_idr(rig->v, &options, idr), 0);
 	assert_int_equal(idr[0], 0x0548141a);
 	assert_int_equal(idr[1], 10 << 21 | 7 << 16 | 8 << 6 | 20);
-	assert_int_equal(idr[3], 2 << 11);
+	assert_int_equal(idr[3], 1 << 2 | 2 << 11);
 	assert_int_equal(idr[5], 4 | 7 << 4 | 1 << 7 | 1 << 10);
 
 	/* A second host with less of each */
