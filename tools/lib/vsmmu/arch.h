@@ -33,7 +33,7 @@
 #define IDR0_TERM_MODEL		BITS(26, 26)
 #define IDR0_ST_LEVEL		BITS(28, 27)
 #define IDR1_SIDSIZE		BITS(5, 0)
-#define  SIDSIZE_MAX		32
+#define  SIDSIZE_MAX		31	/* the module's: SMMUV3_ACCEL_VSID_UNSET */
 #define IDR1_SSIDSIZE		BITS(10, 6)
 #define  SSIDSIZE_MAX		20
 #define IDR1_EVENTQS		BITS(20, 16)

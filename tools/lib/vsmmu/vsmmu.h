@@ -377,7 +377,7 @@ enum vsmmu_option_flags {
  * @flags: Combination of enum vsmmu_option_flags
  * @oas: Most bits of an output address: 32, 36, 40, 42, 44, 48, 52; 0: as many
  *	as the host has
- * @sid_bits: Most bits of a StreamID; 0: 16, as many as a PCI segment needs
+ * @sid_bits: Most bits of a StreamID, up to 31; 0: 16, as many as a PCI segment needs
  * @ssid_bits: Most bits of a SubstreamID; 0: no substreams
  * @cmdq_bits: log2 of the largest command queue, up to 19; 0: 19. Linux wants 7
  * @eventq_bits: log2 of the largest event queue, up to 19; 0: 19

@@ -311,6 +311,7 @@ static bool module_takes(const uint32_t idr[6], const uint32_t host[6])
 	       field(idr, 0, 22, 21) != 1 &&
 	       (field(idr, 0, 22, 21) == field(host, 0, 22, 21) ||
 		!field(host, 0, 22, 21)) &&
+	       field(idr, 1, 5, 0) <= 31 &&
 	       field(idr, 1, 25, 21) <= 19 && field(idr, 1, 20, 16) <= 19;
 }
 
@@ -354,7 +355,7 @@ static void test_idr_random(void **state)
 		options = (struct vsmmu_options){
 			.flags = random_bits() & 0xf,
 			.oas = oas[random_bits() % ARRAY_LEN(oas)],
-			.sid_bits = random_bits() % 33,
+			.sid_bits = random_bits() % 32,
 			.ssid_bits = random_bits() % 21,
 			.cmdq_bits = random_bits() % 20,
 			.eventq_bits = random_bits() % 20,
@@ -425,7 +426,7 @@ static void test_idr_errors(void **state)
 {
 	static const struct vsmmu_options wrong[] = {
 		{ .flags = 1 << 5 }, { .oas = 33 }, { .oas = 56 },
-		{ .sid_bits = 33 }, { .ssid_bits = 21 }, { .cmdq_bits = 20 },
+		{ .sid_bits = 32 }, { .ssid_bits = 21 }, { .cmdq_bits = 20 },
 		{ .eventq_bits = 20 },
 	};
 	struct vsmmu_options options = { .flags = VSMMU_OPT_IDR };
