@@ -4,7 +4,7 @@
 # make bench-guest: the same guest behind QEMU's accelerated SMMUv3 and behind the
 # reference VMM, working in turn, in one boot of the emulated host; once with a clock
 # that counts instructions, and once with this machine's. It leaves
-# build/bench-guest.json and build/bench-guest.svg, and fails where a bar is missed.
+# build/bench-guest.json and build/bench-guest.svg, and fails if a bar is missed.
 # ROUNDS (15): how often each takes its turn.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/../testing/vm/lib.sh"

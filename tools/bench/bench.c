@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a doorbell costs: /dev/smmuv3-accel against iommufd used directly, on
- * the same host, device and commands, in turn.
+ * The cost of a doorbell: /dev/smmuv3-accel against iommufd used directly, in turn,
+ * on the same host, with the same device and commands.
  *
  *	bench DIRECTORY
  *
@@ -110,7 +110,7 @@ static void doorbell(struct side *side, __u32 num)
 {
 	struct smmuv3_accel_run_cmdq *run = &side->run;
 
-	/* The same stretch each time, as the direct calls have the same array */
+	/* The same commands each time; the direct calls have the same array, too. */
 	run->cons = 0;
 	run->prod = num;
 	if (ioctl(side->g.accel, SMMUV3_ACCEL_RUN_CMDQ, run))
@@ -178,9 +178,9 @@ static void result(const char *key, double value, const char *bar, double limit)
 }
 
 /*
- * Doorbells of some sizes, and as many commands handed over directly. All sizes
- * take turns in each repetition, and ratios are of neighbours in time: a machine
- * that is busy for a while is so for both sides.
+ * Doorbells of several sizes, and calls of iommufd with as many commands. All sizes
+ * take turns in each repetition, and a ratio is of two neighbours in time: other load
+ * on the machine slows both down.
  */
 static const struct {
 	__u32 num;
@@ -283,9 +283,9 @@ static void bench_without_fast_path(struct side *side, struct cmd *cmds)
 }
 
 /*
- * Times without a bar, for the documentation of the design: of commands in falling
- * order, which have to be compared with each other; how much more the same take if
- * they are staged, as one of them is left out; of iommufd's reading its arguments.
+ * Times without a bar, for the documentation of the design: commands by falling
+ * address, which the module has to compare with each other; what staging adds, if
+ * one of them is left out; what it costs iommufd to read its arguments.
  */
 
 #define NO_IOCTL	_IO(0, 0)
@@ -424,7 +424,7 @@ static void bench_ste(struct side *side)
 			by_hand(&side->g, &side->dev, side->viommu_id,
 				ste[i & 1], &hwpt_id);
 		dir[r] = now() - t;
-		/* The module does not know, and has to put a domain of its own back */
+		/* The module does not know, and has to attach its own domain again. */
 		must(accel_install(&side->g, VSID, bypass, &reason), "INSTALL_STE");
 		must(iommufd_destroy(side->g.iommufd, hwpt_id), "IOMMU_DESTROY");
 		hwpt_id = 0;
@@ -449,8 +449,8 @@ static void bench_ste(struct side *side)
 }
 
 /*
- * A large machine: streams spread over a 2-level table of 64K entries, as many
- * of them devices as there are, the rest bridges and emulated endpoints.
+ * A large machine: streams all over a 2-level table of 64K entries. As many of them
+ * as possible are devices, the rest bridges and emulated endpoints.
  */
 
 #define MANY		64
@@ -472,7 +472,7 @@ static __u32 many_vsid(__u32 i)
 	return i * 1021 & 0xffff;
 }
 
-/* Devices are dealt out evenly: the device that stream @i is, if it is one */
+/* The device of stream @i, or NULL. Devices are spread evenly over the streams. */
 static struct dma_dev *many_device(struct many *m, __u32 i)
 {
 	__u32 device = i * m->devices / MANY;
@@ -559,7 +559,7 @@ static double timed_cfgi_all(struct many *m, const __u64 ste[8])
 	return now() - t;
 }
 
-/* ns a stream, by CFGI_ALL where each STE is new to its stream */
+/* ns a stream for a CFGI_ALL that changes each STE */
 static double bench_cfgi_all(struct many *m)
 {
 	__u64 bypass[8];
@@ -568,7 +568,7 @@ static double bench_cfgi_all(struct many *m)
 	return (timed_cfgi_all(m, bypass) + timed_cfgi_all(m, m->ste)) / 2 / m->streams;
 }
 
-/* What the host takes for the domains alone */
+/* The same domains by iommufd alone */
 static double bench_direct(struct many *m)
 {
 	__u32 hwpt_ids[MANY] = {}, i;
@@ -582,7 +582,7 @@ static double bench_direct(struct many *m)
 			by_hand(&m->g, dev, m->viommu_id, m->ste, &hwpt_ids[i]);
 	}
 	t = now() - t;
-	/* The module does not know, and has to put domains of its own back */
+	/* The module does not know, and has to attach its own domains again. */
 	bench_cfgi_all(m);
 	for (i = 0; i < m->streams; i++)
 		if (hwpt_ids[i])
@@ -590,7 +590,7 @@ static double bench_direct(struct many *m)
 	return t / m->streams;
 }
 
-/* The same where none is, and the CDs are all there is to be invalidated */
+/* The same for a CFGI_ALL that changes no STE: only CDs are invalidated */
 static double bench_cfgi_all_same(struct many *m)
 {
 	double t0 = now();
@@ -599,7 +599,7 @@ static double bench_cfgi_all_same(struct many *m)
 	return (now() - t0) / m->streams;
 }
 
-/* A device attached beside all the others, its STE installed */
+/* ATTACH of one device beside all the others, with its STE */
 static double bench_attach(struct many *m)
 {
 	__u32 i = 0;
@@ -614,8 +614,8 @@ static double bench_attach(struct many *m)
 }
 
 /*
- * The host's own part grows with the devices behind an SMMU; ours is not to add
- * to that.
+ * The host's part grows with the devices behind an SMMU. The module must not add to
+ * that.
  */
 static void bench_many(struct many *m)
 {

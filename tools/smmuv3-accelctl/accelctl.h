@@ -19,11 +19,11 @@
 #define PRINTF(f, a)	__attribute__((__format__(__printf__, f, a)))
 
 enum {
-	EXIT_TROUBLE = 1,	/* it could not be done */
-	EXIT_USAGE = 2,		/* it was not asked for rightly */
+	EXIT_TROUBLE = 1,	/* the command failed */
+	EXIT_USAGE = 2,		/* the command line is wrong */
 };
 
-/* util.c: files, below a root of the user's choice */
+/* util.c: files below the root that --root names */
 
 extern const char *root_dir;
 
@@ -47,7 +47,7 @@ void scan_free(struct dirent **entries, int num);
 bool copy_text(char *to, size_t size, const char *from);
 bool parse_u64(const char *text, int base, __u64 max, __u64 *value);
 
-/* out.c: one description of a result, printed as text or as JSON */
+/* out.c: print a result as text or as JSON */
 
 extern bool json;
 
@@ -97,7 +97,7 @@ extern const char * const counter_name[COUNTER_NUM];
  * struct holder - A process that has a file open
  * @pid: the process
  * @fd: its descriptor
- * @comm: what the process calls itself
+ * @comm: the name that the process gave itself
  */
 struct holder {
 	__u32 pid;
@@ -107,7 +107,7 @@ struct holder {
 
 /**
  * struct open_file - A VFIO device or group that is open
- * @holder: who has it open
+ * @holder: the process that has it open
  * @dev: its device number
  */
 struct open_file {
@@ -120,7 +120,7 @@ struct open_file {
  * @index: its number
  * @viommu_id: the vIOMMU
  * @s2_hwpt_id: the stage-2 parent
- * @stream_num: how many streams are behind it
+ * @stream_num: number of streams behind it
  */
 struct vsmmu_phys {
 	__u32 index;
@@ -133,14 +133,14 @@ struct vsmmu_phys {
  * struct vsmmu_stream - A stream of a vSMMU
  * @vsid: its virtual StreamID, or its name with %SMMUV3_ACCEL_VSID_UNSET
  * @device: the PCI device, or "emulated" or "bridge"
- * @has_device: there is a PCI device, and the numbers that follow
+ * @has_device: it has a PCI device, and the IDs below are valid
  * @phys: index of its physical SMMU
  * @dev_id: the device's ID in the iommufd
  * @vdevice_id: the vDEVICE
  * @hwpt_id: the nested HWPT
  * @kind: what is installed
  * @reason: why it aborts
- * @ste: what the host was given
+ * @ste: the STE that the host was given
  */
 struct vsmmu_stream {
 	__u32 vsid;
@@ -158,18 +158,18 @@ struct vsmmu_stream {
 /**
  * struct vsmmu - A vSMMU
  * @id: its number
- * @holders: who has it open
- * @holder_num: how many those are
- * @stream_count: how many streams it has, by fdinfo
+ * @holders: the processes that have it open
+ * @holder_num: number of holders
+ * @stream_count: number of streams, from fdinfo
  * @counters: see counter_name
- * @has_counters: they could be read
- * @has_detail: what follows could be read, from debugfs
+ * @has_counters: @counters is valid
+ * @has_detail: the members below are valid; they come from debugfs
  * @table_mode: the module reads the guest's tables
- * @regs: the guest's registers as debugfs shows them, a line each
+ * @regs: the guest's registers, as text from debugfs
  * @phys: physical SMMUs
- * @phys_num: how many those are
+ * @phys_num: number of physical SMMUs
  * @streams: streams
- * @stream_num: how many those are
+ * @stream_num: number of streams
  */
 struct vsmmu {
 	__u32 id;
@@ -188,15 +188,15 @@ struct vsmmu {
 };
 
 /**
- * struct world - What can be seen of vSMMUs and their files
+ * struct world - The vSMMUs and files that this process can see
  * @vsmmus: sorted by number
- * @vsmmu_num: how many those are
+ * @vsmmu_num: number of vSMMUs
  * @files: open VFIO devices and groups
- * @file_num: how many those are
+ * @file_num: number of files
  * @accel_dev: the device number of /dev/smmuv3-accel
  * @vfio_devs: the device numbers of VFIO devices and groups
- * @vfio_dev_num: how many those are
- * @hidden: how many processes' files could not be looked at
+ * @vfio_dev_num: number of device numbers
+ * @hidden: number of processes whose files this process may not see
  */
 struct world {
 	struct vsmmu *vsmmus;
@@ -226,14 +226,14 @@ void module_info(void);
 void nodes_info(void);
 void kernel_info(void);
 
-/* iort.c: what the firmware says of root complexes */
+/* iort.c: what the firmware says about root complexes */
 
 /**
- * enum answer - To a question that cannot always be answered
- * @UNKNOWN: it is not known
+ * enum answer - Answer to a question about root complexes
+ * @UNKNOWN: not known
  * @NO: no
  * @YES: yes
- * @PARTLY: of some of its parts
+ * @PARTLY: for some of them only
  */
 enum answer {
 	UNKNOWN,
@@ -245,8 +245,8 @@ enum answer {
 /**
  * struct iort - The IORT, an ACPI table
  * @data: its bytes, or NULL
- * @len: how many
- * @why: if there is none, the errno
+ * @len: number of bytes
+ * @why: if @data is NULL, the negative errno
  */
 struct iort {
 	unsigned char *data;
@@ -268,10 +268,10 @@ enum answer iort_canwbs(const struct iort *iort, __u64 smmu_address);
  * @id: vendor and device
  * @class: its PCI class
  * @group: its IOMMU group, or empty
- * @group_size: how many devices are in that
+ * @group_size: number of devices in the group
  * @vfio: name of its VFIO device, or empty
- * @cdev: the device number of that, or 0
- * @group_dev: the device number of the group's VFIO file, or 0
+ * @cdev: device number of that, or 0
+ * @group_dev: device number of the group's VFIO file, or 0
  */
 struct device {
 	char bdf[NAME_LEN];
@@ -291,20 +291,20 @@ bool device_is_ready(const struct device *dev);
 bool device_is_free(const struct device *dev, const struct world *world);
 void device_info(const struct device *dev, const struct world *world);
 
-/* probe.c: finding out by trying */
+/* probe.c: what only an open device tells */
 
 /**
- * struct probe - What was found out about an SMMU
- * @device: by which device
- * @rc: 0, or the negative errno of what failed
- * @step: what that was
- * @has_idr: the ID registers could be read
+ * struct probe - What a device told about its SMMU
+ * @device: the device
+ * @rc: 0, or a negative errno
+ * @step: the step that failed
+ * @has_idr: the registers below are valid
  * @idr: SMMU_IDR0 to SMMU_IDR5
  * @iidr: SMMU_IIDR
  * @aidr: SMMU_AIDR
- * @repeats: TLBIs and CFGIs are issued twice, for an erratum
+ * @repeats: for an erratum, TLBIs and CFGIs are issued twice
  * @tried: the module was asked whether it can attach the device
- * @reason: what it said
+ * @reason: its answer, one of enum smmuv3_accel_reason
  */
 struct probe {
 	const char *device;
@@ -323,7 +323,7 @@ void probe_device(struct probe *probe, const struct device *dev);
 void probe_lacks(const struct probe *probe, enum answer canwbs, char *why,
 		 size_t size);
 
-/* Commands: each gets its own arguments, and returns the exit status. */
+/* Commands: each gets its own arguments and returns the exit status. */
 
 #define COMMON_OPTIONS	"jh"
 #define JSON_OPTION	{ "json", no_argument, NULL, 'j' }

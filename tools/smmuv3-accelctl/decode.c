@@ -17,7 +17,7 @@
 
 static bool all_fields;
 
-/* Input: words, or bytes as they lie in memory */
+/* Input: words, or bytes in the order of memory */
 
 struct input {
 	__u64 *words;
@@ -123,7 +123,7 @@ struct effect {
 	bool is_ste;
 };
 
-/* Fields that are looked at also where the stream does not translate */
+/* Fields that matter also if the stream does not translate */
 static bool decides(const struct field *field)
 {
 	return !strcmp(field->name, "V") || !strcmp(field->name, "Config");
@@ -239,7 +239,7 @@ static void print_bits(const char *key, const __u64 *bits, unsigned int num)
 		line(key, text);
 }
 
-/* What is set in no field. @first: bits of word 0 that say what it is */
+/* Bits that are in no field. @first: bits of word 0 that are the opcode or number */
 static void print_rest(const struct field *fields, const __u64 *words,
 		       unsigned int num, __u64 first)
 {
@@ -338,7 +338,7 @@ static __u64 get_field(const struct field *fields, const __u64 *words,
 	return 0;
 }
 
-/* What a legal command that names a range reaches */
+/* The addresses or StreamIDs that a legal command names */
 static void print_reach(const struct shape *shape, const __u64 *words)
 {
 	static const unsigned int granule[4] = { 0, 4, 16, 64 };
@@ -516,7 +516,7 @@ int cmd_decode(int argc, char **argv)
 	}
 	if (in.byte_num % 8)
 		die(EXIT_USAGE, "%zu bytes are no whole words of 8", in.byte_num);
-	/* What debugfs and GET_STREAM show of an STE: two words */
+	/* debugfs and GET_STREAM show two words of an STE. */
 	if (thing->words == WORD_MAX && in.num == 2 && !in.bytes)
 		while (in.num < WORD_MAX)
 			add_word(&in, 0);

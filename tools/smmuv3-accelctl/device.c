@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PCI functions behind SMMUs, and whether a VMM can have them.
+ * PCI functions behind SMMUs, and whether a VMM can attach them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static __u32 count_entries(const char *bdf, const char *folder)
 	return num < 0 ? 0 : num;
 }
 
-/* Where a driver of VFIO's has the device, there is a folder vfio-dev/vfioN. */
+/* A device that is bound to a VFIO driver has a folder vfio-dev/vfioN. */
 static void find_vfio(struct device *dev)
 {
 	struct dirent **entries;
@@ -64,10 +64,10 @@ static bool device_look(struct device *dev, const char *bdf)
 }
 
 /**
- * devices_look() - Find the PCI functions behind SMMUv3s, but for bridges
- * @devices: set to an array, to be freed
+ * devices_look() - Find the PCI functions behind SMMUv3s, except bridges
+ * @devices: set to an array; the caller frees it
  *
- * Return: how many there are.
+ * Return: number of devices.
  */
 int devices_look(struct device **devices)
 {
@@ -88,10 +88,10 @@ int devices_look(struct device **devices)
 }
 
 /**
- * device_is_ready() - Whether a VMM could attach a device, if nobody has it
+ * device_is_ready() - Whether a VMM could attach a device that is free
  * @dev: the device
  *
- * Return: true where it could.
+ * Return: true if it could.
  */
 bool device_is_ready(const struct device *dev)
 {
@@ -104,14 +104,14 @@ static bool file_is_of(const struct open_file *file, const struct device *dev)
 }
 
 /**
- * device_is_free() - Whether nobody is seen to have a device
- * @dev: the device, which has a driver of VFIO's
- * @world: what was seen, in detail
+ * device_is_free() - Whether no visible process uses a device
+ * @dev: the device, which is bound to a VFIO driver
+ * @world: looked at in detail
  *
- * A VMM may have closed what it gave to the module, so that only the stream
- * tells.
+ * A VMM may have closed the file that it gave to the module. Then only the stream
+ * shows that the device is in use.
  *
- * Return: true where nobody is.
+ * Return: true if none uses it.
  */
 bool device_is_free(const struct device *dev, const struct world *world)
 {

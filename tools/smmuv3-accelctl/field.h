@@ -15,9 +15,9 @@
  * @high: its last bit, counted from the structure's first
  * @low: its first bit, in the same 64-bit word
  * @kind: how its value is written
- * @always: shown even where it is 0
- * @values: what its values mean, for %FIELD_NAMED; NULL where one is reserved
- * @effect: what the module makes of it in a legal command, if not what it says
+ * @always: shown even if it is 0
+ * @values: what its values mean, for %FIELD_NAMED; NULL: a reserved value
+ * @effect: what the module does with it in a legal command, if not what it says
  */
 struct field {
 	const char *name;
@@ -34,7 +34,7 @@ struct field {
 };
 
 /**
- * struct shape - A structure, or one of several that a number tells apart
+ * struct shape - A command or an event record
  * @number: the opcode or event number
  * @name: the architecture's name
  * @text: what it means
@@ -54,7 +54,7 @@ extern const struct shape event_shapes[];
 extern const size_t event_shape_num;
 
 /**
- * field_mask() - Where a field is
+ * field_mask() - Mask of a field
  * @field: the field
  *
  * Return: its bits in word @low / 64.

@@ -2,8 +2,8 @@
 /*
  * smmuv3-accelctl info
  *
- * Without --probe nothing is opened but files to read: a look must not make a
- * VM fail that starts at the same moment.
+ * Without --probe only files are read. Opening a device would make a VM fail that
+ * starts at the same moment.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,7 +13,7 @@
 
 #include "accelctl.h"
 
-/* What is known of SMMUs, besides their names */
+/* What the kernel and the firmware tell about SMMUs and devices */
 struct knowledge {
 	struct world world;
 	struct iort iort;
@@ -73,7 +73,7 @@ static void out_probe(const struct probe *probe, enum answer canwbs)
 				   reason_text(probe->reason));
 	} else {
 		out_unknown("can_nest");
-		out_string("because", "the module is not loaded, so it was not tried; by the ID registers: %s",
+		out_string("because", "the module is not loaded, so it cannot be asked; by the ID registers: %s",
 			   why);
 	}
 	if (!probe->has_idr)
@@ -106,12 +106,12 @@ static void out_nesting(const struct knowledge *know, const char *smmu,
 	}
 	out_unknown("can_nest");
 	if (!dev)
-		out_string("because", "no device behind it is free, alone in its IOMMU group and bound to vfio-pci, so it cannot be tried");
+		out_string("because", "there is no device behind it to try it with: one that is free, alone in its IOMMU group and bound to vfio-pci");
 	else
-		out_string("because", "%s; the ID registers are seen by info --probe alone, which opens and resets %s",
+		out_string("because", "%s; only info --probe can read the ID registers, for which it opens and resets %s",
 			   canwbs == YES ? "the firmware allows it" :
-			   canwbs == UNKNOWN ? "it takes CANWBS or an SMMU with S2FWB" :
-			   "it takes an SMMU with S2FWB", dev->bdf);
+			   canwbs == UNKNOWN ? "nesting needs CANWBS or an SMMU with S2FWB" :
+			   "nesting needs an SMMU with S2FWB", dev->bdf);
 }
 
 static void out_canwbs(enum answer canwbs)
@@ -167,11 +167,11 @@ static void smmus_info(const struct knowledge *know)
 	out_end();
 	scan_free(entries, num);
 	if (!found)
-		note("the kernel knows no SMMUv3: the machine has none, the firmware does not describe it, or CONFIG_ARM_SMMU_V3 is off");
+		note("the kernel has no SMMUv3: the machine has none, the firmware does not describe it, or CONFIG_ARM_SMMU_V3 is off");
 	else if (know->iort.why == -EACCES)
-		note("the firmware's IORT is for root alone: nothing is known of CANWBS");
+		note("only root can read the firmware's IORT, so CANWBS is unknown");
 	else if (!know->iort.data)
-		note("there is no IORT, so no root complex is declared CANWBS: nesting takes an SMMU with S2FWB");
+		note("there is no IORT, so no root complex is declared CANWBS: nesting needs an SMMU with S2FWB");
 }
 
 static void all_devices_info(const struct knowledge *know, bool all)
@@ -221,7 +221,7 @@ int cmd_info(int argc, char **argv)
 	if (optind < argc)
 		die(EXIT_USAGE, "info takes no argument '%s'", argv[optind]);
 	if (know.probe && *root_dir)
-		die(EXIT_USAGE, "--probe works on this machine alone, not with --root");
+		die(EXIT_USAGE, "--probe works on this machine only, not with --root");
 
 	world_look(&know.world, true);
 	iort_read(&know.iort);

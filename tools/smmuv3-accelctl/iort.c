@@ -67,7 +67,7 @@ static __u64 get64(const struct iort *iort, size_t at)
 	return le64toh(value);
 }
 
-/* Length of the node at @at; 0 where there is none, or not all of it. */
+/* Length of the node at @at; 0 if there is no whole node */
 static size_t node_len(const struct iort *iort, size_t at)
 {
 	size_t len;
@@ -85,7 +85,7 @@ static bool is_smmu(const struct iort *iort, size_t at, __u64 address)
 	       get64(iort, at + SMMU_V3_BASE) == address;
 }
 
-/* Whether a root complex, all of which is there, has IDs for an SMMU */
+/* Whether the root complex at @at, a whole node, maps IDs to an SMMU */
 static bool maps_to(const struct iort *iort, size_t at, size_t len,
 		    __u64 address)
 {
@@ -105,8 +105,8 @@ static bool maps_to(const struct iort *iort, size_t at, size_t len,
  * @iort: the table
  * @smmu_address: the SMMU's base address
  *
- * Return: YES, NO, PARTLY where only some are; UNKNOWN where there is no table,
- * or none that says anything of that SMMU.
+ * Return: YES, NO, PARTLY if only some are, UNKNOWN if there is no table or no root
+ * complex in it that maps to the SMMU.
  */
 enum answer iort_canwbs(const struct iort *iort, __u64 smmu_address)
 {

@@ -14,8 +14,8 @@
 #define SSID_BITS_MAX	20
 
 /*
- * All that a guest may be offered. Not the choice of stalls: that is a bit of
- * the host's STE, which no guest has a say in.
+ * All that a guest may be offered. Without stall_both, because STE.S1STALLD in the
+ * host's STE is not the guest's choice.
  */
 static struct smmuv3_caps caps = {
 	.sid_bits = 32,
@@ -30,7 +30,7 @@ static struct smmuv3_caps caps = {
 static bool given;	/* @caps are those of a certain SMMU */
 
 /**
- * judge_by() - Judge for a certain SMMU, and not for one that has all options
+ * judge_by() - Judge for the given SMMU, not for one that has all options
  * @idr: its SMMU_IDR0 to SMMU_IDR5
  */
 void judge_by(const __u32 idr[6])
@@ -56,22 +56,22 @@ static const char *class_text(enum smmuv3_cmd_class class)
 {
 	switch (class) {
 	case SMMUV3_CMD_NOP:
-		return "nothing is done, it is a hint";
+		return "does nothing: it is a hint";
 	case SMMUV3_CMD_SYNC:
-		return "done when all before it is";
+		return "completes it after the commands before it";
 	case SMMUV3_CMD_STE:
-		return "table mode: STEs are read anew; else the VMM acts on it (CMD_NEEDS_TABLE)";
+		return "reads the STEs again in table mode; else the VMM does (CMD_NEEDS_TABLE)";
 	case SMMUV3_CMD_CD:
-		return "to the physical SMMU of the stream";
+		return "sends it to the stream's physical SMMU";
 	case SMMUV3_CMD_TLBI:
-		return "to each physical SMMU of the vSMMU";
+		return "sends it to each physical SMMU of the vSMMU";
 	case SMMUV3_CMD_ATC:
-		return "to the stream, if its STE has EATS";
+		return "sends it to the stream, if its STE has EATS";
 	}
 	return "";
 }
 
-/* Which bits are refused whatever the others are: each is tried alone. */
+/* Find the bits that are refused regardless of the others: try each alone. */
 static void find_wrong(struct judgement *result, const __u64 cmd[2])
 {
 	enum smmuv3_cmd_class class;
@@ -130,7 +130,7 @@ static void add(char *needs, size_t size, const char *name, unsigned int least)
 		snprintf(needs + len, size - len, "%s%s", len ? ", " : "", name);
 }
 
-/* Take each option away in turn: what is not legal then needs it. */
+/* Take each option away in turn: if that makes it illegal, it needs the option. */
 static void find_needs(const __u64 *words,
 		       bool (*is_legal)(const __u64 *words,
 					const struct smmuv3_caps *with),

@@ -15,7 +15,7 @@
  * @legal: nothing is wrong
  * @kind: of an STE, one of enum smmuv3_accel_kind
  * @host: of an STE that translates, what the host is given
- * @what: of a legal command, what is done for it
+ * @what: of a legal command, what the module does
  * @hint: of a legal command, its operands are not used
  * @wrong: of a command, the bits that must be zero
  */
@@ -33,7 +33,7 @@ void judge_by(const __u32 idr[6]);
 void judge_ste(struct judgement *result, const __u64 ste[8]);
 void judge_cmd(struct judgement *result, const __u64 cmd[2]);
 
-/* What an SMMU must have for it to be legal; empty: nothing optional */
+/* The options that an SMMU needs for it to be legal; empty: none */
 void judge_ste_needs(const __u64 ste[8], char *needs, size_t size);
 void judge_cmd_needs(const __u64 cmd[2], char *needs, size_t size);
 

@@ -40,8 +40,8 @@ static const char usage[] =
 	"More is in smmuv3-accelctl(8).\n";
 
 /**
- * common_option() - Act on an option that all commands have
- * @c: what getopt_long() returned; it has told of what it does not know
+ * common_option() - Handle an option that all commands have
+ * @c: from getopt_long(), which has printed a message if the option is unknown
  */
 void common_option(int c)
 {
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int c;
 
-	/* '+': what stands behind the command is its own. */
+	/* '+': options behind the command are the command's. */
 	while ((c = getopt_long(argc, argv, "+r:" COMMON_OPTIONS, long_options, NULL)) != -1) {
 		switch (c) {
 		case 'r':

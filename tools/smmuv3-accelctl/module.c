@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module, its device node, and what the kernel was built with.
+ * The module, its device node, and the kernel's configuration.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ bool module_loaded(void)
 }
 
 /**
- * module_require() - Go no further without the module
+ * module_require() - Exit with a message if the module is not loaded
  */
 void module_require(void)
 {
@@ -56,7 +56,7 @@ static void out_parameters(void)
 	scan_free(entries, num);
 }
 
-/* Names of bits, as those of the header end */
+/* Names of bits: the last words of their names in the header */
 static const char * const create_flags[] = {
 	"SHARED_ASIDS", "FEED", "NO_GLOBAL",
 };
@@ -87,7 +87,7 @@ static const char * const ioctls[] = {
 #undef IOCTL
 };
 
-/* A newer module has bits that have no name here. */
+/* A bit without a name is from a newer module. */
 static void out_bits(const char *key, __u64 bits, const char * const *names,
 		     size_t name_num)
 {
@@ -107,7 +107,7 @@ static void out_bits(const char *key, __u64 bits, const char * const *names,
 	out_string(key, "%s", text);
 }
 
-/* Opening the node and asking binds nothing and harms nobody. */
+/* Opening the node and GET_INFO bind nothing and have no effect on others. */
 static void out_api(void)
 {
 	struct smmuv3_accel_info info = { .size = sizeof(info) };
@@ -158,8 +158,8 @@ void module_info(void)
 }
 
 /*
- * Out of the files, and not by getpwuid(), as glibc's name services cannot be
- * linked statically, and as the root may be another machine's.
+ * Read the files instead of calling getpwuid(): glibc's name services cannot be
+ * linked statically, and the root may be another machine's.
  */
 static void out_user(const char *key, uid_t uid)
 {
@@ -223,10 +223,10 @@ void nodes_info(void)
 }
 
 /**
- * struct option - What the module stands on
- * @name: the kernel's option
- * @path: is there if the option is on, and perhaps a module loaded
- * @symbol: is known to the kernel then
+ * struct option - A kernel option that passthrough needs
+ * @name: its name
+ * @path: exists if the option is on and, for =m, the module is loaded
+ * @symbol: the kernel has it then
  */
 static const struct option {
 	const char *name;
@@ -243,7 +243,7 @@ static const struct option {
 	{ "VFIO_PCI", "/sys/bus/pci/drivers/vfio-pci", "vfio_pci_core_enable" },
 };
 
-/* What gunzip makes of an open file; no library, to be linked statically too */
+/* Decompress an open file, without a library so that this can be linked statically */
 static char *gunzip(int fd)
 {
 	char *text = NULL, *line = NULL;
@@ -286,7 +286,7 @@ static char *gunzip(int fd)
 	return text;
 }
 
-/* The kernel's configuration. @where: set to where it was found */
+/* The kernel's configuration. @where: set to the path of the file */
 static char *read_config(const char *release, char *where, size_t size)
 {
 	char *text = NULL;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Results: objects, arrays and values, as indented text or as JSON (RFC 8259),
- * one line to a result.
+ * Results: objects, arrays and values, as indented text or as JSON (RFC 8259) with
+ * one line for each result.
  *
- * Names of processes and the like are bytes that somebody else has chosen. They
- * must neither break JSON, which is UTF-8, nor reach a terminal as controls.
+ * Others choose the names of processes. Their bytes must neither break JSON, which
+ * is UTF-8, nor reach a terminal as control characters.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,12 +23,12 @@ static struct level {
 	bool empty;
 } levels[DEPTH_MAX];
 static int depth;
-static bool dash;	/* the next line is the first one of an array's element */
+static bool dash;	/* the next line is the first of an element of an array */
 
 static char *notes[NOTE_MAX];
 static int note_num;
 
-/* Length of the UTF-8 sequence that @text starts with; 0: it is none. */
+/* Length of the UTF-8 sequence at the start of @text; 0: there is none */
 static size_t utf8_len(const unsigned char *text, size_t room)
 {
 	static const struct {
@@ -218,10 +218,10 @@ void out_number(const char *key, __u64 value)
 }
 
 /**
- * out_ratio() - How much one number is of another
+ * out_ratio() - The ratio of two numbers
  * @key: the ratio's name
- * @part: the one number
- * @whole: the other; where it is 0 there is no ratio
+ * @part: the numerator
+ * @whole: the denominator; if it is 0 the ratio is unknown
  * @scale: 1, or 100 for percent
  */
 void out_ratio(const char *key, __u64 part, __u64 whole, unsigned int scale)
@@ -251,10 +251,10 @@ void out_unknown(const char *key)
 }
 
 /**
- * note() - Say what the result lacks, and why
+ * note() - Add a note on what the result lacks, and why
  * @format: as for printf()
  *
- * Part of the result in JSON, else on standard error.
+ * Notes are part of the result in JSON, else they go to standard error.
  */
 void note(const char *format, ...)
 {
@@ -281,7 +281,7 @@ void out_start(void)
 }
 
 /**
- * out_finish() - End it, and see that it was written
+ * out_finish() - End a result, and exit if it could not be written
  */
 void out_finish(void)
 {

@@ -101,9 +101,9 @@ static int probe_bound(struct probe *probe, int iommufd, int device)
 }
 
 /**
- * probe_device() - Find out about an SMMU by one of its devices
- * @probe: set to what was found
- * @dev: the device; ready, and free as far as one can see
+ * probe_device() - Ask a device about its SMMU
+ * @probe: the result
+ * @dev: the device; ready, and free as far as this process can see
  */
 void probe_device(struct probe *probe, const struct device *dev)
 {
@@ -128,11 +128,11 @@ void probe_device(struct probe *probe, const struct device *dev)
 }
 
 /**
- * probe_lacks() - What an SMMU lacks for nesting, by its ID registers
- * @probe: which has those
- * @canwbs: what the firmware says of its root complexes
- * @why: where to write that
- * @size: room there
+ * probe_lacks() - Say what an SMMU lacks for nesting, by its ID registers
+ * @probe: has the ID registers
+ * @canwbs: what the firmware says about the SMMU's root complexes
+ * @why: buffer for the text
+ * @size: size of the buffer
  */
 void probe_lacks(const struct probe *probe, enum answer canwbs, char *why,
 		 size_t size)
@@ -141,7 +141,7 @@ void probe_lacks(const struct probe *probe, enum answer canwbs, char *why,
 	bool s1p = idr[0] & IDR0_S1P, s2p = idr[0] & IDR0_S2P;
 
 	if (smmuv3_idr_can_nest(idr, canwbs == YES || canwbs == PARTLY))
-		snprintf(why, size, "nothing is known against it");
+		snprintf(why, size, "it lacks nothing");
 	else if (!s1p || !s2p)
 		snprintf(why, size, "the SMMU lacks stage %d (IDR0.S%dP)",
 			 s1p ? 2 : 1, s1p ? 2 : 1);
@@ -151,5 +151,5 @@ void probe_lacks(const struct probe *probe, enum answer canwbs, char *why,
 		snprintf(why, size, "%s, and the SMMU has no S2FWB (IDR3.FWB)",
 			 canwbs == NO ?
 			 "the firmware's IORT does not declare the root complex CANWBS" :
-			 "nothing is known of CANWBS");
+			 "CANWBS is unknown");
 }

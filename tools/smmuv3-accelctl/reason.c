@@ -18,7 +18,7 @@ static const struct {
 };
 
 /**
- * reason_name() - What the header calls a reason
+ * reason_name() - Name of a reason in the header
  * @reason: one of enum smmuv3_accel_reason
  *
  * Return: its name, or a number if this program does not know it.

@@ -13,8 +13,8 @@
 #define HEADING_EVERY	20
 
 /*
- * What may be left out, or become part of another: all but CMD_SYNCs. Counters
- * are read one by one, so there may seem to be more of those than of all.
+ * Only these can be left out or become part of another: all but CMD_SYNCs. The
+ * counters are not read at one moment, so syncs may seem to be more than cmds.
  */
 static __u64 work_of(const __u64 counters[COUNTER_NUM])
 {
@@ -22,7 +22,7 @@ static __u64 work_of(const __u64 counters[COUNTER_NUM])
 	       counters[CMDS] - counters[SYNCS] : 0;
 }
 
-/* What the counters say, of the time since CREATE or since an earlier look */
+/* @counters: since CREATE, or since they were last read */
 static void print_derived(const __u64 counters[COUNTER_NUM])
 {
 	__u64 work = work_of(counters);
@@ -126,8 +126,8 @@ static void print_heading(void)
 }
 
 /*
- * A line for each vSMMU that was there at both ends of the interval. Where there
- * are fewer commands than before, the number is another one's now.
+ * A line for each vSMMU that existed at both ends of the interval. If there are fewer
+ * commands than before, another vSMMU has the number now.
  */
 static void print_interval(const struct world *before, const struct world *after,
 			   __u64 only, double seconds)
@@ -248,7 +248,7 @@ int cmd_stats(int argc, char **argv)
 		world_free(&world);
 		if (!found)
 			die(EXIT_TROUBLE, "there is no vSMMU %llu%s: smmuv3-accelctl list shows them",
-			    only, geteuid() ? ", or it is for root to see" : "");
+			    only, geteuid() ? ", or only root can see it" : "");
 	}
 	return interval ? watch(only, interval, count) : print_once(only);
 }

@@ -4,7 +4,7 @@
  */
 #include "field.h"
 
-/* A value is an index; NULL: reserved. Each has an entry for every value. */
+/* Indexed by value; NULL: reserved */
 static const char * const config[8] = {
 	"abort", NULL, NULL, NULL,
 	"stage 1 bypass, stage 2 bypass",

@@ -39,10 +39,10 @@ void *xcalloc(size_t num, size_t size)
 }
 
 /**
- * xgrow() - Make room for one element more, filled with zeros
+ * xgrow() - Add an element of zeros to an array
  * @array: the array, or NULL
- * @num: how many elements it has
- * @size: of each
+ * @num: number of elements
+ * @size: size of an element
  *
  * Return: the array.
  */
@@ -68,10 +68,10 @@ static int make_path(char path[PATH_MAX], const char *format, va_list args)
 }
 
 /**
- * root_exists() - Whether there is such a file
+ * root_exists() - Whether a file exists
  * @format: its path, below the root
  *
- * Return: true where there is.
+ * Return: true if it does.
  */
 bool root_exists(const char *format, ...)
 {
@@ -127,9 +127,9 @@ static ssize_t read_fd(int fd, char *text, size_t size)
 }
 
 /**
- * root_read() - Read the one line that a small file has
- * @text: where to; a string without the newline, empty on failure
- * @size: room there
+ * root_read() - Read the first line of a small file
+ * @text: buffer for the line, without its newline; empty on failure
+ * @size: size of the buffer
  * @format: the file's path
  *
  * Return: its length, or a negative errno.
@@ -162,7 +162,7 @@ int root_read(char *text, size_t size, const char *format, ...)
  * @len: set to its length, or to a negative errno
  * @format: its path
  *
- * Return: its contents with a null byte behind them, to be freed; or NULL.
+ * Return: its contents and a null byte, which the caller frees; or NULL.
  */
 char *root_read_all(ssize_t *len, const char *format, ...)
 {
@@ -197,7 +197,7 @@ char *root_read_all(ssize_t *len, const char *format, ...)
 	}
 	text[done] = '\0';
 	*len = done;
-	/* No more than that, so that a sanitizer sees who reads beyond it. */
+	/* Shrink it, so that a sanitizer sees reads beyond the end. */
 	return realloc(text, done + 1) ?: text;
 }
 
@@ -218,9 +218,9 @@ static int read_link(char target[PATH_MAX], const char *format, va_list args)
 }
 
 /**
- * root_link() - Where a symbolic link points to
- * @target: where to write that; empty on failure
- * @size: room there
+ * root_link() - Read a symbolic link
+ * @target: buffer for its target; empty on failure
+ * @size: size of the buffer
  * @format: the link's path
  *
  * Return: 0, or a negative errno.
@@ -241,9 +241,9 @@ int root_link(char *target, size_t size, const char *format, ...)
 }
 
 /**
- * root_link_name() - The last part of where a symbolic link points to
- * @name: where to write that; empty on failure
- * @size: room there
+ * root_link_name() - Read the last part of a symbolic link's target
+ * @name: buffer for it; empty on failure
+ * @size: size of the buffer
  * @format: the link's path
  *
  * Return: 0, or a negative errno.
@@ -266,7 +266,7 @@ int root_link_name(char *name, size_t size, const char *format, ...)
 }
 
 /**
- * root_dev() - The device number that a file of sysfs has
+ * root_dev() - Read a device number from a file in sysfs
  * @format: the file's path
  *
  * Return: the number, or 0 if there is none.
@@ -292,13 +292,13 @@ dev_t root_dev(const char *format, ...)
 }
 
 /**
- * root_stat_fd() - Ask what a process has open
+ * root_stat_fd() - Stat the file behind a descriptor of a process
  * @st: set to its type and numbers
  * @pid: the process
  * @fd: its descriptor
  *
- * The file may be on a filesystem in user space, which need not ever answer: take
- * what the kernel knows. In a copy the file is looked up there, by its name.
+ * The file may be on a filesystem in user space that never answers, so take what the
+ * kernel has cached. In a copy, the file is looked up by its name below the root.
  *
  * Return: 0, or a negative errno.
  */
@@ -330,11 +330,11 @@ static int not_hidden(const struct dirent *entry)
 }
 
 /**
- * root_scan() - List a folder, numbers in their order
- * @entries: set to the list, to be freed with scan_free()
+ * root_scan() - List a folder, with numbers in numerical order
+ * @entries: set to the list; the caller frees it with scan_free()
  * @format: the folder's path
  *
- * Return: how many there are, or a negative errno.
+ * Return: number of entries, or a negative errno.
  */
 int root_scan(struct dirent ***entries, const char *format, ...)
 {
@@ -360,12 +360,12 @@ void scan_free(struct dirent **entries, int num)
 }
 
 /**
- * copy_text() - Copy a string whole, or not at all
- * @to: where to
- * @size: room there
+ * copy_text() - Copy a string if there is room for all of it
+ * @to: buffer
+ * @size: size of the buffer
  * @from: the string
  *
- * Return: true where there is room.
+ * Return: true if there was room.
  */
 bool copy_text(char *to, size_t size, const char *from)
 {
@@ -378,13 +378,13 @@ bool copy_text(char *to, size_t size, const char *from)
 }
 
 /**
- * parse_u64() - Read a number that is all of a string
+ * parse_u64() - Parse a string that is a number and nothing else
  * @text: the string
- * @base: 10 or 16; with 16, "0x" may stand in front
- * @max: the largest that is taken
+ * @base: 10 or 16; with 16, the string may start with "0x"
+ * @max: the largest number that is accepted
  * @value: set to the number
  *
- * Return: true where it is one.
+ * Return: true if it is one.
  */
 bool parse_u64(const char *text, int base, __u64 max, __u64 *value)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The vSMMUs that exist: their counters from the fdinfo of those who have them
- * open, all else from debugfs.
+ * The vSMMUs that exist: their counters come from the fdinfo of the processes that
+ * have them open, all else from debugfs.
  *
- * Counters come from fdinfo if they can, as it takes no lock that a VMM may
- * hold for long.
+ * If a vSMMU has fdinfo, its counters come from there, because reading debugfs takes
+ * a lock that a VMM may hold for long.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ const char * const counter_name[COUNTER_NUM] = {
 	[REPLAYS] = "replays",
 };
 
-static int debugfs_rc;	/* why nothing is known from there */
+static int debugfs_rc;	/* why debugfs could not be read */
 
 static struct vsmmu *find_vsmmu(struct world *world, __u32 id)
 {
@@ -48,7 +48,7 @@ static struct vsmmu *find_vsmmu(struct world *world, __u32 id)
 	return v;
 }
 
-/* "name:\tvalue"; @prefix: what goes before the name */
+/* Parse "name:\tvalue". @prefix: expected before the name */
 static void parse_counter(struct vsmmu *v, const char *line, const char *prefix)
 {
 	size_t i, len = strlen(prefix);
@@ -78,7 +78,7 @@ static void parse_fdinfo(struct world *world, char *text,
 	__u32 id;
 
 	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		/* A file that is not bound yet has no number. */
+		/* A file that is not bound yet has number 0. */
 		if (sscanf(line, "vsmmu-id:\t%u", &id) == 1 && id) {
 			v = find_vsmmu(world, id);
 			v->holders = xgrow(v->holders, v->holder_num,
@@ -92,7 +92,7 @@ static void parse_fdinfo(struct world *world, char *text,
 	}
 }
 
-/* A number in one of the first lines of fdinfo, which are the kernel's own */
+/* Parse a number from the lines that the kernel itself puts into fdinfo */
 static bool fdinfo_number(const char *text, const char *key, int base,
 			  __u64 *value)
 {
@@ -110,10 +110,10 @@ static bool fdinfo_number(const char *text, const char *key, int base,
 }
 
 /*
- * Whether fdinfo is that of an open device. With O_PATH anybody has a descriptor
- * of a file that is not for him, and the device knows nothing of it. On a live
- * system it has to be of the same file as @st, because a process can exchange what
- * is behind a descriptor at any time.
+ * Whether fdinfo is that of an open device. With O_PATH a process can get a
+ * descriptor of a device that it may not open, and the device is not opened. On a
+ * live system fdinfo has to be about the same file as @st, because a process can
+ * replace the file behind a descriptor at any time.
  */
 static bool is_open_device(const char *fdinfo, const struct statx *st)
 {
@@ -149,8 +149,8 @@ static void add_file(struct world *world, const struct holder *holder, dev_t dev
 }
 
 /*
- * By its device number, as anybody can have files of any name, and as a container
- * may see the device elsewhere
+ * Go by the device number: a user can have files of any name, and a container may
+ * see the device under another path.
  */
 static void look_at_fd(struct world *world, const struct holder *holder)
 {
@@ -247,7 +247,7 @@ static void parse_register(struct vsmmu *v, const char *line)
 	}
 }
 
-/* The format is debugfs.c's of the module. What a newer one adds is skipped. */
+/* The module's debugfs.c defines the format. Lines of a newer module are skipped. */
 static void parse_debugfs(struct vsmmu *v, char *text)
 {
 	bool counters = !v->has_counters;
@@ -294,7 +294,7 @@ static void look_at_debugfs(struct world *world, bool detail)
 	scan_free(entries, num);
 }
 
-/* Device numbers of a class of sysfs */
+/* Device numbers of the devices of a class in sysfs */
 static void find_vfio_devs(struct world *world, const char *class)
 {
 	struct dirent **entries;
@@ -321,9 +321,9 @@ static int by_id(const void *a, const void *b)
 }
 
 /**
- * world_look() - Find all vSMMUs, and who has VFIO devices open
- * @world: set to what is there
- * @detail: their streams too, which waits for VMMs that are being served
+ * world_look() - Find the vSMMUs, and the processes that have VFIO devices open
+ * @world: the result
+ * @detail: read their streams too; that waits while the module serves their VMMs
  */
 void world_look(struct world *world, bool detail)
 {
@@ -359,16 +359,16 @@ void world_free(struct world *world)
 }
 
 /**
- * world_notes() - Say what could not be seen, and what to do about it
- * @world: what was seen
+ * world_notes() - Add notes on what could not be seen, and what to do about it
+ * @world: the result of world_look()
  */
 void world_notes(const struct world *world)
 {
 	if (world->hidden)
-		note("the files of %u processes cannot be looked at: run it as root",
+		note("the files of %u processes are hidden: run it as root",
 		     world->hidden);
 	if (debugfs_rc == -EACCES || debugfs_rc == -EPERM)
-		note("streams and registers are for root alone (" DEBUGFS "/smmuv3-accel), and for nobody under kernel lockdown");
+		note("only root can see streams and registers (" DEBUGFS "/smmuv3-accel), and nobody under kernel lockdown");
 	else if (debugfs_rc == -ENOENT && !root_exists(DEBUGFS))
 		note("the kernel has no debugfs (CONFIG_DEBUG_FS): streams and registers cannot be shown");
 	else if (debugfs_rc == -ENOENT)
@@ -378,8 +378,8 @@ void world_notes(const struct world *world)
 }
 
 /**
- * world_stream() - Find a device among the streams of vSMMUs
- * @world: what was seen, in detail
+ * world_stream() - Find the stream of a device
+ * @world: looked at in detail
  * @device: the device
  * @id: set to the vSMMU's number
  *
@@ -413,7 +413,7 @@ void out_holder(const struct holder *holder)
 }
 
 /**
- * out_vsmmu() - Begin an object that is about a vSMMU: which one, and whose
+ * out_vsmmu() - Start the object of a vSMMU with its number and its holders
  * @v: the vSMMU
  */
 void out_vsmmu(const struct vsmmu *v)
@@ -430,7 +430,7 @@ void out_vsmmu(const struct vsmmu *v)
 }
 
 /**
- * out_vsid() - Print a stream's virtual StreamID, or what the VMM calls the stream
+ * out_vsid() - Print a stream's virtual StreamID, or its name if that is unset
  * @s: the stream
  */
 void out_vsid(const struct vsmmu_stream *s)

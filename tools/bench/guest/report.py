@@ -4,7 +4,7 @@
 
 INSTRUCTIONS is from an emulated host whose clock counts instructions, REAL from one
 whose clock is this machine's. Prints a table, writes the results as one flat JSON
-object and the ratios for the chart, and ends with status 2 where a bar is missed.
+object and the ratios for the chart, and ends with status 2 if a bar is missed.
 """
 
 import json
@@ -49,7 +49,7 @@ def main(instructions, real, json_file, dat_file):
         return values["host_calls"] / values["doorbells"]
 
     def exits(side):
-        # What the stops before and after cost is known from doing nothing.
+        # "nothing" has the cost of the stops before and after.
         values = counts[side, READ_4K]
         return (values["exits"] - counts[side, "nothing"]["exits"]) / values["doorbells"]
 

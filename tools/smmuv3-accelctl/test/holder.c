@@ -5,8 +5,8 @@
  * behind different SMMUs, and a bridge, and goes on sending invalidations; the
  * second has nothing.
  *
- * With paths as arguments: somebody who has these files open and nothing else,
- * with O_PATH if he may not read them.
+ * With paths as arguments, it only opens these files, with O_PATH if it may not read
+ * them.
  */
 #include <err.h>
 #include <fcntl.h>

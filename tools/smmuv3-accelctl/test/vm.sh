@@ -51,7 +51,7 @@ grep -q ^nobody /etc/passwd 2>/dev/null || echo 'nobody:x:65534:65534::/:/bin/sh
 
 if [ "${1-}" = no-canwbs ]; then
 	t "info: the firmware does not declare CANWBS" has '^    canwbs: no$' info
-	t "info: what it takes" has 'because: it takes an SMMU with S2FWB' info
+	t "info: what nesting needs" has 'because: nesting needs an SMMU with S2FWB' info
 	t "info --probe: no nesting" has '^    can_nest: no$' info --probe
 	t "info --probe: why" has 'does not declare the root complex CANWBS, and the SMMU has no S2FWB' info --probe
 	echo "1..$number"
@@ -124,7 +124,7 @@ done
 t "a user pretends" grep -q ready eve/held
 t "a user pretends: has the devices' paths open" equal \
 	"$(for fd in "/proc/$eve/fd/"*; do readlink "$fd"; done | grep -c '^/dev/vfio/devices/vfio')" 8
-t "info: a user who pretends has no device" lacks "pid: $eve\$" info
+t "info: a user who pretends uses no device" lacks "pid: $eve\$" info
 t "info: as many devices are free" equal "$(free)" "$free"
 t "list: a user who pretends has no vSMMU" lacks "pid: $eve\$" list
 exec 8>&-
@@ -137,7 +137,7 @@ t "stats --watch: a row" has "^ *$id +[1-9][0-9]* .* 4\.0 +85\.7%" stats "$id" -
 t "stats --watch: as many as asked for" equal "$("$tool" stats "$id" -w1 -n3 | grep -c '%')" 3
 t "stats --watch --json: rates" has '"per_second":\{"cmds":[1-9]' -j stats --watch=1 --count 1
 
-t "not root: list says what it lacks" nobody_has 'processes cannot be looked at: run it as root' list
+t "not root: list says what it lacks" nobody_has 'processes are hidden: run it as root' list
 t "not root: info says whom the node is for" nobody_has 'smmuv3-accel: Permission denied: run it as root, or' info
 t "not root: whether a device is free is not known" nobody_has '^    free: unknown$' info
 
@@ -158,7 +158,7 @@ t "no module: list" fails 1 'not loaded: modprobe smmuv3-accel' list
 t "no module: stats" fails 1 'not loaded: modprobe smmuv3-accel' stats
 t "no module: info" has '^  loaded: no$' info
 t "no module: info --probe reads the ID registers" has '^      - 0x0d44101b$' info --probe
-t "no module: info --probe judges by them" has 'by the ID registers: nothing is known against it' info --probe
+t "no module: info --probe judges by them" has 'by the ID registers: it lacks nothing' info --probe
 
 echo "1..$number"
 exit $((failed > 0))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The fuzzer without libFuzzer: the inputs of a corpus, then a bounded number
- * that are made of them, the same for the same seed.
+ * The fuzzer without libFuzzer: runs the inputs of a corpus, then a bounded number
+ * that are derived from them. The same seed gives the same inputs.
  *
  *	pure CORPUS [RUNS [SEED]]
  *	pure -x CORPUS FOLDER		write the corpus as libFuzzer wants it
@@ -28,7 +28,7 @@ struct input {
 static struct input inputs[MAX_INPUTS], current;
 static size_t input_num;
 
-/* What it was that failed, as a line for the corpus */
+/* Print the input that failed, as a line for the corpus */
 static void show_current(int signal)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -86,7 +86,7 @@ static int write_corpus(const char *folder)
 	return 0;
 }
 
-/* xorshift: a sequence of its own for each seed but 0 */
+/* xorshift: another sequence for each seed but 0 */
 static unsigned long next(unsigned long long *state)
 {
 	*state ^= *state << 13;
@@ -95,7 +95,7 @@ static unsigned long next(unsigned long long *state)
 	return *state >> 11;
 }
 
-/* An input of the corpus, with something of another and some bits changed */
+/* An input from the corpus, with a part of another one, and some bits flipped */
 static void make(unsigned long long *state)
 {
 	const struct input *other;

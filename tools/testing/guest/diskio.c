@@ -44,7 +44,7 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* In huge pages, as who does much direct I/O has it: a request is one segment. */
+/* Use huge pages, as programs with much direct I/O do: a request is one segment. */
 static void *buffer(size_t size)
 {
 	void *p = aligned_alloc(HUGE_PAGE, (size + HUGE_PAGE - 1) & -HUGE_PAGE);

@@ -2,8 +2,8 @@
 /*
  *	edu-fault IOVA
  *
- * Let the edu device (QEMU's, 1234:11e8) write to an IOVA where nothing is
- * mapped, and wait for the kernel to log the SMMU's event for it.
+ * Let QEMU's edu device (1234:11e8) write to an unmapped IOVA, and wait for the
+ * kernel to log the SMMU's event.
  */
 #include <errno.h>
 #include <error.h>
@@ -45,7 +45,7 @@ static bool is_edu(const char *dir)
 	return edu;
 }
 
-/* Its BAR, with the device able to do DMA */
+/* Map its BAR, and enable its DMA */
 static volatile uint64_t *edu_open(void)
 {
 	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
@@ -89,7 +89,7 @@ static void edu_write_ram(volatile uint64_t *bar, uint64_t iova)
 		usleep(10000);
 }
 
-/* A record is one read; those up to now are passed over. */
+/* Each read returns one record. Skip those that exist already. */
 static int kmsg_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
