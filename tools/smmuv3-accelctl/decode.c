@@ -114,13 +114,16 @@ static void line(const char *key, const char *text)
 }
 
 /**
- * struct effect - What the module does with a structure's fields
- * @judged: what it says of the structure; NULL: it has no say
- * @is_ste: it is an STE, else a command
+ * struct view - How the fields of a structure are shown
+ * @judged: what the module says of the structure; NULL: it has no say
+ * @effect: what it does with a field, of which @bits are set
+ * @registers: bits are counted from each word's first
  */
-struct effect {
+struct view {
 	const struct judgement *judged;
-	bool is_ste;
+	const char *(*effect)(const struct judgement *judged,
+			      const struct field *field, __u64 bits);
+	bool registers;
 };
 
 /* Fields that matter also if the stream does not translate */
@@ -166,26 +169,35 @@ static const char *cmd_effect(const struct judgement *judged,
 	return field->effect ?: "";
 }
 
+static const char *idr_effect(const struct judgement *judged,
+			      const struct field *field, __u64 bits)
+{
+	(void)bits;
+	if (!(judged->wrong[field->low / 64] & field_mask(field)))
+		return "";
+	return judged->reason == SMMUV3_ACCEL_REASON_IDR_HOST ?
+	       "not within the host's" : "refused";
+}
+
 static void print_field(const struct field *field, const __u64 *words,
-			const struct effect *effect)
+			const struct view *view)
 {
 	__u64 bits = words[field->low / 64] & field_mask(field);
 	__u64 value = bits >> (field->low % 64);
 	int width = field->high - field->low + 1, len, i;
+	int low = view->registers ? field->low % 64 : field->low;
 	const char *meaning = "", *does = "";
 	char where[16], text[24];
 
-	if (effect->judged && effect->is_ste)
-		does = ste_effect(effect->judged, field, bits);
-	else if (effect->judged)
-		does = cmd_effect(effect->judged, field, bits);
+	if (view->judged)
+		does = view->effect(view->judged, field, bits);
 	if (!bits && !field->always && !all_fields && !*does)
 		return;
 
 	if (width == 1)
-		snprintf(where, sizeof(where), "[%u]", field->low);
+		snprintf(where, sizeof(where), "[%u]", low);
 	else
-		snprintf(where, sizeof(where), "[%u:%u]", field->high, field->low);
+		snprintf(where, sizeof(where), "[%u:%u]", low + width - 1, low);
 	if (field->kind == FIELD_ADDRESS) {
 		snprintf(text, sizeof(text), "%#llx", bits);
 	} else if (width > 4) {
@@ -212,7 +224,8 @@ static void print_field(const struct field *field, const __u64 *words,
 			out_string("module", "%s", does);
 		out_end();
 	} else {
-		printf("  %-9s %-14s %s", where, field->name, text);
+		printf("  %-9s %-*s %s", where, view->registers ? 19 : 14,
+		       field->name, text);
 		if (*meaning || *does)
 			printf("%*s", 18 - (int)strlen(text), "");
 		if (*meaning)
@@ -253,12 +266,12 @@ static void print_rest(const struct field *fields, const __u64 *words,
 }
 
 static void print_fields(const struct field *fields, const __u64 *words,
-			 const struct effect *effect)
+			 const struct view *view)
 {
 	if (json)
 		out_array("fields");
 	for (; fields && fields->name; fields++)
-		print_field(fields, words, effect);
+		print_field(fields, words, view);
 	if (json)
 		out_end();
 }
@@ -309,7 +322,7 @@ static void decode_ste(const __u64 *words)
 	judge_ste(&judged, words);
 	judge_ste_needs(words, needs, sizeof(needs));
 	start_entry("STE", "Stream Table Entry", words, 8);
-	print_fields(ste_fields, words, &(struct effect){ &judged, true });
+	print_fields(ste_fields, words, &(struct view){ &judged, ste_effect });
 	print_rest(ste_fields, words, 8, 0);
 	if (json)
 		out_bool("legal", judged.legal);
@@ -395,7 +408,7 @@ static void decode_cmd(const __u64 *words)
 		start_entry("unknown command", text, words, 2);
 	}
 	print_fields(shape ? shape->fields : NULL, words,
-		     &(struct effect){ &judged, false });
+		     &(struct view){ &judged, cmd_effect });
 	print_rest(shape ? shape->fields : NULL, words, 2, 0xff);
 	if (json)
 		out_bool("legal", judged.legal);
@@ -432,10 +445,40 @@ static void decode_event(const __u64 *words)
 		snprintf(text, sizeof(text), "event number 0x%02x", number);
 		start_entry("unknown event", text, words, 4);
 	}
-	print_fields(shape ? shape->fields : NULL, words, &(struct effect){});
+	print_fields(shape ? shape->fields : NULL, words, &(struct view){});
 	print_rest(shape ? shape->fields : NULL, words, 4,
 		   shape && shape->number == 0xe0 ? 0 : 0xff);
 	end_entry();
+}
+
+static void decode_idr(const __u64 *words)
+{
+	struct judgement judged;
+
+	judge_idr(&judged, words);
+	start_entry("SMMU_IDR0-5", "ID registers", words, 6);
+	print_fields(idr_fields, words, &(struct view){
+		&judged, idr_effect, .registers = true,
+	});
+	print_rest(idr_fields, words, 6, 0);
+	if (json)
+		out_bool("legal", judged.legal);
+	if (judged.legal)
+		line("guest", "may see these");
+	else
+		print_reason(&judged);
+	end_entry();
+}
+
+static void check_registers(const struct input *in)
+{
+	size_t i;
+
+	if (in->bytes)
+		die(EXIT_USAGE, "--bytes is for what lies in memory, not for registers");
+	for (i = 0; i < in->num; i++)
+		if (in->words[i] > ~0U)
+			die(EXIT_USAGE, "%#llx has more than 32 bits", in->words[i]);
 }
 
 static const struct thing {
@@ -446,6 +489,7 @@ static const struct thing {
 	{ "ste", 8, decode_ste },
 	{ "cmd", 2, decode_cmd },
 	{ "event", 4, decode_event },
+	{ "idr", 6, decode_idr },
 };
 
 static const struct thing *find_thing(const char *name)
@@ -455,7 +499,7 @@ static const struct thing *find_thing(const char *name)
 	for (i = 0; name && i < ARRAY_LEN(things); i++)
 		if (!strcmp(things[i].name, name))
 			return &things[i];
-	die(EXIT_USAGE, "decode what? ste, cmd or event");
+	die(EXIT_USAGE, "decode what? ste, cmd, event or idr");
 }
 
 static void take_idr(char *text)
@@ -514,6 +558,8 @@ int cmd_decode(int argc, char **argv)
 		else
 			take_text(&in, argv[c]);
 	}
+	if (thing->decode == decode_idr)
+		check_registers(&in);
 	if (in.byte_num % 8)
 		die(EXIT_USAGE, "%zu bytes are no whole words of 8", in.byte_num);
 	/* debugfs and GET_STREAM show two words of an STE. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The architecture's structures as tables: Arm IHI 0070, chapters 4, 5 and 7.
+ * The architecture's structures as tables: Arm IHI 0070, chapters 4 to 7.
  */
 #ifndef ACCELCTL_FIELD_H
 #define ACCELCTL_FIELD_H
@@ -48,6 +48,7 @@ struct shape {
 };
 
 extern const struct field ste_fields[];
+extern const struct field idr_fields[];
 extern const struct shape cmd_shapes[];
 extern const size_t cmd_shape_num;
 extern const struct shape event_shapes[];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module says of STEs and commands, by its own code: ste.c, cmd.c and
- * idr.c of the module are linked into this program.
+ * What the module says of STEs, commands and ID registers, by its own code: ste.c,
+ * cmd.c and idr.c of the module are linked into this program.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static struct smmuv3_caps caps = {
 	.ds = true,
 };
 
-static bool given;	/* @caps are those of a certain SMMU */
+static bool given;	/* @caps are those of the SMMU with @given_idr */
+static __u32 given_idr[6];
 
 /**
  * judge_by() - Judge for the given SMMU, not for one that has all options
@@ -36,6 +37,7 @@ static bool given;	/* @caps are those of a certain SMMU */
 void judge_by(const __u32 idr[6])
 {
 	smmuv3_caps_from_idr(&caps, idr);
+	memcpy(given_idr, idr, sizeof(given_idr));
 	given = true;
 }
 
@@ -102,6 +104,23 @@ void judge_cmd(struct judgement *result, const __u64 cmd[2])
 	} else if (result->reason == SMMUV3_ACCEL_REASON_CMD_RESERVED) {
 		find_wrong(result, cmd);
 	}
+}
+
+void judge_idr(struct judgement *result, const __u64 idr[6])
+{
+	__u32 guest[6], bad[6] = {};
+	int i;
+
+	for (i = 0; i < 6; i++)
+		guest[i] = idr[i];
+	*result = (struct judgement){};
+	if (!smmuv3_idr_check(guest, bad))
+		result->reason = SMMUV3_ACCEL_REASON_IDR_ILLEGAL;
+	else if (given && !smmuv3_idr_fits(guest, given_idr, bad))
+		result->reason = SMMUV3_ACCEL_REASON_IDR_HOST;
+	result->legal = !result->reason;
+	for (i = 0; i < 6; i++)
+		result->wrong[i] = bad[i];
 }
 
 static bool ste_is_legal(const __u64 *ste, const struct smmuv3_caps *with)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the module says of STEs and commands, by its own code.
+ * What the module says of STEs, commands and ID registers, by its own code.
  */
 #ifndef ACCELCTL_JUDGE_H
 #define ACCELCTL_JUDGE_H
@@ -10,14 +10,15 @@
 #include <linux/types.h>
 
 /**
- * struct judgement - Of an STE or a command
+ * struct judgement - Of an STE, a command or a guest's ID registers
  * @reason: one of enum smmuv3_accel_reason
  * @legal: nothing is wrong
  * @kind: of an STE, one of enum smmuv3_accel_kind
  * @host: of an STE that translates, what the host is given
  * @what: of a legal command, what the module does
  * @hint: of a legal command, its operands are not used
- * @wrong: of a command, the bits that must be zero
+ * @wrong: of a command, the bits that must be zero; of each ID register, the fields
+ *	that are refused
  */
 struct judgement {
 	__u32 reason;
@@ -26,12 +27,13 @@ struct judgement {
 	__u64 host[2];
 	const char *what;
 	bool hint;
-	__u64 wrong[2];
+	__u64 wrong[6];
 };
 
 void judge_by(const __u32 idr[6]);
 void judge_ste(struct judgement *result, const __u64 ste[8]);
 void judge_cmd(struct judgement *result, const __u64 cmd[2]);
+void judge_idr(struct judgement *result, const __u64 idr[6]);
 
 /* The options that an SMMU needs for it to be legal; empty: none */
 void judge_ste_needs(const __u64 ste[8], char *needs, size_t size);

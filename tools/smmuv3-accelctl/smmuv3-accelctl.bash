@@ -15,7 +15,7 @@ _smmuv3_accelctl() {
 	'') options+=' --root --version' words='info list stats decode' ;;
 	info) options+=' --all --probe' ;;
 	stats) options+=' --watch --count' ;;
-	decode) options+=' --all --bytes --idr' words='ste cmd event' ;;
+	decode) options+=' --all --bytes --idr' words='ste cmd event idr' ;;
 	esac
 	if [[ -z $command && ${COMP_WORDS[COMP_CWORD - 1]} == @(-r|--root) ]]; then
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")

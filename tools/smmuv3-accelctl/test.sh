@@ -136,7 +136,7 @@ ste_reasons() {
 t "each reason of an STE is met in a test" ste_reasons
 
 for args in info "info --all" list stats "stats 7" "decode ste 1 2" "decode cmd 46 0 ff ff" \
-	"decode event 10 0 0 0 ff ff ff ff"; do
+	"decode event 10 0 0 0 ff ff ff ff" "decode idr 0 0 0 0 0 0"; do
 	read -ra words <<<"$args"
 	t "JSON: $args" json --root "$root" "${words[@]}"
 done
@@ -243,6 +243,9 @@ t "decode: a format" refused decode cmd %s%n 0
 t "decode --bytes: half a byte" refused decode -b cmd 123
 t "decode --bytes: not hex" refused decode -b cmd zz
 t "decode --bytes: half a word" refused decode -b cmd 01020304
+t "decode idr: five" refused decode idr 1 2 3 4 5
+t "decode idr: 33 bits" refused decode idr 1 2 3 4 5 100000000
+t "decode idr: bytes" refused decode -b idr "$(printf '%048d' 0)"
 t "decode --idr: five" refused decode -i 1,2,3,4,5 cmd 46 0
 t "decode --idr: seven" refused decode -i 1,2,3,4,5,6,7 cmd 46 0
 t "decode --idr: 33 bits" refused decode -i 1,2,3,4,5,100000000 cmd 46 0
@@ -262,9 +265,11 @@ t "decode --bytes: separated" as_words 12 00 00 00 00 00 07 00,01,00,00,10,00 00
 t "decode --bytes: as xxd writes them" as_words '00000000: 1200 0000 0000 0700 0100 0010 0000 0000'
 random_entries() {
 	local kind
-	for kind in "ste 8" "cmd 2" "event 4"; do
-		python3 "$here/test/random-words.py" $((3000 * ${kind#* })) >"$work/words"
-		json decode "${kind% *}" -a - <"$work/words" || { echo "$kind"; return 1; }
+	for kind in "ste 8 64" "cmd 2 64" "event 4 64" "idr 6 32"; do
+		# shellcheck disable=SC2086 # three words
+		set -- $kind
+		python3 "$here/test/random-words.py" "$((3000 * $2))" "$3" >"$work/words"
+		json decode "$1" -a - <"$work/words" || { echo "$kind"; return 1; }
 	done
 }
 t "decode: random entries" random_entries
@@ -307,7 +312,7 @@ completes() { # $1: words typed, rest: what is offered
 t "completion: commands" completes 'smmuv3-accelctl ' info list stats decode
 t "completion: a command" completes 'smmuv3-accelctl -j st' stats
 t "completion: options" completes 'smmuv3-accelctl info --p' --probe
-t "completion: what to decode" completes 'smmuv3-accelctl decode -a ' ste cmd event
+t "completion: what to decode" completes 'smmuv3-accelctl decode -a ' ste cmd event idr
 
 echo "1..$number"
 exit $((failed > 0))
