@@ -7,8 +7,8 @@ import sys
 # The extension kerneldoc is the kernel's. It finds the kernel's parser below
 # "srctree", and the files that the directives name below kerneldoc_srctree.
 kernel = os.environ["srctree"]
-sys.path.insert(0, os.path.join(kernel, "Documentation", "sphinx"))
-extensions = ["kerneldoc"]
+sys.path[:0] = [os.path.join(kernel, "Documentation", "sphinx"), os.path.abspath(".")]
+extensions = ["kerneldoc", "references"]
 kerneldoc_srctree = os.path.abspath("..")
 
 project = "smmuv3-accel"
