@@ -520,6 +520,27 @@ static void take_idr(char *text)
 	judge_by(idr);
 }
 
+static void take_input(struct input *in, const struct thing *thing, char **args)
+{
+	for (; *args; args++) {
+		if (!strcmp(*args, "-"))
+			take_stdin(in);
+		else
+			take_text(in, *args);
+	}
+	if (thing->decode == decode_idr)
+		check_registers(in);
+	if (in->byte_num % 8)
+		die(EXIT_USAGE, "%zu bytes are no whole words of 8", in->byte_num);
+	/* debugfs and GET_STREAM show two words of an STE. */
+	if (thing->words == WORD_MAX && in->num == 2 && !in->bytes)
+		while (in->num < WORD_MAX)
+			add_word(in, 0);
+	if (!in->num || in->num % thing->words)
+		die(EXIT_USAGE, "%zu words were given, but one %s has %u",
+		    in->num, thing->name, thing->words);
+}
+
 int cmd_decode(int argc, char **argv)
 {
 	static const struct option long_options[] = {
@@ -552,23 +573,7 @@ int cmd_decode(int argc, char **argv)
 		}
 	}
 	thing = find_thing(argv[optind]);
-	for (c = optind + 1; c < argc; c++) {
-		if (!strcmp(argv[c], "-"))
-			take_stdin(&in);
-		else
-			take_text(&in, argv[c]);
-	}
-	if (thing->decode == decode_idr)
-		check_registers(&in);
-	if (in.byte_num % 8)
-		die(EXIT_USAGE, "%zu bytes are no whole words of 8", in.byte_num);
-	/* debugfs and GET_STREAM show two words of an STE. */
-	if (thing->words == WORD_MAX && in.num == 2 && !in.bytes)
-		while (in.num < WORD_MAX)
-			add_word(&in, 0);
-	if (!in.num || in.num % thing->words)
-		die(EXIT_USAGE, "%zu words were given, but one %s has %u",
-		    in.num, thing->name, thing->words);
+	take_input(&in, thing, argv + optind + 1);
 
 	if (json) {
 		out_start();
