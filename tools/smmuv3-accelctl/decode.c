@@ -302,7 +302,7 @@ static void end_entry(void)
 
 static void print_reason(const struct judgement *judged)
 {
-	char text[160];
+	char text[512];
 
 	snprintf(text, sizeof(text), "%s: %s", reason_name(judged->reason),
 		 reason_text(judged->reason));
