@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* The words are those of the comments in linux/smmuv3_accel.h and vsmmu.h. */
+/* The words are those of the comments in linux/smmuv3_accel.h and vsmmu_types.h. */
 static const struct {
 	uint32_t reason;
 	const char *text;

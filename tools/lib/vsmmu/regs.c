@@ -234,7 +234,8 @@ void vsmmu__regs_reset(struct vsmmu *v)
 		v->feed(v->opaque, NULL, 0, true);
 }
 
-int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int size)
+int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
+	       unsigned int size)
 {
 	unsigned int shift;
 	enum reg_id reg;
@@ -254,7 +255,8 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int s
 	return 0;
 }
 
-int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int size)
+int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
+		unsigned int size)
 {
 	uint64_t written = size == 8 ? ~0ULL : U32;
 	unsigned int shift;

@@ -17,7 +17,7 @@ static const struct {
 #undef REASON
 #define REASON(_name, _text) \
 	{ VSMMU_REASON_##_name, #_name, _text },
-#include "own-reasons.inc"	/* and in vsmmu.h */
+#include "own-reasons.inc"	/* and in vsmmu_types.h */
 #undef REASON
 };
 
