@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The architecture's encodings (Arm IHI 0070), as far as a Non-secure stage-1
- * guest's register file uses them. Names are the architecture's.
+ * The architecture's encodings (Arm IHI 0070), as far as the register file of a
+ * Non-secure stage-1 guest uses them, under the architecture's names.
  */
 #ifndef _VSMMU_ARCH_H
 #define _VSMMU_ARCH_H
@@ -10,7 +10,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Bits @hi to @lo of a 64-bit register; of a 32-bit one where @hi is below 32 */
+/* Bits @hi to @lo of a 64-bit register, or of a 32-bit one if @hi is below 32 */
 #define BITS(hi, lo)	((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
 
 /* A field's value, and a value in a field's place; @mask is a constant */

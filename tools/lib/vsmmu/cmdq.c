@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The command queue, and what else the kernel has to be told.
+ * The command queue, and the other ioctls that make the kernel agree with the registers.
  */
 #include <endian.h>
 #include <errno.h>
@@ -53,8 +53,8 @@ static bool is_listed(struct vsmmu *v, uint32_t num, uint32_t vsid)
 
 /*
  * Tell the guest which streams abort because their STE is not legal. Hardware does so
- * when a transaction comes, which nobody sees here: the host's STE aborts in silence.
- * Here the guest learns it when a command names the stream.
+ * when a transaction comes. Here the host's STE aborts in silence, so the guest learns
+ * it when a command names the stream.
  *
  * If the kernel had no room for all of them, ask for the streams that it left out.
  */
@@ -97,10 +97,10 @@ static bool regs_pending(struct vsmmu *v)
 }
 
 /*
- * The base registers need no SET_REGS of their own: they can only be written
- * while nothing uses them. After a failure the registers are in force, but some
- * stream aborts that could not take them: repeat the call, even if the guest takes
- * its change back, and acknowledge nothing before.
+ * The base registers need no SET_REGS of their own, because they can only be written
+ * while nothing uses them. After a failure the registers are in force, but a stream
+ * that could not be given what they say aborts. So repeat the call, even if the guest
+ * takes its change back, and acknowledge nothing before it succeeds.
  */
 static int send_regs(struct vsmmu *v)
 {
@@ -126,7 +126,7 @@ static int send_regs(struct vsmmu *v)
 
 /*
  * How many commands there are to run. A PROD more than a lap ahead of CONS is
- * CONSTRAINED UNPREDICTABLE, here: nothing is run.
+ * CONSTRAINED UNPREDICTABLE. Here nothing is run.
  */
 static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 {
@@ -157,8 +157,8 @@ static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
 }
 
 /*
- * With room for as many commands as a run has at most, the kernel has no reason
- * for an overflow. Whether there was one is up to it nevertheless.
+ * There is room for as many commands as a batch has, so the kernel has no reason for an
+ * overflow. It may report one nevertheless.
  */
 static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 {
@@ -200,9 +200,9 @@ static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
 }
 
 /*
- * Run a batch of the host's, so that CONS is seen to move. The module may do less
- * than that, because another ioctl waits for the vSMMU or because it has evaluated
- * many STEs, but at least one command.
+ * Run one batch, as many commands as the module hands to the host in one call, so that
+ * the guest sees CONS move. The module may do less, because another ioctl waits or
+ * because it has evaluated many STEs, but it does at least one command.
  *
  * Return: 1 if a batch was run, 0 if there is nothing to run, or a negative errno.
  */
@@ -231,7 +231,7 @@ static int run_batch(struct vsmmu *v)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
 					  VSMMU_REASON_KERNEL_ANSWER, 0);
 
-	/* What the VMM has to do and events come before a CMD_SYNC is done. */
+	/* The feed and events come before the guest sees that a CMD_SYNC is done. */
 	if (done)
 		feed(v, &arg);
 	report_bad_stes(v, &arg);
@@ -249,9 +249,9 @@ static int run_batch(struct vsmmu *v)
 }
 
 /*
- * Do all that there is to do. A guest can make that long: other callers get in
- * between batches, for instance to detach a device that the host wants back. As
- * they may reset the vSMMU, each round looks at everything.
+ * Do all that there is to do. A guest can make that long, so other callers get in
+ * between batches, for instance to detach a device that the host wants back. They may
+ * reset the virtual SMMU, so each round looks at everything.
  */
 int vsmmu__work(struct vsmmu *v)
 {

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* An event is lost: say so, unless the guest has yet to see that of one before. */
+/* An event is lost: say so, unless the guest has not acknowledged an earlier loss. */
 static void eventq_overflow(struct vsmmu *v)
 {
 	uint64_t prod = v->reg[REG_EVENTQ_PROD];
@@ -103,9 +103,9 @@ int vsmmu_remove_veventq(struct vsmmu *v, int fd)
 }
 
 /*
- * What a vEVENTQ reads as: struct iommufd_vevent_header, then unless it has
- * IOMMU_VEVENTQ_FLAG_LOST_EVENTS struct iommu_vevent_arm_smmuv3. The headers of
- * the C library may be older than linux/iommufd.h with these.
+ * A record of a vEVENTQ: struct iommufd_vevent_header and, unless that has
+ * IOMMU_VEVENTQ_FLAG_LOST_EVENTS, struct iommu_vevent_arm_smmuv3. They are defined
+ * again here, because the system's linux/iommufd.h may be too old to have them.
  */
 struct vevent_header {
 	uint32_t flags;
@@ -116,11 +116,11 @@ struct vevent_header {
 #define VEVENT_SEQUENCE	0x7fffffffU
 #define VEVENT_SIZE	(sizeof(struct vevent_header) + EVENT_SIZE)
 
-/* What is read in one go, and in how many, before other callers get a turn */
+/* How many records fit a read, and how many reads there are before others get a turn */
 #define READ_EVENTS	64
 #define READ_TIMES	16
 
-/* One record: its length, or 0 where it is not all there */
+/* Take one record. Returns its length, or 0 if it is not complete. */
 static size_t take_record(struct vsmmu *v, struct veventq *q, const char *buf,
 			  size_t len)
 {
@@ -134,7 +134,7 @@ static size_t take_record(struct vsmmu *v, struct veventq *q, const char *buf,
 	if (!lost && len < VEVENT_SIZE)
 		return 0;
 
-	/* Where records were lost amid others, only the sequence shows it. */
+	/* If records were lost between others, only the sequence shows it. */
 	if (lost || (q->seen && ((header.sequence - q->sequence) &
 				 VEVENT_SEQUENCE) != 1))
 		eventq_overflow(v);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * ID registers: what a guest can be offered on given physical SMMUs.
+ * ID registers: what can be offered to a guest on given physical SMMUs.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #define ALL_OPTIONS	(VSMMU_OPT_NO_RIL | VSMMU_OPT_ATS | VSMMU_OPT_LINEAR | \
 			 VSMMU_OPT_RESET_ABORT | VSMMU_OPT_IDR)
 
-/* SMMU_IDR5.OAS of a number of address bits, -EINVAL where there is none */
+/* SMMU_IDR5.OAS for a number of address bits; -EINVAL if there is none */
 static int oas_of_bits(unsigned int bits)
 {
 	static const uint8_t oas[] = { 32, 36, 40, 42, 44, 48, 52 };
@@ -28,20 +28,20 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
 	return value ? value : otherwise;
 }
 
-/* Lower a field to @limit where it is above */
+/* Lower a field to @limit if it is above */
 static void limit_field(uint32_t *reg, uint64_t mask, uint32_t limit)
 {
 	if (FIELD_GET(mask, *reg) > limit)
 		*reg = (*reg & ~mask) | FIELD_PREP(mask, limit);
 }
 
-/* Reduce @idr to what a physical SMMU has as well; false where nothing is left */
+/* Reduce @idr to what a physical SMMU has as well; -EOPNOTSUPP if nothing is left */
 static int meet(uint32_t idr[6], const uint32_t host[6])
 {
 	uint32_t endian = host[0] & IDR0_TTENDIAN;
 
 	idr[0] &= host[0] | ~(IDR0_TTF | IDR0_ATS | IDR0_ASID16 | IDR0_CD2L);
-	/* Whoever may not give RAZ/WI to a terminated transaction decides. */
+	/* TERM_MODEL 1, no RAZ/WI for terminated transactions, wins: every SMMU can do it. */
 	idr[0] |= host[0] & IDR0_TERM_MODEL;
 	if (FIELD_GET(IDR0_TTENDIAN, endian) != TTENDIAN_MIXED) {
 		if (FIELD_GET(IDR0_TTENDIAN, idr[0]) != TTENDIAN_MIXED &&

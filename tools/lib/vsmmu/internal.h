@@ -4,12 +4,12 @@
  *
  * The registers are the state. A guest's write changes them, then vsmmu__work()
  * makes the kernel agree: it hands over what the kernel has to know (SET_REGS) and
- * runs the command queue up to PROD. What the kernel cannot do yet stays visible in
- * the registers, as on hardware that takes its time (CR0ACK behind CR0, GBPA.UPDATE,
- * CONS behind PROD), and is tried again by the next vsmmu__work().
+ * runs the command queue up to PROD. If the kernel fails for now, the registers show
+ * it, as on hardware that takes its time (CR0ACK behind CR0, GBPA.UPDATE, CONS behind
+ * PROD). The next vsmmu__work() tries again.
  *
- * The program that links with a static library sees all names that are not static
- * here. They begin with vsmmu__.
+ * A program that links with the static library sees all names that are not static here,
+ * so they begin with vsmmu__.
  */
 #ifndef _VSMMU_INTERNAL_H
 #define _VSMMU_INTERNAL_H
@@ -20,7 +20,7 @@
 #include "arch.h"
 #include "vsmmu.h"
 
-/* How often an ioctl is repeated that signals interrupt before it does anything */
+/* How often an ioctl is called if signals interrupt it before it does anything */
 #define MAX_INTERRUPTED	100
 
 /* Bits of CR0 that the kernel has a part in */
@@ -60,8 +60,8 @@ enum reg_id {
  * @read_only: the guest cannot write it
  * @guard: bits of CR0 while any of which is set, in CR0 or CR0ACK, writes are
  *	ignored
- * @bits: what is implemented of it; all else is RES0. vsmmu__bits_by_idr() has
- *	less if that depends on what is offered
+ * @bits: its implemented bits; the others are RES0. vsmmu__bits_by_idr() has those
+ *	that the ID registers leave
  */
 struct reg_info {
 	uint32_t offset;
@@ -87,8 +87,8 @@ struct veventq {
 
 /**
  * struct vsmmu - A virtual SMMU
- * @id: no other vSMMU of the process has or had it; not 0
- * @turn: who has it is the next to have @lock
+ * @id: not 0; no other virtual SMMU of the process has or had it
+ * @turn: its holder is the next to get @lock
  * @lock: for all below
  * @kernel: how to reach the kernel
  * @kernel_data: for @kernel
@@ -170,7 +170,7 @@ struct vsmmu {
 
 /**
  * struct last_failure - The last failure in a thread
- * @id: the vSMMU's, 0: nothing has failed yet
+ * @id: of the virtual SMMU; 0: nothing has failed yet
  * @error: the failure
  */
 struct last_failure {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * System calls, and what is told of those that fail.
+ * System calls, and failures.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -66,11 +66,10 @@ static int kernel_identify(void *data, int fd)
 }
 
 /*
- * A guest maps the SMMU as Device memory. Without FEAT_S2FWB that attribute
- * holds for a memory slot as well, so that the guest's loads do not see what is
- * in the caches only: push the line out to the point of coherency, and wait for
- * that. Pages that the guest has not touched yet are cleaned by KVM when it maps
- * them.
+ * A guest maps the SMMU as Device memory. Without FEAT_S2FWB that attribute applies to
+ * a memory slot as well, so the guest's loads miss data that is only in the caches.
+ * Push the line out to the point of coherency, and wait for that. KVM cleans a page
+ * when it maps it, so pages that the guest has not touched need nothing.
  */
 static void kernel_clean(void *data, const volatile void *line)
 {
@@ -156,8 +155,8 @@ int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg)
 }
 
 /*
- * The host could not do what the guest asked for: -EAGAIN where it may be able
- * to later, -EIO where that is not to be expected.
+ * The host failed at what the guest asked for. Returns -EAGAIN if it may succeed later,
+ * -EIO if that is not to be expected.
  */
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 		       uint32_t reason, uint32_t vsid)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The mutex of a vSMMU, and what becomes due under it: edges of interrupt lines, and
- * word of command errors.
+ * The mutex of a virtual SMMU, and the callbacks that become due under it: for edges of
+ * interrupt lines, and for command errors.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -41,8 +41,8 @@ void vsmmu__unlock(struct vsmmu *v)
 }
 
 /*
- * Let a caller in that waits. It has @turn, so that nobody gets the lock before it.
- * Afterwards the vSMMU may be in any state.
+ * Let a waiting caller in. It holds @turn, so no other thread gets the lock before it.
+ * Afterwards the virtual SMMU may be in any state.
  */
 void vsmmu__let_in(struct vsmmu *v)
 {
@@ -55,7 +55,7 @@ void vsmmu__let_in(struct vsmmu *v)
 }
 
 /*
- * An edge on a line. What it is about has been published: an eventfd is written
+ * An edge on a line, after the registers show what it is about. An eventfd is written
  * at once, so that it cannot be closed or exchanged meanwhile.
  */
 void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line)
@@ -65,5 +65,5 @@ void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line)
 	if (v->irqfd[line] < 0)
 		v->raised |= v->raise ? 1U << line : 0;
 	else if (write(v->irqfd[line], &one, sizeof(one)) < 0)
-		return;		/* full: the edge before is still to be seen */
+		return;		/* full: an earlier edge is still pending */
 }

@@ -53,7 +53,7 @@ const struct reg_info vsmmu__regs[REG_NUM] = {
 	[REG_EVENTQ_CONS] = { 0x100ac, 4, false, 0, QUEUE_OVFLG | QUEUE_INDEX },
 };
 
-/* What is implemented of a register by an SMMU with these SMMU_IDR0 and IDR5 */
+/* The bits of a register that an SMMU with these SMMU_IDR0 and IDR5 implements */
 uint64_t vsmmu__bits_by_idr(enum reg_id reg, uint32_t idr0, uint32_t idr5)
 {
 	static const uint8_t oas_bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
@@ -87,8 +87,7 @@ static uint64_t reg_bits(struct vsmmu *v, enum reg_id reg)
 }
 
 /*
- * Give a register a value and publish it: in one access, and behind all that was
- * done before.
+ * Set a register and publish it, in one access that comes after all earlier ones.
  */
 void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value)
 {
@@ -104,8 +103,8 @@ void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value)
 }
 
 /*
- * The register that an access of @size at @offset is to, and by how many bits
- * the access is shifted within it. -EINVAL: no such access (6.2).
+ * Find the register that an access of @size at @offset reaches, and by how many bits
+ * the access is shifted within it. Returns -EINVAL if there is no such access (6.2).
  */
 static int reg_find(uint64_t offset, unsigned int size, enum reg_id *reg,
 		    unsigned int *shift)
@@ -128,13 +127,13 @@ static int reg_find(uint64_t offset, unsigned int size, enum reg_id *reg,
 	return size == 4 ? 0 : -EINVAL;
 }
 
-/* What is enabled, or about to be, or not yet disabled */
+/* CR0 bits that are set, about to be set, or not yet cleared */
 static uint64_t enabled(struct vsmmu *v)
 {
 	return v->reg[REG_CR0] | v->reg[REG_CR0ACK];
 }
 
-/* An error that is not active. What raises one, stops until it is acknowledged. */
+/* Report an error that is not active. Its queue stops until it is acknowledged. */
 void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error)
 {
 	vsmmu__reg_set(v, REG_GERROR, v->reg[REG_GERROR] ^ error);
@@ -143,9 +142,8 @@ void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error)
 }
 
 /*
- * Acknowledge errors. Toggling the bit of an error that is not active is
- * CONSTRAINED UNPREDICTABLE, here: ignored. CMDQ_CONS.ERR is 0 but while
- * CMDQ_ERR is active.
+ * Acknowledge errors. Toggling the bit of an error that is not active is CONSTRAINED
+ * UNPREDICTABLE, and ignored here. CMDQ_CONS.ERR is 0 unless CMDQ_ERR is active.
  */
 static void write_gerrorn(struct vsmmu *v, uint64_t value)
 {
@@ -157,11 +155,12 @@ static void write_gerrorn(struct vsmmu *v, uint64_t value)
 }
 
 /*
- * Each field is acknowledged by itself; some need nobody's help.
+ * Each field is acknowledged by itself. The library acknowledges those in which the
+ * kernel has no part at once.
  *
- * A SET_REGS that failed has its registers in force nevertheless. If the guest
- * takes such a change back, CR0ACK shows that it was made, and the guest waits
- * until it is undone.
+ * After a SET_REGS that failed, its registers are in force nevertheless. If the guest
+ * takes such a change back, CR0ACK shows that it was made, and the guest waits until it
+ * is undone.
  */
 static void write_cr0(struct vsmmu *v, uint64_t value)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The machine's life: reset, save, restore, resume.
+ * Reset, save, restore, resume.
  */
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@ int vsmmu_reset(struct vsmmu *v)
 	rc = vsmmu__check_started(v);
 	if (!rc) {
 		vsmmu__regs_reset(v);
-		/* With EVENTQEN clear: what was for the guest before is dropped. */
+		/* EVENTQEN is clear, so this drops the events of the time before. */
 		vsmmu__drain_all(v);
 		rc = vsmmu__work(v);
 	}
@@ -24,7 +24,7 @@ int vsmmu_reset(struct vsmmu *v)
 	return rc;
 }
 
-/* Where struct vsmmu_state has which register, in a field of the register's size */
+/* The field of struct vsmmu_state for each register, of the register's size */
 #define SAVED(_reg, _field)	{ _reg, offsetof(struct vsmmu_state, _field) }
 
 static const struct {
@@ -90,9 +90,9 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 }
 
 /*
- * Whether a vSMMU with the state's ID registers can be in that state. The ID
- * registers themselves are for the kernel to judge, except for the sizes of
- * queues, with which the library counts.
+ * Whether a virtual SMMU with the state's ID registers can be in that state. The kernel
+ * judges the ID registers themselves, except for the queue sizes, with which the
+ * library counts.
  */
 static bool state_is_valid(const struct vsmmu_state *state)
 {
@@ -116,7 +116,7 @@ static bool state_is_valid(const struct vsmmu_state *state)
 	return cerror <= CERROR_MAX && cmdq_err == (cerror != 0);
 }
 
-/* Whether a state is one of a vSMMU that offers what this one offers */
+/* Whether the state is of a virtual SMMU that offers what this one offers */
 static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
 {
 	unsigned int i;
@@ -128,8 +128,8 @@ static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
 }
 
 /*
- * The edge for what stands in the registers may have been lost on the way here;
- * one too many does no harm.
+ * Raise the lines again: an edge may have been lost on the way here, and one too many
+ * does no harm.
  */
 static void raise_standing(struct vsmmu *v)
 {
@@ -142,7 +142,7 @@ static void raise_standing(struct vsmmu *v)
 		vsmmu__raise_irq(v, VSMMU_IRQ_GERROR);
 }
 
-/* A state that is valid becomes the vSMMU's. */
+/* Take over a valid state */
 static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
 {
 	unsigned int i;
@@ -179,8 +179,8 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 }
 
 /*
- * The kernel has the registers already, and takes them again without a change
- * for any stream; what it does not have is the change that was under way.
+ * The kernel has the registers already. If it gets them again, nothing changes for any
+ * stream, except for a change that was under way.
  */
 static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 		  const struct vsmmu_state *state, const uint32_t *vsids,

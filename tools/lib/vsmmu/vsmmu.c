@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * One virtual SMMU: its registers, its command queue, its event queue.
+ * Creating, starting and destroying a virtual SMMU.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -248,8 +248,8 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 }
 
 /*
- * Before anything is done: after CHANGE_PROCESS the process that had the vSMMU
- * has it no longer.
+ * This comes first: after CHANGE_PROCESS the process that had the virtual SMMU has it
+ * no longer.
  */
 static int check_config(struct vsmmu *v, const struct vsmmu_config *config)
 {
@@ -268,7 +268,7 @@ static int check_config(struct vsmmu *v, const struct vsmmu_config *config)
 	return vsmmu__check_regions(v, config->regions, config->region_num);
 }
 
-/* Make the kernel's part: a vSMMU of this process, with memory */
+/* Make the open file a virtual SMMU of this process, with memory */
 static int bind_accel(struct vsmmu *v, const struct vsmmu_config *config)
 {
 	int rc;
@@ -280,7 +280,7 @@ static int bind_accel(struct vsmmu *v, const struct vsmmu_config *config)
 	return rc ? rc : vsmmu__set_memory(v, config->regions, config->region_num);
 }
 
-/* How many vSMMUs were made */
+/* How many virtual SMMUs were created */
 static uint64_t ids;
 
 static struct vsmmu *allocate(void)
@@ -323,7 +323,7 @@ static int build(struct vsmmu *v, const struct vsmmu_config *config)
 		rc = get_accel(v, config->accel_fd);
 	if (!rc)
 		rc = bind_accel(v, config);
-	/* Not before: the VMM's memory may still be the guest's registers. */
+	/* Not earlier: until now it may hold the registers that the guest sees. */
 	if (!rc && config->regs)
 		memset(config->regs, 0, VSMMU_REGS_SIZE);
 	return rc;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Commands of the guest's that are in error, as the VMM hears of them.
+ * Commands that are in error, as the VMM hears of them.
  */
 #include "rig.h"
 
@@ -162,7 +162,7 @@ static void test_unreadable(void **state)
 	assert_heard(1, 0, 0, 0);
 }
 
-/* What the host fails at is no error of the guest's. */
+/* A failure of the host is no error of the guest. */
 static void test_not_heard(void **state)
 {
 	struct rig *rig = *state;

@@ -348,7 +348,7 @@ static void make(struct fuzz *f, uint32_t flags)
 	check(!vsmmu_add_veventq(f->v, 1));
 }
 
-/* Another process goes on with what was saved, or with what is not quite that. */
+/* Another process goes on with the saved state, or with a damaged one. */
 static void take_over(struct fuzz *f)
 {
 	static const uint32_t vsids[] = { 0, 1, 2, 3 };

@@ -323,7 +323,7 @@ static void test_resume(void **state)
 	assert_kernel_has(rig, &saved);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
-	/* The guest mends its command: the queue goes on from where it stopped. */
+	/* The guest fixes its command: the queue goes on from where it stopped. */
 	assert_put(rig, GERRORN, 1);
 	assert_int_equal(rig->fake.run.cons, 1);
 	assert_int_equal(get(rig, CMDQ_CONS), 3);
