@@ -3,6 +3,7 @@
  * The virtual SMMUs: all that a VMM needs for them, on top of libvsmmu. What the
  * guest is told of them is in fdt.c; poll.c is an option.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -100,7 +101,7 @@ static unsigned int number(const struct smmu *smmu)
 static int smmu_fail(const struct smmu *smmu, const char *what,
 		     const struct vsmmu_error *error)
 {
-	char text[256];
+	char text[400];
 
 	return fail("vSMMU %u: %s: %s", number(smmu), what,
 		    vsmmu_strerror(error, text, sizeof(text)));
@@ -110,7 +111,7 @@ static int smmu_fail(const struct smmu *smmu, const char *what,
 static void last_note(const struct smmu *smmu, const char *what)
 {
 	struct vsmmu_error error;
-	char text[256];
+	char text[400];
 
 	vsmmu_last_error(smmu->v, &error);
 	note("vSMMU %u: %s: %s", number(smmu), what,
@@ -137,6 +138,17 @@ static void raise_line(void *opaque, enum vsmmu_irq line)
 	vm_irq_line(SPI_SMMU(number(smmu)) + line, true);
 }
 
+/* The guest's driver finds out by itself; whoever debugs it reads it here. */
+static void command_failed(void *opaque, const struct vsmmu_cmd_error *error)
+{
+	const struct smmu *smmu = opaque;
+
+	note("vSMMU %u: the guest's command %u, %#llx %#llx: %s", number(smmu),
+	     error->index, (unsigned long long)le64toh(error->cmd.dw[0]),
+	     (unsigned long long)le64toh(error->cmd.dw[1]),
+	     vsmmu_reason_string(error->reason));
+}
+
 static void create(struct smmu *smmu)
 {
 	const struct vsmmu_region region = {
@@ -158,6 +170,7 @@ static void create(struct smmu *smmu)
 	make.regions = &region;
 	make.region_num = 1;
 	make.raise = raise_line;
+	make.cmd_error = command_failed;
 	make.opaque = smmu;
 	if (vsmmu_new(&make, &smmu->v, &error)) {
 		smmu_fail(smmu, "cannot be made", &error);

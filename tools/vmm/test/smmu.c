@@ -144,6 +144,11 @@ const char *vsmmu_strerror(const struct vsmmu_error *error, char *buf, size_t le
 	return buf;
 }
 
+const char *vsmmu_reason_string(uint32_t reason)
+{
+	return reason == 80 ? "It is unknown." : "";
+}
+
 /* What the VMM has said since the last time */
 static const char *said(void)
 {
@@ -256,6 +261,19 @@ static void test_events_fail(void **state)
 	assert_non_null(strstr(said(), "a vEVENTQ is not read any more: error 71"));
 }
 
+/* A guest's command in error is said, with its words. */
+static void test_command_fails(void **state)
+{
+	static const struct vsmmu_cmd_error error = {
+		.cerror = 1, .reason = 80, .index = 7, .cmd = { { 0xff, 0x12 } },
+	};
+
+	(void)state;
+	command_failed(&smmus[0], &error);
+	assert_string_equal(said(),
+			    "vmm: vSMMU 0: the guest's command 7, 0xff 0x12: It is unknown.\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup(test_sizes, fresh),
 		cmocka_unit_test_setup(test_detach_fails, fresh),
 		cmocka_unit_test_setup(test_events_fail, fresh),
+		cmocka_unit_test_setup(test_command_fails, fresh),
 	};
 
 	if (pipe2(messages, O_NONBLOCK))
