@@ -78,6 +78,9 @@ check_library() {
 	# shellcheck disable=SC2086 # several words
 	${cross}gcc -Wall -Werror -o "$work/test" "$here/library.c" $flags
 	echo "ok   a program links with libvsmmu"
+	[ -s "$work/tree/usr/share/man/man7/vsmmu.7.gz" ]
+	[ -s "$work/tree/usr/share/man/man3/vsmmu_kick.3.gz" ]
+	echo "ok   its calls have man pages"
 }
 
 check_tools() {
