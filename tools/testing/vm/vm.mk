@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # What the emulated host runs: the module with its KUnit tests, the kselftests
-# and the example, built for the kernels that setup.sh made. Each flavour goes
+# and the examples, built for the kernels that setup.sh made. Each flavour goes
 # into a folder of its own, which appears as /opt there.
 
 VM_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/smmuv3-accel
@@ -17,7 +17,7 @@ VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
-VM_PROGRAMS := first-lesson bench libvsmmu-dma
+VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma
 
 # One build at a time: emulated hosts may be started side by side. lib.sh refuses a
 # cache that somebody else can change.
@@ -73,18 +73,25 @@ endef
 $(eval $(call vm_program,first-lesson,tools/examples))
 $(eval $(call vm_program,bench,tools/bench))
 
-# A user of the library, as the library's makefile builds it
+# The library, as its makefile builds it, and programs that use it
 VM_LIB := tools/lib/vsmmu
 VM_LIB_SRC := $(wildcard $(VM_LIB)/*.[ch] $(VM_LIB)/Makefile) scripts/reasons.awk
-build/vm/%/bin/libvsmmu-dma: $(VM_LIB)/test/libvsmmu-dma.c $(VM_LIB_SRC) \
-		$(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
-	@mkdir -p $(@D)
+$(VM_FLAVOURS:%=build/libvsmmu-%/libvsmmu.a): build/libvsmmu-%/libvsmmu.a: $(VM_LIB_SRC) $(VM_UAPI)
 	$(Q)$(MAKE) $(VM_SILENT) -C $(VM_LIB) OUTPUT=$(CURDIR)/build/libvsmmu-$* CROSS_COMPILE=$(VM_CROSS) \
 		CFLAGS="-O2 -Werror" all
-	$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -Wno-sign-compare -isystem $(VM_CACHE)/kernel-$*/usr/include -I$(VM_TEST_DIR) -I$(VM_LIB) \
-		-I$(VM_CACHE)/linux/tools/testing/selftests -o $@.tmp $< $(VM_COMMON_SRC) \
-		build/libvsmmu-$*/libvsmmu.a
-	$(Q)mv $@.tmp $@
+
+# $(1): a program, $(2): the folder of its source, $(3): more options
+define vm_lib_program
+build/vm/%/bin/$(1): $(2)/$(1).c build/libvsmmu-%/libvsmmu.a $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h \
+		$(VM_UAPI) $(VM_CACHE)/kernel-%/key
+	@mkdir -p $$(@D)
+	$$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -isystem $(VM_CACHE)/kernel-$$*/usr/include \
+		-I$(VM_TEST_DIR) -I$(VM_LIB) $(3) -o $$@.tmp $(2)/$(1).c $(VM_COMMON_SRC) \
+		build/libvsmmu-$$*/libvsmmu.a
+	$$(Q)mv $$@.tmp $$@
+endef
+$(eval $(call vm_lib_program,table-lesson,tools/examples))
+$(eval $(call vm_lib_program,libvsmmu-dma,$(VM_LIB)/test,-Wno-sign-compare -I$(VM_CACHE)/linux/tools/testing/selftests))
 
 build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
 	@mkdir -p $(@D)
