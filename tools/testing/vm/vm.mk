@@ -80,18 +80,19 @@ $(VM_FLAVOURS:%=build/libvsmmu-%/libvsmmu.a): build/libvsmmu-%/libvsmmu.a: $(VM_
 	$(Q)$(MAKE) $(VM_SILENT) -C $(VM_LIB) OUTPUT=$(CURDIR)/build/libvsmmu-$* CROSS_COMPILE=$(VM_CROSS) \
 		CFLAGS="-O2 -Werror" all
 
-# $(1): a program, $(2): the folder of its source, $(3): more options
+# $(1): a program, $(2): the folder of its source, $(3): more options, $(4): more sources
 define vm_lib_program
-build/vm/%/bin/$(1): $(2)/$(1).c build/libvsmmu-%/libvsmmu.a $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h \
+build/vm/%/bin/$(1): $(2)/$(1).c $(4) build/libvsmmu-%/libvsmmu.a $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h \
 		$(VM_UAPI) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $$(@D)
 	$$(Q)$(VM_CROSS)gcc $(VM_CFLAGS) -isystem $(VM_CACHE)/kernel-$$*/usr/include \
-		-I$(VM_TEST_DIR) -I$(VM_LIB) $(3) -o $$@.tmp $(2)/$(1).c $(VM_COMMON_SRC) \
+		-I$(VM_TEST_DIR) -I$(VM_LIB) $(3) -o $$@.tmp $(2)/$(1).c $(filter %.c,$(4)) $(VM_COMMON_SRC) \
 		build/libvsmmu-$$*/libvsmmu.a
 	$$(Q)mv $$@.tmp $$@
 endef
 $(eval $(call vm_lib_program,table-lesson,tools/examples))
-$(eval $(call vm_lib_program,libvsmmu-dma,$(VM_LIB)/test,-Wno-sign-compare -I$(VM_CACHE)/linux/tools/testing/selftests))
+$(eval $(call vm_lib_program,libvsmmu-dma,$(VM_LIB)/test,-Wno-sign-compare -I$(VM_CACHE)/linux/tools/testing/selftests,\
+	$(VM_LIB)/test/machine.c $(VM_LIB)/test/machine.h))
 
 build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
 	@mkdir -p $(@D)

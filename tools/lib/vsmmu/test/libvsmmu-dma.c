@@ -1,83 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The library on the real module, with a guest driver that knows nothing but
- * registers and memory, and DMA to show what came of it. Run in the emulated
- * host: tools/testing/vm/run.sh --testdev 2 --smmus 2 -- libvsmmu-dma
+ * The library on the real module, with DMA to show what came of it. Run in the
+ * emulated host: tools/testing/vm/run.sh --testdev 2 --smmus 2 -- libvsmmu-dma
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <linux/iommufd.h>
 
-#include "guest.h"
 #include "harness.h"
-#include "vsmmu.h"
-
-#define VSID	0x42
-#define BRIDGE	0x80
-#define VSID_FEED	0x81		/* an emulated endpoint */
-#define IOVA	0x10000000ULL
-#define ASID	5
-#define EVENTQ_BITS	2
-
-enum {
-	REG_CR0 = 0x20, REG_CR0ACK = 0x24, REG_CR2 = 0x2c, REG_GBPA = 0x44,
-	REG_IRQ_CTRL = 0x50, REG_IRQ_CTRLACK = 0x54,
-	REG_GERROR = 0x60, REG_GERRORN = 0x64,
-	REG_STRTAB_BASE = 0x80, REG_STRTAB_BASE_CFG = 0x88,
-	REG_CMDQ_BASE = 0x90, REG_CMDQ_PROD = 0x98, REG_CMDQ_CONS = 0x9c,
-	REG_EVENTQ_BASE = 0xa0, REG_EVENTQ_PROD = 0x100a8,
-	REG_EVENTQ_CONS = 0x100ac,
-};
-
-#define EVENTQEN	(1U << 2)
-#define GBPA_UPDATE	(1U << 31)
-#define OVFLG		(1U << 31)
-#define EVT_C_BAD_STE	0x04
-#define DEVICES		2
-
-/**
- * struct machine - A guest with a virtual SMMU, and its VMM
- * @g: iommufd and memory
- * @v: the virtual SMMU
- * @dev: devices
- * @queue: their SMMUs' vEVENTQs
- * @devices: how many there are
- * @ring: command queue
- * @strtab: stream table
- * @pt: stage 1
- * @eventq: event queue
- * @page: pages to write to
- * @s1: an STE for @pt
- * @irqs: edges that were seen
- * @fed: commands that were fed, the last ones
- * @fed_num: how many there were
- * @flushes: how often all was to be forgotten
- * @late: CONS showed a command before it was fed
- */
-struct machine {
-	struct guest g;
-	struct vsmmu *v;
-	struct dma_dev dev[DEVICES];
-	int queue[DEVICES];
-	int devices;
-	struct ring ring;
-	struct strtab strtab;
-	struct pgtable pt;
-	__u64 eventq;
-	__u64 page[2];
-	__u64 s1[8];
-	unsigned int irqs[VSMMU_IRQ_NUM];
-	struct vsmmu_cmd fed[8];
-	unsigned int fed_num;
-	unsigned int flushes;
-	bool late;
-};
+#include "machine.h"
 
 FIXTURE(vsmmu) {
 	struct machine m;
@@ -95,185 +33,6 @@ FIXTURE_VARIANT_ADD(vsmmu, one_smmu) {
 FIXTURE_VARIANT_ADD(vsmmu, two_smmus) {
 	.devices = 2,
 };
-
-static void on_irq(void *opaque, enum vsmmu_irq line)
-{
-	struct machine *m = opaque;
-
-	m->irqs[line]++;
-}
-
-static __u32 get(struct machine *m, __u32 offset)
-{
-	return *(volatile __u32 *)((char *)vsmmu_page(m->v, 0) + offset);
-}
-
-static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, __u32 num,
-		    bool flush)
-{
-	struct machine *m = opaque;
-	__u32 i;
-
-	m->flushes += flush;
-	m->late |= num && get(m, REG_CMDQ_CONS) == m->ring.prod;
-	for (i = 0; i < num; i++)
-		m->fed[m->fed_num++ % ARRAY_LEN(m->fed)] = cmds[i];
-}
-
-/* The VMM */
-
-static int attach_all(struct machine *m)
-{
-	struct smmuv3_accel_attach info;
-	__u32 id, phys[DEVICES];
-	int i, rc;
-
-	for (i = 0; i < m->devices; i++) {
-		rc = vsmmu_attach(m->v, m->dev[i].fd, VSID + i, 0, 0, &info);
-		if (rc)
-			return rc;
-		phys[i] = info.out_phys;
-		if (i && phys[i] == phys[0])
-			return -EXDEV;
-		m->queue[i] = veventq_open(m->g.iommufd, info.out_viommu_id, &id);
-		if (m->queue[i] < 0)
-			return m->queue[i];
-		rc = vsmmu_add_veventq(m->v, m->queue[i]);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static int make_vsmmu(struct machine *m, __u32 flags, int accel_fd)
-{
-	const struct vsmmu_region ram = {
-		.gpa = GUEST_BASE,
-		.size = GUEST_SIZE,
-		.uaddr = (__u64)(unsigned long)m->g.ram,
-	};
-	struct vsmmu_config config = VSMMU_CONFIG_INIT;
-
-	config.accel_fd = accel_fd;
-	config.iommufd = m->g.iommufd;
-	config.ioas_id = m->g.ioas_id;
-	config.region_num = 1;
-	config.regions = &ram;
-	config.flags = VSMMU_CONFIG_CLEAN | flags;
-	config.raise = on_irq;
-	config.feed = on_feed;
-	config.opaque = m;
-	return vsmmu_new(&config, &m->v, NULL);
-}
-
-static int open_vsmmu(struct machine *m)
-{
-	int i, rc;
-
-	rc = make_vsmmu(m, 0, -1);
-	for (i = 0; !rc && i < m->devices; i++)
-		rc = vsmmu_probe(m->v, m->dev[i].fd, 0);
-	if (!rc)
-		rc = vsmmu_start(m->v, NULL);
-	return rc ? rc : attach_all(m);
-}
-
-static void close_vsmmu(struct machine *m)
-{
-	int i;
-
-	for (i = 0; i < m->devices; i++)
-		if (m->queue[i] > 0)
-			close(m->queue[i]);
-	vsmmu_free(m->v);
-	m->v = NULL;
-}
-
-/* The guest's driver. It reads registers as the guest does: from the page. */
-
-static int put(struct machine *m, __u32 offset, __u32 value)
-{
-	return vsmmu_write(m->v, offset, value, 4);
-}
-
-static int put64(struct machine *m, __u32 offset, __u64 value)
-{
-	return vsmmu_write(m->v, offset, value, 8);
-}
-
-/* Write CR0 and wait for it as a driver does */
-static int enable(struct machine *m, __u32 bits)
-{
-	int rc = put(m, REG_CR0, bits);
-
-	return rc ? rc : get(m, REG_CR0ACK) == bits ? 0 : -ETIMEDOUT;
-}
-
-static int driver_start(struct machine *m)
-{
-	if (put64(m, REG_STRTAB_BASE, m->strtab.base) ||
-	    put(m, REG_STRTAB_BASE_CFG, m->strtab.base_cfg) ||
-	    put64(m, REG_CMDQ_BASE, m->ring.base | m->ring.log2size) ||
-	    put(m, REG_CMDQ_PROD, m->ring.prod) ||
-	    put(m, REG_CMDQ_CONS, m->ring.prod) ||
-	    put64(m, REG_EVENTQ_BASE, m->eventq | EVENTQ_BITS) ||
-	    put(m, REG_EVENTQ_PROD, 0) || put(m, REG_EVENTQ_CONS, 0) ||
-	    put(m, REG_CR2, 2) || put(m, REG_IRQ_CTRL, 5))
-		return -EIO;
-	return enable(m, CR0_CMDQEN | EVENTQEN | CR0_SMMUEN);
-}
-
-/* Queue a command and a CMD_SYNC, ring, and see that they are consumed. */
-static int send(struct machine *m, struct cmd c)
-{
-	int rc;
-
-	ring_put(&m->ring, c);
-	ring_put(&m->ring, cmd_sync_irq());
-	rc = vsmmu_doorbell(m->v, m->ring.prod);
-	if (rc)
-		return rc;
-	return get(m, REG_CMDQ_CONS) == m->ring.prod ? 0 : -ETIMEDOUT;
-}
-
-static int set_ste(struct machine *m, __u32 vsid, const __u64 ste[8])
-{
-	strtab_write(&m->strtab, vsid, ste);
-	return send(m, cmd_cfgi_ste(vsid, true));
-}
-
-/* Which page a write to @iova lands in; a negative errno where in none */
-static int dma_goes(struct machine *m, int device, __u64 iova)
-{
-	int i, rc, landed = -ENOENT;
-
-	for (i = 0; i < 2; i++)
-		*(volatile __u32 *)guest_ptr(&m->g, m->page[i]) = 0;
-	rc = testdev_write(&m->dev[device], iova);
-	for (i = 0; !rc && i < 2; i++)
-		if (*(volatile __u32 *)guest_ptr(&m->g, m->page[i]) ==
-		    TESTDEV_PATTERN)
-			landed = i;
-	return rc ? rc : landed;
-}
-
-/* Events come by an interrupt thread of the host's: wait for @prod. */
-static bool events_until(struct machine *m, __u32 prod)
-{
-	int i;
-
-	for (i = 0; i < 500 && get(m, REG_EVENTQ_PROD) != prod; i++) {
-		if (vsmmu_poll_events(m->v) < 0)
-			return false;
-		usleep(10000);
-	}
-	return get(m, REG_EVENTQ_PROD) == prod;
-}
-
-static const __u64 *event_at(struct machine *m, int i)
-{
-	return (const __u64 *)guest_ptr(&m->g, m->eventq) + 4 * i;
-}
 
 static int last_device(void)
 {
@@ -397,19 +156,23 @@ TEST_F(vsmmu, bad_ste)
 	__u64 ste[8];
 
 	ASSERT_EQ(0, driver_start(m));
+	/* No level-2 table yet is nothing to tell. */
+	ASSERT_EQ(0, send(m, cmd_cfgi_ste(VSID, true)));
+	ASSERT_EQ(0, send(m, cmd_cfgi_all()));
+	EXPECT_EQ(0, get(m, REG_EVENTQ_PROD));
 	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
 	EXPECT_EQ(0, get(m, REG_EVENTQ_PROD));
 	ste_config(ste, STE_CFG_S2);
 	ASSERT_EQ(0, set_ste(m, VSID, ste));
 	EXPECT_EQ(-EFAULT, dma_goes(m, 0, IOVA));
-	ASSERT_GE(get(m, REG_EVENTQ_PROD), 1);
+	ASSERT_EQ(1, get(m, REG_EVENTQ_PROD));
 	EXPECT_EQ(EVT_C_BAD_STE, event_at(m, 0)[0] & 0xff);
 	EXPECT_EQ(VSID, event_at(m, 0)[0] >> 32);
 	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
 	EXPECT_EQ(0, dma_goes(m, 0, IOVA));
 }
 
-/* A bad command: reported, mended, acknowledged */
+/* A bad command: reported, fixed, acknowledged */
 TEST_F(vsmmu, bad_command)
 {
 	struct machine *m = &self->m;
@@ -428,6 +191,11 @@ TEST_F(vsmmu, bad_command)
 	EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL << 24 | at, get(m, REG_CMDQ_CONS));
 	EXPECT_EQ(1, get(m, REG_GERROR));
 	EXPECT_EQ(1, m->irqs[VSMMU_IRQ_GERROR]);
+	EXPECT_EQ(1, m->cmd_errors);
+	EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, m->cmd_error.cerror);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_CMD_OPCODE, m->cmd_error.reason);
+	EXPECT_EQ(at, m->cmd_error.index);
+	EXPECT_EQ(0xff, m->cmd_error.cmd.dw[0]);
 	EXPECT_EQ(0, dma_goes(m, 0, IOVA));
 	*ring_slot(&m->ring, at) = cmd_sync();
 	EXPECT_EQ(0, put(m, REG_GERRORN, 1));
@@ -582,12 +350,121 @@ TEST_F(vsmmu, live_update)
 	EXPECT_EQ(-EIO, send(m, cmd_tlbi_asid(ASID)));
 }
 
+/* A stream without a StreamID, which gets one, another one, and swaps it */
+TEST_F(vsmmu, stream_ids)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_vsid ids[] = {
+		{ SMMUV3_ACCEL_VSID_UNSET | 7, VSID + 1 }, { VSID + 1, VSID },
+	};
+	struct smmuv3_accel_attach info;
+	int last = m->devices - 1;
+
+	ASSERT_EQ(0, driver_start(m));
+	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
+	ASSERT_EQ(0, vsmmu_detach(m->v, VSID + last));
+	ASSERT_EQ(0, vsmmu_attach(m->v, m->dev[last].fd, ids[0].old_vsid, 0, 0, &info));
+	EXPECT_EQ(0, info.out_vdevice_id);
+	EXPECT_EQ(-EFAULT, dma_goes(m, last, IOVA));
+	EXPECT_EQ(-EFAULT, dma_goes(m, last, m->page[0]));
+
+	/* The guest has no STE for the first, and one for the second. */
+	ASSERT_EQ(0, vsmmu_set_vsids(m->v, ids, 1));
+	EXPECT_EQ(-EFAULT, dma_goes(m, last, IOVA));
+	if (last) {
+		ids[0] = (struct smmuv3_accel_vsid){ VSID, VSID + 1 };
+		EXPECT_EQ(-EEXIST, vsmmu_set_vsids(m->v, ids + 1, 1));
+		ASSERT_EQ(0, vsmmu_set_vsids(m->v, ids, 2));
+		EXPECT_EQ(-EFAULT, dma_goes(m, 0, IOVA));
+	} else {
+		ASSERT_EQ(0, vsmmu_set_vsids(m->v, ids + 1, 1));
+	}
+	EXPECT_EQ(0, dma_goes(m, last, IOVA));
+	ASSERT_EQ(0, set_ste(m, VSID + 1, m->s1));
+	EXPECT_EQ(0, dma_goes(m, 0, IOVA));
+	EXPECT_EQ(0, vsmmu_detach(m->v, VSID));
+	EXPECT_EQ(-EFAULT, dma_goes(m, last, IOVA));
+}
+
+/* A dry run finds out, and leaves nothing. */
+TEST_F(vsmmu, dry_run)
+{
+	struct machine *m = &self->m;
+
+#define DRY_RUN(_vsid) vsmmu_attach(m->v, m->dev[0].fd, _vsid, SMMUV3_ACCEL_ATTACH_DRY_RUN, 0, NULL)
+	EXPECT_EQ(-EEXIST, DRY_RUN(VSID));
+	EXPECT_EQ(-EBUSY, DRY_RUN(VSID + 8));
+	EXPECT_EQ(0, dma_goes(m, 0, m->page[0]));
+	ASSERT_EQ(0, vsmmu_detach(m->v, VSID));
+	EXPECT_EQ(0, DRY_RUN(VSID));
+	EXPECT_EQ(-EFAULT, dma_goes(m, 0, m->page[0]));
+	EXPECT_EQ(-ENOENT, vsmmu_detach(m->v, VSID));
+	EXPECT_EQ(0, vsmmu_attach(m->v, m->dev[0].fd, VSID, 0, 0, NULL));
+	EXPECT_EQ(0, dma_goes(m, 0, m->page[0]));
+}
+
+/* The VMM's stage-2 parent, named for a probe and at ATTACH */
+TEST_F(vsmmu, named_parent)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_phys phys = { .size = sizeof(phys) };
+
+	if (m->devices > 1)
+		SKIP(return, "each SMMU has a parent of its own");
+	close_vsmmu(m);
+	ASSERT_EQ(0, iommufd_nest_parent(m->g.iommufd, m->dev[0].dev_id, m->g.ioas_id,
+					 &m->parent));
+	ASSERT_EQ(0, open_vsmmu(m));
+	ASSERT_EQ(0, ioctl(vsmmu_fd(m->v), SMMUV3_ACCEL_GET_PHYS, &phys));
+	EXPECT_EQ(m->parent, phys.out_s2_hwpt_id);
+	EXPECT_EQ(0, dma_goes(m, 0, m->page[0]));
+}
+
+/* Descriptors of other kinds, as the real kernel names them */
+TEST_F(vsmmu, descriptors)
+{
+	struct machine *m = &self->m;
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	EXPECT_EQ(-EEXIST, vsmmu_add_veventq(m->v, m->queue[0]));
+	EXPECT_EQ(-EINVAL, vsmmu_add_veventq(m->v, m->g.iommufd));
+	EXPECT_EQ(-EINVAL, vsmmu_add_veventq(m->v, event));
+	EXPECT_EQ(-EINVAL, vsmmu_set_irqfd(m->v, VSMMU_IRQ_GERROR, m->queue[0]));
+	EXPECT_EQ(0, vsmmu_set_irqfd(m->v, VSMMU_IRQ_GERROR, event));
+	EXPECT_EQ(0, vsmmu_set_irqfd(m->v, VSMMU_IRQ_GERROR, -1));
+	close(event);
+}
+
+/* ID registers that are refused have names. */
+TEST_F(vsmmu, refused_idr)
+{
+	struct machine *m = &self->m;
+	struct vsmmu_options options = {};
+	struct vsmmu_error error;
+	char text[512];
+
+	close_vsmmu(m);
+	ASSERT_EQ(0, make_vsmmu(m, 0, -1));
+	ASSERT_EQ(0, vsmmu_probe(m->v, m->dev[0].fd, 0));
+	ASSERT_EQ(0, vsmmu_default_idr(m->v, NULL, options.idr));
+	options.flags = VSMMU_OPT_IDR;
+	/* HTTU and BTM are nothing for a guest. */
+	options.idr[0] |= 3 << 6 | 1 << 5;
+	EXPECT_EQ(-EOPNOTSUPP, vsmmu_start(m->v, &options));
+	vsmmu_last_error(m->v, &error);
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_IDR_ILLEGAL, error.reason);
+	vsmmu_strerror(&error, text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "SMMU_IDR0.BTM, SMMU_IDR0.HTTU: "));
+	options.idr[0] &= ~(3 << 6 | 1 << 5);
+	EXPECT_EQ(0, vsmmu_start(m->v, &options));
+}
+
 /* A failure has its reason in words. */
 TEST_F(vsmmu, says_why)
 {
 	struct machine *m = &self->m;
 	struct vsmmu_error error;
-	char text[200];
+	char text[512];
 
 	EXPECT_EQ(-EEXIST, vsmmu_attach(m->v, m->dev[0].fd, VSID, 0, 0, NULL));
 	vsmmu_last_error(m->v, &error);
