@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What the library's files share.
+ * Shared between the library's files.
  *
  * The registers are the state. A guest's write changes them, then vsmmu__work()
  * makes the kernel agree: it hands over what the kernel has to know (SET_REGS) and

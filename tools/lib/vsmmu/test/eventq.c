@@ -472,6 +472,8 @@ static void test_bad_veventqs(void **state)
 	assert_refused(rig->v, vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ),
 		       -ENOENT, VSMMU_REASON_NO_VEVENTQ);
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	/* Without /proc nobody knows: it is taken. */
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_UNKNOWN), 0);
 }
 
 static void test_bad_irqfds(void **state)
@@ -495,6 +497,8 @@ static void test_bad_irqfds(void **state)
 	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, -1), 0);
 	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_GERROR, fd), 0);
 	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, -1), 0);
+	assert_int_equal(vsmmu_set_irqfd(rig->v, VSMMU_IRQ_EVENTQ, FAKE_UNKNOWN),
+			 0);
 	close(fd);
 }
 

@@ -249,6 +249,8 @@ static int fake_identify(void *data, int fd)
 	(void)data;
 	if (fd == FAKE_CLOSED)
 		return -EBADF;
+	if (fd == FAKE_UNKNOWN)
+		return VSMMU_FD_UNKNOWN;
 	if (fd >= FAKE_VEVENTQ && fd < FAKE_OTHER)
 		return VSMMU_FD_VEVENTQ;
 	return fd < FAKE_FD ? VSMMU_FD_EVENTFD : VSMMU_FD_OTHER;

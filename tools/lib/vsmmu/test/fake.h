@@ -15,6 +15,7 @@
 #define FAKE_VEVENTQS	3	/* that can be read */
 #define FAKE_OTHER	3000	/* something else that is open */
 #define FAKE_CLOSED	3001	/* nothing that is */
+#define FAKE_UNKNOWN	3002	/* something of which the kernel does not say what */
 #define FAKE_REQUESTS	16
 #define FAKE_STREAMS	8
 
