@@ -122,7 +122,7 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
  *
  * Works at any time. The guest's registers and stream table apply to the device at
  * once. With SMMUV3_ACCEL_ATTACH_DRY_RUN the call only finds out whether it would
- * succeed.
+ * succeed, as far as the module can tell beforehand.
  *
  * Return: 0; -ENXIO: not started; -ENOSPC: too many streams; or the errno of
  * SMMUV3_ACCEL_ATTACH.

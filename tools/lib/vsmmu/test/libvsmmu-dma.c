@@ -403,21 +403,24 @@ TEST_F(vsmmu, dry_run)
 	EXPECT_EQ(0, dma_goes(m, 0, m->page[0]));
 }
 
-/* The VMM's stage-2 parent, named for a probe and at ATTACH */
+/* The VMM's stage-2 parents, one for each SMMU, named for a probe and at ATTACH */
 TEST_F(vsmmu, named_parent)
 {
 	struct machine *m = &self->m;
 	struct smmuv3_accel_phys phys = { .size = sizeof(phys) };
+	int i;
 
-	if (m->devices > 1)
-		SKIP(return, "each SMMU has a parent of its own");
 	close_vsmmu(m);
-	ASSERT_EQ(0, iommufd_nest_parent(m->g.iommufd, m->dev[0].dev_id, m->g.ioas_id,
-					 &m->parent));
+	for (i = 0; i < m->devices; i++)
+		ASSERT_EQ(0, iommufd_nest_parent(m->g.iommufd, m->dev[i].dev_id, m->g.ioas_id,
+						 &m->parent[i]));
 	ASSERT_EQ(0, open_vsmmu(m));
-	ASSERT_EQ(0, ioctl(vsmmu_fd(m->v), SMMUV3_ACCEL_GET_PHYS, &phys));
-	EXPECT_EQ(m->parent, phys.out_s2_hwpt_id);
-	EXPECT_EQ(0, dma_goes(m, 0, m->page[0]));
+	for (i = 0; i < m->devices; i++) {
+		phys.index = i;
+		ASSERT_EQ(0, ioctl(vsmmu_fd(m->v), SMMUV3_ACCEL_GET_PHYS, &phys));
+		EXPECT_EQ(m->parent[i], phys.out_s2_hwpt_id);
+		EXPECT_EQ(0, dma_goes(m, i, m->page[0]));
+	}
 }
 
 /* Descriptors of other kinds, as the real kernel names them */

@@ -46,7 +46,7 @@ static int attach_all(struct machine *m)
 	int i, rc;
 
 	for (i = 0; i < m->devices; i++) {
-		rc = vsmmu_attach(m->v, m->dev[i].fd, VSID + i, 0, m->parent, &info);
+		rc = vsmmu_attach(m->v, m->dev[i].fd, VSID + i, 0, m->parent[i], &info);
 		if (rc)
 			return rc;
 		phys[i] = info.out_phys;
@@ -90,7 +90,7 @@ int open_vsmmu(struct machine *m)
 
 	rc = make_vsmmu(m, 0, -1);
 	for (i = 0; !rc && i < m->devices; i++)
-		rc = vsmmu_probe(m->v, m->dev[i].fd, m->parent);
+		rc = vsmmu_probe(m->v, m->dev[i].fd, m->parent[i]);
 	if (!rc)
 		rc = vsmmu_start(m->v, NULL);
 	return rc ? rc : attach_all(m);

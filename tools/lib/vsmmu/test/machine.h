@@ -52,7 +52,7 @@ enum {
  * @fed_num: how many there were
  * @flushes: how often all was to be forgotten
  * @late: CONS showed a command before it was fed
- * @parent: the stage-2 parent to name at ATTACH; 0: none
+ * @parent: the stage-2 parents to name at ATTACH, by device; 0: none
  */
 struct machine {
 	struct guest g;
@@ -73,7 +73,7 @@ struct machine {
 	unsigned int fed_num;
 	unsigned int flushes;
 	bool late;
-	__u32 parent;
+	__u32 parent[DEVICES];
 };
 
 int make_vsmmu(struct machine *m, __u32 flags, int accel_fd);
