@@ -13,31 +13,32 @@
  *
  * Each ioctl takes a pointer to a struct that starts with its size and its
  * flags. The size is the caller's sizeof(). If the caller's struct is shorter
- * than the kernel's, the kernel takes the rest as zero. If it is longer, the
- * call succeeds as long as the part that the kernel does not know is zero.
+ * than the kernel's, the kernel takes the missing fields as zero. If it is longer,
+ * the call succeeds as long as the part that the kernel does not know is zero.
  *
- * The kernel ignores fields named out_* on the way in. It writes them on every
- * return from an ioctl that it knows and whose struct it could read, failures
- * included. out_reason is one of enum smmuv3_accel_reason.
- * STEs, commands and register values have the architecture's layout. STEs and
- * commands are little-endian (Arm IHI 0070, SMMUv3).
+ * The kernel ignores fields named out_* on input. It writes them whenever an ioctl
+ * returns, also if it fails, unless the ioctl is unknown or its struct cannot be
+ * read. out_reason is one of enum smmuv3_accel_reason.
+ *
+ * STEs, commands and register values have the architecture's layout (Arm IHI 0070,
+ * SMMUv3). STEs and commands are little-endian.
  *
  * Besides the errors that an ioctl lists, any ioctl may return:
  *
  *  - ENOTTY: unknown ioctl number.
- *  - E2BIG: the struct is longer than the kernel's, and not zero where the
- *    kernel knows no fields.
+ *  - E2BIG: the struct is longer than the kernel's, and the part that the kernel
+ *    does not know is not zero.
  *  - EINVAL: the struct is shorter than its first version.
  *  - EOPNOTSUPP (FLAGS, RESERVED): an unknown flag, or a reserved field that is
  *    not zero.
- *  - EFAULT (BAD_POINTER): a pointer cannot be read or written. There is no
- *    reason if it is the pointer to the struct itself.
+ *  - EFAULT (BAD_POINTER): the kernel cannot read or write at a pointer. If that
+ *    is the pointer to the struct itself, there is no reason.
  *  - EBADF (BAD_FD): a descriptor is not open.
- *  - ENXIO (NOT_CREATED): SMMUV3_ACCEL_CREATE comes first.
+ *  - ENXIO (NOT_CREATED): call SMMUV3_ACCEL_CREATE first.
  *  - EIO (FOREIGN_MM): the caller is not in the address space that owns the file.
- *  - EINTR: a signal came before anything was counted as done.
- *  - EACCES, EPERM (SECURITY): a security module refused a call to the iommufd or
- *    to the VFIO device that the ioctl makes for its caller.
+ *  - EINTR: a signal came before the call had made any progress that it reports.
+ *  - EACCES, EPERM (SECURITY): the ioctl calls the iommufd or the VFIO device for
+ *    its caller, and a security module refused that.
  *  - ENOMEM (RETRY): out of memory. Nothing has changed, unless the ioctl says
  *    otherwise.
  */
@@ -50,9 +51,9 @@
  * @SMMUV3_ACCEL_CMD_GET_INFO: Describe the module
  * @SMMUV3_ACCEL_CMD_CREATE: Bind the file to an iommufd
  * @SMMUV3_ACCEL_CMD_SET_IDR: Set the ID registers that the guest sees
- * @SMMUV3_ACCEL_CMD_SET_MEM_TABLE: Say where the guest's memory is
- * @SMMUV3_ACCEL_CMD_ATTACH: Put a device behind the virtual SMMU
- * @SMMUV3_ACCEL_CMD_DETACH: Take a device away
+ * @SMMUV3_ACCEL_CMD_SET_MEM_TABLE: Set the table of the guest's memory
+ * @SMMUV3_ACCEL_CMD_ATTACH: Attach a device to the virtual SMMU
+ * @SMMUV3_ACCEL_CMD_DETACH: Detach a device
  * @SMMUV3_ACCEL_CMD_GET_PHYS: Describe a physical SMMU
  * @SMMUV3_ACCEL_CMD_GET_STREAM: Describe a stream
  * @SMMUV3_ACCEL_CMD_INSTALL_STE: Install STEs that the VMM has read
@@ -84,12 +85,12 @@ enum smmuv3_accel_cmd {
 };
 
 /**
- * enum smmuv3_accel_reason - What is wrong, more exactly than an errno says
+ * enum smmuv3_accel_reason - Why a call failed or a stream aborts
  * @SMMUV3_ACCEL_REASON_NONE: No reason is given.
  * @SMMUV3_ACCEL_REASON_FOREIGN_MM: The caller is not in the address space that
  *	owns the file. Call from the process that called CREATE, or take the
  *	file over with CHANGE_PROCESS.
- * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is no iommufd. Pass a
+ * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is not an iommufd. Pass a
  *	descriptor of /dev/iommu.
  * @SMMUV3_ACCEL_REASON_NO_IOAS: The iommufd has no such IOAS. Allocate one with
  *	IOMMU_IOAS_ALLOC.
@@ -98,67 +99,67 @@ enum smmuv3_accel_cmd {
  *	RLIMIT_MEMLOCK.
  * @SMMUV3_ACCEL_REASON_NOT_CREATED: The file is not bound to an iommufd. Call
  *	CREATE first.
- * @SMMUV3_ACCEL_REASON_ALREADY_CREATED: The file is bound to an iommufd
- *	already. Open the device once more for another virtual SMMU.
+ * @SMMUV3_ACCEL_REASON_ALREADY_CREATED: The file is already bound to an
+ *	iommufd. Open the device again for another virtual SMMU.
  * @SMMUV3_ACCEL_REASON_FLAGS: A flag is unknown, or excludes another one.
  *	GET_INFO says which flags this kernel has.
  * @SMMUV3_ACCEL_REASON_RESERVED: A reserved field is not zero. Clear the struct
  *	before setting its fields.
- * @SMMUV3_ACCEL_REASON_BAD_POINTER: A pointer in the struct, or guest memory that
- *	it names, cannot be read or written.
+ * @SMMUV3_ACCEL_REASON_BAD_POINTER: The kernel cannot read or write at a pointer
+ *	in the struct, or at guest memory that it names.
  * @SMMUV3_ACCEL_REASON_BAD_FD: The descriptor is not open.
- * @SMMUV3_ACCEL_REASON_ARRAY: The array is too long, or its entries have a wrong
- *	size. GET_INFO has the limits.
+ * @SMMUV3_ACCEL_REASON_ARRAY: The array is too long or empty, or its entries have
+ *	a wrong size. GET_INFO has the limits.
  * @SMMUV3_ACCEL_REASON_SECURITY: A security module refused a call to the iommufd
  *	or to the VFIO device. Look for the denial in the host's audit log.
  * @SMMUV3_ACCEL_REASON_NO_PHYS: There is no physical SMMU with this index. The
- *	indices from 0 on are in use without a gap.
- * @SMMUV3_ACCEL_REASON_NOT_VFIO: The descriptor is no VFIO device.
+ *	indices start at 0 and have no gaps.
+ * @SMMUV3_ACCEL_REASON_NOT_VFIO: The descriptor is not a VFIO device.
  * @SMMUV3_ACCEL_REASON_VFIO_GROUP: The descriptor is a VFIO group, or a device
  *	opened through one. Open the device's cdev in /dev/vfio/devices/.
  * @SMMUV3_ACCEL_REASON_NOT_PCI: The VFIO device is not a PCI function.
  * @SMMUV3_ACCEL_REASON_NOT_BOUND: The VFIO device is not bound to an iommufd
  *	through this open file. Call VFIO_DEVICE_BIND_IOMMUFD first, and pass the
  *	descriptor of that call.
- * @SMMUV3_ACCEL_REASON_OTHER_IOMMUFD: The VFIO device or the descriptor belongs
- *	to another iommufd than the virtual SMMU. Use the iommufd of CREATE.
+ * @SMMUV3_ACCEL_REASON_OTHER_IOMMUFD: The VFIO device or the descriptor does not
+ *	belong to the iommufd of the virtual SMMU. Use the one that CREATE named.
  * @SMMUV3_ACCEL_REASON_GROUP_SHARED: The device shares its IOMMU group with
- *	other devices, and the host attaches by group. Only a device alone in its
- *	group can be attached.
+ *	other devices, and the host attaches whole groups. Only a device that is
+ *	alone in its group can be attached.
  * @SMMUV3_ACCEL_REASON_NOT_SMMUV3: The device is not behind an SMMUv3.
  * @SMMUV3_ACCEL_REASON_NO_NESTING: The device's SMMU or root complex cannot
- *	nest. It takes both stages, a root complex that is declared CANWBS or an
- *	SMMU with S2FWB, and faults that need not stall.
- * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID, as
- *	behind a PCI bridge.
- * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: The host does not take the stage-2
+ *	nest. Nesting needs both stages, faults that do not have to stall, and
+ *	either a root complex that is declared CANWBS or an SMMU with S2FWB.
+ * @SMMUV3_ACCEL_REASON_MULTI_STREAM: The device has more than one StreamID, for
+ *	instance because it is behind a PCI bridge.
+ * @SMMUV3_ACCEL_REASON_PARENT_REJECTED: The host does not accept the stage-2
  *	parent for the device's SMMU, or cannot allocate one. A parent is an HWPT
  *	allocated with IOMMU_HWPT_ALLOC_NEST_PARENT for a device behind the same
  *	SMMU.
  * @SMMUV3_ACCEL_REASON_PARENT_IN_USE: Another virtual SMMU uses that stage-2
- *	parent, and without CREATE_SHARED_ASIDS their ASIDs would mix. Give each
- *	virtual SMMU a parent of its own.
- * @SMMUV3_ACCEL_REASON_PARENT_OTHER: The physical SMMU has another stage-2
- *	parent already. Name the same parent, or detach its devices first. A parent
+ *	parent, and without CREATE_SHARED_ASIDS their ASIDs would collide. Give
+ *	each virtual SMMU a parent of its own.
+ * @SMMUV3_ACCEL_REASON_PARENT_OTHER: The physical SMMU already has another
+ *	stage-2 parent. Name the same parent, or detach its devices first. A parent
  *	that the module allocated stays until close.
- * @SMMUV3_ACCEL_REASON_VSID_IN_USE: The virtual StreamID is in use already.
+ * @SMMUV3_ACCEL_REASON_VSID_IN_USE: The virtual StreamID is in use.
  *	Detach that stream first, or change both StreamIDs in one SET_VSIDS.
- * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device is attached already, under
+ * @SMMUV3_ACCEL_REASON_DEVICE_IN_USE: The device is already attached, under
  *	another virtual StreamID or to another virtual SMMU, or the VMM allocated a
  *	vDEVICE for it.
  * @SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS: The virtual SMMU has no room for
  *	another stream or another physical SMMU. GET_INFO has the limits.
- * @SMMUV3_ACCEL_REASON_NO_FEED: The endpoint needs a feed, and the VMM takes
- *	none. Call CREATE with CREATE_FEED.
+ * @SMMUV3_ACCEL_REASON_NO_FEED: The endpoint needs a feed, but the virtual SMMU
+ *	has none. Call CREATE with CREATE_FEED.
  * @SMMUV3_ACCEL_REASON_HAS_DEVICE: A bridge or an emulated endpoint has no VFIO
  *	device. Set vfio_fd to -1.
  * @SMMUV3_ACCEL_REASON_VSID_RANGE: The virtual StreamID has more bits than
  *	SMMU_IDR1.SIDSIZE, so no stream table can hold it.
- * @SMMUV3_ACCEL_REASON_RESERVED_IOVA: The IOAS maps guest memory over addresses
- *	that the device's host reserves, for instance its MSI window. Ask for
- *	them with IOMMU_IOAS_IOVA_RANGES, and place guest memory elsewhere.
+ * @SMMUV3_ACCEL_REASON_RESERVED_IOVA: The IOAS maps guest memory at addresses
+ *	that the host reserves for the device, for instance the MSI window. Place
+ *	guest memory only where IOMMU_IOAS_IOVA_RANGES says that it may be.
  * @SMMUV3_ACCEL_REASON_NO_STREAM: The virtual StreamID is not attached.
- * @SMMUV3_ACCEL_REASON_NO_STE: The stream aborts: no STE was installed yet.
+ * @SMMUV3_ACCEL_REASON_NO_STE: The stream aborts: no STE has been installed yet.
  * @SMMUV3_ACCEL_REASON_STE_INVALID: The stream aborts: STE.V is 0.
  * @SMMUV3_ACCEL_REASON_STE_ABORT: The stream aborts: STE.Config says abort.
  * @SMMUV3_ACCEL_REASON_STE_CONFIG: The stream aborts: STE.Config asks for stage
@@ -176,8 +177,8 @@ enum smmuv3_accel_cmd {
  *	the stream table, or beyond the Span of its level-2 table.
  * @SMMUV3_ACCEL_REASON_STE_L1_INVALID: The stream aborts: its level-1 descriptor
  *	has a Span over SPLIT + 1.
- * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The stream aborts: the guest's stream
- *	table is not in memory.
+ * @SMMUV3_ACCEL_REASON_STE_UNREADABLE: The stream aborts: the module cannot read
+ *	the guest's stream table in guest memory.
  * @SMMUV3_ACCEL_REASON_GBPA_ABORT: The stream aborts: CR0.SMMUEN is 0 and
  *	GBPA.ABORT is 1.
  * @SMMUV3_ACCEL_REASON_STE_L1_NONE: The stream aborts: its level-1 descriptor
@@ -187,16 +188,16 @@ enum smmuv3_accel_cmd {
  * @SMMUV3_ACCEL_REASON_RETRY: Temporary failure: the device is in reset, memory
  *	is low, or another virtual SMMU is allocating or destroying the stage-2
  *	parent. Repeat the call.
- * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused what this module found
- *	legal. Detach the stream that out_vsid names: its vDEVICE is gone. If the
- *	VMM did not destroy that, report a bug.
+ * @SMMUV3_ACCEL_REASON_HOST_REJECT: The host refused a call that the module
+ *	considers legal. Detach the stream that out_vsid names: its vDEVICE is
+ *	gone. If the VMM did not destroy the vDEVICE, report a bug.
  * @SMMUV3_ACCEL_REASON_DETACHED: The VMM detached the device, or attached it to
  *	another domain, with the VFIO device's own ioctls. The stream's next STE
  *	puts the device back.
  * @SMMUV3_ACCEL_REASON_NO_POWER: The device did not leave its low-power state.
  *	Reset or detach it.
- * @SMMUV3_ACCEL_REASON_CMD_OPCODE: The opcode is unknown, or not one that a
- *	Non-secure stage-1 command queue may use.
+ * @SMMUV3_ACCEL_REASON_CMD_OPCODE: The opcode is unknown, or a Non-secure stage-1
+ *	command queue may not use it.
  * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit of the command that must be zero is
  *	set.
  * @SMMUV3_ACCEL_REASON_CMD_RANGE: The range invalidation's TG, TTL, NUM and
@@ -206,24 +207,24 @@ enum smmuv3_accel_cmd {
  *	SMMU has ATS.
  * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: The command is a CFGI_STE,
  *	CFGI_STE_RANGE or CFGI_ALL, and the VMM installs STEs itself. Install the
- *	STEs, and go on after the command.
+ *	STEs, and continue after the command.
  * @SMMUV3_ACCEL_REASON_ATC_TIMEOUT: A device did not answer an ATC_INV in time.
  *	The streams whose ATC_INVs were in that host call abort until their next
  *	STE, DETACH or RESET.
- * @SMMUV3_ACCEL_REASON_CMD_UNREADABLE: The guest's command queue is not in
- *	memory.
+ * @SMMUV3_ACCEL_REASON_CMD_UNREADABLE: The module cannot read the guest's command
+ *	queue in guest memory.
  * @SMMUV3_ACCEL_REASON_IDR_ILLEGAL: No virtual SMMU may show these ID registers.
  *	out_bad_idr has the fields.
  * @SMMUV3_ACCEL_REASON_IDR_HOST: A host SMMU cannot honour these ID registers.
  *	Offer less: out_bad_idr has the fields.
  * @SMMUV3_ACCEL_REASON_IDR_OFFERED: The device's SMMU lacks what a running guest
  *	was offered without SET_IDR. out_bad_idr has the fields.
- * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers cannot change any more: a stream
- *	is attached, or a command ran. Call SET_IDR before ATTACH.
+ * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers can no longer change: a stream is
+ *	attached, or a command has run. Call SET_IDR before ATTACH.
  * @SMMUV3_ACCEL_REASON_TABLE_MODE: The module reads the guest's stream table
- *	itself, since SET_REGS. INSTALL_STE is for a VMM that does not call
- *	SET_REGS.
- * @SMMUV3_ACCEL_REASON_NO_REGS: There are no registers. Call SET_REGS first.
+ *	itself, because the VMM called SET_REGS. Only a VMM that does not call
+ *	SET_REGS may call INSTALL_STE.
+ * @SMMUV3_ACCEL_REASON_NO_REGS: The registers are not set. Call SET_REGS first.
  * @SMMUV3_ACCEL_REASON_CMDQ_DISABLED: The guest has not enabled its command
  *	queue: CR0.CMDQEN is 0.
  * @SMMUV3_ACCEL_REASON_CMDQ_INDEX: PROD is more than a lap ahead of CONS.
@@ -231,8 +232,8 @@ enum smmuv3_accel_cmd {
  *	memory is. Call SET_MEM_TABLE first, and again after CHANGE_PROCESS.
  * @SMMUV3_ACCEL_REASON_REGION_EMPTY: A memory region has size 0.
  *	out_bad_region is its index.
- * @SMMUV3_ACCEL_REASON_REGION_RANGE: A memory region is larger than an address
- *	space, or not the caller's memory. out_bad_region is its index.
+ * @SMMUV3_ACCEL_REASON_REGION_RANGE: A memory region does not fit into the address
+ *	space of the guest or the caller. out_bad_region is its index.
  * @SMMUV3_ACCEL_REASON_REGION_OVERLAP: A memory region overlaps another one.
  *	out_bad_region is its index.
  * @SMMUV3_ACCEL_REASON_VSID_TWICE: The array names a virtual StreamID twice.
@@ -336,7 +337,7 @@ enum smmuv3_accel_cerror {
 
 /**
  * enum smmuv3_accel_kind - What is installed for a stream
- * @SMMUV3_ACCEL_KIND_ABORT: DMA is aborted
+ * @SMMUV3_ACCEL_KIND_ABORT: DMA aborts
  * @SMMUV3_ACCEL_KIND_BYPASS: Stage 1 is bypassed: DMA addresses are guest
  *	physical addresses
  * @SMMUV3_ACCEL_KIND_S1: The guest's stage 1 translates
@@ -357,16 +358,16 @@ enum smmuv3_accel_kind {
  * @out_reason: Why it failed
  * @out_api_version: SMMUV3_ACCEL_API_VERSION of the kernel
  * @out_max_streams: The most streams that a virtual SMMU can have
- * @out_max_phys: The most physical SMMUs that they can be behind
+ * @out_max_phys: The most physical SMMUs that a virtual SMMU can span
  * @out_max_regions: The most memory regions of SMMUV3_ACCEL_SET_MEM_TABLE
  * @out_max_cmds: The most commands of SMMUV3_ACCEL_INVALIDATE
  * @out_max_batch: The most commands that the module hands to the host in one
  *	call. It splits longer arrays
- * @out_max_stes: When SMMUV3_ACCEL_RUN_CMDQ has evaluated this many STEs, it
- *	ends before a command that asks for more
+ * @out_max_stes: SMMUV3_ACCEL_RUN_CMDQ stops before the next command that reads
+ *	STEs, when it has evaluated this many of them
  * @out_create_flags: The flags of SMMUV3_ACCEL_CREATE that this kernel has
  * @out_attach_flags: The flags of SMMUV3_ACCEL_ATTACH that this kernel has
- * @out_ioctls: The ioctls that this kernel has: a bit for each number of enum
+ * @out_ioctls: The ioctls that this kernel has, one bit for each number of enum
  *	smmuv3_accel_cmd
  *
  * Describe the module. Works at any time and in any process, also before
@@ -395,15 +396,15 @@ struct smmuv3_accel_info {
  * @SMMUV3_ACCEL_CREATE_SHARED_ASIDS: The VMM asserts that the guest draws the
  *	ASIDs of all virtual SMMUs that have this flag from one pool, as Linux
  *	does. Virtual SMMUs of one iommufd and IOAS then share a stage-2 parent on
- *	each physical SMMU. If the assertion is wrong, a device reaches what
- *	another device's tables map
- * @SMMUV3_ACCEL_CREATE_FEED: The VMM may attach emulated endpoints. It applies the
- *	commands that SMMUV3_ACCEL_RUN_CMDQ writes to feed_uptr, the feed, to their
- *	software IOTLB
+ *	each physical SMMU. If the assertion is wrong, a device can reach memory
+ *	that only another device's tables map
+ * @SMMUV3_ACCEL_CREATE_FEED: The VMM may attach emulated endpoints.
+ *	SMMUV3_ACCEL_RUN_CMDQ writes commands for them to feed_uptr: the feed. The
+ *	VMM applies them to the endpoints' software IOTLB
  * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
- *	global in stage 1 (nG = 0), as Linux does for DMA. An invalidation by ASID
- *	then covers all invalidations by address of that ASID, and the module may
- *	replace many of these by one of the former
+ *	global (nG = 0) in stage 1, as is true of Linux's DMA mappings. An
+ *	invalidation by ASID then covers all invalidations by address of that ASID,
+ *	and the module may replace many of the latter by one of the former
  */
 enum smmuv3_accel_create_flags {
 	SMMUV3_ACCEL_CREATE_SHARED_ASIDS = 1 << 0,
@@ -423,8 +424,8 @@ enum smmuv3_accel_create_flags {
  * Make the file a virtual SMMU of that iommufd. The file keeps a reference to
  * the iommufd. From now on it belongs to the caller's address space, and all
  * other ioctls have to come from there. The module maps two small scratch areas
- * of its own pages into that address space, which a forked child does not
- * inherit. A process that writes there or unmaps them harms only itself.
+ * of its own pages into that address space. A forked child does not inherit them.
+ * A process that writes there or unmaps them harms only itself.
  *
  * Errors besides the general ones:
  *
@@ -448,22 +449,23 @@ struct smmuv3_accel_create {
  * @size: sizeof(struct smmuv3_accel_set_idr)
  * @flags: Must be 0
  * @idr: SMMU_IDR0 to SMMU_IDR5, as the guest sees them
- * @out_bad_idr: For each register, the fields that are refused: with IDR_ILLEGAL
- *	all that no virtual SMMU may show so, with IDR_HOST all that some host SMMU
- *	cannot honour
+ * @out_bad_idr: For each register, the fields that are refused. With IDR_ILLEGAL,
+ *	no virtual SMMU may show these values. With IDR_HOST, some host SMMU cannot
+ *	honour them
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
- * Set what the guest's SMMU offers. Commands and STEs that use what is not
- * offered are illegal then, and a device whose SMMU lacks some of it cannot be
- * attached. Without this call a virtual SMMU offers what its physical SMMUs have.
+ * Set what the guest's SMMU offers. From then on, commands and STEs are illegal if
+ * they use a feature that is not offered, and a device cannot be attached if its
+ * SMMU lacks one that is. Without this call, a virtual SMMU offers what all its
+ * physical SMMUs have.
  *
  * These fields may be set, within what each host SMMU has: IDR0 ST_LEVEL (the
  * module walks either kind of table), TERM_MODEL, TTENDIAN, CD2L, ASID16, ATS,
  * TTF; IDR1 SIDSIZE up to 31, SSIDSIZE, and EVENTQS and CMDQS up to 19; IDR3
  * BBML, RIL, HAD; IDR5 VAX, GRAN64K, GRAN16K, GRAN4K, DS, OAS. IDR0 VMID16 has no
- * effect, because it is about a stage 2. S1P and COHACC must be 1, STALL_MODEL
- * 0b01, and everything else 0.
+ * effect, because it belongs to stage 2. S1P and COHACC must be 1, STALL_MODEL
+ * must be 0b01, and everything else must be 0.
  *
  * Errors besides the general ones: EOPNOTSUPP (IDR_ILLEGAL, IDR_HOST), EBUSY
  * (FROZEN).
@@ -479,10 +481,10 @@ struct smmuv3_accel_set_idr {
 #define SMMUV3_ACCEL_SET_IDR _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_SET_IDR)
 
 /**
- * struct smmuv3_accel_mem_region - Some of the guest's memory
+ * struct smmuv3_accel_mem_region - A region of the guest's memory
  * @gpa: Guest physical address
  * @size: Length in bytes, not 0
- * @uaddr: Where the VMM has it
+ * @uaddr: Address in the caller's address space
  */
 struct smmuv3_accel_mem_region {
 	__aligned_u64 gpa;
@@ -502,9 +504,9 @@ struct smmuv3_accel_mem_region {
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
- * Say where the guest's memory is. The module reads the guest's stream table and
- * command queue there. The call replaces the whole table. If it fails, the old
- * table stays.
+ * Set the table of the guest's memory. The module reads the guest's stream table
+ * and command queue through it. The call replaces the whole table. If it fails, the
+ * old table stays.
  *
  * Errors besides the general ones: EINVAL (ARRAY, REGION_EMPTY, REGION_RANGE,
  * REGION_OVERLAP).
@@ -526,11 +528,12 @@ struct smmuv3_accel_mem_table {
  * @SMMUV3_ACCEL_ATTACH_BRIDGE: A bridge or root port that the VMM emulates, which
  *	does no DMA of its own
  * @SMMUV3_ACCEL_ATTACH_FEED: An endpoint that the VMM emulates. The VMM walks the
- *	guest's tables for it, and gets its invalidations in the feed; see
+ *	guest's tables for it, and gets its invalidations from the feed; see
  *	SMMUV3_ACCEL_CREATE_FEED
  * @SMMUV3_ACCEL_ATTACH_DRY_RUN: Find out whether the call would succeed, and
- *	leave nothing behind. The device keeps its domain. What the host checks only
- *	when it attaches the device is not found: NO_POWER, RESERVED_IOVA, RETRY
+ *	leave nothing behind. The device keeps its domain. A dry run does not find
+ *	what the host checks only when it attaches the device: NO_POWER,
+ *	RESERVED_IOVA, RETRY
  *
  * BRIDGE and FEED exclude each other.
  */
@@ -543,16 +546,17 @@ enum smmuv3_accel_attach_flags {
 /**
  * define SMMUV3_ACCEL_NO_PHYS - No physical SMMU
  *
- * The index of a bridge's or an emulated endpoint's physical SMMU.
+ * Stands for the index of the physical SMMU, if the stream is a bridge or an
+ * emulated endpoint.
  */
 #define SMMUV3_ACCEL_NO_PHYS	(~(__u32)0)
 
 /**
  * define SMMUV3_ACCEL_VSID_UNSET - A stream without a StreamID
  *
- * Set in place of a virtual StreamID: the guest has not numbered the stream's bus
- * yet. The other bits are a name that the VMM chooses, by which the other ioctls
- * know the stream until SMMUV3_ACCEL_SET_VSIDS.
+ * A flag in place of a virtual StreamID: the guest has not numbered the stream's
+ * bus yet. The VMM chooses the other bits freely. Together they are a name, by which
+ * the other ioctls know the stream until SMMUV3_ACCEL_SET_VSIDS.
  */
 #define SMMUV3_ACCEL_VSID_UNSET	(1U << 31)
 
@@ -560,18 +564,19 @@ enum smmuv3_accel_attach_flags {
  * struct smmuv3_accel_attach - ioctl(SMMUV3_ACCEL_ATTACH)
  * @size: sizeof(struct smmuv3_accel_attach)
  * @flags: Combination of enum smmuv3_accel_attach_flags
- * @vfio_fd: File descriptor of a VFIO device cdev: of the open file that bound the
- *	device to the virtual SMMU's iommufd; -1 with BRIDGE or FEED
+ * @vfio_fd: File descriptor of a VFIO device cdev. It must be the open file that
+ *	bound the device to the virtual SMMU's iommufd. -1 with BRIDGE or FEED
  * @vsid: The StreamID under which the guest knows the device, or a name with
  *	SMMUV3_ACCEL_VSID_UNSET
  * @s2_hwpt_id: ID of a stage-2 parent for the device's SMMU, allocated with
- *	IOMMU_HWPT_ALLOC_NEST_PARENT. 0: the parent that is in use there, else a
- *	new one, allocated from the IOAS of SMMUV3_ACCEL_CREATE
+ *	IOMMU_HWPT_ALLOC_NEST_PARENT. 0: use the parent that is in use there, or
+ *	allocate one from the IOAS of SMMUV3_ACCEL_CREATE
  * @out_reason: Why it failed
  * @out_dev_id: The device's ID in the iommufd
  * @out_viommu_id: The vIOMMU that stands for the device's SMMU. Allocate a vEVENTQ
  *	on it to receive the guest's events
- * @out_vdevice_id: The vDEVICE of the device; 0: none, the StreamID is not set
+ * @out_vdevice_id: The vDEVICE of the device; 0: none, because the StreamID is not
+ *	set
  * @out_s2_hwpt_id: The stage-2 parent in use on the device's SMMU
  * @out_phys: Index of that SMMU for SMMUV3_ACCEL_GET_PHYS, or
  *	SMMUV3_ACCEL_NO_PHYS
@@ -579,25 +584,27 @@ enum smmuv3_accel_attach_flags {
  *	the fields that the device's SMMU cannot honour
  * @__reserved: Must be 0
  *
- * Put a device behind the virtual SMMU. From now on its DMA is aborted, MSIs
- * included, until an STE says otherwise. In table mode the guest's STE is in force
- * at once. Attach the device before its interrupts are enabled. The module holds
- * the VFIO file until SMMUV3_ACCEL_DETACH or close, so the device stays bound.
+ * Attach a device to the virtual SMMU. From now on its DMA aborts, MSIs included,
+ * until an STE says otherwise. In table mode the guest's STE takes effect at once.
+ * Attach the device before its interrupts are enabled. The module holds the VFIO
+ * file until SMMUV3_ACCEL_DETACH or close, so the device stays bound.
  *
- * A stream whose StreamID is not set has no vDEVICE, and its DMA is blocked.
+ * If the stream's StreamID is not set, it has no vDEVICE, and its DMA is blocked.
  *
  * A bridge or an emulated endpoint has no host object. It has a virtual StreamID
  * and an STE, which SMMUV3_ACCEL_GET_STREAM shows.
  *
- * The vIOMMU and a stage-2 parent that the module allocated live until the file
+ * The vIOMMU, and a stage-2 parent that the module allocated, live until the file
  * is closed. If the VMM named the parent, the module releases vIOMMU and parent
- * with the last device behind that SMMU. If a vEVENTQ still uses the vIOMMU, it
- * releases them with the next last device, for another parent, or at close. The IDs are reported for use, not for IOMMU_DESTROY.
+ * when the last device behind that SMMU is detached. If a vEVENTQ still uses the
+ * vIOMMU then, the module releases them later: when the next last device is
+ * detached, when ATTACH names another parent, or at close. The VMM may use the IDs,
+ * but must not destroy the objects.
  *
  * If the VMM uses VFIO_DEVICE_ATTACH_IOMMUFD_PT or VFIO_DEVICE_DETACH_IOMMUFD_PT
  * on the device, it takes the device from the module until the stream's next STE.
  *
- * If it fails, nothing has changed: the device keeps its domain.
+ * If the call fails, nothing has changed: the device keeps its domain.
  *
  * Errors besides the general ones:
  *
@@ -639,9 +646,9 @@ struct smmuv3_accel_attach {
  * @vsid: The stream to detach
  * @out_reason: Why it failed
  *
- * Block the device's DMA, free its nested domain and vDEVICE, and let go of the
- * VFIO file. For an attached stream the call fails only with EINTR, before it has
- * done anything, or with EFAULT if the struct cannot be written back.
+ * Block the device's DMA, destroy its nested domain and vDEVICE, and release the
+ * VFIO file. If the stream is attached, the call fails only with EINTR, before it
+ * has done anything, or with EFAULT if the struct cannot be written back.
  *
  * Errors besides the general ones: ENOENT (NO_STREAM).
  */
@@ -659,19 +666,19 @@ struct smmuv3_accel_detach {
  * @flags: Must be 0
  * @index: Which of the virtual SMMU's physical SMMUs, from 0
  * @out_reason: Why it failed
- * @out_viommu_id: Its vIOMMU; 0: none, it was released with the last stream
+ * @out_viommu_id: Its vIOMMU; 0: none, because no stream is left
  * @out_s2_hwpt_id: Its stage-2 parent; 0: none
  * @out_stream_num: How many streams are attached behind it
  * @out_idr: SMMU_IDR0 to SMMU_IDR5. Only the fields that struct
- *	iommu_hw_info_arm_smmuv3 lists mean anything
+ *	iommu_hw_info_arm_smmuv3 lists are meaningful
  * @out_iidr: SMMU_IIDR
  * @out_aidr: SMMU_AIDR
  * @out_hw_flags: Combination of enum iommu_hw_info_arm_smmuv3_flags
  * @out_abort_hwpt_id: The nested HWPT of its streams that abort; 0: none
  * @out_bypass_hwpt_id: The nested HWPT of its streams that bypass stage 1; 0: none
  *
- * Describe a physical SMMU. A virtual SMMU knows it from the first device behind
- * it until close.
+ * Describe a physical SMMU. A virtual SMMU keeps it from the first ATTACH of a
+ * device behind it until close.
  *
  * Errors besides the general ones: ENOENT (NO_PHYS).
  */
@@ -705,8 +712,8 @@ struct smmuv3_accel_phys {
  * @out_vdevice_id: Its vDEVICE; 0: none
  * @out_hwpt_id: The nested HWPT that is attached. 0: DMA is blocked without one,
  *	there is no device, or @out_kind is SMMUV3_ACCEL_KIND_OTHER
- * @out_ste: The first two doublewords of the STE that the host was given, 0 if the
- *	stream does not translate
+ * @out_ste: The first two doublewords of the STE that the module gave to the host, 0
+ *	if the stream does not translate
  *
  * Describe what is installed for a stream.
  *
@@ -754,21 +761,23 @@ struct smmuv3_accel_ste {
  * @out_reason: The reason of the entry that failed
  * @__reserved: Must be 0
  *
- * For a VMM that walks the guest's stream table itself: install what the guest
- * wrote, when the guest says so (CFGI_STE). With V = 0 or Config = abort the
- * stream's DMA is aborted. Config = bypass lets it through stage 2 alone. Config =
- * stage 1 makes the guest's CD table translate it. Only V, Config, S1Fmt,
- * S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH and EATS have an effect. An STE
- * that the architecture calls illegal, or that asks for stage 2, is installed as an
- * abort with its reason, and counts as installed: the ioctl succeeds, and the VMM
- * delivers an event to the guest.
+ * For a VMM that walks the guest's stream table itself: install the guest's STEs
+ * when the guest issues a CFGI_STE. With V = 0 or Config = abort, the stream's DMA
+ * aborts. With Config = bypass, it passes through stage 2 only. With Config = stage
+ * 1, the guest's CD table translates it. Only V, Config, S1Fmt, S1ContextPtr,
+ * S1CDMax, S1DSS, S1CIR, S1COR, S1CSH and EATS have an effect. If the architecture
+ * calls an STE illegal, or the STE asks for stage 2, the module installs an abort
+ * and reports the reason. The entry counts as installed: the ioctl succeeds, and the
+ * VMM delivers an event to the guest.
  *
- * The call stops at the first entry that fails. That stream keeps what it had,
- * with one exception: if only its cached CDs could not be invalidated, it has the
- * STE, and the same entry again invalidates them. Entries that were not reached
- * are not written. A signal ends the call after some progress. So does another call
- * that waits for the virtual SMMU, after 64 entries, unless it is a RUN_CMDQ or an
- * INVALIDATE. The call then returns 0 with less done than asked for.
+ * The call stops at the first entry that fails. That stream keeps its old STE, with
+ * one exception: if the module cannot invalidate the stream's cached CDs, the new
+ * STE is installed, and the same entry again invalidates the CDs. The module does
+ * not write to the entries after that.
+ *
+ * After some progress, the call also returns early, with 0, if a signal is pending.
+ * After 64 entries it does so as well if another call waits for the virtual SMMU,
+ * unless that is a RUN_CMDQ or an INVALIDATE.
  *
  * Errors besides the general ones:
  *
@@ -802,33 +811,33 @@ struct smmuv3_accel_install_ste {
  * @out_reason: What is wrong with the command at @cmd_num
  * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
  *
- * Carry out a batch of the guest's commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
+ * Carry out an array of the guest's commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
  * TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NSNH_ALL, ATC_INV. PREFETCH_CONFIG,
- * PREFETCH_ADDR and CMD_SYNC are accepted. All that is counted as done has taken
- * effect when the ioctl returns. TLBIs reach each physical SMMU behind which a
- * stream is attached. A command with a StreamID reaches that stream, and is done at
- * once if the stream is not attached. In table mode CFGI_STE, CFGI_STE_RANGE and
- * CFGI_ALL work as in SMMUV3_ACCEL_RUN_CMDQ.
+ * PREFETCH_ADDR and CMD_SYNC are accepted. The commands that are counted as done
+ * have taken effect when the ioctl returns. TLBIs reach each physical SMMU behind
+ * which a stream is attached. A command with a StreamID reaches that stream. If the
+ * stream is not attached, there is nothing to do. In table mode CFGI_STE,
+ * CFGI_STE_RANGE and CFGI_ALL work as in SMMUV3_ACCEL_RUN_CMDQ.
  *
  * A command that the guest may not use is the guest's error. The ioctl returns 0,
  * the commands before it are done, @cmd_num is its index, @out_error is
- * CERROR_ILL, and @out_reason says which rule it broke. An ATC_INV that a device
- * did not answer ends in CERROR_ATC_INV_SYNC at the next CMD_SYNC, in this array
- * or a later one.
+ * CERROR_ILL, and @out_reason says which rule it broke.
  *
- * If a device does not answer an ATC_INV, the streams whose ATC_INVs were in the
- * same host call abort (ATC_TIMEOUT) until their next STE, SMMUV3_ACCEL_DETACH or
- * SMMUV3_ACCEL_RESET, because a stale entry in a device's ATC must not go on
- * translating.
+ * If a device does not answer an ATC_INV, the next CMD_SYNC, in this array or a
+ * later one, ends in CERROR_ATC_INV_SYNC. The streams whose ATC_INVs were in the
+ * same host call abort (ATC_TIMEOUT), because a stale entry in a device's ATC must
+ * not go on translating. They abort until their next STE, SMMUV3_ACCEL_DETACH or
+ * SMMUV3_ACCEL_RESET.
  *
- * The ioctl returns a host error as its own, with @cmd_num commands done. Repeating
- * the rest is harmless. The host may refuse the commands of one stream, for
- * instance because the VMM destroyed its vDEVICE. Then @out_vsid names it, @cmd_num
- * is the index of its first command, and the commands of other streams around that
- * were carried out: detach it and repeat the rest. A signal ends the call after
- * some progress. In a long array, so does another call that waits for the virtual
- * SMMU, unless it is a RUN_CMDQ or an INVALIDATE. The call then returns 0 with less
- * done than asked for.
+ * If the host fails, the ioctl returns the host's error, with @cmd_num commands
+ * done. Repeating the rest is harmless. The host may refuse the commands of one
+ * stream, for instance because the VMM destroyed its vDEVICE. Then @out_vsid names
+ * the stream, @cmd_num is the index of its first command, and commands of other
+ * streams after that may be done already. Detach the stream and repeat the rest.
+ *
+ * After some progress, the call also returns early, with 0, if a signal is pending.
+ * In a long array it does so as well if another call waits for the virtual SMMU,
+ * unless that is a RUN_CMDQ or an INVALIDATE.
  *
  * Errors besides the general ones:
  *
@@ -854,23 +863,25 @@ struct smmuv3_accel_invalidate {
  * struct smmuv3_accel_set_regs - ioctl(SMMUV3_ACCEL_SET_REGS)
  * @size: sizeof(struct smmuv3_accel_set_regs)
  * @flags: Must be 0
- * @cr0: SMMU_CR0. SMMUEN and CMDQEN have effect
- * @gbpa: SMMU_GBPA. ABORT has effect
+ * @cr0: SMMU_CR0. Only SMMUEN and CMDQEN have an effect
+ * @gbpa: SMMU_GBPA. Only ABORT has an effect
  * @strtab_base_cfg: SMMU_STRTAB_BASE_CFG
  * @__reserved: Must be 0
  * @strtab_base: SMMU_STRTAB_BASE
  * @cmdq_base: SMMU_CMDQ_BASE
- * @out_vsid: The first stream that could not be given what they say
+ * @out_vsid: The first stream that the module could not configure
  * @out_reason: Why it failed
  *
- * Set the guest's registers, raw, whenever the guest wrote one of them. The first
- * call starts table mode, in which the module reads the guest's stream table
- * itself, until SMMUV3_ACCEL_RESET. The module evaluates each stream again if
- * SMMUEN, GBPA.ABORT or the table changes. EINTR, unless the caller is killed,
- * NO_MEM_TABLE and the errors of a malformed call change nothing. After any other error the
- * registers are in force: a stream that could not be given what they say aborts,
- * with the reason, and does not keep what the guest took away. Repeat the call to
- * give it what it lacks.
+ * Set the guest's registers, raw, whenever the guest has written one of them. The
+ * first call starts table mode: until SMMUV3_ACCEL_RESET, the module reads the
+ * guest's stream table itself. It evaluates each stream again if SMMUEN, GBPA.ABORT
+ * or the table changes.
+ *
+ * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. The same
+ * holds for EINTR, unless the caller is being killed. After any other error the
+ * registers are in force. A stream that the module could not configure by them
+ * aborts, with the reason, so that it does not keep a configuration that the guest
+ * has replaced. Repeat the call to configure it.
  *
  * Errors besides the general ones:
  *
@@ -910,10 +921,10 @@ struct smmuv3_accel_bad_ste {
  *	CMD_SYNC interrupt
  * @SMMUV3_ACCEL_RUN_BAD_STE: A command named a stream whose STE is not legal, or
  *	cannot be read. The stream aborts, and bad_uptr names it
- * @SMMUV3_ACCEL_RUN_BAD_OVERFLOW: There was no room at bad_uptr for all of them.
- *	SMMUV3_ACCEL_GET_STREAM has each stream's reason
- * @SMMUV3_ACCEL_RUN_FEED_OVERFLOW: There was no room at feed_uptr for all
- *	commands: software IOTLBs have to forget everything
+ * @SMMUV3_ACCEL_RUN_BAD_OVERFLOW: bad_uptr has no room for all such streams.
+ *	SMMUV3_ACCEL_GET_STREAM has the reason of each stream
+ * @SMMUV3_ACCEL_RUN_FEED_OVERFLOW: feed_uptr has no room for all commands. The VMM
+ *	has to invalidate its software IOTLBs completely
  */
 enum smmuv3_accel_run_flags {
 	SMMUV3_ACCEL_RUN_SYNC_IRQ = 1 << 0,
@@ -933,10 +944,10 @@ enum smmuv3_accel_run_flags {
  *	reads an STE for each stream, so a lap of them can take long
  * @cons: In: SMMU_CMDQ_CONS, index and wrap bit; out: the same, after what is
  *	done
- * @feed_num: In: how many commands there is room for at @feed_uptr; out: how many
- *	were written
- * @bad_num: In: how many entries there is room for at @bad_uptr; out: how many
- *	were written
+ * @feed_num: In: for how many commands @feed_uptr has room; out: how many were
+ *	written
+ * @bad_num: In: for how many entries @bad_uptr has room; out: how many were
+ *	written
  * @__reserved: Must be 0
  * @out_error: One of enum smmuv3_accel_cerror, for SMMU_CMDQ_CONS.ERR
  * @out_reason: What is wrong with the command at @cons
@@ -944,31 +955,32 @@ enum smmuv3_accel_run_flags {
  * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
  *
  * Run the guest's command queue from @cons to @prod. CONS belongs to the VMM:
- * running the same commands again is harmless. Errors are told apart as for
- * SMMUV3_ACCEL_INVALIDATE, with @cons at the command. A queue or a command that
- * cannot be read is CERROR_ABT.
+ * running the same commands again is harmless. Errors are reported as for
+ * SMMUV3_ACCEL_INVALIDATE, and @cons points to the command. If the module cannot
+ * read the command, the error is CERROR_ABT.
  *
- * The call may end with 0 before @prod is reached: for a signal, for a call (but
- * RUN_CMDQ and INVALIDATE) that waits while there is much to do, or after
+ * The call may return 0 before it has reached @prod: for a signal; if there is much
+ * to do and another call waits, unless that is a RUN_CMDQ or an INVALIDATE; or after
  * out_max_stes of SMMUV3_ACCEL_GET_INFO. Call again, as long as @cons is not @prod
  * and there is no @out_error.
  *
  * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table again for
- * the attached streams that they name, in order with the commands around them. A
- * stream that cannot be given its STE keeps what it had, does not hold up the
- * others, and is named by @out_vsid.
+ * the attached streams that they name, in order with the commands around them. If
+ * the module cannot install a stream's new STE, the stream keeps its old one and
+ * @out_vsid names it. The other streams get theirs.
  *
  * If a command named a stream whose STE is not legal or cannot be read, the module
  * writes the stream and the reason to @bad_uptr, so that the VMM can record an
  * event. A stream for which the guest has no level-2 table yet (Span 0) aborts too,
  * but is not written there: Linux allocates these tables as it finds devices.
  *
- * While an emulated endpoint is attached, the module writes to @feed_uptr what its
- * software IOTLB must see: of the commands that are done, in order and as the guest
- * wrote them, the TLBIs, CFGI_STE_RANGEs and CFGI_ALLs, and those with the StreamID
- * of an emulated endpoint, except CMD_SYNC and PREFETCH_*. The VMM applies them
- * before it shows @cons to the guest. If the module cannot write to @feed_uptr
- * (EFAULT), it counts none of these commands as done.
+ * While an emulated endpoint is attached, the module writes to @feed_uptr the
+ * commands that the endpoint's software IOTLB must see. These are all TLBIs,
+ * CFGI_STE_RANGEs and CFGI_ALLs, and the CFGI_STEs, CFGI_CDs, CFGI_CD_ALLs and
+ * ATC_INVs that name an emulated endpoint. The module writes only commands that are
+ * done, in order and as the guest wrote them. The VMM applies them before it shows
+ * @cons to the guest. If the module cannot write to @feed_uptr (EFAULT), it counts
+ * none of these commands as done.
  *
  * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO
  * (NO_REGS, NO_MEM_TABLE), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
@@ -998,13 +1010,13 @@ struct smmuv3_accel_run_cmdq {
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
- * The guest's machine is reset: all streams abort, the registers are forgotten,
- * which ends table mode, and the TLBs are flushed. Streams, their StreamIDs, memory
- * table and ID registers stay.
+ * For a reset of the guest's machine: abort all streams, forget the registers, which
+ * ends table mode, and flush the TLBs. The streams with their StreamIDs, the memory
+ * table and the ID registers stay.
  *
- * Errors besides the general ones, with all streams aborted, of a flush that failed:
- * ENOMEM and ETIMEDOUT (RETRY), EIO (HOST_REJECT). A caller that is killed may leave
- * some streams as they were.
+ * Errors besides the general ones: ENOMEM and ETIMEDOUT (RETRY), EIO (HOST_REJECT).
+ * The streams abort all the same; only a flush failed. If the caller is being killed,
+ * some streams may stay as they were.
  */
 struct smmuv3_accel_reset {
 	__u32 size;
@@ -1022,14 +1034,14 @@ struct smmuv3_accel_reset {
  * @out_reason: Why it failed
  * @out_cmds: Commands that are done
  * @out_syncs: CMD_SYNCs among them
- * @out_issued: Commands given to the host, counted for each physical SMMU and
- *	repetition
- * @out_subsumed: Commands that were left out because others did their work
- * @out_merged: Range invalidations that became part of another
+ * @out_issued: Commands given to the host. A command counts once for each physical
+ *	SMMU and each repetition
+ * @out_subsumed: Commands left out because other commands do their work
+ * @out_merged: Range invalidations merged into another one
  * @out_host_calls: Host calls for invalidations
  * @out_zero_copy: Host calls that read the commands from the VMM's memory directly
  * @out_ste_installed: STEs that changed the stream's domain
- * @out_ste_unchanged: STEs that asked for what was installed
+ * @out_ste_unchanged: STEs that asked for what was already installed
  * @out_ste_bad: STEs that were not legal, or could not be read
  * @out_cmd_errors: Command errors of the guest
  * @out_replays: Host calls that were repeated after an error
@@ -1066,15 +1078,16 @@ struct smmuv3_accel_stats {
  * @out_reason: Why it failed
  *
  * For a live update of the VMM: the process that received the descriptors calls
- * this, and the file belongs to its address space from now on. It has to show the
- * iommufd, because the module acts on the iommufd for the file's owner. Streams and
- * registers stay as they are, and DMA goes on. The module forgets the memory table,
- * whose addresses meant the old process: SMMUV3_ACCEL_SET_MEM_TABLE comes before the
- * next SMMUV3_ACCEL_RUN_CMDQ. If the file belongs to the caller already, nothing
- * changes. The old process keeps its scratch mapping until it ends. The module no
- * longer uses it. If the old process was killed in SMMUV3_ACCEL_SET_REGS,
- * SMMUV3_ACCEL_SET_VSIDS or SMMUV3_ACCEL_RESET, some streams may not have what that
- * call said: repeat it.
+ * this, and the file belongs to its address space from now on. The process has to
+ * name the iommufd, because the module acts on the iommufd for the file's owner.
+ *
+ * Streams and registers stay as they are, and DMA goes on. The module forgets the
+ * memory table, because its addresses belong to the old process: call
+ * SMMUV3_ACCEL_SET_MEM_TABLE before the next SMMUV3_ACCEL_RUN_CMDQ. If the file
+ * already belongs to the caller, nothing changes. The old process keeps its scratch
+ * mapping until it ends, but the module no longer uses it. If the old process was
+ * killed in SMMUV3_ACCEL_SET_REGS, SMMUV3_ACCEL_SET_VSIDS or SMMUV3_ACCEL_RESET,
+ * repeat that call: it may not have reached all streams.
  *
  * Errors besides the general ones, without EIO: EINVAL (NOT_IOMMUFD,
  * OTHER_IOMMUFD), ENOMEM (NO_ROOM).
@@ -1090,7 +1103,8 @@ struct smmuv3_accel_change_process {
 
 /**
  * struct smmuv3_accel_vsid - One entry of SMMUV3_ACCEL_SET_VSIDS
- * @old_vsid: A stream's StreamID now, or its name with SMMUV3_ACCEL_VSID_UNSET
+ * @old_vsid: The stream's present StreamID, or its name with
+ *	SMMUV3_ACCEL_VSID_UNSET
  * @new_vsid: Its new StreamID or name; may be the same
  */
 struct smmuv3_accel_vsid {
@@ -1105,21 +1119,22 @@ struct smmuv3_accel_vsid {
  * @entries_uptr: Pointer to an array of struct smmuv3_accel_vsid
  * @entry_num: How many entries there are
  * @out_vsid: The old_vsid of the entry that is refused, or the new_vsid of the first
- *	stream that could not be given its vDEVICE or STE
+ *	stream whose vDEVICE or STE the module could not set up
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
  * Set or change the virtual StreamIDs of streams, when the guest numbers its buses.
  * All entries change at once, so two streams can swap. The module blocks the DMA of
- * all these streams, destroys their vDEVICEs, allocates new ones, and evaluates the
- * streams under their new StreamIDs. In table mode that makes the guest's STEs
- * effective. Else the streams abort until the next SMMUV3_ACCEL_INSTALL_STE. A
- * stream whose StreamID is unset has no vDEVICE, and its DMA stays blocked.
+ * all these streams, destroys their vDEVICEs and allocates new ones. In table mode
+ * it then installs the guest's STEs for the new StreamIDs. Otherwise the streams
+ * abort until the next SMMUV3_ACCEL_INSTALL_STE. If the new StreamID is unset, the
+ * stream has no vDEVICE, and its DMA stays blocked.
  *
- * EINTR, unless the caller is killed, and the errors of a malformed call change
- * nothing. After any other error the StreamIDs are set, and the DMA of a stream that
- * could not be given its vDEVICE or STE is blocked. Repeat the call with the new
- * StreamIDs on both sides to give it what it lacks.
+ * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. The same
+ * holds for EINTR, unless the caller is being killed. After any other error the
+ * StreamIDs are set. If the module could not set up a stream's vDEVICE or STE, the
+ * stream's DMA is blocked.
+ * Repeat the call with the new StreamIDs on both sides to set up what is missing.
  *
  * Errors besides the general ones:
  *

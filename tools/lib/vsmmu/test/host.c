@@ -104,10 +104,10 @@ static void test_new_fails(void **state)
 		unsigned long request;
 		const char *text;
 	} table[] = {
-		{ SMMUV3_ACCEL_GET_INFO, "GET_INFO: The descriptor is no iommufd." },
-		{ SMMUV3_ACCEL_CREATE, "CREATE: The descriptor is no iommufd." },
+		{ SMMUV3_ACCEL_GET_INFO, "GET_INFO: The descriptor is not an iommufd." },
+		{ SMMUV3_ACCEL_CREATE, "CREATE: The descriptor is not an iommufd." },
 		{ SMMUV3_ACCEL_SET_MEM_TABLE,
-		  "SET_MEM_TABLE: The descriptor is no iommufd." },
+		  "SET_MEM_TABLE: The descriptor is not an iommufd." },
 	};
 	struct rig *rig = *state;
 	struct vsmmu_config config = rig_config(rig);
