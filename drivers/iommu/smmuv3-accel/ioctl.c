@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls: a table that says what each takes, and the dispatcher that reads,
- * checks, locks and answers by it. A handler does its job and nothing else.
+ * The ioctls: a table that describes them, and the dispatcher, which reads the
+ * caller's struct, checks it, takes the locks and writes the result back. So a
+ * handler only does its own work.
  */
 #include <linux/fs.h>
 #include <linux/nospec.h>
@@ -36,7 +37,7 @@ union ioctl_buffer {
 };
 
 /**
- * struct ioctl_call - A call of an ioctl
+ * struct ioctl_call - An ioctl call
  * @buf: its struct
  * @uarg: the caller's struct
  * @back: offset of what is written back, in bytes
@@ -49,7 +50,7 @@ struct ioctl_call {
 	u32 back_len;
 };
 
-/* What a handler returns that has answered already; not an errno */
+/* A handler returns this if it has already written the result; not an errno */
 #define IOCTL_ANSWERED	1
 
 /* Write back what the kernel sets; @arg is what the handler was given. */
@@ -76,7 +77,7 @@ static int ioctl_create(struct smmuv3_vsmmu *v, void *arg)
 		cmd->out_reason = reason;
 		return PTR_ERR(host);
 	}
-	/* Before the file is bound: a caller must know whether it is. */
+	/* Answer first: if that fails, the file must stay unbound. */
 	rc = ioctl_answer(arg);
 	if (!rc)
 		rc = smmuv3_vsmmu_create(v, host, cmd->flags);
@@ -173,7 +174,7 @@ static int ioctl_get_stream(struct smmuv3_vsmmu *v, void *arg)
 	return 0;
 }
 
-/* One entry, at @uentry. Its out_* are written whether it succeeds or not. */
+/* Install one entry. Writes its out_* fields also if it fails. */
 static int install_entry(struct smmuv3_vsmmu *v, void __user *uentry, u32 entry_len,
 			 u32 *reason)
 {
@@ -242,7 +243,7 @@ static int ioctl_set_regs(struct smmuv3_vsmmu *v, void *arg)
 	return smmuv3_vsmmu_set_regs(v, &regs, &cmd->out_vsid, &cmd->out_reason);
 }
 
-/* Keep the failure pending, so that the repeated CMD_SYNC reports it. */
+/* Keep a failed ATC_INV pending, so that the repeated CMD_SYNC reports it. */
 static void undo_error(struct smmuv3_vsmmu *v, u32 error)
 {
 	if (error != SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
@@ -307,10 +308,11 @@ static int ioctl_set_vsids(struct smmuv3_vsmmu *v, void *arg)
 }
 
 /**
- * enum ioctl_lock - What the dispatcher holds while a handler runs, a bit each
+ * enum ioctl_lock - Locks that the dispatcher holds while a handler runs
  * @LOCK_OUTER: smmuv3_vsmmu.lock
- * @LOCK_RUN: smmuv3_vsmmu.queue_lock, for a run, which waits for others of its kind
- * @LOCK_QUEUE: the same for any other call: a long run ends early to let it in
+ * @LOCK_RUN: smmuv3_vsmmu.queue_lock, for a run, which waits for other runs to end
+ * @LOCK_QUEUE: smmuv3_vsmmu.queue_lock, for any other call. A long run ends early
+ *	while such a call waits
  */
 enum ioctl_lock {
 	LOCK_OUTER = BIT(0),
@@ -319,10 +321,10 @@ enum ioctl_lock {
 };
 
 /**
- * enum ioctl_caller - Whom a file serves
- * @CALLER_OWNER: the address space that it is bound to
- * @CALLER_NEW_OWNER: any, if it is bound
- * @CALLER_FIRST: any, if it is not bound
+ * enum ioctl_caller - Address spaces that may call
+ * @CALLER_OWNER: the one that owns the file
+ * @CALLER_NEW_OWNER: any, if the file is bound
+ * @CALLER_FIRST: any, if the file is not bound
  * @CALLER_ANY: any
  */
 enum ioctl_caller {
@@ -344,14 +346,13 @@ enum ioctl_caller {
  * @out_end: offset after them
  * @reason: offset of out_reason
  * @reserved: offset of a field that must be 0, or 0
- * @counts: offsets of fields that count what is to be done and then what is done,
- *	or 0
+ * @counts: offsets of fields that are counts on input and on output, or 0
  * @lock: combination of enum ioctl_lock
  * @caller: who may call
- * @execute: carry it out. Returns 0, an errno, or IOCTL_ANSWERED if it has written
- *	the struct back itself
- * @undo: take it back, if its success cannot be told to the caller. NULL if nothing
- *	is lost by that
+ * @execute: the handler. Returns 0, an errno, or IOCTL_ANSWERED if it has already
+ *	written the struct back
+ * @undo: roll back if the result cannot be copied out; NULL if there is nothing to
+ *	roll back
  */
 struct ioctl_op {
 	unsigned int cmd;
@@ -583,7 +584,7 @@ static void ioctl_unlock(struct smmuv3_vsmmu *v, u32 lock)
 		mutex_unlock(&v->lock);
 }
 
-/* Whether the file serves this caller; its lock is held. */
+/* Whether the caller may use the file. The op's locks are held. */
 static int ioctl_check_caller(struct smmuv3_vsmmu *v, enum ioctl_caller caller,
 			      u32 *reason)
 {
@@ -604,7 +605,7 @@ static int ioctl_check_caller(struct smmuv3_vsmmu *v, enum ioctl_caller caller,
 	return -ENXIO;
 }
 
-/* Check a call, and take the lock that its handler needs. */
+/* Check a call, and take the locks that its handler needs. */
 static int ioctl_begin(struct smmuv3_vsmmu *v, const struct ioctl_op *op,
 		       struct ioctl_call *call)
 {
@@ -638,7 +639,6 @@ static int ioctl_read(const struct ioctl_op *op, struct ioctl_call *call)
 {
 	u32 size;
 
-	/* Every struct starts with its size. */
 	if (get_user(size, (u32 __user *)call->uarg))
 		return -EFAULT;
 	call->back = op->back;
@@ -670,7 +670,7 @@ long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	if (_IOC_NR(nr) >= ARRAY_SIZE(ioctl_ops))
 		return -ENOTTY;
 	op = &ioctl_ops[array_index_nospec(_IOC_NR(nr), ARRAY_SIZE(ioctl_ops))];
-	/* Else the compiler computes it again for each field. */
+	/* Otherwise the compiler computes the address again for each field. */
 	OPTIMIZER_HIDE_VAR(op);
 	if (op->cmd != nr)
 		return -ENOTTY;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Objects of the module: a virtual SMMU (one open file), its physical SMMUs and
- * its streams. Each layer has a header of its own for its functions.
+ * its streams. Each layer declares its functions in its own header.
  *
- * Locking: smmuv3_vsmmu.lock is the outer lock, for calls that build or destroy
+ * Locking: smmuv3_vsmmu.lock is the outer lock, for calls that allocate or destroy
  * host objects. smmuv3_vsmmu.queue_lock is the inner lock, for STEs, registers and
- * commands. Both are held across user access and host calls, which concern this
- * virtual SMMU alone. The lists of physical SMMUs and streams are written under
+ * commands. The module holds both across user access and host calls, which affect
+ * only this virtual SMMU. The lists of physical SMMUs and streams are written under
  * both locks and read under either.
  */
 #ifndef _SMMUV3_ACCEL_H
@@ -24,15 +24,15 @@
 #include "pure.h"
 #include "strtab.h"
 
-/* Bounds what a file can cost: a stream takes a few hundred bytes. */
+/* Bounds the memory that a file can use: a stream takes a few hundred bytes. */
 #define SMMUV3_MAX_STREAMS	4096
-/* One less than a batch can tell apart */
+/* The indices stay below SMMUV3_PHYS_ALL. */
 #define SMMUV3_MAX_PHYS		SMMUV3_PHYS_ALL
-/* A run that has evaluated so many STEs ends before a command that asks for more. */
+/* After this many STEs, a run ends before the next command that reads STEs. */
 #define SMMUV3_MAX_STES		SMMUV3_MAX_STREAMS
-/* From here on a call lets others in between STEs that it is given. */
+/* After this many STEs, a call ends early if another call waits. */
 #define SMMUV3_MANY_STES	64
-/* A command queue's largest size (SMMU_IDR1.CMDQS), so one lap of it. */
+/* One lap of the largest command queue (SMMU_IDR1.CMDQS) */
 #define SMMUV3_MAX_CMDS		SZ_512K
 
 struct smmuv3_parent;
@@ -40,10 +40,10 @@ struct smmuv3_parent;
 /**
  * struct smmuv3_phys - A physical SMMU of a vSMMU, from its first device to close
  * @node: in smmuv3_vsmmu.phys, in order of @index
- * @host: whose objects these are
+ * @host: the host that has these objects
  * @iommu: smmuv3_host_dev.iommu of its devices
  * @info: ID registers
- * @caps: what they mean
+ * @caps: capabilities that the ID registers say
  * @index: for SMMUV3_ACCEL_GET_PHYS
  * @stream_num: how many streams are attached behind it
  * @kept: a stream was attached on @parent
@@ -76,11 +76,11 @@ struct smmuv3_phys {
 /**
  * struct smmuv3_stream - A device behind a vSMMU
  * @phys: its physical SMMU, if it has a @dev
- * @dev: the device at the host; NULL: a bridge or an emulated endpoint, of which
- *	the host knows nothing
+ * @dev: the device at the host; NULL: a bridge or an emulated endpoint, which the
+ *	host does not know
  * @stale_node: in smmuv3_vsmmu.stale_cds, or empty
  * @feed: it is an emulated endpoint
- * @live: STEs have effect: it has a StreamID, and its device a vDEVICE with that
+ * @live: STEs have an effect: the StreamID is set, and a device has its vDEVICE
  * @renumbered: smmuv3_vsmmu_set_vsids() is changing its StreamID
  * @vsid: the guest's StreamID for it, or a name with %SMMUV3_ACCEL_VSID_UNSET
  * @vdevice_id: its vDEVICE
@@ -134,9 +134,9 @@ struct smmuv3_refusal {
  * @started: the guest has enabled its SMMU or a stream translates, so @common must
  *	not shrink; under queue_lock
  * @common: without @idr_set, the ID registers that all physical SMMUs honour
- * @caps: what commands and STEs are checked against: what @idr says, else what all
- *	physical SMMUs can do
- * @rules: @caps, in the form in which commands are checked against them
+ * @caps: capabilities against which commands and STEs are checked: those of @idr, or
+ *	without @idr_set those that all physical SMMUs have
+ * @rules: @caps prepared for the check of commands
  */
 struct smmuv3_offer {
 	u32 idr[6];
@@ -150,8 +150,8 @@ struct smmuv3_offer {
 
 /**
  * struct smmuv3_table - Table mode; under queue_lock
- * @enabled: STEs are read from the guest's stream table
- * @mixed: some streams may not have what @regs say
+ * @enabled: the module reads STEs from the guest's stream table
+ * @mixed: some streams may not be configured by @regs yet
  * @regs: the guest's registers
  */
 struct smmuv3_table {
@@ -165,8 +165,8 @@ struct smmuv3_table {
  * @uptr: array of struct smmuv3_accel_bad_ste
  * @room: its length
  * @num: how many were written
- * @found: there was one
- * @overflow: there was one more than @room
+ * @found: there was at least one
+ * @overflow: there were more than @room
  */
 struct smmuv3_bad_list {
 	struct smmuv3_accel_bad_ste __user *uptr;
@@ -180,7 +180,7 @@ struct smmuv3_bad_list {
  * struct smmuv3_piece - Commands that are contiguous in the VMM's memory
  * @first: index of the first in the batch
  * @num: how many
- * @uaddr: where they are; NULL: the host has to use the copy
+ * @uaddr: their address; NULL: the host has to use the copy
  */
 struct smmuv3_piece {
 	u32 first;
@@ -188,7 +188,7 @@ struct smmuv3_piece {
 	const void __user *uaddr;
 };
 
-/* Fetched commands come in few pieces: a ring wraps, and memory has regions. */
+/* A batch has few pieces: the ring wraps, and guest memory has regions. */
 #define SMMUV3_MAX_PIECES	4
 
 /**
@@ -210,18 +210,18 @@ struct smmuv3_delta {
 /**
  * struct smmuv3_run - A run over commands
  * @ring: they are in the command queue
- * @array: else where they are
- * @cons: SMMU_CMDQ_CONS when it began
+ * @array: without @ring, the array that they are in
+ * @cons: SMMU_CMDQ_CONS at the start
  * @total: how many commands to run
  * @done: how many of them are done
  * @ended: the last batch ended it
- * @delta: what the batch at hand did
+ * @delta: what the current batch did
  * @pieces: where the commands in the batch came from
  * @piece_num: how many pieces
  * @num: how many commands are in the batch
  * @first: index of the segment's first command
- * @refused: the index of the first command of the segment that the host refused,
- *	with @rc and @vsid set; else the index after its last command
+ * @refused: index of the segment's first command that the host refused, with @rc
+ *	and @vsid set; if it refused none, the index after the segment
  * @batch_num: how many batches were begun
  * @ste_num: how many STEs were evaluated
  * @flags: combination of enum smmuv3_accel_run_flags
@@ -230,12 +230,12 @@ struct smmuv3_delta {
  * @reason: why the run stopped
  * @vsid: the stream because of which it failed, if there is one
  * @feed: emulated endpoints have to see the commands
- * @feed_uptr: where to write those
- * @feed_room: how many there is room for
+ * @feed_uptr: where to write these
+ * @feed_room: for how many commands @feed_uptr has room
  * @feed_num: how many were written
  * @bad: streams whose STEs are not legal
- * @before: counters when it began, for the trace
- * @began: when it began, in ns; 0: nobody traces
+ * @before: counters at the start, for the trace
+ * @began: time of the start in ns; 0: tracing is off
  */
 struct smmuv3_run {
 	bool ring;
@@ -270,11 +270,11 @@ struct smmuv3_run {
  * struct smmuv3_queue - The command queue; under queue_lock
  * @base: its guest physical address
  * @log2size: log2 of its length
- * @uaddr: where the VMM has all of it in one piece; NULL: it has not
- * @atc_failed: an ATC_INV timed out, which the next CMD_SYNC has to report
- * @batch: commands at work
- * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the same as the guest wrote them
- * @run: the run that they are in; here, because it is large for the stack
+ * @uaddr: its address in the VMM, if it is contiguous there; otherwise NULL
+ * @atc_failed: an ATC_INV timed out; the next CMD_SYNC has to report that
+ * @batch: the current batch
+ * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the batch as the guest wrote it
+ * @run: the current run; here, because it is large for the stack
  */
 struct smmuv3_queue {
 	u64 base;
@@ -290,18 +290,18 @@ struct smmuv3_queue {
  * struct smmuv3_vsmmu - A virtual SMMU
  * @lock: outer lock
  * @queue_lock: inner lock
- * @waiters: how many wait for @queue_lock; a run lets them in
- * @id: names it in traces and messages
+ * @waiters: how many callers wait for @queue_lock; a long run ends early for them
+ * @id: identifies it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
  * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
- * @policy: what may be done to batches
+ * @policy: how batches may be reduced
  * @phys: list of struct smmuv3_phys
  * @phys_num: its length
  * @offer: what the guest is offered
  * @streams: struct smmuv3_stream by virtual StreamID
  * @stream_num: how many there are
  * @feed_stream_num: how many of them are emulated endpoints
- * @stale_cds: streams whose cached CDs have to be invalidated; under @queue_lock
+ * @stale_cds: streams whose cached CDs must be invalidated; under @queue_lock
  * @mem: the guest's memory; under @queue_lock
  * @table: table mode
  * @queue: the command queue
@@ -331,8 +331,8 @@ struct smmuv3_vsmmu {
 };
 
 /**
- * smmuv3_vsid_is_set() - Whether a stream's name is a StreamID
- * @vsid: the name
+ * smmuv3_vsid_is_set() - Whether a virtual StreamID is set
+ * @vsid: the StreamID, or a name with %SMMUV3_ACCEL_VSID_UNSET
  *
  * Return: true if it is.
  */
@@ -342,7 +342,7 @@ static inline bool smmuv3_vsid_is_set(u32 vsid)
 }
 
 /**
- * smmuv3_find_stream() - Find the stream that a command of the guest names
+ * smmuv3_find_stream() - Find the stream that a guest's command names
  * @v: the vSMMU, one of its locks held
  * @sid: the StreamID
  *
@@ -358,7 +358,7 @@ static inline struct smmuv3_stream *smmuv3_find_stream(struct smmuv3_vsmmu *v,
  * smmuv3_lock_queue() - Take the inner lock, for anything but a run
  * @v: the vSMMU
  *
- * A run that keeps the lock for long ends early while somebody waits here.
+ * While a caller waits here, a long run ends early.
  *
  * Return: 0 or -EINTR.
  */

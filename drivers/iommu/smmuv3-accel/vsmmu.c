@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A virtual SMMU: what its ioctls do, from create to close.
+ * A virtual SMMU from create to close: the work behind its ioctls.
  */
 #include <kunit/visibility.h>
 #include <linux/atomic.h>
@@ -22,20 +22,20 @@
 
 static bool subsume = true;
 module_param(subsume, bool, 0444);
-MODULE_PARM_DESC(subsume, "Leave out commands whose work others in the batch do (0: off, to look for a guest's or our mistake)");
+MODULE_PARM_DESC(subsume, "Leave out commands that others in the batch cover (0: off, to debug invalidations)");
 
 static bool merge = true;
 module_param(merge, bool, 0444);
-MODULE_PARM_DESC(merge, "Make one range invalidation of adjacent ones (0: off)");
+MODULE_PARM_DESC(merge, "Merge adjacent range invalidations (0: off)");
 
 static uint escalate = 64;
 module_param(escalate, uint, 0444);
-MODULE_PARM_DESC(escalate, "With NO_GLOBAL, more invalidations by address than this become one by ASID (0: never; raise it where refilling TLBs costs more)");
+MODULE_PARM_DESC(escalate, "With NO_GLOBAL, replace more than this many invalidations by address with one by ASID (0: never; raise it if refilling TLBs is expensive)");
 
 /**
- * smmuv3_vsmmu_alloc() - Make a virtual SMMU that is not bound to a host yet
+ * smmuv3_vsmmu_alloc() - Allocate a virtual SMMU that is not bound to a host yet
  *
- * Return: the vSMMU, to be closed by smmuv3_vsmmu_close(), or NULL.
+ * Return: the vSMMU, for smmuv3_vsmmu_close(), or NULL.
  */
 struct smmuv3_vsmmu *smmuv3_vsmmu_alloc(void)
 {
@@ -59,7 +59,7 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_alloc);
 /**
  * smmuv3_vsmmu_create() - Bind a virtual SMMU to a host
  * @v: the vSMMU, both locks held
- * @host: the host; belongs to the vSMMU if it succeeds
+ * @host: the host; the vSMMU owns it if the call succeeds
  * @flags: combination of enum smmuv3_accel_create_flags
  *
  * Return: 0, -EBUSY if it is bound already, -ENOMEM.
@@ -105,10 +105,11 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_create);
  * @iommufd: the iommufd, as the caller's descriptor
  * @reason: set if it fails
  *
- * The guest's memory is elsewhere in the new address space, so the memory table
- * is forgotten. All else stays, and DMA goes on.
+ * The new process has the guest's memory at other addresses, so the module forgets
+ * the memory table. Everything else stays, and DMA goes on. If the vSMMU already
+ * belongs to the caller, nothing changes.
  *
- * Return: 0, also if it is the caller's already, or an errno with nothing changed.
+ * Return: 0, or an errno with nothing changed.
  */
 int smmuv3_vsmmu_change_process(struct smmuv3_vsmmu *v, int iommufd, u32 *reason)
 {
@@ -169,9 +170,9 @@ int smmuv3_vsmmu_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6],
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_idr);
 
 /**
- * smmuv3_vsmmu_set_mem() - Say where the guest's memory is
+ * smmuv3_vsmmu_set_mem() - Set the memory table
  * @v: the vSMMU, @queue_lock held
- * @mem: the memory; belongs to the vSMMU from now on
+ * @mem: the table; the vSMMU owns its memory from now on
  */
 void smmuv3_vsmmu_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem)
 {
@@ -183,7 +184,7 @@ void smmuv3_vsmmu_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem)
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_mem);
 
-/* Make a stream visible. Cannot fail, because the slot is reserved. */
+/* Publish a stream. Cannot fail, because attach_reserve() reserved the StreamID. */
 static void attach_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
 	if (stream->phys) {
@@ -202,7 +203,7 @@ static void attach_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	smmuv3_stream_note_ste(v, stream, SMMUV3_ACCEL_KIND_ABORT);
 }
 
-/* A reserved StreamID is invisible to everybody else until a stream is stored. */
+/* Lookups do not find a reserved StreamID until a stream is stored. */
 static int attach_reserve(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
 {
 	int rc;
@@ -218,7 +219,7 @@ static int attach_reserve(struct smmuv3_vsmmu *v, u32 vsid, u32 *reason)
 	return -EEXIST;
 }
 
-/* Undo attach_objects(). The device is not attached. */
+/* Roll back attach_objects(). The device is not attached. */
 static void attach_undo_objects(struct smmuv3_vsmmu *v,
 				struct smmuv3_stream *stream)
 {
@@ -231,7 +232,7 @@ static void attach_undo_objects(struct smmuv3_vsmmu *v,
 	stream->dev = NULL;
 }
 
-/* The host objects of a stream, except its domain: nothing changes for DMA. */
+/* Allocate a stream's host objects, except its domain. DMA does not change yet. */
 static int attach_objects(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_accel_attach *cmd,
 			  struct smmuv3_refusal *why)
@@ -261,7 +262,7 @@ static int attach_objects(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	return rc;
 }
 
-/* A stream of which the host knows nothing */
+/* Set up a stream that the host does not know. */
 static int attach_virtual(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_accel_attach *cmd,
 			  struct smmuv3_refusal *why)
@@ -280,7 +281,7 @@ static int attach_virtual(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	return rc ?: smmuv3_stream_number(stream, &why->reason);
 }
 
-/* The STE that the guest has for a stream, and its domain: nothing changes for DMA. */
+/* Evaluate the guest's STE and allocate its domain. DMA does not change yet. */
 static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		      struct smmuv3_refusal *why)
 {
@@ -319,8 +320,8 @@ static void attach_clear(struct smmuv3_accel_attach *cmd)
 }
 
 /*
- * The last steps of an attach. All that can fail, telling the caller included, comes
- * before the device changes hands.
+ * The last steps of an attach. Everything else that can fail, also copying the result
+ * to the caller, comes before the device is attached.
  */
 static int attach_finish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			 struct smmuv3_accel_attach *cmd,
@@ -345,14 +346,15 @@ static int attach_finish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 }
 
 /**
- * smmuv3_vsmmu_attach() - Put a device behind a virtual SMMU
+ * smmuv3_vsmmu_attach() - Attach a device to a virtual SMMU
  * @v: the vSMMU, @lock held
- * @cmd: the device, and what came of it; see SMMUV3_ACCEL_ATTACH
- * @answer: writes @cmd to the caller. Called when all has succeeded that may fail
- *	except the attach itself. If it fails, nothing is attached
+ * @cmd: the device and the result; see SMMUV3_ACCEL_ATTACH
+ * @answer: writes @cmd to the caller. Called last before the device is attached. If
+ *	it fails, nothing is attached
  *
- * Return: 0, or an errno with nothing changed. With a dry run nothing is changed,
- * and @answer is not called.
+ * A dry run changes nothing and does not call @answer.
+ *
+ * Return: 0, or an errno with nothing changed.
  */
 int smmuv3_vsmmu_attach(struct smmuv3_vsmmu *v, struct smmuv3_accel_attach *cmd,
 			int (*answer)(void *arg))
@@ -396,7 +398,7 @@ out:
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_attach);
 
-/* The part of a detach that changes something, all at once or not at all. */
+/* Detach a stream. If this fails, nothing has changed. */
 static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
 	int rc;
@@ -404,7 +406,7 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	lockdep_assert_held(&v->queue_lock);
 
 	if (stream->dev) {
-		/* Before another vSMMU on the same parent can attach a device. */
+		/* Pending before another vSMMU on the parent can attach a device */
 		if (stream->phys->stream_num == 1)
 			smmuv3_parent_set_pending(stream->phys->parent);
 		rc = v->host->ops->dev_detach(v->host, stream->dev, true);
@@ -415,14 +417,14 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	list_del_init(&stream->stale_node);
 	v->stream_num--;
 	v->feed_stream_num -= stream->feed;
-	/* Its last entries must not serve the next user of its ASIDs. */
+	/* The next user of the ASIDs must not hit this user's TLB entries. */
 	if (stream->dev && !--stream->phys->stream_num)
 		stream->phys->unflushed = smmuv3_phys_flush(v, stream->phys);
 	return 0;
 }
 
 /**
- * smmuv3_vsmmu_detach() - Take a device out of a virtual SMMU
+ * smmuv3_vsmmu_detach() - Detach a device from a virtual SMMU
  * @v: the vSMMU, @lock held
  * @vsid: its StreamID
  * @reason: set if it fails
@@ -463,8 +465,8 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_detach);
 /**
  * struct vsid_change - A stream whose StreamID changes
  * @stream: the stream
- * @old: what it has now
- * @new: what it gets
+ * @old: its present StreamID
+ * @new: its new StreamID
  */
 struct vsid_change {
 	struct smmuv3_stream *stream;
@@ -479,7 +481,7 @@ static int change_cmp(const void *a, const void *b)
 	return ca->new < cb->new ? -1 : ca->new > cb->new;
 }
 
-/* Whether the streams can change so. Sorts by new StreamID, marks the streams. */
+/* Check the changes. Sorts them by new StreamID, and marks the streams. */
 static int vsids_check(struct smmuv3_vsmmu *v, struct vsid_change *changes, u32 num,
 		       u32 *bad, u32 *reason)
 {
@@ -523,7 +525,7 @@ twice:
 	return -EINVAL;
 }
 
-/* Change the StreamIDs. Cannot fail, because the new ones are reserved. */
+/* Change the StreamIDs. Cannot fail, because the caller reserved the new ones. */
 static void vsids_store(struct smmuv3_vsmmu *v, const struct vsid_change *changes,
 			u32 num)
 {
@@ -543,7 +545,7 @@ static void vsids_store(struct smmuv3_vsmmu *v, const struct vsid_change *change
 	}
 }
 
-/* Give a stream its vDEVICE and its STE. What fails leaves it blocked or aborted. */
+/* Set up a stream's vDEVICE and STE. If that fails, its DMA stays blocked. */
 static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  u32 *reason)
 {
@@ -554,7 +556,7 @@ static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
 	if (!rc && v->table.enabled)
 		rc = smmuv3_table_apply(v, stream, NULL);
-	/* Not as if nothing had been done */
+	/* EINTR would tell the caller that nothing has changed. */
 	if (rc == -EINTR && !fatal_signal_pending(current))
 		rc = -EBUSY;
 	if (rc && !*reason)
@@ -564,7 +566,7 @@ static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	return rc;
 }
 
-/* The part of smmuv3_vsmmu_set_vsids() that changes something */
+/* Carry out the checked changes. */
 static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *changes,
 			u32 num, u32 *bad, u32 *reason)
 {
@@ -594,15 +596,17 @@ static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *change
 /**
  * smmuv3_vsmmu_set_vsids() - Set or change virtual StreamIDs
  * @v: the vSMMU, both locks held
- * @entries: which
+ * @entries: the changes
  * @num: how many, at least one
- * @bad: set, if it fails because of one stream, to its StreamID
+ * @bad: if it fails because of one stream, set to its StreamID
  * @reason: set if it fails
  *
- * Return: 0; an errno with nothing changed; or, if a host call fails, its errno with
- * the StreamIDs changed. A stream that lacks its vDEVICE or STE then aborts, and the
- * same StreamIDs again give it what it lacks. -EINTR if the caller is being killed:
- * some streams may be blocked under their old StreamIDs.
+ * If the module refuses the entries, nothing has changed. If a host call fails, the
+ * StreamIDs have changed, and streams without their vDEVICE or STE do no DMA. The
+ * caller sets the same StreamIDs again to set up what is missing. If the caller is
+ * being killed, some streams may be blocked under their old StreamIDs.
+ *
+ * Return: 0 or an errno; -EINTR if the caller is being killed.
  */
 int smmuv3_vsmmu_set_vsids(struct smmuv3_vsmmu *v,
 			   const struct smmuv3_accel_vsid *entries, u32 num,
@@ -646,10 +650,10 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_vsids);
  * @v: the vSMMU, @queue_lock held
  * @vsid: the stream
  * @words: the guest's STE, CPU-endian
- * @reason: set if it fails, and to why the stream aborts
+ * @reason: set to why it fails or why the stream aborts
  *
- * Return: 0, -EBUSY in table mode or without a StreamID, or as
- * smmuv3_stream_set_ste() and smmuv3_stream_flush_cds().
+ * Return: 0, -ENOENT, -EBUSY in table mode or if the StreamID is not set, or an errno
+ * of smmuv3_stream_set_ste() or smmuv3_stream_flush_cds().
  */
 int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8],
 			     u32 *reason)
@@ -686,7 +690,7 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_install_ste);
  * smmuv3_vsmmu_set_regs() - Set the guest's registers
  * @v: the vSMMU, @queue_lock held
  * @regs: the registers
- * @failed: set to the first stream that could not take them
+ * @failed: set to the first stream that could not be configured
  * @reason: set if it fails
  *
  * Return: as smmuv3_table_set_regs().
@@ -696,16 +700,16 @@ int smmuv3_vsmmu_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 {
 	int rc = smmuv3_table_set_regs(v, regs, failed, reason);
 
-	/* The registers may be in force also if that failed. */
+	/* After some errors, the registers are in force all the same. */
 	smmuv3_cmdq_locate(v);
 	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_regs);
 
 /**
- * smmuv3_vsmmu_reset() - The guest's machine is reset
+ * smmuv3_vsmmu_reset() - Reset the virtual SMMU with the guest's machine
  * @v: the vSMMU, @queue_lock held
- * @reason: set where it fails
+ * @reason: set if it fails
  *
  * Return: 0, or the first errno, with all streams aborted; -EINTR if the caller is
  * being killed, with the registers in force and some streams aborted.
@@ -742,16 +746,16 @@ int smmuv3_vsmmu_reset(struct smmuv3_vsmmu *v, u32 *reason)
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_reset);
 
-/* Block the DMA of all devices and let go of them. Works from any context. */
+/* Block the DMA of all devices and put them. Works in any context. */
 static void release_devs(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_stream *stream;
 	struct smmuv3_phys *phys;
 	unsigned long vsid;
 
-	/* Only debugfs may be looking on. */
+	/* Only debugfs can still hold the lock. */
 	guard(mutex)(&v->queue_lock);
-	/* Before another vSMMU on the same parent can have one of the devices. */
+	/* Pending before another vSMMU on the parent can attach one of the devices */
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->stream_num)
 			smmuv3_parent_set_pending(phys->parent);
@@ -768,10 +772,7 @@ static void release_devs(struct smmuv3_vsmmu *v)
 			smmuv3_parent_set_pending(phys->parent);
 }
 
-/*
- * Forget all streams, whose devices are released.
- * @destroy: destroy their objects as well
- */
+/* Free all streams, after release_devs(). @destroy: also destroy their host objects. */
 static void drop_streams(struct smmuv3_vsmmu *v, bool destroy)
 {
 	struct smmuv3_stream *stream;
@@ -799,22 +800,22 @@ static void free_vsmmu(struct smmuv3_vsmmu *v)
 }
 
 /*
- * A parent may live on, and with it the VMID, for the next user of its ASIDs.
- * release_devs() has made this flush pending; if it fails or cannot be made,
- * it stays so.
+ * Flush the TLBs: if a parent lives on, so does its VMID, and the next vSMMU on it
+ * may use the same ASIDs. release_devs() has made the flush pending. If it fails or
+ * the host cannot be reached, it stays pending.
  */
 static void flush_all(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_phys *phys;
 
-	/* Nobody else has the vSMMU any more; this is for lockdep. */
+	/* The vSMMU has no other user any more. The lock is for lockdep. */
 	guard(mutex)(&v->queue_lock);
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->stream_num)
 			smmuv3_phys_flush(v, phys);
 }
 
-/* Forget all objects, having destroyed them if the host can be reached. */
+/* Free streams and physical SMMUs. @destroy: also destroy their host objects. */
 static void drop_objects(struct smmuv3_vsmmu *v, bool destroy)
 {
 	struct smmuv3_phys *phys, *tmp;
@@ -830,18 +831,18 @@ static void drop_objects(struct smmuv3_vsmmu *v, bool destroy)
 
 /**
  * smmuv3_vsmmu_close() - Close a virtual SMMU
- * @v: the vSMMU; nobody else may use it any more
+ * @v: the vSMMU, without any other user
  *
- * DMA of all its devices is blocked when this returns and the VFIO files are let
- * go, whoever calls it; nothing of that waits for the VMM. Then its objects are
- * destroyed if the caller is in the VMM's address space; else these, inert now,
- * are left to the VMM's iommufd.
+ * Whichever task calls this, it first blocks the DMA of all devices and releases
+ * their VFIO files. None of that waits for the VMM. Then, if the caller is a task of
+ * the VMM, it destroys the vSMMU's host objects. Otherwise it leaves them to the
+ * VMM's iommufd: they do nothing without a device.
  */
 void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v)
 {
 	if (v->host)
 		release_devs(v);
-	/* Waits for a read of the file, which may be stuck */
+	/* Only now, because this waits for readers of the file, which may be stuck */
 	smmuv3_debugfs_remove(v);
 	if (v->host)
 		drop_objects(v, smmuv3_host_owned(v->host));
