@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Run a guest's commands, from its command queue or from an array: fetch, check,
- * carry out in segments, count.
+ * Run the guest's commands, from its command queue or from an array: fetch them in
+ * batches, check them, carry them out in segments, and count them.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -19,19 +19,19 @@
 
 static bool fast = true;
 module_param(fast, bool, 0444);
-MODULE_PARM_DESC(fast, "Take the fast path for doorbells of TLBIs and a CMD_SYNC (0: off, to measure it)");
+MODULE_PARM_DESC(fast, "Use the fast path for doorbells of TLBIs and a CMD_SYNC (0: off, to measure its gain)");
 
 #define CMD_SIZE	sizeof(__le64[2])
-/* From here on a run lets others in between batches. */
+/* After this many batches, a run ends early if another call waits. */
 #define MANY_BATCHES	8
-/* Few commands are copied faster word by word than by a call. */
+/* Up to this many commands are copied faster word by word than by a call. */
 #define FEW_CMDS	8
 
 /**
  * smmuv3_cmdq_locate() - Find the command queue
  * @v: the vSMMU, @queue_lock held
  *
- * To be called after the registers, the ID registers or the memory table changed.
+ * Call this whenever the registers, the ID registers or the memory table change.
  */
 void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 {
@@ -42,11 +42,11 @@ void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 
 	lockdep_assert_held(&v->queue_lock);
 
-	/* Capped at what was offered (6.3.26) */
+	/* LOG2SIZE is capped at IDR1.CMDQS (6.3.26). */
 	if (v->offer.idr_set)
 		cmdqs = FIELD_GET(IDR1_CMDQS, v->offer.idr[1]);
 	queue->log2size = min(log2size, cmdqs);
-	/* Aligned to the queue's size, which is 16 bytes a command */
+	/* The base is aligned to the queue's size. */
 	size = CMD_SIZE << queue->log2size;
 	queue->base = v->table.regs.cmdq_base & CMDQ_BASE_ADDR & ~(u64)(size - 1);
 
@@ -58,7 +58,7 @@ void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 
 /* Fetch */
 
-/* Copy commands from the VMM's memory. False if that needs a page fault. */
+/* Copy commands from the VMM's memory. Returns false if a page is missing. */
 static __always_inline bool copy_cmds(__le64 (*to)[2],
 				      const __le64 (__user *from)[2], u32 num)
 {
@@ -82,9 +82,9 @@ fault:
 }
 
 /*
- * Append commands to the batch: false if not all could be copied. If a page was
- * missing, the host has to use the copy: it would wait for the page without
- * heeding signals if that went away again.
+ * Append commands to the batch. Returns false if not all could be copied. If a page
+ * was missing, it may go missing again, and the host would wait for it without
+ * checking for signals. So the host then has to use the copy.
  */
 static bool fetch_copy(struct smmuv3_vsmmu *v, const void __user *uaddr, u32 num)
 {
@@ -105,8 +105,8 @@ static bool fetch_copy(struct smmuv3_vsmmu *v, const void __user *uaddr, u32 num
 }
 
 /*
- * Append commands of the ring, from @index on and not beyond its end, if the VMM
- * has not all of it in one piece.
+ * Append commands of a ring that is not contiguous in the VMM. @index and @want do
+ * not cross the end of the ring.
  */
 static bool fetch_pieces(struct smmuv3_vsmmu *v, u32 index, u32 want)
 {
@@ -126,7 +126,7 @@ static bool fetch_pieces(struct smmuv3_vsmmu *v, u32 index, u32 want)
 	return true;
 }
 
-/* Fill the batch with the next commands. False if the first cannot be read. */
+/* Fill the batch with the next commands. Returns false if none can be read. */
 static bool fetch_batch(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_queue *queue = &v->queue;
@@ -153,8 +153,8 @@ static bool fetch_batch(struct smmuv3_vsmmu *v)
 }
 
 /*
- * Whether a run that has done something has to end: for a signal or, if it has
- * had much to do, for somebody who waits for the vSMMU.
+ * Whether a run that has made progress has to end early: because of a signal, or,
+ * if the run is long, because another call waits for the vSMMU.
  */
 static bool run_is_long(struct smmuv3_vsmmu *v)
 {
@@ -166,7 +166,7 @@ static bool run_is_long(struct smmuv3_vsmmu *v)
 		 run->batch_num >= MANY_BATCHES));
 }
 
-/* Fetch the next batch. False if there is none, or if the run has to end. */
+/* Fetch the next batch. Returns false if there is none, or the run has to end. */
 static bool run_fetch(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_queue *queue = &v->queue;
@@ -186,7 +186,7 @@ static bool run_fetch(struct smmuv3_vsmmu *v)
 			       run->num * CMD_SIZE);
 		return true;
 	}
-	/* Nothing can be read: the VMM's error or, of its queue, the guest's */
+	/* An unreadable array is the VMM's error, an unreadable queue the guest's. */
 	if (signal_pending(current)) {
 		run->rc = -EINTR;
 	} else if (!run->ring) {
@@ -200,7 +200,7 @@ static bool run_fetch(struct smmuv3_vsmmu *v)
 	return false;
 }
 
-/* Where commands of the batch are in the VMM's memory; NULL: use the copy */
+/* The address of commands of the batch in the VMM. Returns NULL to use the copy. */
 static const void __user *run_uaddr(const struct smmuv3_run *run, u32 first,
 				    u32 num)
 {
@@ -243,10 +243,10 @@ static bool is_refusal(int rc)
 }
 
 /*
- * A device did not answer an ATC_INV. The host stops at that block of a call, so
- * none of the call's ATC_INVs is known to be done, and issuing the rest would
- * take a second for each block, on a queue that all share. A stale ATC entry
- * must not go on translating: the streams abort until their next STE.
+ * A device did not answer an ATC_INV. The host stops at that block of a call, so the
+ * module cannot know which of the call's ATC_INVs are done. It does not issue them
+ * again: each block could take a second, on a queue that all guests share. A stale
+ * ATC entry must not go on translating, so the streams abort until their next STE.
  */
 static int run_atc_timeout(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 num)
 {
@@ -259,7 +259,7 @@ static int run_atc_timeout(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 
 		stream = smmuv3_find_stream(v, cmd_sid(cmds[i]));
 		if (!stream || stream->ste.kind == SMMUV3_ACCEL_KIND_ABORT)
 			continue;
-		/* The host switches ATS off by another ATC_INV, and waits. */
+		/* To disable ATS, the host issues another ATC_INV and waits for it. */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		rc = smmuv3_stream_abort(v, stream,
@@ -271,9 +271,9 @@ static int run_atc_timeout(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 
 }
 
 /*
- * The host refuses commands of a stream, as when the VMM has destroyed its
- * vDEVICE. All others of the segment are carried out, so what is done ends at the
- * first command of such a stream.
+ * The host refuses the commands of a stream, for instance because the VMM has
+ * destroyed its vDEVICE. The other commands of the segment are carried out all the
+ * same. Commands count as done up to the first one of such a stream.
  */
 static void run_note_refusal(struct smmuv3_vsmmu *v, u32 vsid, int rc)
 {
@@ -296,7 +296,10 @@ static void run_note_refusal(struct smmuv3_vsmmu *v, u32 vsid, int rc)
 	}
 }
 
-/* Commands with a StreamID, in one call, or stream by stream if that is refused */
+/*
+ * Issue commands with a StreamID, all in one call. If the host refuses that, issue
+ * them stream by stream.
+ */
 static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		       const __le64 (*cmds)[2], const void __user *ucmds,
 		       u32 num, bool atc)
@@ -327,7 +330,7 @@ static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	return 0;
 }
 
-/* The commands of a phase for a physical SMMU. Returns how many there are. */
+/* Find the commands of a phase for a physical SMMU. Returns how many there are. */
 static u32 run_select(struct smmuv3_vsmmu *v, enum smmuv3_phase phase,
 		      const struct smmuv3_phys *phys, const __le64 (**cmds)[2],
 		      const void __user **ucmds)
@@ -346,8 +349,9 @@ static u32 run_select(struct smmuv3_vsmmu *v, enum smmuv3_phase phase,
 }
 
 /*
- * An ATC_INV failed, in this segment or @before. Returns up to where commands are
- * done: the next CMD_SYNC, which reports it, or the segment's end.
+ * An ATC_INV has failed, in this segment or, if @before, in an earlier one. The next
+ * CMD_SYNC reports it. Returns the index of that CMD_SYNC, before which commands are
+ * done; or the end of the segment if it has none.
  */
 static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 {
@@ -361,7 +365,7 @@ static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 	if (i == run->refused)
 		return i;
 	v->queue.atc_failed = false;
-	run->rc = 0;	/* Found again when the rest is run */
+	run->rc = 0;	/* A refusal comes again when the rest is run. */
 	run->vsid = 0;
 	run->error = SMMUV3_ACCEL_CERROR_ATC_INV_SYNC;
 	run->reason = SMMUV3_ACCEL_REASON_ATC_TIMEOUT;
@@ -369,10 +373,9 @@ static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 }
 
 /*
- * Carry out a segment: what was added to the batch from @start to @end. Returns
- * up to where commands are done: @end, @start if the host failed, the first
- * command of a stream whose commands it refuses, or the CMD_SYNC at which the
- * guest learns that an ATC_INV failed.
+ * Carry out a segment: the commands from @start to before @end. Returns the index
+ * before which commands are done: @end; @start if the host failed; the first command
+ * that the host refused; or the CMD_SYNC that reports a failed ATC_INV.
  */
 static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 {
@@ -411,7 +414,7 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 				goto err;
 		}
 	}
-	run->reason = smmuv3_host_reason(run->rc);	/* of a refused stream */
+	run->reason = smmuv3_host_reason(run->rc);	/* if a stream was refused */
 	if (unlikely(v->queue.atc_failed))
 		return run_report_atc(v, atc_failed);
 	return run->refused;
@@ -425,7 +428,7 @@ err:
 
 /* Batches */
 
-/* What there is to do for a legal command of one StreamID, if anything */
+/* Add a legal command of one StreamID to the batch. */
 static void run_add_stream(struct smmuv3_vsmmu *v, u32 index, const u64 cmd[2],
 			   enum smmuv3_phase phase)
 {
@@ -434,7 +437,7 @@ static void run_add_stream(struct smmuv3_vsmmu *v, u32 index, const u64 cmd[2],
 	stream = smmuv3_find_stream(v, FIELD_GET(CMD_0_SID, cmd[0]));
 	/*
 	 * Without EATS the device has no ATC entries of this stream, and the host
-	 * would refuse.
+	 * would refuse an ATC_INV.
 	 */
 	if (!stream || !stream->dev || !stream->live ||
 	    (phase == SMMUV3_PHASE_ATC &&
@@ -445,7 +448,7 @@ static void run_add_stream(struct smmuv3_vsmmu *v, u32 index, const u64 cmd[2],
 				 stream->phys->index);
 }
 
-/* Read the STEs again that a command names. Returns whether that succeeded. */
+/* Read the STEs that a command names again. Returns whether that succeeded. */
 static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 {
 	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]);
@@ -457,7 +460,7 @@ static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 	};
 
 	if (!v->table.enabled) {
-		/* The VMM's error, so not one to report to the guest */
+		/* The VMM's error: the guest does not get a command error. */
 		run->reason = SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE;
 		run->rc = -EINVAL;
 		return false;
@@ -482,7 +485,7 @@ static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 	return false;
 }
 
-/* A segment, and the illegal command after it */
+/* Carry out a segment, and report the illegal command after it. */
 static u32 run_illegal(struct smmuv3_vsmmu *v, u32 start, u32 index, u32 rule)
 {
 	struct smmuv3_run *run = &v->queue.run;
@@ -496,8 +499,8 @@ static u32 run_illegal(struct smmuv3_vsmmu *v, u32 start, u32 index, u32 rule)
 }
 
 /*
- * An STE command, after the segment before it, which is done up to @done. Returns
- * whether to go on after it.
+ * Carry out a command for STEs, if the segment before it is done, which is done up to
+ * @done. Returns whether the run goes on.
  */
 static bool run_ste(struct smmuv3_vsmmu *v, const u64 cmd[2], u32 index, u32 *done)
 {
@@ -508,12 +511,12 @@ static bool run_ste(struct smmuv3_vsmmu *v, const u64 cmd[2], u32 index, u32 *do
 		return false;
 	*done = index + 1;
 	smmuv3_batch_start(v->queue.batch);
-	/* It may have cost a walk for each of many streams. */
+	/* The command may have read the STEs of many streams. */
 	cond_resched();
 	return !run_is_long(v);
 }
 
-/* A CMD_SYNC that is not done does not count, and wants no interrupt yet. */
+/* Count again: a CMD_SYNC that is not done does not count or raise its interrupt. */
 static void count_syncs(struct smmuv3_vsmmu *v)
 {
 	const __le64 (*cmds)[2] = v->queue.batch->cmds;
@@ -529,13 +532,13 @@ static void count_syncs(struct smmuv3_vsmmu *v)
 }
 
 /*
- * Run what is in the batch. STEs change in order with the commands around them:
- * those form segments, within which the order is the phases'. Each command is
- * checked before anything of its segment goes to the host: an illegal one in the
- * middle would leave earlier ones undone that are reported as done.
+ * Run the batch. STEs change in order with the commands around them. The commands
+ * between two STE changes form a segment, which is carried out phase by phase. All
+ * commands of a segment are checked before the host gets any. Otherwise an illegal
+ * command in the middle would be reported before all earlier ones are done.
  *
- * Sets run->delta. If not all is done, run->error or run->rc says why, or neither
- * is set and the run has to end.
+ * Sets run->delta. If not all commands are done, run->error or run->rc says why; if
+ * neither is set, the run has to end early.
  */
 static void run_batch(struct smmuv3_vsmmu *v)
 {
@@ -594,7 +597,7 @@ out:
 
 /* The feed */
 
-/* Whether an emulated endpoint has to see a command that is done */
+/* Whether emulated endpoints have to see a command */
 static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 {
 	struct smmuv3_stream *stream;
@@ -616,9 +619,9 @@ static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 }
 
 /*
- * Give the VMM, of the commands of the batch that are done, as the guest wrote
- * them, those that emulated endpoints have to see. After an overflow there is no
- * room any more, so what was given has no gap.
+ * Write commands of the batch to the VMM, as the guest wrote them: those that are
+ * done and that emulated endpoints have to see. After an overflow there is no room
+ * any more, so the feed never has a gap.
  */
 static int run_feed(struct smmuv3_vsmmu *v)
 {
@@ -651,7 +654,7 @@ static void count_done(struct smmuv3_vsmmu *v, u32 done, u32 syncs)
 		v->offer.fixed = true;
 }
 
-/* Take over what a batch did; nothing of it, if the VMM cannot be told. */
+/* Commit what a batch did. Commits nothing if the feed cannot be written. */
 static void run_commit(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_run *run = &v->queue.run;
@@ -678,7 +681,7 @@ static struct smmuv3_run *run_begin(struct smmuv3_vsmmu *v, u32 total)
 {
 	struct smmuv3_run *run = &v->queue.run;
 
-	/* The pieces are set as they come. */
+	/* The callers and run_fetch() set the other fields. */
 	run->total = total;
 	run->done = 0;
 	run->ended = false;
@@ -706,7 +709,7 @@ static void run_end(struct smmuv3_vsmmu *v)
 	const struct smmuv3_accel_stats *stats = &v->stats;
 	struct smmuv3_run *run = &v->queue.run;
 
-	/* A signal is nobody's fault, and after some progress no error but an end. */
+	/* A signal blames no stream. After some progress it is no error either. */
 	if (run->rc == -EINTR) {
 		run->vsid = 0;
 		run->reason = SMMUV3_ACCEL_REASON_NONE;
@@ -726,7 +729,7 @@ static void run_end(struct smmuv3_vsmmu *v)
 /**
  * smmuv3_cmdq_invalidate() - Carry out an array of commands
  * @v: the vSMMU, @queue_lock held
- * @arg: struct smmuv3_accel_invalidate: the array, and what came of it
+ * @arg: struct smmuv3_accel_invalidate: the array, and the result
  *
  * Return: 0 or an errno.
  */
@@ -759,9 +762,9 @@ int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, void *arg)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_invalidate);
 
 /*
- * Whether the first @num commands of the batch are a doorbell for the fast path: a
- * TLBI_NH_VA, more of them that each differ from the one before in a higher address
- * alone, and a CMD_SYNC. That is what a driver's unmapping comes to.
+ * Whether the first @num commands of the batch fit the fast path: one or more
+ * TLBI_NH_VA that differ only in rising addresses, and a CMD_SYNC. A driver issues
+ * these when it unmaps.
  */
 static bool fast_fits(const struct smmuv3_vsmmu *v, u32 num)
 {
@@ -781,9 +784,9 @@ static bool fast_fits(const struct smmuv3_vsmmu *v, u32 num)
 }
 
 /*
- * The fast path, for the commonest doorbell: there is nothing to put in order or
- * to leave out, and no run to set up. `make bench` measures what that gains.
- * Returns false, with nothing done, if it is another doorbell.
+ * Fast path for the commonest doorbell: it needs no phases and no reduction, so skip
+ * the setup of a run. `make bench` measures the gain. Returns false, with nothing
+ * done, if the doorbell does not fit.
  */
 static bool run_fast(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 		     u32 num, int *rc)
@@ -816,7 +819,7 @@ static bool run_fast(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	return true;
 }
 
-/* Whether the command queue can be run. Returns how many commands there are. */
+/* Check that the queue can run. Returns how many commands to run, or an errno. */
 static int cmdq_check(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
 {
 	u32 lap = 1U << v->queue.log2size;
@@ -844,7 +847,7 @@ static int cmdq_check(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
 /**
  * smmuv3_cmdq_run() - Run the guest's command queue
  * @v: the vSMMU, @queue_lock held
- * @arg: struct smmuv3_accel_run_cmdq: which commands, and what came of it
+ * @arg: struct smmuv3_accel_run_cmdq: which commands, and the result
  *
  * Return: 0 or an errno.
  */

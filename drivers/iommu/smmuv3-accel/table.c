@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Table mode: the guest's registers, and streams evaluated from its own stream
- * table.
+ * Table mode: the guest's registers, and the STEs in the guest's stream table.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -13,7 +12,7 @@
 #include "table.h"
 
 /**
- * struct mem_reader - The guest's memory as the stream table's reader
+ * struct mem_reader - A reader of the stream table in guest memory
  * @reader: base
  * @mem: the memory
  * @rc: what the last read returned
@@ -34,8 +33,8 @@ static int mem_reader_read(struct smmuv3_reader *reader, u64 gpa, void *buf,
 }
 
 /*
- * The stream table as far as the guest was offered it: FMT is RES0 without
- * 2-level tables, and LOG2SIZE is capped at SIDSIZE (6.3.25).
+ * Decode the table's registers within the ID registers that the guest sees: FMT is
+ * RES0 without 2-level tables, and LOG2SIZE is capped at SIDSIZE (6.3.25).
  */
 static void table_decode(const struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
 			 struct smmuv3_strtab *strtab)
@@ -55,8 +54,8 @@ static void table_decode(const struct smmuv3_vsmmu *v, const struct smmuv3_regs 
 }
 
 /*
- * What a stream has to do, by registers that may not be in force yet. Returns 0,
- * or -EINTR if a signal came while a page of the table was missing.
+ * Evaluate a stream by registers that may not be in force yet. Returns 0, or -EINTR
+ * if a signal came while a page of the table was missing.
  */
 static int table_evaluate(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
 			  struct smmuv3_stream *stream, struct smmuv3_ste *ste)
@@ -84,7 +83,7 @@ static int table_evaluate(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 	return reader.rc == -EINTR ? -EINTR : 0;
 }
 
-/* Tell the VMM of a stream whose STE is not legal. */
+/* Report a stream whose STE is not legal to the VMM. */
 static int bad_list_add(struct smmuv3_bad_list *list,
 			const struct smmuv3_stream *stream)
 {
@@ -105,13 +104,15 @@ static int bad_list_add(struct smmuv3_bad_list *list,
 }
 
 /**
- * smmuv3_table_apply() - Give a stream what the guest's registers and table say
+ * smmuv3_table_apply() - Configure a stream by the guest's registers and table
  * @v: the vSMMU in table mode, @queue_lock held
  * @stream: the stream
- * @list: takes the stream if its STE is not legal; NULL: nobody asks
+ * @list: takes the stream if its STE is not legal; may be NULL
  *
- * Return: 0, or an errno with the stream as it was; -EINTR for a signal, -EFAULT if
- * only the list cannot be written.
+ * If it fails, the stream is as it was, except for -EFAULT: then only the list could
+ * not be written.
+ *
+ * Return: 0 or an errno; -EINTR for a signal.
  */
 int smmuv3_table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		       struct smmuv3_bad_list *list)
@@ -136,13 +137,13 @@ int smmuv3_table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 /**
  * smmuv3_table_reread() - Read the guest's STEs of some streams again
  * @v: the vSMMU in table mode, @queue_lock held
- * @reread: which, and what came of it
+ * @reread: the range, and the result
  *
- * With SMMUEN clear STEs have no effect. A stream that cannot be given its STE
- * keeps what it has; the others are not held up by it.
+ * With SMMUEN clear, STEs have no effect. If a stream's new STE cannot be installed,
+ * the stream keeps its old one, and the call continues with the other streams. It
+ * returns at once only if a signal came. The same call again does what is left.
  *
- * Return: 0, or the errno of the first that failed; the same again does what is
- * left to do. -EINTR at once.
+ * Return: 0; the errno of the first stream that failed; or -EINTR.
  */
 int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 {
@@ -160,7 +161,7 @@ int smmuv3_table_reread(struct smmuv3_vsmmu *v, struct smmuv3_reread *reread)
 		rc = smmuv3_table_apply(v, stream, reread->bad);
 		reread->num++;
 		if (rc == -EINTR) {
-			reread->failed = 0;	/* no stream's fault */
+			reread->failed = 0;	/* not because of a stream */
 			return rc;
 		}
 		if (rc && !first_rc) {
@@ -190,8 +191,8 @@ static bool regs_affect_streams(const struct smmuv3_vsmmu *v,
 }
 
 /*
- * Have all of the stream table that matters brought in, so that a signal ends the
- * call before it has changed anything.
+ * Read all STEs once, so that missing pages are in memory before anything changes. If
+ * a signal ends the wait for one, nothing has changed yet.
  */
 static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 {
@@ -210,10 +211,10 @@ static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 }
 
 /*
- * Give all streams what the registers in force say. One that cannot be given it
- * aborts: it must not keep a configuration that the guest took away. A caller that
- * is being killed stops at once: its guest runs no longer, and who takes the vSMMU
- * over sets the registers again.
+ * Configure all streams by the registers in force. If that fails for a stream, it
+ * aborts, because it must not keep a configuration that the guest has replaced. If
+ * the caller is being killed, stop at once: its guest no longer runs, and a process
+ * that takes over the vSMMU sets the registers again.
  */
 static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 {
@@ -228,7 +229,7 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 			continue;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		/* Not as if nothing had been done */
+		/* EINTR would tell the caller that nothing has changed. */
 		if (rc == -EINTR)
 			rc = -EBUSY;
 		if (!first_rc) {
@@ -247,7 +248,7 @@ static int table_apply_all(struct smmuv3_vsmmu *v, u32 *failed)
 	return first_rc;
 }
 
-/* Streams are evaluated by a table that the module can look for. */
+/* Check that the module knows where to read the stream table. */
 static int table_check_mem(const struct smmuv3_vsmmu *v,
 			   const struct smmuv3_regs *regs, u32 *reason)
 {
@@ -258,15 +259,17 @@ static int table_check_mem(const struct smmuv3_vsmmu *v,
 }
 
 /**
- * smmuv3_table_set_regs() - Take over the guest's registers
+ * smmuv3_table_set_regs() - Set the guest's registers
  * @v: the vSMMU, @queue_lock held
  * @regs: the registers
- * @failed: set to the first stream that could not take them
+ * @failed: set to the first stream that could not be configured
  * @reason: set if it fails
  *
- * Return: 0; -ENXIO, or -EINTR unless the caller is being killed, with nothing
- * changed; or another errno with the registers in force and those streams aborted
- * that could not take them. The same again gives them what they lack.
+ * After -ENXIO nothing has changed; nor after -EINTR, unless the caller is being
+ * killed. After any other errno the registers are in force, and the streams that
+ * could not be configured abort. The same call again configures them.
+ *
+ * Return: 0 or an errno.
  */
 int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
 			  u32 *failed, u32 *reason)
@@ -293,10 +296,10 @@ int smmuv3_table_set_regs(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 }
 
 /**
- * smmuv3_table_ste() - What a stream has to do when it is attached or numbered
+ * smmuv3_table_ste() - Evaluate a stream that is being attached
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
- * @ste: set, in table mode, to what the guest's registers and table say
+ * @ste: in table mode, set to what the guest's registers and table say
  * @reason: set if there is no memory table
  *
  * Return: 0, -ENXIO, or -EINTR if a signal came while a page of the table was
@@ -316,7 +319,7 @@ int smmuv3_table_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 }
 
 /**
- * smmuv3_table_check_mem() - Whether the guest's table can be looked for
+ * smmuv3_table_check_mem() - Check that there is a memory table, if one is needed
  * @v: the vSMMU, @queue_lock held
  * @reason: set if not
  *

@@ -8,13 +8,13 @@
 #include "smmuv3-accel.h"
 
 /**
- * struct smmuv3_reread - Streams whose STEs are evaluated again
+ * struct smmuv3_reread - A range of streams whose STEs are evaluated again
  * @first: the first StreamID
  * @last: the last
  * @num: how many streams were evaluated
- * @bad: takes those whose STEs are not legal
- * @failed: the first stream that could not be given its STE, if the call fails
- * @reason: why
+ * @bad: takes the streams whose STEs are not legal
+ * @failed: if the call fails, the first stream whose STE could not be installed
+ * @reason: if the call fails, why
  */
 struct smmuv3_reread {
 	u32 first;
