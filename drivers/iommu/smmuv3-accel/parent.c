@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stage-2 parents: which vSMMU may use which.
+ * Stage-2 parents, and which vSMMUs may share them.
  *
- * The host tags TLB entries with the stage-2 parent's VMID and the guest's
- * ASID. Two vSMMUs whose guests number their ASIDs each for themselves must
- * therefore never share a parent, or each would hit the other's entries. Those
- * that were created with SMMUV3_ACCEL_CREATE_SHARED_ASIDS may, and those of one
- * iommufd and IOAS do.
+ * The host tags TLB entries with the stage-2 parent's VMID and the guest's ASID. Two
+ * vSMMUs must not share a parent if they choose their ASIDs independently: each
+ * would hit the other's entries. vSMMUs with SMMUV3_ACCEL_CREATE_SHARED_ASIDS may
+ * share one. Those of one iommufd and IOAS share the parents that the module
+ * allocates.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -15,19 +15,19 @@
 #include "parent.h"
 
 /**
- * struct smmuv3_parent - A stage-2 parent in use, the VMM's own or one made here
+ * struct smmuv3_parent - A stage-2 parent in use, the VMM's own or the module's
  * @node: in @parents
- * @owner: smmuv3_host.owner, which gives @hwpt_id its meaning
- * @iommu: the physical SMMU that it is used on; NULL: it is not known yet
- *	whether it fits the first one
- * @ioas_id: what it was made from, if @ours
+ * @owner: smmuv3_host.owner, the context in which @hwpt_id is valid
+ * @iommu: the physical SMMU that it is used on; NULL: the host has not accepted it
+ *	for one yet
+ * @ioas_id: the IOAS that it was allocated from, if @ours
  * @hwpt_id: its ID
  * @users: how many vSMMUs use it; 0: it is being destroyed
  * @shared: all of them have SHARED_ASIDS
- * @ours: it was made here and goes with its last user
+ * @ours: the module allocated it, and destroys it with its last user
  * @pending: how many times a flush of its TLB entries became necessary
- * @flushed: @pending when a flush that succeeded began; a flush is pending while
- *	they differ
+ * @flushed: value of @pending at the start of the last flush that succeeded. A flush
+ *	is pending while the two differ
  */
 struct smmuv3_parent {
 	struct list_head node;
@@ -78,7 +78,7 @@ static struct smmuv3_parent *parent_find_id(const struct smmuv3_vsmmu *v, u32 hw
 	return NULL;
 }
 
-/* One that was made for a vSMMU like this one, taken */
+/* Take a parent that the module allocated for a similar vSMMU. */
 static struct smmuv3_parent *parent_share(const struct smmuv3_vsmmu *v,
 					  const struct smmuv3_host_dev *dev)
 {
@@ -107,9 +107,9 @@ static struct smmuv3_parent *parent_share(const struct smmuv3_vsmmu *v,
  * @hwpt_id: the parent's ID
  * @reason: set if it fails
  *
- * Return: the parent, or an ERR_PTR: -EINVAL if it is known to be for another
- * physical SMMU, -EBUSY if another vSMMU has it, is finding out whether it fits, or
- * has allocated it and destroys it, -ENOMEM.
+ * Return: the parent, or an ERR_PTR: -EINVAL if it belongs to another physical SMMU;
+ * -EBUSY if another vSMMU uses it, is just trying it or is just destroying it;
+ * -ENOMEM.
  */
 struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
 					  const struct smmuv3_host_dev *dev,
@@ -143,7 +143,7 @@ struct smmuv3_parent *smmuv3_parent_named(struct smmuv3_vsmmu *v,
 }
 
 /*
- * Destroy one that was made here. Keep it listed until it is destroyed;
+ * Destroy a parent that the module allocated. Keep it listed until it is destroyed;
  * otherwise a vSMMU that names the ID meanwhile would take it for the VMM's.
  */
 static void parent_destroy(struct smmuv3_parent *parent,
@@ -156,13 +156,13 @@ static void parent_destroy(struct smmuv3_parent *parent,
 }
 
 /**
- * smmuv3_parent_make() - Make a parent, or share one that was made
+ * smmuv3_parent_make() - Allocate a parent, or share one that the module allocated
  * @v: the vSMMU, @lock held
  * @dev: a device behind the physical SMMU
- * @reason: set where it fails
+ * @reason: set if it fails
  *
- * Return: the parent, or an ERR_PTR with the host's errno, or -EBUSY where
- * another vSMMU has taken the new one for the VMM's own.
+ * Return: the parent, or an ERR_PTR with the host's errno; -EBUSY if another vSMMU
+ * has meanwhile taken the new parent for the VMM's own.
  */
 struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 					 const struct smmuv3_host_dev *dev,
@@ -189,11 +189,12 @@ struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 		return ERR_PTR(rc);
 	}
 
-	/* The host was called without the lock. */
+	/* Look again, because the lock was not held during the host call. */
 	scoped_guard(mutex, &parents_lock) {
 		/*
-		 * Somebody named an ID before it was this one's: it is theirs.
-		 * One that was destroyed had the ID before.
+		 * Another vSMMU may already use the new ID, because the VMM has
+		 * named it there. An entry without users is an older parent that
+		 * had the ID before and is destroyed by now.
 		 */
 		parent = parent_find_id(v, new->hwpt_id);
 		if (parent && parent->users) {
@@ -203,7 +204,7 @@ struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 			*reason = SMMUV3_ACCEL_REASON_RETRY;
 			return ERR_PTR(-EBUSY);
 		}
-		/* Somebody may have been faster. */
+		/* Another vSMMU may have listed one in the meantime. */
 		parent = parent_share(v, dev);
 		new->users = !parent;
 		list_add(&new->node, &parents);
@@ -215,7 +216,7 @@ struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 }
 
 /**
- * smmuv3_parent_fits() - The host took a parent for a physical SMMU
+ * smmuv3_parent_fits() - Record that the host accepted a parent for an SMMU
  * @parent: the parent
  * @dev: a device behind the physical SMMU
  */
@@ -227,11 +228,11 @@ void smmuv3_parent_fits(struct smmuv3_parent *parent,
 }
 
 /**
- * smmuv3_parent_pending() - Whether a parent's TLB entries have to be flushed
+ * smmuv3_parent_pending() - Whether a flush of a parent's TLB entries is pending
  * @parent: the parent
  * @ticket: set, for smmuv3_parent_flushed()
  *
- * Return: true if entries of a user that left may serve the next one.
+ * Return: true if the next user could hit entries of an earlier one.
  */
 bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket)
 {
@@ -241,9 +242,10 @@ bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket)
 }
 
 /**
- * smmuv3_parent_flushed() - A flush of a parent's TLB entries has succeeded
+ * smmuv3_parent_flushed() - Record that a flush of a parent's TLB entries succeeded
  * @parent: the parent
- * @ticket: from before it began: what became pending since stays pending
+ * @ticket: from smmuv3_parent_pending(), before the flush. Flushes that became
+ *	pending since then stay pending
  */
 void smmuv3_parent_flushed(struct smmuv3_parent *parent, u32 ticket)
 {
@@ -253,7 +255,7 @@ void smmuv3_parent_flushed(struct smmuv3_parent *parent, u32 ticket)
 }
 
 /**
- * smmuv3_parent_set_pending() - A parent's TLB entries have to be flushed
+ * smmuv3_parent_set_pending() - Make a flush of a parent's TLB entries pending
  * @parent: the parent
  */
 void smmuv3_parent_set_pending(struct smmuv3_parent *parent)
@@ -264,10 +266,10 @@ void smmuv3_parent_set_pending(struct smmuv3_parent *parent)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_parent_set_pending);
 
 /**
- * smmuv3_parent_put() - Let go of a parent
+ * smmuv3_parent_put() - Release a parent, and destroy the module's with its last user
  * @parent: the parent
- * @host: where to destroy it if nobody else uses it; NULL: it is left to the
- *	VMM's iommufd
+ * @host: the host; NULL: it cannot be reached, so leave the parent to the VMM's
+ *	iommufd
  */
 void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host)
 {
@@ -298,7 +300,7 @@ u32 smmuv3_parent_id(const struct smmuv3_parent *parent)
  * smmuv3_parent_is_named() - Whether the VMM allocated a parent
  * @parent: the parent
  *
- * Return: true if it did, false if it was allocated here.
+ * Return: true if it did, false if the module did.
  */
 bool smmuv3_parent_is_named(struct smmuv3_parent *parent)
 {

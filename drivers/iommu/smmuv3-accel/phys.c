@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A physical SMMU of a virtual SMMU: its vIOMMU, its fixed domains, what it
- * adds to the guest's offer, and the commands it carries out.
+ * A physical SMMU of a virtual SMMU: its vIOMMU, its fixed domains, its flushes, and
+ * its part in what the guest is offered.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -12,12 +12,12 @@
 #include "phys.h"
 
 /**
- * smmuv3_phys_flush() - Flush a physical SMMU's TLBs of all that is the guest's
+ * smmuv3_phys_flush() - Flush the guest's entries from a physical SMMU's TLBs
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  *
- * A flush that fails stays pending on the stage-2 parent, whose next user may be
- * another vSMMU.
+ * If the flush fails, it stays pending on the stage-2 parent, because the parent's
+ * next user may be another vSMMU.
  *
  * Return: 0 or the host's errno.
  */
@@ -40,9 +40,9 @@ int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 }
 
 /**
- * smmuv3_phys_flush_pending() - Make up for flushes that failed
+ * smmuv3_phys_flush_pending() - Flush if a flush is pending
  * @v: the vSMMU, @queue_lock held
- * @phys: the physical SMMU, on which a device is going to be attached
+ * @phys: the physical SMMU; call this before a device is attached
  *
  * Return: 0 or the host's errno.
  */
@@ -55,8 +55,8 @@ int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 }
 
 /*
- * Destroy the objects of a physical SMMU behind which there is no stream, as far as
- * that is possible: a vEVENTQ of the VMM may hang on the vIOMMU.
+ * Destroy the objects of a physical SMMU that has no stream. If the VMM has a vEVENTQ
+ * on the vIOMMU, vIOMMU and parent stay.
  */
 static void phys_release(struct smmuv3_phys *phys)
 {
@@ -81,7 +81,8 @@ static void phys_release(struct smmuv3_phys *phys)
 /**
  * smmuv3_phys_destroy() - Destroy a physical SMMU, possibly half-built
  * @phys: the physical SMMU
- * @host: NULL if it cannot be reached: objects are left to the VMM's iommufd
+ * @host: the host; NULL: it cannot be reached, so leave the objects to the VMM's
+ *	iommufd
  */
 void smmuv3_phys_destroy(struct smmuv3_phys *phys, struct smmuv3_host *host)
 {
@@ -136,7 +137,7 @@ static int phys_alloc_nested(struct smmuv3_phys *phys, u32 dev_id, u64 word0,
 					     phys->viommu_id, ste, hwpt_id);
 }
 
-/* Allocate what a physical SMMU lacks before a stream can be behind it. */
+/* Allocate the objects that a physical SMMU still needs for a stream. */
 static int phys_prepare(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			const struct smmuv3_host_dev *dev, u32 s2_hwpt_id,
 			u32 *reason)
@@ -154,7 +155,7 @@ static int phys_prepare(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		*reason = SMMUV3_ACCEL_REASON_PARENT_OTHER;
 		rc = -EBUSY;
 	}
-	/* Allocated now, so that a stream can be aborted whatever comes. */
+	/* Allocate the abort domain now, so that an abort never needs memory. */
 	if (!rc)
 		rc = phys_alloc_nested(phys, dev->dev_id, STE_0_V,
 				       &phys->abort_hwpt_id);
@@ -165,7 +166,7 @@ static int phys_prepare(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	return rc;
 }
 
-/* What an SMMU is, and whether the guest could have a device behind it */
+/* Read an SMMU's ID registers, and check that it fits the virtual SMMU. */
 static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			 const struct smmuv3_host_dev *dev,
 			 struct smmuv3_refusal *why)
@@ -225,7 +226,7 @@ static struct smmuv3_phys *phys_find(struct smmuv3_vsmmu *v,
 }
 
 /**
- * smmuv3_phys_get() - Find or make the physical SMMU that a device is behind
+ * smmuv3_phys_get() - Find or allocate a device's physical SMMU
  * @v: the vSMMU, @lock held
  * @dev: the device
  * @s2_hwpt_id: the stage-2 parent that the VMM names, or 0
@@ -260,10 +261,11 @@ struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v,
 }
 
 /**
- * smmuv3_phys_put() - A stream is no longer behind a physical SMMU, or never was
- * @phys: the physical SMMU. It is destroyed if it was made for an attach that
- *	failed. Without streams, its objects are released if the VMM named the
- *	parent
+ * smmuv3_phys_put() - Release a physical SMMU after a detach or a failed attach
+ * @phys: the physical SMMU
+ *
+ * If it was not published, it is destroyed. If it has no stream left and the VMM
+ * named its parent, its objects are destroyed.
  */
 void smmuv3_phys_put(struct smmuv3_phys *phys)
 {
@@ -275,8 +277,10 @@ void smmuv3_phys_put(struct smmuv3_phys *phys)
 }
 
 /**
- * smmuv3_phys_update_offer() - Find out what the guest is offered
- * @v: the vSMMU, both locks held, after its ID registers or physical SMMUs changed
+ * smmuv3_phys_update_offer() - Compute what the guest is offered
+ * @v: the vSMMU, both locks held
+ *
+ * Call this whenever the ID registers or the list of physical SMMUs change.
  */
 void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v)
 {
@@ -298,19 +302,19 @@ void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v)
 		smmuv3_caps_meet(&offer->caps, &phys->caps);
 		ats |= phys->caps.ats;
 	}
-	/* ATC_INV is for one stream, so it is enough if that one's SMMU has it. */
+	/* An ATC_INV reaches one SMMU, so one SMMU with ATS is enough. */
 	offer->caps.ats = ats;
 	smmuv3_cmd_make_rules(&offer->rules, &offer->caps);
 }
 
 /**
- * smmuv3_phys_fits() - Whether a new physical SMMU takes nothing from the guest
+ * smmuv3_phys_fits() - Whether a physical SMMU has all that a running guest uses
  * @v: the vSMMU, both locks held
  * @phys: from smmuv3_phys_get()
- * @why: set if it does
+ * @why: set if it does not fit
  *
- * A guest that runs goes on using what it was offered. ATS is left out: whether a
- * stream has it depends on the stream's own SMMU.
+ * A running guest continues to use what it was offered. ATS does not count, because
+ * it depends on each stream's SMMU.
  *
  * Return: true if it can be published.
  */
@@ -322,7 +326,7 @@ bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
 
-	/* SMMUV3_ACCEL_SET_IDR's are checked when it is made. */
+	/* phys_identify() has checked the ID registers of SMMUV3_ACCEL_SET_IDR. */
 	if (!list_empty(&phys->node) || v->offer.idr_set || !v->offer.started ||
 	    !v->phys_num)
 		return true;
@@ -335,7 +339,7 @@ bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
 }
 
 /**
- * smmuv3_phys_publish() - Make a physical SMMU one of the vSMMU's
+ * smmuv3_phys_publish() - Add a physical SMMU to the vSMMU
  * @v: the vSMMU, both locks held
  * @phys: from smmuv3_phys_get(). It keeps its index until close
  */

@@ -32,16 +32,16 @@ static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
  * smmuv3_phys_invalidate() - Have a physical SMMU carry out commands
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
- * @cmds: validated commands that need no order among them
- * @ucmds: the same in the VMM's memory, to be read from there, or NULL
+ * @cmds: validated commands, in any order
+ * @ucmds: the same commands in the VMM's memory, for the host to read; or NULL
  * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
- * @repeat: they are TLBIs or CFGIs, to be issued twice with erratum
- *	T264-SMMU-3, the second time after the first has returned
+ * @repeat: they are TLBIs or CFGIs, which an SMMU with erratum T264-SMMU-3 needs
+ *	twice, the second time after the first has returned
  *
- * After an error the host counts commands as done that it never issued. So a batch
- * is never resumed but replayed whole, once, from @cmds: what is at @ucmds may have
- * changed. It is not replayed if the host timed out: it would for as long again, with
- * interrupts off.
+ * After an error the host may count commands as done that it never issued. So the
+ * module does not resume a batch but replays all of it, once, from @cmds, because
+ * the VMM may have changed @ucmds. It does not replay after a time-out: the host
+ * would wait as long again, with interrupts off.
  *
  * Return: 0 or the host's errno.
  */

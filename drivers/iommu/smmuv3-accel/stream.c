@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Streams: a device behind a virtual SMMU, from attach to detach, and the
- * nested domain that its STE asks for.
+ * Streams: a device behind a virtual SMMU, its vDEVICE, and the nested domain that its
+ * STE asks for.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -21,9 +21,10 @@
 #include "trace.h"
 
 /*
- * What a stream's device and SMMU can do, as far as the guest was offered it. A
- * bridge or an emulated endpoint has no SMMU, so with neither ID registers nor
- * another device nothing is known; false then.
+ * Find the capabilities against which a stream's STEs are checked: what its SMMU has
+ * and the guest was offered. Returns false if they are unknown. That is the case for
+ * a bridge or an emulated endpoint, which has no SMMU, as long as there are neither ID
+ * registers nor a device.
  */
 static bool stream_caps(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream,
 			struct smmuv3_caps *caps)
@@ -40,10 +41,10 @@ static bool stream_caps(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stre
 }
 
 /**
- * smmuv3_stream_note_ste() - Count and report that a stream was given an STE
+ * smmuv3_stream_note_ste() - Count, log and trace a stream's new STE
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
- * @old_kind: what it had before
+ * @old_kind: the kind of its STE before
  */
 void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 			    const struct smmuv3_stream *stream, u32 old_kind)
@@ -54,7 +55,7 @@ void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 		v->offer.started = true;
 	if (smmuv3_ste_is_bad(ste->reason)) {
 		v->stats.out_ste_bad++;
-		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts: %s\n",
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x aborts, it has no legal STE: %s\n",
 				    v->id, stream->vsid,
 				    smmuv3_reason_name(ste->reason));
 	}
@@ -62,7 +63,7 @@ void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 			       0);
 }
 
-/* The nested domain of a stream is its own only if it translates. */
+/* Only a nested domain that translates belongs to one stream; others are shared. */
 static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 				struct smmuv3_stream *stream)
 {
@@ -74,7 +75,7 @@ static void stream_destroy_hwpt(struct smmuv3_host *host, enum smmuv3_lane lane,
 /**
  * smmuv3_stream_destroy_objects() - Destroy the host objects of a stream
  * @host: the host
- * @stream: the stream, whose device is not attached, if it has one
+ * @stream: the stream; its device, if it has one, is not attached
  */
 void smmuv3_stream_destroy_objects(struct smmuv3_host *host,
 				   struct smmuv3_stream *stream)
@@ -91,7 +92,7 @@ void smmuv3_stream_destroy_objects(struct smmuv3_host *host,
  * @vsid: the StreamID, or a name with %SMMUV3_ACCEL_VSID_UNSET
  * @reason: set if not
  *
- * Return: 0, or -EINVAL if the guest cannot say it.
+ * Return: 0, or -EINVAL if the StreamID has more bits than the guest's SMMU.
  */
 int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v,
 			     const struct smmuv3_stream *stream, u32 vsid,
@@ -107,12 +108,12 @@ int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v,
 }
 
 /**
- * smmuv3_stream_number() - Make the StreamID of a stream known to the host
+ * smmuv3_stream_number() - Allocate the vDEVICE for a stream's StreamID
  * @stream: the stream, blocked if it has a device
  * @reason: set if it fails
  *
- * From here on STEs have an effect, if the StreamID is set: a domain that translates
- * needs the vDEVICE.
+ * If the StreamID is set, STEs have an effect from now on. They must not before,
+ * because a domain that translates needs the vDEVICE.
  *
  * Return: 0 or an errno; -EBUSY also if the vDEVICE with the old StreamID is in use.
  */
@@ -149,8 +150,8 @@ int smmuv3_stream_number(struct smmuv3_stream *stream, u32 *reason)
  * @v: the vSMMU, both locks held
  * @stream: the stream
  *
- * STEs have no effect any more, until smmuv3_stream_number(). A device is detached,
- * because some hosts want a vDEVICE for each nested domain, also for one that aborts.
+ * STEs have no effect until smmuv3_stream_number(). The device is detached, because
+ * some hosts need a vDEVICE for each nested domain, even one that aborts.
  *
  * Return: 0, or -EINTR if the caller is being killed, with nothing changed.
  */
@@ -199,10 +200,10 @@ int smmuv3_stream_connect(struct smmuv3_stream *stream)
 }
 
 /**
- * smmuv3_stream_make_domain() - The domain that an STE asks for
+ * smmuv3_stream_make_domain() - Find or allocate the domain that an STE asks for
  * @stream: the stream, with a device
  * @ste: the STE
- * @hwpt_id: set to the domain; one that translates is allocated
+ * @hwpt_id: set to the domain; a new one if @ste translates
  *
  * Return: 0 or the host's errno.
  */
@@ -228,7 +229,7 @@ int smmuv3_stream_make_domain(struct smmuv3_stream *stream,
 }
 
 /**
- * smmuv3_stream_alloc() - Allocate a stream, which aborts
+ * smmuv3_stream_alloc() - Allocate a stream that aborts
  * @vsid: its StreamID, or a name with %SMMUV3_ACCEL_VSID_UNSET
  * @flags: combination of enum smmuv3_accel_attach_flags
  *
@@ -252,7 +253,7 @@ struct smmuv3_stream *smmuv3_stream_alloc(u32 vsid, u32 flags)
 }
 
 /**
- * smmuv3_stream_describe() - Say what a stream has
+ * smmuv3_stream_describe() - Describe what is installed for a stream
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @out: its out_* fields are set
@@ -285,8 +286,8 @@ void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_stream_describe);
 
 /*
- * Take from @v->stale_cds the streams of the first one's physical SMMU, and stage a
- * command for each. Returns how many.
+ * Take the streams of one physical SMMU from @v->stale_cds, and stage a command for
+ * each. Returns how many.
  */
 static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
 {
@@ -310,15 +311,15 @@ static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
 }
 
 /**
- * smmuv3_stream_flush_cds() - Invalidate the cached CDs of streams given an STE
+ * smmuv3_stream_flush_cds() - Invalidate cached CDs after STEs were installed
  * @v: the vSMMU, @queue_lock held
- * @first: the first StreamID that the caller answers for
+ * @first: the first StreamID that the caller has installed an STE for
  * @last: the last
  * @failed: set to the StreamID for which it fails
  *
- * Cached CDs are part of what CFGI_STE invalidates (4.3.1). Each physical SMMU
- * takes those of all its streams in one call. What fails stays noted, and fails the
- * call if it is for one of the caller's streams.
+ * CFGI_STE invalidates cached CDs too (4.3.1). There is one host call for all streams
+ * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The
+ * failure is returned only if the stream is in the caller's range.
  *
  * Return: 0 or the first errno.
  */
@@ -343,12 +344,12 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 		num = 0;
 		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
 			rc = all_rc;
-			/* Refused because of one: stream by stream */
+			/* One stream may cause the refusal: try each alone. */
 			if (smmuv3_host_reason(rc) ==
 			    SMMUV3_ACCEL_REASON_HOST_REJECT)
 				rc = smmuv3_phys_invalidate(v, phys, &stage[num],
 							    NULL, 1, true);
-			/* Not a second for each of them */
+			/* Do not wait for a time-out of each stream. */
 			if (rc == -ETIMEDOUT)
 				all_rc = rc;
 			if (rc && fatal_signal_pending(current))
@@ -371,9 +372,8 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 }
 
 /*
- * Attach the domain that a decoded STE asks for in place of the stream's. An
- * abort must not fail: if its domain cannot be attached, DMA is blocked without
- * one.
+ * Replace the stream's domain by the one that a decoded STE asks for. An abort must
+ * not fail: if its domain cannot be attached, block the DMA without a domain.
  */
 static int stream_replace(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste)
@@ -407,7 +407,7 @@ static int stream_replace(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 }
 
 /**
- * smmuv3_stream_decode() - Understand an STE of a stream's
+ * smmuv3_stream_decode() - Decode an STE for a stream
  * @v: the vSMMU
  * @stream: the stream
  * @words: the guest's STE, CPU-endian
@@ -423,9 +423,9 @@ void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 }
 
 /*
- * Where the host's STE for the stream comes out different, the host sends a
- * CFGI_STE of its own, which takes the cached CDs along. It puts in everything
- * as it was given but EATS, which depends on the device as well.
+ * Whether the host issues a CFGI_STE itself, which also invalidates cached CDs. It
+ * does if its own STE for the stream changes. The host copies all fields from the
+ * module's STE except EATS, which depends on the device as well.
  */
 static bool host_sends_cfgi(const struct smmuv3_ste *old,
 			    const struct smmuv3_ste *new)
@@ -434,7 +434,7 @@ static bool host_sends_cfgi(const struct smmuv3_ste *old,
 	       ((old->data[1] ^ new->data[1]) & ~STE_1_EATS);
 }
 
-/* Whether a stream has what an STE asks for, and the VMM has not moved its device */
+/* Whether an STE is already installed, and the VMM has not moved the device */
 static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		       const struct smmuv3_ste *ste)
 {
@@ -450,13 +450,13 @@ static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
  * smmuv3_stream_set_ste() - Give a stream a new STE
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
- * @ste: what it has to do
+ * @ste: the STE
  *
- * An STE that asks for what is there costs no domain, but what the guest
- * changed in the CDs behind it must be seen all the same: that is noted for
- * smmuv3_stream_flush_cds(). STEs have no effect on a stream without a StreamID.
+ * An STE that is already installed needs no new domain. But the guest may have
+ * changed the CDs, so the stream goes on the list for smmuv3_stream_flush_cds(). STEs
+ * have no effect on a stream that is not live.
  *
- * Return: 0, or an errno with the stream left as it was.
+ * Return: 0, or an errno with the stream as it was.
  */
 int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste)
