@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What can be seen from outside: counters in fdinfo, and a file in debugfs for
- * each virtual SMMU.
+ * Counters in fdinfo, and a file in debugfs for each virtual SMMU.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -33,12 +32,12 @@ static const struct {
 };
 
 /**
- * smmuv3_debugfs_counters() - Print a vSMMU's counters, one in a line
+ * smmuv3_debugfs_counters() - Print a vSMMU's counters, one per line
  * @v: the vSMMU
- * @seq: where to
- * @prefix: what goes before each name
+ * @seq: where to print
+ * @prefix: printed before each name
  *
- * Takes no lock: a VMM that keeps one for long must not stop those who look.
+ * Takes no lock, so that a VMM's long call does not delay a reader of fdinfo.
  */
 void smmuv3_debugfs_counters(struct smmuv3_vsmmu *v, struct seq_file *seq,
 			     const char *prefix)
@@ -140,9 +139,10 @@ void smmuv3_debugfs_add(struct smmuv3_vsmmu *v)
 }
 
 /**
- * smmuv3_debugfs_remove() - Show it no longer
- * @v: the vSMMU, @queue_lock not held; nobody looks at it afterwards. Waits until
- *	a read that has begun is over
+ * smmuv3_debugfs_remove() - Remove a vSMMU from debugfs
+ * @v: the vSMMU, @queue_lock not held
+ *
+ * Waits until all reads that have begun are over. No read starts afterwards.
  */
 void smmuv3_debugfs_remove(struct smmuv3_vsmmu *v)
 {
@@ -151,7 +151,7 @@ void smmuv3_debugfs_remove(struct smmuv3_vsmmu *v)
 }
 
 /**
- * smmuv3_debugfs_init() - Make the folder
+ * smmuv3_debugfs_init() - Create the module's directory in debugfs
  */
 void smmuv3_debugfs_init(void)
 {
@@ -159,7 +159,7 @@ void smmuv3_debugfs_init(void)
 }
 
 /**
- * smmuv3_debugfs_exit() - Remove it
+ * smmuv3_debugfs_exit() - Remove the directory
  */
 void smmuv3_debugfs_exit(void)
 {

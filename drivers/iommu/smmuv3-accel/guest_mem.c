@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory, read through the VMM's own mapping of it as vhost does. Going
- * through the IOAS costs as much for one access as a short doorbell in all.
+ * Guest memory, read through the VMM's own mapping, as vhost does. One access through
+ * the IOAS costs as much as a whole short doorbell.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -21,7 +21,7 @@ static int region_cmp(const void *a, const void *b)
 	return ra->gpa < rb->gpa ? -1 : ra->gpa > rb->gpa;
 }
 
-/* Why a region cannot be used, apart from the others */
+/* Check one region by itself. Returns the reason if it is refused. */
 static u32 region_check(const struct smmuv3_accel_mem_region *region)
 {
 	u64 end;
@@ -36,8 +36,8 @@ static u32 region_check(const struct smmuv3_accel_mem_region *region)
 }
 
 /*
- * Sort regions, each of which is legal. If one overlaps another, sets its index in
- * the VMM's order.
+ * Sort regions that are legal by themselves. If one overlaps another, set @bad to its
+ * index in the VMM's order.
  */
 static int regions_sort(struct smmuv3_accel_mem_region *regions, u32 num, u32 *bad)
 {
@@ -65,14 +65,13 @@ static int regions_sort(struct smmuv3_accel_mem_region *regions, u32 num, u32 *b
 
 /**
  * guest_mem_load() - Copy a table of memory regions and check it
- * @mem: the result; to be freed by guest_mem_free()
+ * @mem: the result, for guest_mem_free()
  * @uregions: array of struct smmuv3_accel_mem_region
  * @num: its length
  * @bad: set to the index of the region that is refused
  * @reason: set if it fails
  *
- * Return: 0, -EINVAL: a region is refused, or there are too many, -EFAULT,
- * -ENOMEM.
+ * Return: 0; -EINVAL if a region is refused or there are too many; -EFAULT; -ENOMEM.
  */
 int guest_mem_load(struct guest_mem *mem, const void __user *uregions, u32 num,
 		   u32 *bad, u32 *reason)
@@ -118,7 +117,7 @@ err_free:
 }
 
 /**
- * guest_mem_free() - Forget a table
+ * guest_mem_free() - Free a table's memory
  * @mem: the table
  */
 void guest_mem_free(struct guest_mem *mem)
@@ -129,12 +128,12 @@ void guest_mem_free(struct guest_mem *mem)
 }
 
 /**
- * guest_mem_find() - Find where the VMM has some of the guest's memory
+ * guest_mem_find() - Translate a guest physical address to the VMM's address
  * @mem: the table
  * @gpa: guest physical address
- * @len: wanted length, reduced to what is contiguous for the VMM as well
+ * @len: wanted length, reduced to what is contiguous in the VMM
  *
- * Return: the VMM's address, or NULL where there is no memory at @gpa.
+ * Return: the VMM's address, or NULL if there is no memory at @gpa.
  */
 const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
 				  size_t *len)
@@ -161,10 +160,10 @@ const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
 }
 
 /*
- * Copy what is in one page, having it brought in. A page fault of ours would be
- * repeated until the page is there, whatever signal comes, so leave it to
- * get_user_pages(). It refuses mappings without pages, VM_IO and VM_PFNMAP.
- * userfaultfd cannot hold back those either, so read them directly.
+ * Copy from one page that may be missing. The kernel would repeat a page fault of its
+ * own until the page is there, even if a signal comes. So use get_user_pages(), which
+ * stops for a signal. It refuses mappings without pages, VM_IO and VM_PFNMAP; read
+ * those directly, because userfaultfd cannot delay them.
  */
 static size_t copy_in_page(void *to, const void __user *from, size_t len)
 {
@@ -176,7 +175,7 @@ static size_t copy_in_page(void *to, const void __user *from, size_t len)
 	if (!access_ok(from, len))
 		return 0;
 	rc = get_user_pages_unlocked(addr, 1, &page, FOLL_INTERRUPTIBLE);
-	/* Memory may be short for a moment. */
+	/* The shortage may be temporary: try once more. */
 	if (rc == -ENOMEM)
 		rc = get_user_pages_unlocked(addr, 1, &page,
 					     FOLL_INTERRUPTIBLE);
@@ -193,15 +192,15 @@ static size_t copy_in_page(void *to, const void __user *from, size_t len)
 
 /**
  * guest_mem_copy() - Copy from the VMM's mapping of the guest's memory
- * @to: takes what is read
+ * @to: the destination
  * @from: the VMM's address
- * @len: how much
+ * @len: how many bytes
  *
- * Waits for a page that is missing, as while a guest is moved by postcopy, but
- * not beyond a signal.
+ * Waits for a missing page, for instance during a postcopy migration, until a signal
+ * comes.
  *
- * Return: how much was copied. If that is not all, the rest cannot be read, or a
- * signal is pending.
+ * Return: how many bytes were copied. If fewer than @len, the rest cannot be read or
+ * a signal is pending.
  */
 size_t guest_mem_copy(void *to, const void __user *from, size_t len)
 {
@@ -224,8 +223,8 @@ size_t guest_mem_copy(void *to, const void __user *from, size_t len)
  * guest_mem_read() - Read guest memory
  * @mem: the table
  * @gpa: guest physical address
- * @buf: takes what is read
- * @len: how much; may span regions
+ * @buf: the destination
+ * @len: how many bytes; may span regions
  *
  * Return: 0, -EFAULT, or -EINTR if a signal came while a page was missing.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest memory, through a table of where the VMM has it.
+ * Guest memory, through the VMM's memory table
  */
 #ifndef _SMMUV3_ACCEL_GUEST_MEM_H
 #define _SMMUV3_ACCEL_GUEST_MEM_H
@@ -8,14 +8,14 @@
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
-/* As many as a machine has memory slots for RAM, by far. */
+/* Far more than a machine has regions of RAM */
 #define SMMUV3_MAX_REGIONS	512
 
 /**
  * struct guest_mem - Guest memory
  * @regions: sorted by guest physical address, none overlapping
  * @num: how many
- * @known: the VMM has said where its memory is, be it nowhere
+ * @known: the VMM has set the table, which may be empty
  */
 struct guest_mem {
 	struct smmuv3_accel_mem_region *regions;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How the host's IOMMU is reached. host_iommufd.c does it through iommufd and
- * VFIO; the KUnit tests have a host of their own that records and fails.
+ * Interface to the host's IOMMU. host_iommufd.c implements it with iommufd and
+ * VFIO. The KUnit tests have a mock host that records calls and fails on demand.
  */
 #ifndef _SMMUV3_ACCEL_HOST_H
 #define _SMMUV3_ACCEL_HOST_H
@@ -11,7 +11,7 @@
 #include <linux/types.h>
 #include <uapi/linux/smmuv3_accel.h>
 
-/* The host issues commands in blocks of so many, with interrupts off. */
+/* The host issues commands in blocks of this many, with interrupts off. */
 #define SMMUV3_HOST_BLOCK	63
 /* The most in one invalidation: the host allocates 16 bytes for each. */
 #define SMMUV3_HOST_MAX_BATCH	(32 * SMMUV3_HOST_BLOCK)
@@ -19,8 +19,8 @@
 struct smmuv3_host_ops;
 
 /**
- * enum smmuv3_lane - The two ways to the host, each with staging memory of its
- *	own, so that building a stage 2 does not hold up the command queue
+ * enum smmuv3_lane - The two ways to the host. Each has its own staging memory, so
+ *	that allocating a stage 2 does not delay the command queue
  * @SMMUV3_LANE_CONFIG: used under smmuv3_vsmmu.lock
  * @SMMUV3_LANE_QUEUE: used under smmuv3_vsmmu.queue_lock
  * @SMMUV3_LANE_NUM: how many there are
@@ -34,9 +34,9 @@ enum smmuv3_lane {
 /**
  * struct smmuv3_host - The host as one vSMMU sees it
  * @ops: how to reach it
- * @owner: tells the host contexts apart whose object IDs are different things
+ * @owner: the host context in which object IDs are valid; only compared
  * @ioas_id: the guest's physical address space there
- * @mm: the VMM's address space, in which the host is called; NULL: any
+ * @mm: the VMM's address space, from which the host is called; NULL: any
  */
 struct smmuv3_host {
 	const struct smmuv3_host_ops *ops;
@@ -46,7 +46,7 @@ struct smmuv3_host {
 };
 
 /**
- * smmuv3_host_reachable() - Whether the host can be called from here
+ * smmuv3_host_reachable() - Whether the calling task can call the host
  * @host: the host
  *
  * Return: true in the VMM's address space.
@@ -57,11 +57,12 @@ static inline bool smmuv3_host_reachable(const struct smmuv3_host *host)
 }
 
 /**
- * smmuv3_host_owned() - Whether the host can be called from here, at close
+ * smmuv3_host_owned() - Whether the calling task can call the host at close
  * @host: the host
  *
- * Anybody may close a file, also the kernel's threads and workers, which may be in
- * the VMM's address space. A security module would see their credentials.
+ * Any task may close a file, also kernel threads and workers, which may be in the
+ * VMM's address space. A security module would see their credentials instead of the
+ * VMM's.
  *
  * Return: true for a VMM task.
  */
@@ -73,8 +74,8 @@ static inline bool smmuv3_host_owned(const struct smmuv3_host *host)
 }
 
 /**
- * struct smmuv3_host_dev - A device handed over by the VMM, held until dev_put
- * @iommu: tells physical SMMUs apart
+ * struct smmuv3_host_dev - A device from the VMM, held until dev_put
+ * @iommu: identifies its physical SMMU; only compared
  * @name: the device's name
  * @dev_id: its ID at the host
  * @canwbs: its root complex is declared cacheable, write-back, shareable
@@ -116,21 +117,21 @@ struct smmuv3_hw_info {
  * @dev_detach: block its DMA. Fails only if @killable, with -EINTR if the caller
  *	is being killed
  * @dev_in_force: whether the device still has what @dev_attach or @dev_detach
- *	left; false if the VMM changed it. Waits for nobody
- * @hw_info: read its SMMU's ID registers. -EOPNOTSUPP: it is no SMMUv3
- * @alloc_parent: make a stage-2 nesting parent
- * @alloc_viommu: make a vIOMMU on a parent
- * @alloc_vdevice: tell a vIOMMU under which StreamID the guest knows a device
- * @alloc_nested: make a nested domain from the first two words of an STE
- * @destroy: destroy any of these objects. If it fails, the object is left:
- *	-EBUSY: the VMM uses it, for instance a vIOMMU by a vEVENTQ
+ *	left; false if the VMM changed it. Waits for no lock
+ * @hw_info: read the ID registers of its SMMU. -EOPNOTSUPP: it is not an SMMUv3
+ * @alloc_parent: allocate a stage-2 parent
+ * @alloc_viommu: allocate a vIOMMU on a parent
+ * @alloc_vdevice: allocate a vDEVICE: a device's StreamID on a vIOMMU
+ * @alloc_nested: allocate a nested domain from the first two words of an STE
+ * @destroy: destroy any of these objects. If it fails, the object stays. -EBUSY:
+ *	the VMM uses it, for instance a vIOMMU through a vEVENTQ
  * @invalidate: carry out up to %SMMUV3_HOST_MAX_BATCH commands, in any order.
- *	After an error any of them may be done or not
+ *	After an error, any of them may be done
  * @invalidate_user: the same for commands in the VMM's memory, which the host
- *	reads itself. They may change meanwhile
+ *	reads itself. The VMM may change them meanwhile
  *
- * Those that return an int return 0 or a negative errno. -EIO: the host refuses,
- * also because the VMM has destroyed an object of the module's.
+ * Operations that return an int return 0 or a negative errno. -EIO: the host
+ * refuses, for instance because the VMM has destroyed one of the module's objects.
  */
 struct smmuv3_host_ops {
 	void (*close)(struct smmuv3_host *host);
@@ -165,7 +166,7 @@ struct smmuv3_host_ops {
 };
 
 /**
- * smmuv3_host_reason() - Why the host failed, as far as its errno tells
+ * smmuv3_host_reason() - The reason for a host's errno
  * @rc: the errno
  *
  * Return: an enum smmuv3_accel_reason.

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The host, reached through what it already offers.
+ * The host's IOMMU through iommufd and VFIO, without changes to either.
  *
- * iommufd exports no call to make a vIOMMU, a vDEVICE or a nested HWPT, or to
- * invalidate, so these go through the VMM's own iommufd: its file's ioctl, with
- * arguments staged in a scratch mapping in the VMM's address space. This can do
- * nothing that the VMM could not do itself with the same descriptors.
+ * iommufd exports no function to allocate a vIOMMU, a vDEVICE or a nested HWPT, or to
+ * invalidate. So the module calls the ioctls of the VMM's own iommufd file, with
+ * arguments in a scratch mapping in the VMM's address space. This can do nothing that
+ * the VMM could not do itself with the same descriptors.
  *
- * The scratch mapping is of the module's own pages. The module accesses them by
- * their kernel address, so it never waits for the VMM's memory; iommufd alone
- * uses the VMM's address. A VMM that writes there, or puts something else there
- * while a call is under way, harms itself alone: an ID that the module reads back
- * is only ever handed to iommufd again, and the ID registers describe its own guest.
+ * The scratch mapping consists of the module's own pages. The module accesses them by
+ * their kernel address, so it never waits for the VMM's memory. Only iommufd uses the
+ * VMM's address. If a VMM writes there, or maps something else there during a call,
+ * it harms only itself: the module passes IDs that it reads back only to iommufd, and
+ * the ID registers describe the VMM's own guest.
  *
- * Attaching and detaching a device go through its struct vfio_device and need
- * no user memory, so DMA can be blocked in any context.
+ * Attaching and detaching a device go through its struct vfio_device and need no user
+ * memory, so DMA can be blocked in any context.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cdev.h>
@@ -40,8 +40,8 @@
 #include "host.h"
 
 /*
- * A lane's scratch mapping: a struct, what it points to; for the queue a struct
- * that is kept ready for invalidations, and commands
+ * Layout of a lane's scratch mapping: a struct and the data that it points to. The
+ * queue's lane also has a struct prepared for invalidations, and their commands.
  */
 #define SCRATCH_DATA	512
 #define SCRATCH_INV	1024
@@ -54,10 +54,10 @@ static const size_t scratch_size[SMMUV3_LANE_NUM] = {
 };
 
 /**
- * struct scratch - The pages of a scratch mapping; goes with its file
- * @kaddr: the kernel's address of them
+ * struct scratch - The pages of a scratch mapping; freed with its file
+ * @kaddr: their kernel address
  * @size: their size in bytes
- * @vmas: how many times they are mapped; 0: the VMM has unmapped them
+ * @vmas: how many times they are mapped; 0: not at all, or the VMM has unmapped them
  */
 struct scratch {
 	void *kaddr;
@@ -67,9 +67,9 @@ struct scratch {
 
 /**
  * struct host_lane - A lane's scratch mapping
- * @file: what is mapped, an anonymous inode; holds @scratch
+ * @file: the file that is mapped, an anonymous inode; owns @scratch
  * @scratch: its pages
- * @addr: where they are in the VMM's address space, if anywhere
+ * @addr: their address in the VMM, if they are mapped
  */
 struct host_lane {
 	struct file *file;
@@ -79,9 +79,9 @@ struct host_lane {
 
 /**
  * struct host_iommufd - A VMM's iommufd
- * @host: base; its mm is held by mmgrab() and may be empty already
+ * @host: base. Its mm is held by mmgrab(), so the address space may be gone
  * @file: the iommufd
- * @ictx: the same to the kernel's own users; kept alive by @file
+ * @ictx: its context; @file keeps it alive
  * @lanes: the scratch mappings
  */
 struct host_iommufd {
@@ -96,8 +96,8 @@ struct host_iommufd {
  * @dev: base
  * @file: the cdev file that bound it; keeps it bound
  * @vdev: the device
- * @domain: what the module attached it to last, or what blocks it. To be compared
- *	only: the VMM may have had it freed
+ * @domain: the domain after the module's last attach or detach. Only compared: the
+ *	VMM may have caused it to be freed
  */
 struct host_vfio_dev {
 	struct smmuv3_host_dev dev;
@@ -123,7 +123,7 @@ static void scratch_vma_open(struct vm_area_struct *vma)
 	atomic_inc(&scratch->vmas);
 }
 
-/* Also called for the copy that an mremap() makes before it is refused. */
+/* Also called for the copy of the VMA that mremap() makes before it is refused. */
 static void scratch_vma_close(struct vm_area_struct *vma)
 {
 	struct scratch *scratch = vma->vm_private_data;
@@ -147,7 +147,7 @@ static int scratch_vma_mprotect(struct vm_area_struct *vma, unsigned long start,
 	return -EACCES;
 }
 
-/* Also after the VMM has dropped the pages from its page tables by madvise(). */
+/* Also called after the VMM has dropped the pages from its page tables by madvise(). */
 static vm_fault_t scratch_vma_fault(struct vm_fault *vmf)
 {
 	struct scratch *scratch = vmf->vma->vm_private_data;
@@ -178,8 +178,9 @@ static int scratch_mmap(struct file *file, struct vm_area_struct *vma)
 	    !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	/*
-	 * A forked child must not write its parent's arguments. VM_IO keeps the
-	 * VMM from undoing that, and userfaultfd from holding back a page.
+	 * VM_DONTCOPY: a forked child must not write its parent's arguments. VM_IO
+	 * keeps the VMM from clearing that flag, and userfaultfd from delaying
+	 * access to a page.
 	 */
 	vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	vma->vm_ops = &scratch_vm_ops;
@@ -201,8 +202,8 @@ static int scratch_release(struct inode *inode, struct file *file)
 }
 
 /*
- * A file of its own: a mapping holds its file, so one of the accel file would
- * keep that from being released for as long as the VMM lives.
+ * The scratch mapping has its own file, because a mapping holds its file. A mapping of
+ * the accel file would keep that from being released as long as the VMM lives.
  */
 static const struct file_operations scratch_fops = {
 	.owner = THIS_MODULE,
@@ -240,8 +241,8 @@ static bool lane_is_mapped(const struct host_lane *lane)
 }
 
 /*
- * Map a lane's scratch pages, if they are not: at first, and after the VMM has
- * unmapped them. -EAGAIN means that mlockall(MCL_FUTURE) is in force and that
+ * Map a lane's scratch pages if they are not mapped: at first, and after the VMM has
+ * unmapped them. vm_mmap() returns -EAGAIN if mlockall(MCL_FUTURE) is in force and
  * RLIMIT_MEMLOCK leaves no room.
  */
 static int lane_map(struct host_lane *lane)
@@ -268,7 +269,7 @@ static void __user *lane_uaddr(const struct host_lane *lane, size_t offset)
 	return (void __user *)(lane->addr + offset);
 }
 
-/* Where the queue's struct for invalidations is kept ready */
+/* The prepared struct for invalidations, in the queue's lane */
 static struct iommu_hwpt_invalidate *lane_inv(const struct host_lane *lane)
 {
 	return lane_kaddr(lane, SCRATCH_INV);
@@ -301,8 +302,8 @@ static int lanes_open(struct host_lane lanes[SMMUV3_LANE_NUM])
 }
 
 /*
- * @unmap: unmap the pages, which are mapped in the calling process, unless the VMM
- * has put something else in their place
+ * Close all lanes. @unmap: also unmap their pages from the calling process, if they
+ * are still mapped.
  */
 static void lanes_close(struct host_lane lanes[SMMUV3_LANE_NUM], bool unmap)
 {
@@ -318,13 +319,14 @@ static void lanes_close(struct host_lane lanes[SMMUV3_LANE_NUM], bool unmap)
 }
 
 /*
- * An object that is busy is tried again after 10 us, 20, up to 1280: 33 ms in
- * all, but not by a task that is being killed, whose iommufd may go as well.
+ * Destroying a busy object is tried again after 10 us, 20 us and so on up to 1280 us,
+ * 33 ms in all. A task that is being killed does not wait, because its iommufd may be
+ * closed as well.
  */
 #define DESTROY_TRIES	32
 #define DESTROY_WAIT_US(i)	(10 << min(i, 7))
 
-/* Ask the security modules as a VMM call would, and make the call. */
+/* Call a file's ioctl, with the check by security modules that a VMM call gets. */
 static int file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
 	int rc = security_file_ioctl(file, cmd, (unsigned long)arg);
@@ -335,15 +337,15 @@ static int file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 }
 
 /*
- * The VMM has destroyed an object of the module's. That is no ID which the caller of
- * an ioctl has named.
+ * ENOENT means here that the VMM has destroyed one of the module's objects. The caller
+ * did not name the object, so do not return ENOENT to it.
  */
 static int object_error(int rc)
 {
 	return rc == -ENOENT ? -EIO : rc;
 }
 
-/* Stage what the struct of a call points to, and set its field that does. */
+/* Stage the data that a call's struct points to, and set the pointer in the struct. */
 static int stage_data(struct host_lane *lane, const void *data, size_t len,
 		      u64 *uptr)
 {
@@ -356,10 +358,7 @@ static int stage_data(struct host_lane *lane, const void *data, size_t len,
 	return 0;
 }
 
-/*
- * Call the iommufd with a struct of @len bytes from @arg, which is read back if
- * the call succeeds.
- */
+/* Call the iommufd with a struct of @len bytes. Reads it back if the call succeeds. */
 static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane_index,
 			unsigned int cmd, void *arg, size_t len)
 {
@@ -389,7 +388,7 @@ static void host_iommufd_close(struct smmuv3_host *host)
 	kfree(h);
 }
 
-/* The iommufd that a descriptor of the caller's names, for the caller to put */
+/* Get the iommufd of a descriptor. The caller has to put the file. */
 static struct file *iommufd_get(int fd, struct iommufd_ctx **ictx,
 				enum smmuv3_accel_reason *reason)
 {
@@ -403,14 +402,14 @@ static struct file *iommufd_get(int fd, struct iommufd_ctx **ictx,
 		*reason = SMMUV3_ACCEL_REASON_NOT_IOMMUFD;
 		return ERR_PTR(-EINVAL);
 	}
-	/* The file keeps it. */
+	/* The file keeps the context alive. */
 	iommufd_ctx_put(*ictx);
 	return file;
 }
 
 /*
- * The scratch mappings of the process before stay there as long as it does, but
- * their pages are not used again.
+ * The old process keeps its scratch mappings until it ends, but the module does not
+ * use their pages any more.
  */
 static int host_iommufd_change_process(struct smmuv3_host *host, int fd,
 				       enum smmuv3_accel_reason *reason)
@@ -459,7 +458,7 @@ static int count_device(struct device *dev, void *data)
 	return 0;
 }
 
-/* The rules that need no lock; what they look at is fixed while the file is held. */
+/* Checks that need no lock: what they read cannot change while the file is held. */
 static int vfio_dev_identify(struct file *file, struct host_vfio_dev *vfio,
 			     enum smmuv3_accel_reason *reason)
 {
@@ -509,9 +508,9 @@ static int vfio_dev_identify(struct file *file, struct host_vfio_dev *vfio,
 }
 
 /*
- * Whether a file is the one that bound its device. VFIO refuses every ioctl on
- * another one with EINVAL before it reads the argument. A device has one such
- * file, and stays bound by it until it is released: to hold it is enough.
+ * Whether a file is the one that bound its device. On any other file, VFIO refuses
+ * every ioctl with EINVAL before it reads the argument. A device has one such file,
+ * and stays bound until that is released, so it is enough to hold the file.
  */
 static int vfio_dev_granted(struct host_iommufd *h, struct file *file,
 			    enum smmuv3_accel_reason *reason)
@@ -598,16 +597,16 @@ static void host_iommufd_dev_put(struct smmuv3_host *host,
 	kfree(vfio);
 }
 
-/* VFIO leaves the power of other devices alone. */
+/* VFIO does not manage the power of other devices. */
 static bool vfio_dev_has_pm(const struct vfio_device *vdev)
 {
 	return vdev->dev->driver && vdev->dev->driver->pm;
 }
 
 /*
- * Attaching and detaching access the device's configuration space and may
- * invalidate its ATC, so it must not sleep. Resume it outside of the device
- * set's lock, as VFIO does for the same. Returns whether that worked.
+ * Resume a device. Attaching and detaching access its configuration space and may
+ * invalidate its ATC, so it must not be in a low-power state. Call this outside the
+ * device set's lock, as VFIO does. Returns whether it worked.
  */
 static bool vfio_dev_resume(struct vfio_device *vdev)
 {
@@ -628,7 +627,7 @@ static int host_iommufd_dev_attach(struct smmuv3_host *host,
 	struct vfio_device *vdev = vfio->vdev;
 	int rc;
 
-	/* The VMM could do the same by this ioctl. */
+	/* The VMM could do the same with this ioctl. */
 	rc = security_file_ioctl(vfio->file, VFIO_DEVICE_ATTACH_IOMMUFD_PT, 0);
 	if (rc)
 		return rc;
@@ -645,7 +644,7 @@ static int host_iommufd_dev_attach(struct smmuv3_host *host,
 	return rc;
 }
 
-/* DMA is blocked even if the device does not leave its low-power state. */
+/* Blocks DMA even if the device does not leave its low-power state. */
 static int host_iommufd_dev_detach(struct smmuv3_host *host,
 				   struct smmuv3_host_dev *dev, bool killable)
 {
@@ -669,15 +668,15 @@ static int host_iommufd_dev_detach(struct smmuv3_host *host,
 }
 
 /*
- * A snapshot. Under the device set's lock it would be no more than that, and
- * strangers may hold the lock for long.
+ * Takes a snapshot without the device set's lock. With the lock it would also be a
+ * snapshot only, and other processes may hold that lock for long.
  */
 static bool host_iommufd_dev_in_force(struct smmuv3_host *host,
 				      struct smmuv3_host_dev *dev)
 {
 	struct host_vfio_dev *vfio = to_vfio(dev);
 
-	/* The VMM may be attaching the device elsewhere at this moment. */
+	/* The VMM may be attaching the device to another domain right now. */
 	return data_race(iommu_get_domain_for_dev(vfio->vdev->dev)) ==
 	       vfio->domain;
 }
@@ -793,9 +792,9 @@ static int host_iommufd_alloc_nested(struct smmuv3_host *host,
 }
 
 /*
- * Any VMM call that names an object holds a reference, so it is busy until that
- * call ends. Destroying can fail otherwise only if the VMM uses, or has
- * destroyed, what is not its own. What is left goes with the iommufd.
+ * A concurrent VMM ioctl that names the object holds a reference, so destroying
+ * returns EBUSY until that ioctl ends. Otherwise it fails only if the VMM uses the
+ * module's object or has destroyed it. iommufd destroys leftovers at close.
  */
 static int host_iommufd_destroy(struct smmuv3_host *host,
 				enum smmuv3_lane lane, u32 id)
@@ -809,7 +808,7 @@ static int host_iommufd_destroy(struct smmuv3_host *host,
 	for (i = 0; i < DESTROY_TRIES; i++) {
 		rc = iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd,
 				  sizeof(cmd));
-		/* iommufd's access to the lane may have failed for a moment. */
+		/* iommufd may have failed to access the lane only temporarily. */
 		if (rc == -EFAULT)
 			continue;
 		if (rc != -EBUSY || fatal_signal_pending(current))
@@ -820,9 +819,10 @@ static int host_iommufd_destroy(struct smmuv3_host *host,
 }
 
 /*
- * Write what differs from one call to the next, and the length, by which iommufd
- * would read other commands. If the VMM has tampered with the rest iommufd refuses,
- * and the replay that follows writes it all. Returns where the struct is.
+ * Write the fields that differ between calls, and the entries' length: if the VMM has
+ * changed that, iommufd would read other commands. If the VMM has changed other
+ * fields, iommufd refuses the call, and the replay writes all of them. Returns the
+ * struct's address in the VMM.
  */
 static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
 				       const void __user *cmds, u32 num)
@@ -888,7 +888,7 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.invalidate_user = host_iommufd_invalidate_user,
 };
 
-/* An IOAS exists if asking for its ranges fails for want of room only. */
+/* An IOAS exists if IOMMU_IOAS_IOVA_RANGES fails only because there is no room. */
 static int ioas_exists(struct host_iommufd *h)
 {
 	struct iommu_ioas_iova_ranges cmd = {
@@ -903,15 +903,15 @@ static int ioas_exists(struct host_iommufd *h)
 }
 
 /**
- * smmuv3_host_iommufd_open() - Reach the host through a VMM's iommufd
+ * smmuv3_host_iommufd_open() - Open the host of a VMM's iommufd
  * @fd: the iommufd
  * @ioas_id: the IOAS that holds the guest's physical address space
  * @reason: set if it fails
  *
- * The calling process becomes the one that all calls have to come from.
+ * From now on, all calls have to come from the calling process's address space.
  *
- * Return: the host, to be closed by its close(), or an ERR_PTR: -EBADF,
- * -EINVAL, -ENOENT, -ENOMEM.
+ * Return: the host, for its close(), or an ERR_PTR: -EBADF, -EINVAL, -ENOENT,
+ * -ENOMEM.
  */
 struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 					     enum smmuv3_accel_reason *reason)
