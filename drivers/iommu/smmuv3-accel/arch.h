@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The SMMUv3 architecture's encodings (Arm IHI 0070), as far as a Non-secure
- * stage-1 guest uses them. Names are the architecture's; the number behind a
- * structure's name is the 64-bit word that the field is in.
+ * Encodings of the SMMUv3 architecture (Arm IHI 0070) that a Non-secure stage-1
+ * guest uses. The names are the architecture's. The number after a structure's name
+ * is the index of the 64-bit word that has the field.
  */
 #ifndef _SMMUV3_ACCEL_ARCH_H
 #define _SMMUV3_ACCEL_ARCH_H
@@ -28,7 +28,7 @@
 #define IDR0_TERM_MODEL		BIT(26)
 #define IDR0_ST_LEVEL		GENMASK(28, 27)
 #define IDR1_SIDSIZE		GENMASK(5, 0)
-#define  SIDSIZE_GUEST_MAX	31	/* bit 31 says that a StreamID is not set */
+#define  SIDSIZE_GUEST_MAX	31	/* bit 31 is SMMUV3_ACCEL_VSID_UNSET */
 #define IDR1_SSIDSIZE		GENMASK(10, 6)
 #define IDR1_EVENTQS		GENMASK(20, 16)
 #define  EVENTQS_MAX		19
@@ -62,7 +62,7 @@
 /* 5.2: Stream Table Entry */
 #define STE_0_V			BIT_ULL(0)
 #define STE_0_CONFIG		GENMASK_ULL(3, 1)
-#define  STE_CONFIG_TRAFFIC	4	/* clear: DMA is aborted, no event */
+#define  STE_CONFIG_TRAFFIC	4	/* clear: DMA aborts without an event */
 #define  STE_CONFIG_BYPASS	4
 #define  STE_CONFIG_S1		5
 #define STE_0_S1FMT		GENMASK_ULL(5, 4)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A batch of commands between two STE changes. It may invalidate more than the
- * guest asked for, never less. What each rule rests on is in
- * Documentation/driver-api/smmuv3-accel.rst.
+ * A batch of commands: reduce a segment. The result may invalidate more than the
+ * guest asked for, but never less. Documentation/driver-api/smmuv3-accel.rst has the
+ * grounds for each rule.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -50,10 +50,10 @@ static void subsume(struct smmuv3_batch *batch, u32 index)
 }
 
 /**
- * smmuv3_batch_note_tlbi() - Take note of what kind of TLBIs there are
+ * smmuv3_batch_note_tlbi() - Update what the batch knows of its TLBIs
  * @batch: the batch
  * @cmd: the next TLBI
- * @first: it is the first
+ * @first: it is the first TLBI
  */
 void smmuv3_batch_note_tlbi(struct smmuv3_batch *batch, const u64 cmd[2],
 			    bool first)
@@ -74,12 +74,12 @@ void smmuv3_batch_note_tlbi(struct smmuv3_batch *batch, const u64 cmd[2],
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_batch_note_tlbi);
 
 /**
- * smmuv3_batch_alike() - Count commands that do the same for rising addresses
- * @cmds: a TLBI_NH_VA or TLBI_NH_VAA of a single address, and what follows it
+ * smmuv3_batch_alike() - Count commands that differ only in rising addresses
+ * @cmds: a TLBI_NH_VA or TLBI_NH_VAA of a single address, and the commands after it
  * @num: how many commands there are
  *
- * Drivers invalidate ranges page by page. What differs in nothing but a higher
- * address is as legal as the first, and does no other's work.
+ * Drivers invalidate ranges page by page. A command that differs from a legal one
+ * only in a higher address is legal too, and neither covers the other.
  *
  * Return: how many, the first included.
  */
@@ -92,7 +92,7 @@ u32 smmuv3_batch_alike(const __le64 (*cmds)[2], u32 num)
 	bool falls;
 	u32 i, j;
 
-	/* Four at a time without a branch, then what is left one by one. */
+	/* Four at a time without a branch, then the rest one by one */
 	for (i = 1; i + 4 <= num; i += 4) {
 		next = prev;
 		diff0 = 0;
@@ -125,10 +125,10 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_batch_alike);
 /**
  * smmuv3_batch_extend() - Add the commands that are like the last one
  * @batch: the batch
- * @index: index of the last command that was added, which is legal
- * @end: index behind the last that may be added
+ * @index: index of the last command added, which is legal
+ * @end: index after the last command that may be added
  *
- * Return: index behind the last command that was added.
+ * Return: index after the last command added.
  */
 u32 smmuv3_batch_extend(struct smmuv3_batch *batch, u32 index, u32 end)
 {
@@ -151,8 +151,8 @@ u32 smmuv3_batch_extend(struct smmuv3_batch *batch, u32 index, u32 end)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_batch_extend);
 
 /*
- * Commands with the same key do the same, but for Leaf: without it, a command
- * does what the same with Leaf does, and more.
+ * Commands with the same key do the same, except for Leaf: a command without Leaf
+ * covers the same command with Leaf.
  */
 static void key_of(const u64 cmd[2], u64 key[2])
 {
@@ -184,7 +184,7 @@ static bool has_leaf(const u64 cmd[2])
 #define SLOT_INDEX	GENMASK(15, 0)
 #define SLOT_GENERATION	GENMASK(31, 16)
 
-/* Forget all entries, without touching them but once in 65535 times. */
+/* Empty the hash table: bump the generation; clear the slots only on wraparound. */
 static void slots_clear(struct smmuv3_batch *batch)
 {
 	if (++batch->generation)
@@ -194,8 +194,8 @@ static void slots_clear(struct smmuv3_batch *batch)
 }
 
 /*
- * Find the command with a key. Returns its index, or -1 with *slot set to where
- * it would be.
+ * Find the command with a key. Returns its index. If there is none, returns -1 and
+ * sets @slot to the free slot for it.
  */
 static int slots_find(const struct smmuv3_batch *batch, const u64 key[2],
 		      u32 *slot)
@@ -217,7 +217,7 @@ static int slots_find(const struct smmuv3_batch *batch, const u64 key[2],
 	}
 }
 
-/* Whether a command that has this key, and no Leaf if @all, is in the batch. */
+/* Whether the table has a command with this key. @all: it must not have Leaf. */
 static bool slots_have(const struct smmuv3_batch *batch, u64 key0, u64 key1,
 		       bool all)
 {
@@ -234,8 +234,8 @@ static bool slots_have(const struct smmuv3_batch *batch, u64 key0, u64 key1,
 }
 
 /*
- * Leave a command out where one with its key is there. That one loses its Leaf
- * if this one has none, and does the work of both.
+ * Leave a command out if the table has one with the same key. If only that one has
+ * Leaf, clear it there, so that it covers both.
  */
 static void subsume_same(struct smmuv3_batch *batch, u32 index,
 			 const u64 cmd[2])
@@ -260,7 +260,7 @@ static void subsume_same(struct smmuv3_batch *batch, u32 index,
 	subsume(batch, index);
 }
 
-/* Commands that do the work of other opcodes' too go first into the table. */
+/* Commands that also cover other opcodes go into the table first. */
 static bool is_wide(u32 op)
 {
 	return op == CMD_TLBI_NH_ASID || op == CMD_TLBI_NH_VAA ||
@@ -275,7 +275,7 @@ static bool is_covered(const struct smmuv3_batch *batch, const u64 cmd[2],
 	key_of(cmd, key);
 	switch (opcode(cmd)) {
 	case CMD_TLBI_NH_VA:
-		/* Only what is not global: NH_ASID leaves the rest (4.4.2) */
+		/* TLBI_NH_ASID does not invalidate global entries (4.4.2). */
 		if (no_global &&
 		    slots_have(batch, CMD_TLBI_NH_ASID | (key[0] & TLBI_0_ASID),
 			       0, false))
@@ -317,7 +317,7 @@ static void phase_subsume(struct smmuv3_batch *batch, enum smmuv3_phase phase,
 	}
 }
 
-/* TLBI_NH_ALL and TLBI_NSNH_ALL do everything that a guest's TLBI can. */
+/* TLBI_NH_ALL and TLBI_NSNH_ALL cover every TLBI of a guest, so keep only one. */
 static void tlbi_keep_all(struct smmuv3_batch *batch)
 {
 	const struct smmuv3_batch_stretch *stretch =
@@ -340,8 +340,8 @@ static void tlbi_keep_all(struct smmuv3_batch *batch)
 }
 
 /*
- * Replace the TLBI_NH_VA of one ASID by one TLBI_NH_ASID where there are more
- * than @threshold of them. ASIDs past the first few in a batch are left alone.
+ * If there are more than @threshold TLBI_NH_VA of one ASID, replace them by one
+ * TLBI_NH_ASID. Only the first few ASIDs in a batch are considered.
  */
 static void tlbi_escalate(struct smmuv3_batch *batch, u32 threshold)
 {
@@ -395,7 +395,7 @@ static void tlbi_escalate(struct smmuv3_batch *batch, u32 threshold)
 	}
 }
 
-/* How many granules a range invalidation covers, and how large they are (4.4.1) */
+/* A range invalidation covers this many granules of 1 << range_shift() (4.4.1). */
 static u64 range_granules(const u64 cmd[2])
 {
 	return (FIELD_GET(TLBI_0_NUM, cmd[0]) + 1)
@@ -427,7 +427,7 @@ static bool range_encode(u64 granules, u64 *cmd0)
 	return false;
 }
 
-/* What an address has to be aligned to, for a range to be well defined. */
+/* A range is well defined only if its address has this alignment. */
 static u64 range_alignment(const u64 cmd[2])
 {
 	unsigned int shift = range_shift(cmd), ttl = FIELD_GET(TLBI_1_TTL, cmd[1]);
@@ -438,8 +438,9 @@ static u64 range_alignment(const u64 cmd[2])
 }
 
 /*
- * Extend @to by @cmd where it begins exactly where @to ends. Not where one is so
- * large, or @to so misaligned, that what it covers is not certain.
+ * Extend @to by @cmd if @cmd begins exactly where @to ends. Refuse if @to is
+ * misaligned or one of them has a SCALE that needs DS, because it is uncertain then
+ * what they cover.
  */
 static bool range_merge(u64 to[2], const u64 cmd[2])
 {
@@ -486,7 +487,7 @@ static void tlbi_merge(struct smmuv3_batch *batch)
 	}
 }
 
-/* As tlbi_escalate(), where all TLBIs are known to be of one kind and ASID. */
+/* The same as tlbi_escalate(), if all TLBIs are TLBI_NH_VA of one ASID. */
 static void tlbi_escalate_plain(struct smmuv3_batch *batch)
 {
 	struct smmuv3_batch_stretch *stretch =
@@ -507,7 +508,7 @@ static void tlbi_escalate_plain(struct smmuv3_batch *batch)
 				batch->tags[i] = SMMUV3_PHASE_NONE;
 	}
 	batch->subsumed += stretch->num - 1;
-	/* Nothing is left but the first: nobody need look further. */
+	/* Only the first is left. */
 	stretch->last = first;
 }
 
@@ -534,9 +535,9 @@ static void tlbi_reduce(struct smmuv3_batch *batch,
 }
 
 /**
- * smmuv3_batch_reduce() - Leave out what need not be done
+ * smmuv3_batch_reduce() - Leave out commands that others cover, and merge ranges
  * @batch: the batch, complete
- * @policy: what may be done
+ * @policy: how it may be reduced
  */
 void smmuv3_batch_reduce(struct smmuv3_batch *batch,
 			 const struct smmuv3_batch_policy *policy)
@@ -553,8 +554,8 @@ void smmuv3_batch_reduce(struct smmuv3_batch *batch,
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_batch_reduce);
 
 /**
- * smmuv3_batch_select() - Pick the commands of one phase for one physical SMMU
- * @batch: the batch; takes them in @stage
+ * smmuv3_batch_select() - Copy one phase's commands for one physical SMMU
+ * @batch: the batch; the commands go to its @stage
  * @phase: the phase
  * @phys: index of the physical SMMU
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A batch of commands: in which order the host may carry them out, and which of
- * them it need not. Pure.
+ * A batch of commands: sorts them into phases, and leaves out those that others
+ * cover. No state but the batch.
  */
 #ifndef _SMMUV3_ACCEL_BATCH_H
 #define _SMMUV3_ACCEL_BATCH_H
@@ -15,15 +15,17 @@
 
 /**
  * enum smmuv3_phase - When a command of a batch is carried out
- * @SMMUV3_PHASE_CD: first cached CDs go,
- * @SMMUV3_PHASE_TLBI: then TLB entries, which a stale CD could bring back,
- * @SMMUV3_PHASE_ATC: then ATC entries, which a stale TLB entry could bring back
+ * @SMMUV3_PHASE_CD: first: invalidate cached CDs
+ * @SMMUV3_PHASE_TLBI: second: invalidate TLB entries, which the SMMU could otherwise
+ *	refill by a stale CD
+ * @SMMUV3_PHASE_ATC: third: invalidate ATC entries, which a device could otherwise
+ *	refill from a stale TLB entry
  * @SMMUV3_PHASE_NUM: how many phases there are
  * @SMMUV3_PHASE_NONE: never: there is nothing to do
  *
- * The host carries out the commands of one call in any order, so each phase
- * takes a call of its own and starts when the one before has returned. This is
- * more order than a guest can ask for with CMD_SYNCs, so they need no command.
+ * The host carries out the commands of one call in any order. So each phase takes
+ * its own call, which starts when the one before has returned. A guest cannot ask
+ * for more order than this with CMD_SYNCs, so these need no command at the host.
  */
 enum smmuv3_phase {
 	SMMUV3_PHASE_CD,
@@ -33,23 +35,20 @@ enum smmuv3_phase {
 	SMMUV3_PHASE_NONE = SMMUV3_PHASE_NUM,
 };
 
-/*
- * What is to be done for a command, in a byte: the phase, and the index of the
- * physical SMMU that it is for.
- */
+/* A command's tag: its phase, and the index of the physical SMMU that it is for */
 #define SMMUV3_TAG_PHASE	GENMASK(1, 0)
 #define SMMUV3_TAG_PHYS		GENMASK(7, 2)
-/* A vSMMU has fewer physical SMMUs than this. */
+/* No physical SMMU has this index. */
 #define SMMUV3_PHYS_ALL		0x3f
 
 /**
- * struct smmuv3_batch_policy - What may be done to a batch
- * @subsume: leave out commands whose work others do
- * @merge: make one range invalidation of adjacent ones
- * @no_global: the guest maps nothing global, so that TLBI_NH_ASID does all that
- *	TLBI_NH_VA of its ASID would
- * @escalate: with @no_global, more TLBI_NH_VA of one ASID than this become one
- *	TLBI_NH_ASID; 0: never
+ * struct smmuv3_batch_policy - How a batch may be reduced
+ * @subsume: leave out commands that others cover
+ * @merge: merge adjacent range invalidations
+ * @no_global: the guest maps nothing global, so a TLBI_NH_ASID covers each
+ *	TLBI_NH_VA of its ASID
+ * @escalate: with @no_global, replace more than this many TLBI_NH_VA of one ASID
+ *	by one TLBI_NH_ASID; 0: never
  */
 struct smmuv3_batch_policy {
 	bool subsume;
@@ -60,12 +59,12 @@ struct smmuv3_batch_policy {
 
 /**
  * struct smmuv3_batch_stretch - A phase of a batch
- * @num: how many commands there are, before any are left out
+ * @num: how many commands it has, before any are left out
  * @first: index of the first
  * @last: index of the last
- * @phys: physical SMMU of all of them, if not @mixed
- * @mixed: they are for different physical SMMUs
- * @changed: some were left out or changed
+ * @phys: physical SMMU of all its commands, if not @mixed
+ * @mixed: its commands are for different physical SMMUs
+ * @changed: some commands were left out or changed
  */
 struct smmuv3_batch_stretch {
 	u32 num;
@@ -76,21 +75,21 @@ struct smmuv3_batch_stretch {
 	bool changed;
 };
 
-#define SMMUV3_BATCH_SLOTS	4096	/* over twice the commands */
+#define SMMUV3_BATCH_SLOTS	4096	/* more than twice SMMUV3_HOST_MAX_BATCH */
 
 /**
  * struct smmuv3_batch - A batch, and room to work on it
- * @cmds: the commands, copied once from the guest; changed in place by
- *	smmuv3_batch_reduce(), each still legal
- * @tags: what is to be done for each
+ * @cmds: the commands, copied once from the guest. smmuv3_batch_reduce() changes
+ *	them in place, and keeps each one legal
+ * @tags: the phase and physical SMMU of each command
  * @phases: the commands of each phase
- * @tlbi_plain: all TLBIs have the same first word and are for single addresses
- *	that increase, so that none can do another's work
+ * @tlbi_plain: all TLBIs have the same first word and invalidate single addresses
+ *	that increase, so that none covers another
  * @tlbi_all: there is a TLBI_NH_ALL or TLBI_NSNH_ALL
- * @tlbi_prev: the last TLBI's words, while @tlbi_plain
- * @subsumed: commands that were left out, since ever
- * @merged: range invalidations that became part of another, since ever
- * @generation: which entries of @slots are in use
+ * @tlbi_prev: the words of the last TLBI, while @tlbi_plain
+ * @subsumed: commands left out, in all batches
+ * @merged: range invalidations merged into another, in all batches
+ * @generation: entries of @slots with another generation are empty
  * @slots: hash table: generation and index of a command
  * @stage: commands on their way to the host
  */
@@ -136,11 +135,11 @@ static inline void smmuv3_batch_start(struct smmuv3_batch *batch)
 }
 
 /**
- * smmuv3_batch_add() - Say what is to be done for the next command
+ * smmuv3_batch_add() - Put the next command into a phase
  * @batch: the batch
  * @index: the command's index, larger than those before
  * @cmd: the command, CPU-endian
- * @phase: when it is to be carried out
+ * @phase: the phase
  * @phys: the physical SMMU that it is for, or %SMMUV3_PHYS_ALL
  */
 static inline void smmuv3_batch_add(struct smmuv3_batch *batch, u32 index,
@@ -170,10 +169,10 @@ static inline void smmuv3_batch_add(struct smmuv3_batch *batch, u32 index,
  * smmuv3_batch_whole() - Whether a phase is one unchanged stretch of the batch
  * @batch: the batch
  * @phase: the phase
- * @phys: index of the physical SMMU that it is asked for
+ * @phys: index of the physical SMMU in question
  *
- * Return: true where the commands from the phase's first to its last are, as
- * the guest wrote them, what this physical SMMU has to do.
+ * Return: true if this physical SMMU has to carry out exactly the commands from the
+ * phase's first to its last, as the guest wrote them.
  */
 static inline bool smmuv3_batch_whole(const struct smmuv3_batch *batch,
 				      enum smmuv3_phase phase, u8 phys)
@@ -186,11 +185,11 @@ static inline bool smmuv3_batch_whole(const struct smmuv3_batch *batch,
 }
 
 /**
- * smmuv3_batch_escalates() - Whether TLBI_NH_VA of one ASID become a TLBI_NH_ASID
- * @policy: what may be done
- * @num: how many there are
+ * smmuv3_batch_escalates() - Whether a TLBI_NH_ASID replaces many TLBI_NH_VA
+ * @policy: how batches may be reduced
+ * @num: how many TLBI_NH_VA of one ASID there are
  *
- * Return: true if they do.
+ * Return: true if it does.
  */
 static inline bool smmuv3_batch_escalates(const struct smmuv3_batch_policy *policy,
 					  u32 num)

@@ -16,10 +16,10 @@ static u64 asid_mask(const struct smmuv3_caps *caps)
 }
 
 /*
- * 4.4.1: TG = 0 says that the command is no range invalidation, NUM, SCALE and
- * TTL are RES0 then. With a TG, NUM = SCALE = TTL = 0 is reserved. TTL = 1 for
- * 16K has no meaning without SMMU_IDR5.DS, as there are no level-1 blocks; it
- * would act as TTL = 0, but the host's driver refuses it.
+ * 4.4.1: with TG = 0 the command is not a range invalidation, and NUM, SCALE and TTL
+ * are RES0. With a TG, NUM = SCALE = TTL = 0 is reserved. TTL = 1 for 16K has no
+ * meaning without SMMU_IDR5.DS, because there are no level-1 blocks. It would act as
+ * TTL = 0, but the host driver refuses it.
  */
 static bool range_is_legal(const u64 cmd[2], const struct smmuv3_caps *caps)
 {
@@ -35,11 +35,11 @@ static bool range_is_legal(const u64 cmd[2], const struct smmuv3_caps *caps)
 }
 
 /**
- * enum cmd_needs - What else is to be looked at, for some commands
- * @CMD_ASID: the ASID, whose width is optional
- * @CMD_RANGE: range invalidation, which is optional
- * @CMD_ATS: ATS is optional
- * @CMD_CS: one value of CS is reserved
+ * enum cmd_needs - Further checks that some commands need
+ * @CMD_ASID: it has an ASID, whose width depends on the SMMU
+ * @CMD_RANGE: it may be a range invalidation, if the SMMU has them
+ * @CMD_ATS: it exists only if the SMMU has ATS
+ * @CMD_CS: it has CS, of which one value is reserved
  */
 enum cmd_needs {
 	CMD_ASID = BIT(0),
@@ -50,10 +50,10 @@ enum cmd_needs {
 
 /**
  * struct cmd_rule - A command that a guest may use
- * @class: what is to be done for it
+ * @class: what the module does for it
  * @needs: combination of enum cmd_needs
- * @allowed: bits that may be set, besides the opcode; 0, 0: it has no operands
- * @ssid: bits of the first word that may be set as well if there are substreams
+ * @allowed: bits that may be set, besides the opcode
+ * @ssid: further bits of the first word that may be set if there are substreams
  * @known: it exists
  */
 struct cmd_rule {
@@ -74,10 +74,9 @@ struct cmd_rule {
 	}
 
 /*
- * VMIDs are accepted, though RES0 for an SMMU without stage 2: they mean nothing,
- * the host puts in its own. PREFETCH is a hint whose operands are not used, so they
- * are not judged. The MSI fields of CMD_SYNC are IGNORED without SMMU_IDR0.MSI
- * (4.7.3).
+ * VMIDs are accepted, though they are RES0 for an SMMU without stage 2: the host
+ * replaces them by its own. The operands of PREFETCH, a hint, are not used and not
+ * checked. The MSI fields of CMD_SYNC are IGNORED without SMMU_IDR0.MSI (4.7.3).
  */
 static const struct cmd_rule cmd_rules[SMMUV3_CMD_OPCODES] = {
 	RULE(CMD_PREFETCH_CONFIG, SMMUV3_CMD_NOP, 0, ~CMD_0_SSEC, ~0ULL, 0),
@@ -102,7 +101,7 @@ static const struct cmd_rule cmd_rules[SMMUV3_CMD_OPCODES] = {
 	     SYNC_1_MSIADDRESS, 0),
 };
 
-/* What is wrong with fields of a command, apart from bits that must be zero */
+/* Check the fields of a command, apart from bits that must be zero. */
 static enum smmuv3_accel_reason cmd_check_fields(const u64 cmd[2], u32 needs,
 						 const struct smmuv3_caps *caps)
 {
@@ -119,17 +118,17 @@ static enum smmuv3_accel_reason cmd_check_fields(const u64 cmd[2], u32 needs,
 }
 
 /**
- * smmuv3_cmd_check() - Whether a guest may use a command, and what for
+ * smmuv3_cmd_check() - Whether a guest may use a command
  * @cmd: the command's two words
  * @caps: what the virtual SMMU offers
- * @class: what is to be done for it; set if the opcode is known
+ * @class: set to what the module does for the command, if the opcode is known
  *
- * Legal is what can be carried out exactly: for a command that goes on to the
- * host, each bit is one that the host's driver accepts as well, so that it
- * never meets a bad command in the middle of a batch.
+ * The check accepts only commands that can be carried out exactly. The host driver
+ * accepts each bit of them as well, so that it never finds a bad command in the
+ * middle of a batch.
  *
- * Return: %SMMUV3_ACCEL_REASON_NONE or the rule that the command breaks, which
- * is a CERROR_ILL for the guest.
+ * Return: %SMMUV3_ACCEL_REASON_NONE, or the rule that the command breaks: a
+ * CERROR_ILL for the guest.
  */
 enum smmuv3_accel_reason smmuv3_cmd_check(const u64 cmd[2],
 					  const struct smmuv3_caps *caps,
@@ -167,7 +166,7 @@ enum smmuv3_accel_reason smmuv3_cmd_check(const u64 cmd[2],
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmd_check);
 
-/* Fields in which bits that are legal one by one may not be together. */
+/* Fields in which each bit alone may be legal, but not all together. */
 static u64 joint_bits(u32 op, int word)
 {
 	if (op == CMD_SYNC && word == 0)
@@ -178,12 +177,12 @@ static u64 joint_bits(u32 op, int word)
 }
 
 /**
- * smmuv3_cmd_make_rules() - Find out which commands are legal at first sight
+ * smmuv3_cmd_make_rules() - Prepare the rules for smmuv3_cmd_is_simple()
  * @rules: the result
  * @caps: what the virtual SMMU offers
  *
- * A command is simple if it has only bits that are legal on their own. Range
- * invalidations are not: none of their bits is legal without others.
+ * A command is simple if each of its bits is legal without the others. Range
+ * invalidations are not simple.
  */
 void smmuv3_cmd_make_rules(struct smmuv3_cmd_rules *rules,
 			   const struct smmuv3_caps *caps)

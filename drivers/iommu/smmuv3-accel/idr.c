@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ID registers: what an SMMU can do, and what of it a guest may be offered.
+ * ID registers: an SMMU's features, and which of them a guest may be offered.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -12,7 +12,7 @@
 #include "pure.h"
 
 /**
- * smmuv3_caps_from_idr() - Read capabilities off ID registers
+ * smmuv3_caps_from_idr() - Get the capabilities from ID registers
  * @caps: the result
  * @idr: SMMU_IDR0 to SMMU_IDR5
  */
@@ -33,11 +33,11 @@ void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6])
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_from_idr);
 
 /**
- * smmuv3_caps_meet() - Reduce capabilities to what a second SMMU has as well
+ * smmuv3_caps_meet() - Reduce capabilities to those that a second SMMU has too
  * @caps: capabilities to reduce
  * @with: those of the second SMMU
  *
- * @stall_both is left alone: it is not offered to guests but decides how a
+ * @stall_both does not change: guests are not offered it. It decides how one
  * particular SMMU has to be programmed.
  */
 void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
@@ -53,16 +53,16 @@ void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
 
 /**
- * smmuv3_idr_can_nest() - Whether the host driver nests on such an SMMU
+ * smmuv3_idr_can_nest() - Whether the host driver supports nesting on an SMMU
  * @idr: SMMU_IDR0 to SMMU_IDR5
  * @canwbs: the device's root complex is declared cacheable, write-back and
  *	shareable
  *
- * Both stages are needed, and something that keeps a guest's stage 1 from
- * making DMA incoherent. If faults can only stall, a guest could hold up the
- * SMMU for everybody. The host may still refuse, for an erratum.
+ * Nesting needs both stages. CANWBS or S2FWB has to keep a guest's stage 1 from
+ * making DMA incoherent. If faults can only stall, a guest could block the SMMU for
+ * all its users. The host may still refuse, because of an erratum.
  *
- * Return: true if nothing is known against it.
+ * Return: true if the ID registers do not exclude it.
  */
 bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
 {
@@ -72,28 +72,28 @@ bool smmuv3_idr_can_nest(const u32 idr[6], bool canwbs)
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_can_nest);
 
-/* How a guest's value of a field is judged, alone and against a host's. */
+/* Which values of a field a guest may see, given the host's and idr_field.value */
 enum idr_rule {
-	IDR_FREE,	/* up to the value given: the module or the VMM does it */
-	IDR_FIXED,	/* the value given */
-	IDR_UP_TO,	/* no larger than the host's, nor than the value given */
-	IDR_SUBSET,	/* no bit that the host's has not */
-	IDR_SUBSET_SOME,	/* the same, but not none */
-	IDR_AT_LEAST,	/* no smaller: what the host demands, the guest must do */
-	IDR_EQUAL_OR_ANY,	/* the host's, or any if that is 0; not the value
-				 * given, which is reserved
+	IDR_FREE,	/* up to @value, whatever the host has */
+	IDR_FIXED,	/* @value */
+	IDR_UP_TO,	/* up to the host's and up to @value */
+	IDR_SUBSET,	/* only bits that the host has too */
+	IDR_SUBSET_SOME,	/* the same, but not 0 */
+	IDR_AT_LEAST,	/* the host's or larger: a restriction that the guest must know */
+	IDR_EQUAL_OR_ANY,	/* the host's, or any if that is 0; never @value,
+				 * which is reserved
 				 */
 };
 
 /**
  * struct idr_field - A field of an ID register that a guest may see set
  * @reg: number of the register
- * @rule: what is accepted
+ * @rule: which values are accepted
  * @value: for %IDR_FREE, %IDR_FIXED, %IDR_UP_TO and %IDR_EQUAL_OR_ANY
  * @mask: the field
  *
- * Bits of no field must be 0: S2P, HYP, BTM, HTTU, PRI, MSI, SEV, ATOS, ECMDQ and
- * so on are not offered.
+ * Bits that belong to no field of the table must be 0: S2P, HYP, BTM, HTTU, PRI, MSI,
+ * SEV, ATOS, ECMDQ and so on are not offered.
  */
 struct idr_field {
 	u8 reg;
@@ -108,7 +108,7 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_FIXED, STALL_MODEL_TERMINATE, IDR0_STALL_MODEL },
 	{ 0, IDR_EQUAL_OR_ANY, TTENDIAN_RESERVED, IDR0_TTENDIAN },
 	{ 0, IDR_SUBSET, 0, IDR0_CD2L },
-	/* About stage 2, which no guest has */
+	/* Belongs to stage 2, which no guest has */
 	{ 0, IDR_FREE, 1, IDR0_VMID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ASID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ATS },
@@ -168,9 +168,9 @@ static bool field_fits(const struct idr_field *field, u32 guest, u32 host)
 }
 
 /**
- * smmuv3_idr_check() - Whether a guest may see such ID registers
+ * smmuv3_idr_check() - Whether a guest may see these ID registers
  * @idr: SMMU_IDR0 to SMMU_IDR5 of the guest
- * @bad: for each register, the fields and other bits that are refused are set
+ * @bad: for each register, the refused fields and other bits are set
  *
  * Return: true if it may.
  */
@@ -196,7 +196,7 @@ bool smmuv3_idr_check(const u32 idr[6], u32 bad[6])
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_check);
 
-/* What two host SMMUs both honour of a field. */
+/* The value of a field that two host SMMUs can both honour */
 static u32 field_meet(const struct idr_field *field, u32 a, u32 b)
 {
 	switch (field->rule) {
@@ -216,7 +216,7 @@ static u32 field_meet(const struct idr_field *field, u32 a, u32 b)
 
 /**
  * smmuv3_idr_meet() - Reduce ID registers to what a second host SMMU honours
- * @idr: SMMU_IDR0 to SMMU_IDR5 to reduce; what no guest may see set stays as it is
+ * @idr: SMMU_IDR0 to SMMU_IDR5 to reduce; bits that no guest may see do not change
  * @with: those of the second SMMU
  */
 void smmuv3_idr_meet(u32 idr[6], const u32 with[6])
@@ -238,8 +238,8 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_idr_meet);
  * smmuv3_idr_fits() - Whether a host SMMU can honour a guest's ID registers
  * @idr: those of the guest, which smmuv3_idr_check() accepts
  * @host: those of the host SMMU
- * @bad: for each register, the fields that it cannot honour are set; others stay,
- *	so that those of several host SMMUs add up
+ * @bad: for each register, the fields that it cannot honour are set. Other bits do
+ *	not change, so that a caller can collect the fields for several host SMMUs
  *
  * Return: true if it can.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What can be said of STEs and commands without any state: these functions
- * look at their arguments alone, and take and give CPU-endian words.
+ * Checks of STEs, commands and ID registers that need no state: these functions
+ * depend only on their arguments. Words are CPU-endian.
  */
 #ifndef _SMMUV3_ACCEL_PURE_H
 #define _SMMUV3_ACCEL_PURE_H
@@ -14,7 +14,7 @@
 #define SMMUV3_CMD_OPCODES	0x47
 
 /**
- * struct smmuv3_caps - What an SMMU implements, where a guest can tell
+ * struct smmuv3_caps - Features of an SMMU that matter to STEs and commands
  * @sid_bits: SMMU_IDR1.SIDSIZE
  * @ssid_bits: SMMU_IDR1.SSIDSIZE
  * @asid16: ASIDs have 16 bits, not 8
@@ -22,7 +22,7 @@
  * @ats: ATS
  * @ril: range invalidation
  * @ds: the encodings that come with 52-bit addresses in 4K and 16K granules
- * @stall_both: the stall model is chosen for each STE and CD
+ * @stall_both: each STE and CD chooses whether faults stall or terminate
  */
 struct smmuv3_caps {
 	u8 sid_bits;
@@ -36,10 +36,10 @@ struct smmuv3_caps {
 };
 
 /**
- * struct smmuv3_ste - An STE as this module understands it
- * @kind: what it makes of the stream
- * @reason: why the stream aborts, SMMUV3_ACCEL_REASON_NONE where it does not
- * @data: for %SMMUV3_ACCEL_KIND_S1 the words to hand to the host, else 0
+ * struct smmuv3_ste - A decoded STE
+ * @kind: what the stream does
+ * @reason: why the stream aborts; %SMMUV3_ACCEL_REASON_NONE if it does not
+ * @data: for %SMMUV3_ACCEL_KIND_S1, the words for the host; otherwise 0
  */
 struct smmuv3_ste {
 	enum smmuv3_accel_kind kind;
@@ -48,9 +48,9 @@ struct smmuv3_ste {
 };
 
 /**
- * enum smmuv3_cmd_class - What is to be done for a command
- * @SMMUV3_CMD_NOP: nothing: a hint
- * @SMMUV3_CMD_SYNC: see to it that all before it is done
+ * enum smmuv3_cmd_class - What the module does for a command
+ * @SMMUV3_CMD_NOP: nothing, because the command is a hint
+ * @SMMUV3_CMD_SYNC: complete all commands before it
  * @SMMUV3_CMD_STE: read STEs again
  * @SMMUV3_CMD_CD: invalidate cached CDs, for one StreamID
  * @SMMUV3_CMD_TLBI: invalidate TLB entries, on each SMMU
@@ -66,9 +66,8 @@ enum smmuv3_cmd_class {
 };
 
 /**
- * struct smmuv3_cmd_rules - What smmuv3_cmd_check() says of simple commands
- * @op: for each opcode, the class, and the bits that make a command one to be
- *	looked at in full
+ * struct smmuv3_cmd_rules - Results of smmuv3_cmd_check() for simple commands
+ * @op: for each opcode, the class, and the bits that a simple command must not have
  */
 struct smmuv3_cmd_rules {
 	struct {
@@ -93,12 +92,13 @@ void smmuv3_cmd_make_rules(struct smmuv3_cmd_rules *rules,
 			   const struct smmuv3_caps *caps);
 
 /**
- * smmuv3_cmd_is_simple() - Whether a command is legal at first sight
- * @rules: made for the same capabilities
+ * smmuv3_cmd_is_simple() - Whether a command is legal by the prepared rules
+ * @rules: from smmuv3_cmd_make_rules(), for the vSMMU's capabilities
  * @cmd: the command's two words
- * @class: what is to be done for it; set where the command is simple
+ * @class: set to what the module does for the command, if it is simple
  *
- * Return: true where smmuv3_cmd_check() would find it legal; false says nothing.
+ * Return: true if smmuv3_cmd_check() would accept the command. If false,
+ * smmuv3_cmd_check() has to decide.
  */
 static inline bool smmuv3_cmd_is_simple(const struct smmuv3_cmd_rules *rules,
 					const u64 cmd[2],
@@ -106,7 +106,7 @@ static inline bool smmuv3_cmd_is_simple(const struct smmuv3_cmd_rules *rules,
 {
 	u8 op = cmd[0];
 
-	/* 0 has no bit that could be unusual. */
+	/* A command of zeros is illegal, but has no bit that could be unusual. */
 	if (!op || op >= SMMUV3_CMD_OPCODES)
 		return false;
 	op = array_index_nospec(op, SMMUV3_CMD_OPCODES);

@@ -10,11 +10,11 @@
 #include "pure.h"
 
 /*
- * An STE with Config = stage 1 only (5.2). Refused is what is ILLEGAL, and also
- * what is reserved: the architecture lets a reserved S1Fmt, S1DSS or EATS act
- * as another value, but a guest that writes one does not mean that. S1Fmt and
- * S1DSS are IGNORED without substreams, EATS without ATS; they are dropped
- * then, so that equal STEs compare equal.
+ * Decode an STE with Config = stage 1 only (5.2). Refuse ILLEGAL and also reserved
+ * values. The architecture lets a reserved S1Fmt, S1DSS or EATS act as another value,
+ * but a guest that writes one does not mean that. Drop fields that are IGNORED, S1Fmt
+ * and S1DSS without substreams and EATS without ATS, so that equal STEs compare
+ * equal.
  */
 static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 					      const struct smmuv3_caps *caps)
@@ -24,7 +24,7 @@ static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 	data[0] = ste[0] & (STE_0_V | STE_0_CONFIG | STE_0_S1CONTEXTPTR);
 	data[1] = ste[1] & (STE_1_S1CIR | STE_1_S1COR | STE_1_S1CSH);
 
-	/* No SMMU that nests has so many address bits; do not truncate. */
+	/* No SMMU that nests has this many address bits. Refuse, do not truncate. */
 	if (ste[0] & STE_0_S1CONTEXTPTR_OVER)
 		return SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR;
 	if (FIELD_GET(STE_0_S1CDMAX, ste[0])) {
@@ -49,8 +49,8 @@ static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 
 	/*
 	 * A stalled transaction holds resources of the host's SMMU, so a guest
-	 * must not be able to ask for one. Where the model is fixed the bit has
-	 * to be 0 (5.2, S1STALLD).
+	 * must not be able to cause one. If the SMMU's stall model is fixed, the
+	 * bit has to be 0 (5.2, S1STALLD).
 	 */
 	if (caps->stall_both)
 		data[1] |= STE_1_S1STALLD;
@@ -58,13 +58,13 @@ static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 }
 
 /**
- * smmuv3_ste_decode() - Make of a guest's STE what the host is to be given
+ * smmuv3_ste_decode() - Decode a guest's STE into the STE for the host
  * @out: the result; an STE that is not legal becomes an abort with its reason
  * @ste: all 8 words of the STE
  * @caps: of the SMMU that the STE is for
  *
- * Arm IHI 0070, 5.2. Words 2 to 7 configure stage 2 or attributes that a guest
- * has no say in, and are not looked at.
+ * Arm IHI 0070, 5.2. Words 2 to 7 are ignored: they configure stage 2, or attributes
+ * that a guest does not control.
  */
 void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
 		       const struct smmuv3_caps *caps)
@@ -97,7 +97,7 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_decode);
  * @a: one STE
  * @b: the other
  *
- * Return: true where they do.
+ * Return: true if they do.
  */
 bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
 {
@@ -107,11 +107,11 @@ bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
 
 /**
- * smmuv3_ste_is_bad() - Whether a stream aborts by the guest's mistake
+ * smmuv3_ste_is_bad() - Whether a stream aborts because of a guest's mistake
  * @reason: why it aborts
  *
- * A clear V or Config, and a level-2 table that the guest has not allocated yet,
- * are how a driver disables a stream.
+ * V = 0, Config = abort and a missing level-2 table are no mistake: that is how a
+ * driver disables a stream.
  *
  * Return: true if the VMM has to deliver C_BAD_STE or C_BAD_STREAMID to the guest.
  */

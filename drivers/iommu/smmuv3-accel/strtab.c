@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest's stream table. It is read again each time: a copy would have to be
- * invalidated as the table's caches are, and could be wrong.
+ * A guest's stream table. The module reads it again each time: it would have to
+ * invalidate a copy like a cache, and a copy could be wrong.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -14,20 +14,20 @@
 #define STE_SHIFT	6	/* 64 bytes */
 #define L1STD_SHIFT	3	/* 8 bytes */
 
-/* An address is aligned to the size of what it points to, by ignoring bits. */
+/* The SMMU ignores the low bits of an address, by the size of what it points to. */
 static u64 align_to(u64 addr, unsigned int shift)
 {
 	return addr & ~((1ULL << shift) - 1);
 }
 
 /**
- * smmuv3_strtab_decode() - Understand SMMU_STRTAB_BASE and SMMU_STRTAB_BASE_CFG
+ * smmuv3_strtab_decode() - Decode SMMU_STRTAB_BASE and SMMU_STRTAB_BASE_CFG
  * @strtab: the result
  * @strtab_base: raw SMMU_STRTAB_BASE
  * @strtab_base_cfg: raw SMMU_STRTAB_BASE_CFG
  *
- * Arm IHI 0070, 6.3.24 and 6.3.25. A reserved FMT is taken as linear, a
- * reserved SPLIT as 6, LOG2SIZE over 32 as 32.
+ * Arm IHI 0070, 6.3.24 and 6.3.25. A reserved FMT acts as linear, a reserved SPLIT
+ * as 6, and a LOG2SIZE over 32 as 32.
  */
 void smmuv3_strtab_decode(struct smmuv3_strtab *strtab, u64 strtab_base,
 			  u32 strtab_base_cfg)
@@ -51,7 +51,7 @@ void smmuv3_strtab_decode(struct smmuv3_strtab *strtab, u64 strtab_base,
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_strtab_decode);
 
-/* The address of a StreamID's STE, by its level-1 descriptor (5.1). */
+/* Find the address of a StreamID's STE by its level-1 descriptor (5.1). */
 static enum smmuv3_accel_reason strtab_l2(const struct smmuv3_strtab *strtab,
 					  u32 sid, struct smmuv3_reader *reader,
 					  u64 *addr)
@@ -81,11 +81,11 @@ static enum smmuv3_accel_reason strtab_l2(const struct smmuv3_strtab *strtab,
  * smmuv3_strtab_read() - Read the STE of a StreamID
  * @strtab: the stream table
  * @sid: the StreamID
- * @reader: guest memory
- * @ste: takes the STE, CPU-endian
+ * @reader: reads guest memory
+ * @ste: set to the STE, CPU-endian
  *
- * Return: %SMMUV3_ACCEL_REASON_NONE, or why there is none: the StreamID is
- * beyond the table, its level-1 descriptor is not valid, memory is not there.
+ * Return: %SMMUV3_ACCEL_REASON_NONE, or the reason: the StreamID is beyond the table,
+ * its level-1 descriptor is not valid, or memory cannot be read.
  */
 enum smmuv3_accel_reason smmuv3_strtab_read(const struct smmuv3_strtab *strtab,
 					    u32 sid,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A guest's stream table, linear or 2-level. Pure over a reader of memory.
+ * A guest's stream table, linear or 2-level. No state but the memory that a reader
+ * reads.
  */
 #ifndef _SMMUV3_ACCEL_STRTAB_H
 #define _SMMUV3_ACCEL_STRTAB_H
@@ -18,8 +19,8 @@ struct smmuv3_reader {
 };
 
 /**
- * struct smmuv3_strtab - Where a stream table is and what form it has
- * @base: guest physical address, aligned as the architecture does
+ * struct smmuv3_strtab - Place and form of a stream table
+ * @base: guest physical address, aligned as the architecture aligns it
  * @log2size: log2 of the number of StreamIDs
  * @split: StreamID bits that a level-2 table resolves; 0: the table is linear
  */
