@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of the reasons, for messages. The build takes them from the user ABI's
- * header.
+ * Names of the reasons, for messages. The build takes them from the header of the
+ * user ABI.
  */
 #include <linux/array_size.h>
 #include <linux/kernel.h>

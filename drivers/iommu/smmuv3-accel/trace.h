@@ -19,7 +19,7 @@ TRACE_DEFINE_ENUM(SMMUV3_ACCEL_KIND_ABORT);
 TRACE_DEFINE_ENUM(SMMUV3_ACCEL_KIND_BYPASS);
 TRACE_DEFINE_ENUM(SMMUV3_ACCEL_KIND_S1);
 
-/* A stream was attached, or was not */
+/* An attach succeeded or failed */
 TRACE_EVENT(smmuv3_accel_attach,
 	TP_PROTO(const struct smmuv3_vsmmu *v, u32 vsid, u32 dev_id, int error,
 		 u32 reason),
@@ -75,7 +75,7 @@ TRACE_EVENT(smmuv3_accel_vsid,
 		  __entry->old_vsid, __entry->new_vsid)
 );
 
-/* A stream was given an STE, new or the same */
+/* A stream's STE was installed, unchanged or refused by the host */
 TRACE_EVENT(smmuv3_accel_ste,
 	TP_PROTO(const struct smmuv3_vsmmu *v, u32 vsid, u32 old_kind, u32 new_kind,
 		 u32 reason, int error),
