@@ -499,8 +499,9 @@ static u32 run_illegal(struct smmuv3_vsmmu *v, u32 start, u32 index, u32 rule)
 }
 
 /*
- * Carry out a command for STEs, if the segment before it is done, which is done up to
- * @done. Returns whether the run goes on.
+ * Carry out a command for STEs, if all commands before it are done. @done is the index
+ * before which commands are done; it moves past the command if that succeeds. Returns
+ * whether the run goes on.
  */
 static bool run_ste(struct smmuv3_vsmmu *v, const u64 cmd[2], u32 index, u32 *done)
 {

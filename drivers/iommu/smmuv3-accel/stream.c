@@ -453,8 +453,8 @@ static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
  * @ste: the STE
  *
  * An STE that is already installed needs no new domain. But the guest may have
- * changed the CDs, so the stream goes on the list for smmuv3_stream_flush_cds(). STEs
- * have no effect on a stream that is not live.
+ * changed the CDs, so the stream is put on the list for smmuv3_stream_flush_cds().
+ * STEs have no effect on a stream that is not live.
  *
  * Return: 0, or an errno with the stream as it was.
  */

@@ -36,7 +36,7 @@
  *  - EBADF (BAD_FD): a descriptor is not open.
  *  - ENXIO (NOT_CREATED): call SMMUV3_ACCEL_CREATE first.
  *  - EIO (FOREIGN_MM): the caller is not in the address space that owns the file.
- *  - EINTR: a signal came before the call had made any progress that it reports.
+ *  - EINTR: a signal came before the call could report any progress.
  *  - EACCES, EPERM (SECURITY): the ioctl calls the iommufd or the VFIO device for
  *    its caller, and a security module refused that.
  *  - ENOMEM (RETRY): out of memory. Nothing has changed, unless the ioctl says

@@ -307,6 +307,20 @@ int iommufd_nest_parent(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 *id)
 	return iommufd_hwpt(iommufd, dev_id, ioas_id, IOMMU_HWPT_ALLOC_NEST_PARENT, id);
 }
 
+int iommufd_vdevice(int iommufd, __u32 viommu_id, __u32 dev_id, __u64 virt_id, __u32 *id)
+{
+	struct iommu_vdevice_alloc arg = {
+		.size = sizeof(arg),
+		.viommu_id = viommu_id,
+		.dev_id = dev_id,
+		.virt_id = virt_id,
+	};
+	int rc = check(ioctl(iommufd, IOMMU_VDEVICE_ALLOC, &arg));
+
+	*id = arg.out_vdevice_id;
+	return rc;
+}
+
 int veventq_open(int iommufd, __u32 viommu_id, __u32 *id)
 {
 	struct iommu_veventq_alloc arg = {

@@ -576,17 +576,6 @@ TEST_F(two, abort_and_cfgi_cd_concern_one_stream)
 	EXPECT_EQ(2, machine_goes(m, 1));
 }
 
-static void expect_fault(struct __test_metadata *_metadata, struct stream *s, int queue)
-{
-	__u64 evt[4];
-
-	ASSERT_EQ(-EFAULT, testdev_write(&s->dev, IOVA + 0x5000));
-	ASSERT_EQ(0, veventq_read(queue, evt, 5000));
-	EXPECT_EQ(EVT_F_TRANSLATION, evt[0] & 0xff);
-	EXPECT_EQ(s->vsid, evt[0] >> 32);
-	EXPECT_EQ(IOVA + 0x5000, evt[2]);
-}
-
 TEST_F(two, events_have_the_virtual_streamid)
 {
 	struct machine *m = &self->m;
@@ -606,10 +595,10 @@ TEST_F(two, events_have_the_virtual_streamid)
 		EXPECT_EQ(s[i].ids.out_viommu_id, phys.out_viommu_id);
 	}
 	for (i = 0; i < 2; i++)
-		expect_fault(_metadata, &s[i], queue[i]);
+		EXPECT_FAULT(&s[i], queue[i]);
 	/* A vEVENTQ outlives a stream */
 	ASSERT_EQ(0, machine_detach(m, 0));
-	expect_fault(_metadata, &s[1], queue[1]);
+	EXPECT_FAULT(&s[1], queue[1]);
 }
 
 /* By edu, which copies both ways */

@@ -291,6 +291,7 @@ int edu_read(struct dma_dev *dev, __u64 iova, __u32 len);
 int iommufd_destroy(int iommufd, __u32 id);
 int iommufd_hwpt(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 flags, __u32 *id);
 int iommufd_nest_parent(int iommufd, __u32 dev_id, __u32 ioas_id, __u32 *id);
+int iommufd_vdevice(int iommufd, __u32 viommu_id, __u32 dev_id, __u64 virt_id, __u32 *id);
 int veventq_open(int iommufd, __u32 viommu_id, __u32 *id);
 int veventq_read(int fd, __u64 evt[4], int timeout_ms);
 

@@ -258,7 +258,6 @@ static void expect_all_works(struct __test_metadata *_metadata, struct vmm *vmm)
 	struct machine *m = &vmm->m;
 	const __u32 vsid = m->stream[1].vsid;
 	int page = machine_goes(m, 1);
-	__u64 evt[4];
 
 	ASSERT_LT(0, page);
 	page = page % (MACHINE_PAGES - 1) + 1;
@@ -273,11 +272,7 @@ static void expect_all_works(struct __test_metadata *_metadata, struct vmm *vmm)
 	EXPECT_TRUE(machine_sync(m));
 	EXPECT_EQ(page, machine_goes(m, 1));
 
-	EXPECT_EQ(-EFAULT, testdev_write(&m->stream[1].dev, 0x40000000));
-	EXPECT_EQ(0, veventq_read(vmm->events, evt, 5000));
-	EXPECT_EQ(EVT_F_TRANSLATION, evt[0] & 0xff);
-	EXPECT_EQ(vsid, evt[0] >> 32);
-	EXPECT_EQ(0x40000000, evt[2]);
+	EXPECT_FAULT(&m->stream[1], vmm->events);
 
 	EXPECT_EQ(0, machine_detach(m, 1));
 	EXPECT_EQ(-EFAULT, machine_goes(m, 1));
@@ -294,14 +289,38 @@ static void expect_closes(struct __test_metadata *_metadata, struct vmm *vmm)
 	EXPECT_EQ(-EFAULT, machine_goes(&vmm->m, 1));
 }
 
+/* The memory table had addresses of the old process. Nothing changes without one */
+static void expect_no_memory_table(struct __test_metadata *_metadata, struct machine *m)
+{
+	const struct smmuv3_accel_vsid same = { m->stream[1].vsid, m->stream[1].vsid };
+	const struct cmd cmd = cmd_cfgi_ste(m->stream[1].vsid, true);
+	struct smmuv3_accel_set_vsids vsids;
+	struct smmuv3_accel_invalidate inv;
+	struct smmuv3_accel_set_regs regs;
+	struct smmuv3_accel_run_cmdq run;
+	__u32 cons = m->ring.cons;
+
+	EXPECT_EQ(-ENXIO, ring_run(&m->ring, &run));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_MEM_TABLE, run.out_reason);
+	EXPECT_EQ(cons, run.cons);
+	EXPECT_EQ(-ENXIO, accel_invalidate(&m->g, &cmd, 1, &inv));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_MEM_TABLE, inv.out_reason);
+	EXPECT_EQ(0, inv.cmd_num);
+	machine_regs(m, &regs);
+	EXPECT_EQ(-ENXIO, accel_ioctl(m->g.accel, SMMUV3_ACCEL_SET_REGS, &regs));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_MEM_TABLE, regs.out_reason);
+	EXPECT_EQ(-ENXIO, accel_set_vsids(&m->g, &same, 1, &vsids));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_MEM_TABLE, vsids.out_reason);
+	EXPECT_REFUSED(&m->g, ENXIO, NO_MEM_TABLE, .vfio_fd = -1, .vsid = 0x300,
+		       .flags = SMMUV3_ACCEL_ATTACH_BRIDGE);
+}
+
 /* Stage 2 of a live vSMMU. DMA of the first device goes on throughout */
 TEST_F(handover, dma_goes_on_throughout)
 {
 	struct vmm *vmm = &self->vmm;
 	struct machine *m = &vmm->m;
-	struct smmuv3_accel_run_cmdq out;
 	unsigned long done = self->load->done;
-	__u32 cons = m->ring.cons;
 
 	EXPECT_TRUE(all_foreign(vmm));
 	ASSERT_EQ(0, change_ioas(vmm));
@@ -309,15 +328,10 @@ TEST_F(handover, dma_goes_on_throughout)
 	ASSERT_EQ(0, accel_change_process(&m->g));
 	EXPECT_TRUE(tell(self->sock, FIND_ALL_FOREIGN));
 
-	/* The memory table had addresses of the old process */
 	machine_lead(m, 0, 2);
 	ASSERT_EQ(1, machine_goes(m, 1));
 	ring_put(&m->ring, machine_tlbi(m, 0));
-	ring_put(&m->ring, cmd_sync());
-	ASSERT_EQ(0, ring_run(&m->ring, &out));
-	EXPECT_EQ(SMMUV3_ACCEL_CERROR_ABT, out.out_error);
-	EXPECT_EQ(SMMUV3_ACCEL_REASON_CMD_UNREADABLE, out.out_reason);
-	EXPECT_EQ(cons, out.cons);
+	expect_no_memory_table(_metadata, m);
 	EXPECT_EQ(1, machine_goes(m, 1));
 	ASSERT_EQ(0, accel_mem_table(&m->g));
 	ASSERT_TRUE(machine_sync(m));

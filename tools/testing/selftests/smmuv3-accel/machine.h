@@ -224,6 +224,21 @@ __u32 machine_reason(struct machine *m, __u32 vsid);
 		}							\
 	} while (0)
 
+/* An address that no table maps */
+#define NOWHERE	0x20000000ULL
+
+/* DMA of a stream's device faults, and the event has the stream's StreamID */
+#define EXPECT_FAULT(s, veventq)						\
+	do {								\
+		__u64 _evt[4];						\
+									\
+		ASSERT_EQ(-EFAULT, testdev_write(&(s)->dev, NOWHERE));	\
+		ASSERT_EQ(0, veventq_read(veventq, _evt, 5000));	\
+		EXPECT_EQ(EVT_F_TRANSLATION, _evt[0] & 0xff);		\
+		EXPECT_EQ((s)->vsid, _evt[0] >> 32);			\
+		EXPECT_EQ(NOWHERE, _evt[2]);				\
+	} while (0)
+
 /* A parent, a vIOMMU or a domain that is left keeps the IOAS from being destroyed */
 #define EXPECT_NOTHING_LEFT(g)						\
 	EXPECT_EQ(0, iommufd_destroy((g)->iommufd, (g)->ioas_id))
