@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of INVALIDATE: how an array of commands becomes host calls, and how
- * host errors, guest errors and time-outs are told apart.
+ * KUnit tests of INVALIDATE: the host calls for an array of commands, and the
+ * difference between host errors, guest errors and time-outs.
  */
 #include <linux/sched/signal.h>
 
@@ -9,7 +9,7 @@
 
 #define ARRAY_CMDS	((u32)(ARRAY_LEN / CMD_LEN))
 
-/* In three phases on the SMMUs concerned, with the guest's order kept in each */
+/* Three phases on the SMMUs concerned, each in the guest's order */
 static void fans_out_in_phases(struct kunit *test)
 {
 	const struct cmd cmds[] = {
@@ -27,11 +27,11 @@ static void fans_out_in_phases(struct kunit *test)
 	EXPECT_BATCH(test, 1, 1, cfgi_cd_all(VSID_OTHER));
 	EXPECT_BATCH(test, 2, 0, tlbi_va(1), tlbi_va(2), tlbi_va(3));
 	EXPECT_BATCH(test, 3, 1, tlbi_va(1), tlbi_va(2), tlbi_va(3));
-	/* None is a stretch of the array. */
+	/* No phase is one stretch of the array. */
 	for (i = 0; i < mock->log_num; i++)
 		fx_expect_from(test, i, NULL);
 
-	/* The TLBs of an SMMU without a stream were flushed when the last one left. */
+	/* An SMMU without a stream gets no TLBI: the last detach has flushed its TLBs. */
 	fx_must_detach(test, v, VSID);
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, num), num);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 2);
@@ -46,7 +46,7 @@ static void fans_out_in_phases(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 }
 
-/* With the erratum on one SMMU: CFGIs and TLBIs twice there, ATC_INVs once */
+/* One SMMU has the erratum: it gets CFGIs and TLBIs twice, ATC_INVs once. */
 static void erratum_spares_atc_inv(struct kunit *test)
 {
 	const struct cmd cmds[] = {
@@ -67,13 +67,13 @@ static void erratum_spares_atc_inv(struct kunit *test)
 	EXPECT_BATCH(test, 4, 1, tlbi_va(1));
 	EXPECT_BATCH(test, 5, 0, atc_inv_all(VSID));
 
-	/* Complete at once without EATS */
+	/* Nothing to do without EATS */
 	fx_must_install(test, v, VSID, STE_BYPASS, 0);
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, 1), 1);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 }
 
-/* The erratum on both SMMUs, wherever something is invalidated */
+/* Both SMMUs have the erratum, which matters to every call that invalidates. */
 static void erratum_repeats_each_call(struct kunit *test)
 {
 	const struct cmd cmds[] = { tlbi_va(1), cfgi_cd_all(VSID) };
@@ -91,7 +91,7 @@ static void erratum_repeats_each_call(struct kunit *test)
 		EXPECT_BATCH(test, 2 + i, 0, tlbi_va(1));
 		EXPECT_BATCH(test, 4 + i, 1, tlbi_va(1));
 	}
-	/* A call that failed is neither of the two. */
+	/* A call that failed does not count as one of the two. */
 	mock_fail(mock, MOCK_INVALIDATE, 1, 1, -EIO);
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, 1), 1);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 5);
@@ -105,7 +105,7 @@ static void erratum_repeats_each_call(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 2);
 }
 
-/* An ATC_INV is for one stream, whatever the other's SMMU lacks. */
+/* An ATC_INV is legal even if another stream's SMMU has no ATS. */
 static void atc_inv_needs_one_smmu_with_ats(struct kunit *test)
 {
 	const struct cmd cmds[] = { atc_inv_all(VSID), sync() };
@@ -116,7 +116,7 @@ static void atc_inv_needs_one_smmu_with_ats(struct kunit *test)
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, 2), 2);
 }
 
-/* A time-out of an ATC_INV is the guest's, any other error the host's. */
+/* A time-out of an ATC_INV is a guest error, any other error is a host error. */
 static void atc_timeout_ends_at_sync(struct kunit *test)
 {
 	const struct cmd cmds[] = {
@@ -140,7 +140,7 @@ static void atc_timeout_ends_at_sync(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(mock), 2);
 }
 
-/* A device that does not answer must not keep another one's ATC stale. */
+/* If a device does not answer, no other device may keep a stale ATC either. */
 static void atc_timeout_spares_other_smmu(struct kunit *test)
 {
 	const struct cmd cmds[] = { atc_inv_all(VSID), atc_inv_all(VSID_OTHER), sync() };
@@ -156,7 +156,7 @@ static void atc_timeout_spares_other_smmu(struct kunit *test)
 	EXPECT_BATCH(test, mock->log_num - 1, 1, atc_inv_all(VSID_OTHER));
 }
 
-/* The CMD_SYNC learns of a time-out, however far behind it is. */
+/* The next CMD_SYNC reports a time-out, even in a later array. */
 static void atc_timeout_reaches_far_sync(struct kunit *test)
 {
 	const u32 num = SMMUV3_HOST_MAX_BATCH + 5;
@@ -174,8 +174,8 @@ static void atc_timeout_reaches_far_sync(struct kunit *test)
 }
 
 /*
- * A host error is answered by one replay of the whole batch, from what was checked:
- * the VMM's memory may have changed.
+ * After a host error, the module replays the whole batch once, from the copy that it
+ * checked: the VMM's memory may have changed.
  */
 static void error_replays_checked_copy(struct kunit *test)
 {
@@ -205,7 +205,7 @@ static void error_replays_checked_copy(struct kunit *test)
 	f->mock->scribble = false;
 }
 
-/* If the replay fails too, no later phase is begun. A time-out is not replayed. */
+/* If the replay fails too, no later phase begins. A time-out is not replayed. */
 static void second_error_ends_the_call(struct kunit *test)
 {
 	const struct cmd cmds[] = {
@@ -233,7 +233,7 @@ static void second_error_ends_the_call(struct kunit *test)
 	mock_fail_stop(mock);
 }
 
-/* Commands before the bad one are done, and their failure is reported before it. */
+/* Commands before a bad one are done. If they fail, that is reported first. */
 static void bad_command_stops_there(struct kunit *test)
 {
 	const struct cmd ill[] = {
@@ -263,7 +263,7 @@ static void bad_command_stops_there(struct kunit *test)
 		      .reason = REASON(RETRY));
 }
 
-/* An array that takes three host calls; a signal ends it between two of them. */
+/* An array needs three host calls. A signal ends it between two of them. */
 static void long_array_in_batches(struct kunit *test)
 {
 	const u32 max = SMMUV3_HOST_MAX_BATCH, num = 2 * max + 5;
@@ -302,7 +302,7 @@ static void long_array_in_batches(struct kunit *test)
 	fx_expect_batch(test, 1, 0, f->cmds + max, 7);
 }
 
-/* The readable part of an array is done. One that is too long is refused at once. */
+/* The readable part of an array is done. An array that is too long is refused. */
 static void unreadable_array_in_part(struct kunit *test)
 {
 	const u32 num = 3 * SMMUV3_HOST_MAX_BATCH;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of devices that do not answer an ATC_INV, in table mode: they cost one
- * host call, their streams abort, and the guest learns of it at a CMD_SYNC.
+ * KUnit tests of devices that do not answer an ATC_INV, in table mode: there is one
+ * host call, their streams abort, and the next CMD_SYNC reports the failure.
  */
 #include "fixture.h"
 
@@ -15,7 +15,7 @@ static void start(struct kunit *test)
 	fx_start(test, .log2size = 12);
 }
 
-/* Streams that were not in that call go on. */
+/* Streams that were not in that call continue. */
 static void timeout_costs_one_call(struct kunit *test)
 {
 	const u32 num = SMMUV3_HOST_MAX_BATCH;
@@ -35,12 +35,12 @@ static void timeout_costs_one_call(struct kunit *test)
 	fx_expect_aborts(test, f->v, VSID, REASON(ATC_TIMEOUT));
 	for (i = 1; i < STREAMS; i++)
 		fx_expect_s1(test, f->v, fx_streams[i].vsid, 1);
-	/* It is said once. */
+	/* It is reported only once. */
 	EXPECT_RESULT(test, fx_run(test, .cons = num - 1, .num = 1), .done = 1,
 		      .flags = RUN(SYNC_IRQ));
 }
 
-/* A stream that aborts has no ATC entries. Its next STE, the same, brings it back. */
+/* A stream that aborts gets no ATC_INV. The same STE again ends the abort. */
 static void next_ste_brings_it_back(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -57,7 +57,7 @@ static void next_ste_brings_it_back(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID, 1);
 }
 
-/* All streams of the call abort. The guest learns of it when there is a CMD_SYNC. */
+/* All streams of the call abort. The next CMD_SYNC reports it. */
 static void said_at_a_later_sync(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -74,7 +74,7 @@ static void said_at_a_later_sync(struct kunit *test)
 	EXPECT_TIMEOUT(test, RUN_CMDS(test, tlbi_va(1), sync()), 1);
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
 
-	/* Registers that say the same are no STE. */
+	/* Setting the same registers does not count as an STE. */
 	fx_must_set_regs(test);
 	fx_expect_aborts(test, f->v, VSID, REASON(ATC_TIMEOUT));
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_all()), 1);
@@ -82,7 +82,7 @@ static void said_at_a_later_sync(struct kunit *test)
 		fx_expect_s1(test, f->v, fx_streams[i].vsid, 1);
 }
 
-/* DMA is blocked even if the domain that aborts cannot be attached. */
+/* If the abort domain cannot be attached, DMA is blocked without a domain. */
 static void failed_abort_blocks_dma(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -97,7 +97,7 @@ static void failed_abort_blocks_dma(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID, 1);
 }
 
-/* A guest that was reset is not told. */
+/* After a reset, no CMD_SYNC reports the failure. */
 static void reset_forgets_timeout(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -115,7 +115,7 @@ static void reset_forgets_timeout(struct kunit *test)
 static const struct other_timeout {
 	const char *name;
 	bool cd;
-	u32 calls;	/* until it */
+	u32 calls;	/* up to the time-out */
 } other_timeouts[] = {
 	{ "TLBIs", .calls = 1 },
 	{ "CDs", .cd = true, .calls = 1 },
@@ -124,7 +124,7 @@ static const struct other_timeout {
 
 KUNIT_ARRAY_PARAM_DESC(other_timeout, other_timeouts, name);
 
-/* Other commands that time out are for the VMM to repeat: nobody aborts. */
+/* If other commands time out, no stream aborts, and the VMM repeats them. */
 static void other_timeout_is_a_host_error(struct kunit *test)
 {
 	const struct other_timeout *c = test->param_value;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of streams without table mode: which objects ATTACH allocates, what is
- * left when a host call fails, and what GET_STREAM says.
+ * KUnit tests of streams without table mode: the objects that ATTACH allocates, the
+ * state after a host call fails, and the result of GET_STREAM.
  */
 #include "fixture.h"
 
-/* A physical SMMU's objects are allocated once, a vDEVICE for each device. */
+/* The objects of a physical SMMU are allocated once, a vDEVICE for each device. */
 static void attach_allocates_once(struct kunit *test)
 {
 	struct smmuv3_vsmmu *v = fx_open(test);
@@ -26,7 +26,7 @@ static void attach_allocates_once(struct kunit *test)
 	fx_expect_live(test, 2, 3, 0);
 }
 
-/* Then the stream's objects go. TLBs are flushed with the SMMU's last stream. */
+/* Then its objects are destroyed. The SMMU's last stream also flushes the TLBs. */
 static void detach_blocks_dma_first(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -48,7 +48,7 @@ static void detach_blocks_dma_first(struct kunit *test)
 	EXPECT_BATCH(test, 1, 0, tlbi_all());
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[1].hwpt_id, 0);
-	/* A vEVENTQ of the VMM may hang on the vIOMMU. */
+	/* The vIOMMU stays, because the VMM may have a vEVENTQ on it. */
 	fx_expect_live(test, 2, 1, 0);
 
 	EXPECT_RESULT(test, fx_detach(v, VSID), .rc = -ENOENT, .reason = REASON(NO_STREAM));
@@ -56,7 +56,7 @@ static void detach_blocks_dma_first(struct kunit *test)
 	fx_expect_live(test, 2, 2, 0);
 }
 
-/* Of all devices, which are let go before any object is destroyed */
+/* Close detaches and puts all devices before it destroys any object. */
 static void close_blocks_dma_first(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -71,7 +71,7 @@ static void close_blocks_dma_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_DETACH), 2);
 	KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 	KUNIT_EXPECT_EQ(test, mock->devs[4].hwpt_id, 0);
-	/* A file that was never bound has nothing to let go. */
+	/* A file that was never bound has no device or object. */
 	smmuv3_vsmmu_close(smmuv3_vsmmu_alloc());
 }
 
@@ -88,7 +88,7 @@ static const struct failing_attach {
 
 KUNIT_ARRAY_PARAM_DESC(failing_attach, failing_attaches, name);
 
-/* Whichever host call fails, and the next attempt works. */
+/* If any host call fails, nothing changes, and the next attempt works. */
 static void failed_attach_leaves_nothing(struct kunit *test)
 {
 	const struct failing_attach *c = test->param_value;
@@ -107,7 +107,7 @@ static void failed_attach_leaves_nothing(struct kunit *test)
 			fx_must_attach(test, v, .fd = 1, .vsid = VSID_NEXT);
 		before = mock_state(mock);
 
-		/* Twice: an invalidation is repeated after an error. */
+		/* Fail it twice, because an invalidation is replayed after an error. */
 		mock_fail(mock, MOCK_ANY, n, 2, -ENOMEM);
 		r = fx_attach(v, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent);
 		if (!mock_fail_stop(mock))
@@ -166,7 +166,7 @@ static void host_error_has_its_reason(struct kunit *test)
 	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
 }
 
-/* If it cannot nest no object is tried. */
+/* If the SMMU cannot nest, no object is allocated. */
 static void no_nesting_refused_early(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -228,7 +228,7 @@ static const struct vmm_move {
 
 KUNIT_ARRAY_PARAM_DESC(vmm_move, vmm_moves, name);
 
-/* The VMM may move the device by VFIO's own ioctls; the next STE brings it back. */
+/* If the VMM moves the device with VFIO's ioctls, the next STE takes it back. */
 static void describes_what_is_in_force(struct kunit *test)
 {
 	const struct vmm_move *c = test->param_value;
@@ -259,7 +259,7 @@ static void describes_what_is_in_force(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.out_vdevice_id, stream->vdevice_id);
 }
 
-/* A device that the module blocked itself has what it should. */
+/* A device that the module itself has blocked is not reported as moved. */
 static void describes_blocked_as_abort(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);

@@ -17,7 +17,7 @@ void bt_put(struct smmuv3_batch *batch, u32 index, const struct cmd *cmd)
 	batch->cmds[index][1] = cpu_to_le64(cmd->w[1]);
 }
 
-/* The last address that a range invalidation is for (4.4.1.1) */
+/* The last address that a range invalidation covers (4.4.1.1) */
 u64 bt_range_last(const struct cmd *cmd)
 {
 	u64 addr = cmd->w[1] & GENMASK_ULL(63, 12);
@@ -47,7 +47,7 @@ enum smmuv3_phase bt_phase_of(const struct cmd *cmd)
 	}
 }
 
-/* StreamIDs take turns. */
+/* StreamIDs alternate between the physical SMMUs. */
 u8 bt_phys_of(const struct cmd *cmd)
 {
 	if (bt_phase_of(cmd) == SMMUV3_PHASE_TLBI)
@@ -55,7 +55,7 @@ u8 bt_phys_of(const struct cmd *cmd)
 	return bits(cmd, 63, 32) % PHYS_NUM;
 }
 
-/* Make a batch of what is in b->in. */
+/* Make a batch of b->in. */
 void bt_fill(struct bench *b)
 {
 	u32 i;
@@ -97,7 +97,7 @@ void bt_pick_after(struct bench *b, enum smmuv3_phase phase, u8 phys)
 			 le64_to_cpu(b->batch.stage[i][1]));
 }
 
-/* Few ASIDs and addresses, so that commands have much to do with each other */
+/* Few ASIDs and addresses, so that commands often cover each other */
 void bt_start_world(struct bench *b)
 {
 	static const u64 bases[] = { 0, 0x40000000, BIT_ULL(48) - PAGE(32), 0 - PAGE(0x100000) };
@@ -114,7 +114,7 @@ void bt_start_world(struct bench *b)
 	b->ttl = dice(b, 2) ? 0 : 2 + dice(b, 2);
 }
 
-/* Go on where a range ends, with more or less the same operands. */
+/* Continue where a range ends, with the same or slightly different operands. */
 static void continue_range(struct bench *b, const struct cmd *prev, struct cmd *cmd)
 {
 	*cmd = *prev;
@@ -177,7 +177,7 @@ static void make_tlbi(struct bench *b, const struct cmd *prev, struct cmd *cmd)
 	cmd->w[1] = (b->base + ((u64)dice(b, 8) << unit)) | dice(b, 2);
 	if (!b->caps.ril || dice(b, 2))
 		return;
-	/* Whole leaves, as they have to be with a TTL */
+	/* A TTL requires whole leaves. */
 	cmd->w[0] |= NUM(dice(b, 4)) | SCALE(dice(b, 8) ? unit - level_shift(b->tg, 3) :
 					     dice(b, 64));
 	if (!dice(b, 16))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the KUnit tests of batch.c share: commands, by the bit numbers of Arm IHI
+ * Fixture of the KUnit tests of batch.c: commands, by the bit numbers of Arm IHI
  * 0070, 4.3 to 4.5 (0 to 127 over both words), batches of them, and a generator of
- * commands that have much to do with each other.
+ * commands that often cover each other.
  *
- * The tests' loops assert, where a test would usually expect: a rule that is broken
- * is broken for many batches, and the first of them says which.
+ * The loops of the tests use assertions instead of expectations: a broken rule fails
+ * for many batches, and the first one is enough to find it.
  */
 #ifndef _SMMUV3_ACCEL_BATCH_FIXTURE_H
 #define _SMMUV3_ACCEL_BATCH_FIXTURE_H
@@ -69,26 +69,26 @@ static inline unsigned int level_shift(unsigned int tg, unsigned int level)
 	return granule + (3 - level) * (granule - 3);
 }
 
-/* What a batch is for one physical SMMU in one phase */
+/* The commands of a batch for one physical SMMU in one phase */
 struct part {
 	struct cmd cmds[BATCH_MAX];
 	u32 num;
 };
 
 /**
- * struct bench - What a test has in kunit.priv
+ * struct bench - A test's data, in kunit.priv
  * @batch: a batch
  * @other: another one, to compare it with
  * @in: its commands
- * @start: where in the batch they are
+ * @start: index of the first in the batch
  * @num: how many
  * @before: what bt_pick_before() found in @in
  * @after: what bt_pick_after() found in @batch
  * @rnd: for dice()
- * @caps: what the SMMU can do, from bt_start_world()
- * @base: near which addresses are
+ * @caps: the SMMU's capabilities, from bt_start_world()
+ * @base: addresses are near this one
  * @tg: granule of ranges
- * @ttl: their level
+ * @ttl: level of ranges
  */
 struct bench {
 	struct smmuv3_batch batch;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of smmuv3_batch_reduce() against a model. What a command has to
- * invalidate is written down here once more: whatever was to go must still go.
+ * KUnit tests of smmuv3_batch_reduce() against a model, which has its own definition
+ * of what each command invalidates. The reduced batch must still invalidate all that
+ * the original invalidates.
  */
 #include "batch_fixture.h"
 
-/* Something that an SMMU, or a device, may have cached */
+/* An entry that an SMMU or a device may have cached */
 struct entry {
-	enum smmuv3_phase phase;	/* in which it goes */
+	enum smmuv3_phase phase;	/* that invalidates it */
 	u32 asid;
 	bool global;
 	u8 tg;
 	u8 level;
-	bool table;			/* no leaf; of CDs: a level-1 descriptor */
+	bool table;			/* not a leaf; for CDs: a level-1 descriptor */
 	u64 addr;			/* aligned */
 	u32 sid;
 	u32 ssid;
@@ -25,8 +26,8 @@ static u64 level_mask(unsigned int tg, unsigned int level)
 }
 
 /*
- * The range is UNPREDICTABLE if it is not aligned to the leaf's size: @may is
- * whether it counts then.
+ * If a range is not aligned to the leaf's size, it is UNPREDICTABLE whether the entry
+ * is in it: return @may then.
  */
 static bool address_reaches(const struct cmd *cmd, const struct entry *e, bool may)
 {
@@ -47,7 +48,7 @@ static bool address_reaches(const struct cmd *cmd, const struct entry *e, bool m
 	return e->addr <= bt_range_last(cmd) && addr <= end;
 }
 
-/* Whether a command has to invalidate an entry, or with @may is allowed to. */
+/* Whether a command has to invalidate an entry, or with @may, whether it may. */
 static bool reaches(const struct cmd *cmd, const struct entry *e, bool may)
 {
 	u64 mask;
@@ -101,7 +102,7 @@ static bool parts_equal(const struct part *a, const struct part *b)
 	return a->num == b->num && !memcmp(a->cmds, b->cmds, a->num * sizeof(*a->cmds));
 }
 
-/* An entry at or near what a command is for, of the phase's kind */
+/* Make an entry of the phase's kind, in or near a command's range. */
 static void make_entry(struct bench *b, const struct cmd *cmd, bool no_global,
 		       struct entry *e)
 {
@@ -153,7 +154,7 @@ static u32 count(const struct part *part, u64 op_asid)
 	return num;
 }
 
-/* A command that does more than was asked for has to be allowed. */
+/* Commands may invalidate more than the original only if the policy allows it. */
 static void check_wide(struct kunit *test, struct bench *b,
 		       const struct smmuv3_batch_policy *policy, u32 round)
 {
@@ -235,7 +236,7 @@ static void make_batch(struct bench *b, u32 num)
 	for (b->num = 0; b->num < num;) {
 		struct cmd *cmd = &b->in[b->num];
 
-		/* Here and there one that was there before */
+		/* Now and then repeat an earlier command. */
 		if (b->num && !dice(b, 12)) {
 			*cmd = b->in[dice(b, b->num)];
 			if (op(cmd) == NH_VA || op(cmd) == NH_VAA || op(cmd) == CFGI_CD)
@@ -276,7 +277,7 @@ static const struct policy_case {
 
 KUNIT_ARRAY_PARAM_DESC(policy, policy_cases, name);
 
-/* Nothing that has to go stays, and little else goes. */
+/* The reduced batch invalidates all that it must, and little else. */
 static void loses_nothing(struct kunit *test)
 {
 	const struct policy_case *c = test->param_value;
@@ -312,7 +313,7 @@ static void loses_nothing(struct kunit *test)
 				check_part(test, b, phase, phys, policy, round);
 	}
 
-	/* The above means nothing unless it met everything often enough. */
+	/* The test shows something only if each case came up often enough. */
 	if (policy->subsume)
 		KUNIT_EXPECT_GT(test, b->batch.subsumed, 300);
 	if (policy->merge)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of smmuv3_batch_reduce(), a rule at a time: which commands are left
- * out, merged or replaced, and which are not.
+ * KUnit tests of smmuv3_batch_reduce(), rule by rule: which commands are left out,
+ * merged or replaced, and which are not.
  */
 #include "batch_fixture.h"
 
@@ -24,7 +24,7 @@
 #define RANGE(num, scale, page)	\
 	{ { NH_VA | AS(1) | NUM((num) - 1) | SCALE(scale), PAGE(page) | TG(1) } }
 
-/* StreamIDs are even, so that all is for the first physical SMMU. */
+/* StreamIDs are even, so all commands are for the first physical SMMU. */
 static const struct rule_case {
 	const char *name;
 	struct smmuv3_batch_policy policy;
@@ -189,7 +189,7 @@ static void reduces_by_rule(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->batch.subsumed + b->batch.merged + num, b->num);
 }
 
-/* ASIDs past the first few are left alone, and nothing is written past those. */
+/* ASIDs after the first few do not change, and the array of ASIDs does not overflow. */
 static void escalates_few_asids(struct kunit *test)
 {
 	static const struct smmuv3_batch_policy policy = ESCALATE(2);
@@ -215,7 +215,7 @@ static void escalates_few_asids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->batch.subsumed, 3 * asids - b->after.num);
 }
 
-/* Reduce a batch of three commands in which there is nothing to leave out. */
+/* Reduce a batch of three commands of which none covers another. */
 static void reduce_three(struct kunit *test, u32 asid)
 {
 	static const struct smmuv3_batch_policy policy = SUBSUME;
@@ -232,8 +232,8 @@ static void reduce_three(struct kunit *test, u32 asid)
 }
 
 /*
- * Entries of an earlier batch in the hash table must never be found again, also
- * when the 16 bits of a generation come round: a command would do its own work.
+ * The hash table must never find an entry of an earlier batch, even after the 16-bit
+ * generation wraps around: it would leave out a command that nothing covers.
  */
 static void earlier_batch_is_forgotten(struct kunit *test)
 {
@@ -254,7 +254,7 @@ static void earlier_batch_is_forgotten(struct kunit *test)
 	}
 }
 
-/* A full batch: as many keys as there can be, and each twice */
+/* A full batch with as many keys as possible, each twice */
 static void full_batch(struct kunit *test)
 {
 	static const struct smmuv3_batch_policy policy = ALL_BUT_ESCALATE;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of how a batch is put together and taken apart: runs of commands that
- * are added at once, and what each physical SMMU is given in each phase.
+ * KUnit tests of adding commands to a batch, also many alike at once, and of selecting
+ * those for a physical SMMU and phase.
  */
 #include "batch_fixture.h"
 
-/* A rising run of single addresses, as drivers write it, with this and that in it */
+/* A run of rising single addresses, as drivers issue it, with some other commands */
 static void make_runs(struct bench *b, u32 num)
 {
 	u64 page = dice(b, 4) ? dice(b, 1000) : U64_MAX >> 12;
@@ -76,7 +76,7 @@ static u32 add_legal(struct bench *b, struct smmuv3_batch *batch, u32 num, bool 
 	return i;
 }
 
-/* Extending a run is adding its commands one by one, and none that is not legal. */
+/* Extending a run has the same result as adding its commands one by one. */
 static void run_is_as_single_commands(struct kunit *test)
 {
 	struct bench *b = test->priv;
@@ -100,7 +100,7 @@ static void run_is_as_single_commands(struct kunit *test)
 		if (b->batch.tlbi_plain && b->batch.phases[SMMUV3_PHASE_TLBI].num)
 			KUNIT_ASSERT_MEMEQ_MSG(test, b->other.tlbi_prev, b->batch.tlbi_prev,
 					       sizeof(b->batch.tlbi_prev), "round %u", round);
-		/* A run is extended as far as possible: that is what it is for. */
+		/* Each run must be extended as far as possible. */
 		for (i = 0; i < done && bt_phase_of(&b->in[i]) == SMMUV3_PHASE_TLBI; i++)
 			;
 		extended += i > 4 && b->batch.tlbi_plain;
@@ -108,7 +108,7 @@ static void run_is_as_single_commands(struct kunit *test)
 	KUNIT_EXPECT_GT(test, extended, 100);
 }
 
-/* All of a plain run, to the end that is given and not beyond */
+/* A plain run is added completely, but not beyond the given end. */
 static void run_ends_where_told(struct kunit *test)
 {
 	struct bench *b = test->priv;
@@ -126,7 +126,7 @@ static void run_ends_where_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->batch.phases[SMMUV3_PHASE_TLBI].num, 10);
 	KUNIT_EXPECT_EQ(test, b->batch.phases[SMMUV3_PHASE_TLBI].first, 2);
 	KUNIT_EXPECT_EQ(test, b->batch.phases[SMMUV3_PHASE_TLBI].last, 11);
-	/* And on from there */
+	/* Continue from there. */
 	smmuv3_batch_add(&b->batch, 12, b->in[12].w, SMMUV3_PHASE_TLBI, SMMUV3_PHYS_ALL);
 	KUNIT_EXPECT_TRUE(test, b->batch.tlbi_plain);
 	KUNIT_EXPECT_EQ(test, smmuv3_batch_extend(&b->batch, 12, 13), 13);
@@ -134,7 +134,7 @@ static void run_ends_where_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->batch.phases[SMMUV3_PHASE_TLBI].num, 18);
 }
 
-/* For each phase and physical SMMU, by tags alone: each command holds its index. */
+/* Selecting depends only on the tags. Each command holds its index. */
 static void check_picks(struct kunit *test, struct bench *b, const u8 *phases,
 			const u8 *physes, enum smmuv3_phase phase, u8 phys)
 {
@@ -173,7 +173,7 @@ static void picks_by_phase_and_smmu(struct kunit *test)
 		b->num = dice(b, ARRAY_SIZE(phases) + 1);
 		smmuv3_batch_start(&b->batch);
 		for (i = 0; i < b->num; i++) {
-			/* Stretches, so that some phases are one */
+			/* Stretches of one phase, so that smmuv3_batch_whole() can be true */
 			bool same = i && dice(b, 8);
 			struct cmd cmd = { { i, ~(u64)i } };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of cached CDs in table mode: a CFGI over STEs that did not change
- * invalidates their CDs, for all streams of an SMMU in one host call.
+ * KUnit tests of cached CDs in table mode: if a CFGI finds STEs unchanged, it
+ * invalidates their CDs, with one host call for all streams of an SMMU.
  */
 #include "fixture.h"
 
@@ -9,7 +9,7 @@ static void start(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 
-	/* A stream of which the host knows nothing */
+	/* A stream that the host does not know */
 	fx_must_attach(test, f->v, .fd = -1, .vsid = VSID_HOSTLESS, .flags = BRIDGE);
 	fx_put_ste(test, VSID_HOSTLESS, STE_S1_AT(1), 0);
 	fx_start(test);
@@ -29,7 +29,7 @@ static void one_call_per_smmu(struct kunit *test)
 	}
 }
 
-/* Not of streams whose STE changed, nor of those that do not translate */
+/* CDs are not flushed if the STE changed or does not translate. */
 static void unchanged_stage1_only(struct kunit *test)
 {
 	start(test);
@@ -40,7 +40,7 @@ static void unchanged_stage1_only(struct kunit *test)
 	EXPECT_GIVEN(test, 1, cfgi_cd_all(VSID_OTHER));
 }
 
-/* If the flush of the second SMMU fails, twice, the next CFGI repeats it. */
+/* If the flush of the second SMMU and its replay fail, the next CFGI flushes again. */
 static void failed_flush_comes_with_next_cfgi(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -58,7 +58,9 @@ static void failed_flush_comes_with_next_cfgi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 1);
 }
 
-/* The same command again does it all, without a stream that is gone meanwhile. */
+/*
+ * The same command again flushes all, except for a stream that was detached meanwhile.
+ */
 static void repeated_cfgi_flushes_all(struct kunit *test)
 {
 	struct fixture *f = test->priv;

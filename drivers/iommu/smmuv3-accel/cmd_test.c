@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of cmd.c. What a command may hold is written down here once more,
- * as the bit numbers of Arm IHI 0070, chapter 4 (0 to 127 over both words), so
- * that a wrong mask in arch.h fails as well as a wrong rule in cmd.c.
+ * KUnit tests of cmd.c. They have their own table of each command's fields, by the bit
+ * numbers of Arm IHI 0070, chapter 4 (0 to 127 over both words), so that they also
+ * find a wrong mask in arch.h.
  *
- * The loops assert, where a test would usually expect: a rule that is broken is
- * broken for thousands of commands, and the first of them says which.
+ * The loops use assertions instead of expectations: a broken rule fails for thousands
+ * of commands, and the first one is enough to find it.
  */
 #include <kunit/test.h>
 #include <linux/bits.h>
@@ -19,7 +19,7 @@
 #define SSEC		10
 #define NO_CLASS	((enum smmuv3_cmd_class)-1)
 
-/* A set of capabilities for each number: each flag is in half of the sets. */
+/* A set of capabilities for each number. Half of the sets have a given flag. */
 #define CAPS_NUM	128
 
 static void caps_of_number(struct smmuv3_caps *caps, unsigned int n)
@@ -59,7 +59,7 @@ static bool is_met(enum need need, const struct smmuv3_caps *caps)
 	}
 }
 
-/* All opcodes that a guest may use, and all operands that each of them has. */
+/* All opcodes that a guest may use, with all their operands */
 static const struct cmd_op {
 	const char *name;
 	u8 op;
@@ -148,7 +148,7 @@ static bool has_range(u8 op)
 	return op == OP_NH_VA || op == OP_NH_VAA;
 }
 
-/* NUM, SCALE, TTL and TG: what they may be depends on one another */
+/* NUM, SCALE, TTL and TG: their legal values depend on each other. */
 static bool is_range_bit(unsigned int bit)
 {
 	return (bit >= 12 && bit <= 16) || (bit >= 20 && bit <= 25) ||
@@ -161,7 +161,7 @@ static bool is_forwarded(enum smmuv3_cmd_class class)
 	       class == SMMUV3_CMD_ATC;
 }
 
-/* Put a value where the manual has the field whose lowest bit is @lo. */
+/* Put a value into the field with lowest bit @lo. */
 static void put(u64 cmd[2], unsigned int lo, u64 val)
 {
 	cmd[lo / 64] |= val << (lo % 64);
@@ -181,7 +181,7 @@ static u64 take(u64 cmd[2], unsigned int hi, unsigned int lo)
 	return val >> (lo % 64);
 }
 
-/* The operand bits that a command may have, where the others are right. */
+/* The operand bits that a command may have, if the others are legal */
 static void legal_operands(const struct cmd_op *op,
 			   const struct smmuv3_caps *caps, u64 mask[2])
 {
@@ -197,7 +197,7 @@ static void legal_operands(const struct cmd_op *op,
 	}
 }
 
-/* @what and @n say in a failure's message what was tried. */
+/* @what and @n are for the message of a failure. */
 static void check(struct kunit *test, const u64 cmd[2],
 		  const struct smmuv3_caps *caps,
 		  enum smmuv3_accel_reason want,
@@ -250,7 +250,7 @@ static void cmd_each_opcode(struct kunit *test)
 				      "capabilities", n);
 				continue;
 			}
-			/* The opcode is the reason, whatever else is wrong */
+			/* The opcode is the reason, whatever else is wrong. */
 			check(test, cmd, &caps, SMMUV3_ACCEL_REASON_CMD_OPCODE,
 			      NO_CLASS, "capabilities", n);
 			cmd[0] |= ~0xffULL;
@@ -262,8 +262,8 @@ static void cmd_each_opcode(struct kunit *test)
 }
 
 /*
- * Each bit on top of the command that has none but its opcode. The opcode's own
- * bits are left out: with one of those it is another command.
+ * Add each bit to a command that has only its opcode. Leave out the opcode's bits,
+ * which would make it another command.
  */
 static void cmd_each_bit(struct kunit *test)
 {
@@ -299,7 +299,7 @@ static void full_command(const struct cmd_op *op, const u64 legal[2], u64 cmd[2]
 	memcpy(cmd, legal, 2 * sizeof(*cmd));
 	put(cmd, 0, op->op);
 	if (op->op == OP_ATC_INV) {
-		/* Each of its bits can be flipped, and it stays within 52 */
+		/* Size stays within 52 if any of its bits is flipped. */
 		take(cmd, 69, 64);
 		put(cmd, 64, 20);
 	} else if (op->op == OP_SYNC) {
@@ -338,10 +338,10 @@ static void cmd_each_bit_of_full(struct kunit *test)
 }
 
 /*
- * 4.4.1.1 as a table, by TG and TTL. -: reserved; 0: NUM and SCALE have to be
- * 0; 1: one of them has to be set; d: any, if there is SMMU_IDR5.DS; *: any.
- * TTL = 1 for 16K without DS acts as TTL = 0 in hardware, but the host refuses
- * it in any case, and so do we.
+ * 4.4.1.1 as a table, by TG and TTL. -: reserved; 0: NUM and SCALE must be 0; 1: one
+ * of them must be set; d: any, with SMMU_IDR5.DS; *: any. TTL = 1 for 16K without DS
+ * acts as TTL = 0 in hardware, but the host always refuses it, and so does the
+ * module.
  */
 static const char range_rules[4][5] = {
 	/* none */ "0---",
@@ -356,7 +356,7 @@ want_range(const struct smmuv3_caps *caps, unsigned int tg, unsigned int ttl,
 {
 	bool range = num || scale, ok = false;
 
-	/* Without range invalidation the fields are not there */
+	/* Without range invalidation, the fields do not exist. */
 	if (!caps->ril)
 		return tg || ttl || range ? SMMUV3_ACCEL_REASON_CMD_RESERVED :
 					    SMMUV3_ACCEL_REASON_NONE;
@@ -409,7 +409,7 @@ static void cmd_ranges(struct kunit *test)
 	}
 }
 
-/* An ASID of more than 8 bits, where the SMMU has 8, would be another one. */
+/* If the SMMU has 8 ASID bits, a larger ASID would act as another one. */
 static void cmd_asids(struct kunit *test)
 {
 	struct smmuv3_caps asid8 = {}, asid16 = { .asid16 = true };
@@ -462,7 +462,7 @@ static void cmd_sync_signals(struct kunit *test)
 		      cs < 3 ? SMMUV3_ACCEL_REASON_NONE :
 			       SMMUV3_ACCEL_REASON_CMD_RESERVED,
 		      SMMUV3_CMD_SYNC, "CS", cs);
-		/* The fields of an MSI do not matter */
+		/* The fields of an MSI do not matter. */
 		put(cmd, 22, 3);
 		put(cmd, 24, 15);
 		put(cmd, 32, 0xffffffff);
@@ -481,7 +481,7 @@ static u64 random_u64(struct rnd_state *rnd)
 	return hi << 32 | prandom_u32_state(rnd);
 }
 
-/* A hint may be anything; a Secure stream is none of a guest's business. */
+/* A hint may have any operands, but a guest may not name a Secure stream. */
 static void cmd_prefetch_operands(struct kunit *test)
 {
 	struct smmuv3_caps caps;
@@ -504,12 +504,11 @@ static void cmd_prefetch_operands(struct kunit *test)
 }
 
 /*
- * Which commands IOMMU_HWPT_INVALIDATE takes on a vIOMMU. The list of opcodes
- * is that of struct iommu_viommu_arm_smmuv3_invalidate, which leaves the rest
- * to "an unsupported field, or a field value that the underlying SMMU hardware
- * does not implement"; the rules are those of the host's driver in 7.3. Worked
- * out by taking known fields away until nothing may be left, unlike there and
- * in cmd.c.
+ * Whether IOMMU_HWPT_INVALIDATE accepts a command on a vIOMMU. struct
+ * iommu_viommu_arm_smmuv3_invalidate lists the opcodes. It leaves the rest to "an
+ * unsupported field, or a field value that the underlying SMMU hardware does not
+ * implement"; the rules here are those of the host driver in 7.3. Unlike the driver
+ * and cmd.c, this function removes known fields until nothing may be left.
  */
 static bool host_takes(const u64 words[2], const struct smmuv3_caps *host)
 {
@@ -571,7 +570,7 @@ static bool host_takes(const u64 words[2], const struct smmuv3_caps *host)
 	return !cmd[0] && !cmd[1];
 }
 
-/* A command that is nearly right; @legal are the operands of all cmd_ops. */
+/* Make a command that is nearly legal. @legal has the operands of all cmd_ops. */
 static void random_command(struct rnd_state *rnd,
 			   const u64 (*legal)[2], u64 cmd[2])
 {
@@ -584,7 +583,7 @@ static void random_command(struct rnd_state *rnd,
 	switch (dice & 3) {
 	case 0: /* few bits */
 		break;
-	case 1: /* a quarter of the operands' */
+	case 1: /* a quarter of the operands' bits */
 		cmd[0] = random_u64(rnd) & legal[i][0];
 		cmd[0] &= random_u64(rnd);
 		cmd[1] = random_u64(rnd) & legal[i][1];
@@ -614,8 +613,9 @@ static bool is_forwardable(const u64 cmd[2], const struct smmuv3_caps *caps)
 }
 
 /*
- * A command that the host refuses in the middle of a batch takes others with
- * it, and one that is refused though the host would do it breaks a guest.
+ * The module must accept exactly what the host accepts. If the host refuses a command
+ * in the middle of a batch, others fail with it. If the module refuses a command that
+ * the host accepts, it breaks a guest.
  */
 static void cmd_as_the_host(struct kunit *test)
 {
@@ -653,7 +653,7 @@ static void cmd_as_the_host(struct kunit *test)
 		}
 	}
 
-	/* The loop above means nothing unless it met both often enough */
+	/* The loop shows something only if both cases came up often enough. */
 	for (i = 0; i < ARRAY_SIZE(cmd_ops); i++) {
 		if (!is_forwarded(cmd_ops[i].class))
 			continue;
@@ -665,8 +665,8 @@ static void cmd_as_the_host(struct kunit *test)
 }
 
 /*
- * One vSMMU may span different SMMUs, and its TLBIs go to each: what all of
- * them have together must be a language that each of them understands.
+ * One vSMMU may span different SMMUs, and its TLBIs go to each. A command that is legal
+ * for the common capabilities must be legal for each SMMU.
  */
 static void cmd_on_each_smmu(struct kunit *test)
 {
@@ -698,7 +698,7 @@ static void cmd_on_each_smmu(struct kunit *test)
 	KUNIT_EXPECT_GT(test, taken, 4096);
 }
 
-/* A command that is legal at first sight is legal in full, and of the same class. */
+/* If a command is simple, the full check accepts it, with the same class. */
 static void cmd_simple(struct kunit *test)
 {
 	unsigned int n, i, simple[ARRAY_SIZE(cmd_ops)] = {};
@@ -736,7 +736,7 @@ static void cmd_simple(struct kunit *test)
 			simple[op - cmd_ops]++;
 		}
 	}
-	/* It is for those that come often. */
+	/* Commands that are frequent must be simple. */
 	for (i = 0; i < ARRAY_SIZE(cmd_ops); i++)
 		KUNIT_EXPECT_GT_MSG(test, simple[i], 200, "too few %s", cmd_ops[i].name);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of a stream whose vDEVICE the VMM has destroyed: the host refuses its
- * commands, which does not hold up those of other streams.
+ * KUnit tests of a dead stream: the VMM has destroyed its vDEVICE. The host refuses
+ * its commands, but those of other streams are carried out.
  */
 #include "fixture.h"
 
@@ -22,7 +22,7 @@ static void start_with_dead(struct kunit *test, u32 vsid)
 	kill_vdevice(test, vsid);
 }
 
-/* The segment is carried out but for the dead stream, and no later one is begun. */
+/* The segment is carried out except for the dead stream. No later segment begins. */
 static void rest_of_its_segment_is_done(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -40,13 +40,13 @@ static void rest_of_its_segment_is_done(struct kunit *test)
 					 cfgi_ste(VSID_OTHER)), 1, VSID);
 	fx_expect_s1(test, f->v, VSID_OTHER, 1);
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, cfgi_cd(VSID, 1), bad_cmd(1)), 0, VSID);
-	/* Commands before an STE command are done. */
+	/* Commands before a command for STEs are done. */
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, tlbi_va(1), cfgi_ste(VSID_OTHER), tlbi_va(2),
 					 cfgi_cd(VSID, 1), tlbi_va(3)), 3, VSID);
 	fx_expect_s1(test, f->v, VSID_OTHER, 2);
 }
 
-/* Of several dead streams, whichever command is first, on whichever SMMU */
+/* Of several dead streams, the one with the first command is reported. */
 static void first_refused_command_is_named(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -63,7 +63,7 @@ static void first_refused_command_is_named(struct kunit *test)
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, tlbi_va(1), cfgi_cd(VSID_LAST, 1),
 					 cfgi_cd(VSID, 1), cfgi_cd(VSID_NEXT, 1)), 1, VSID_LAST);
 
-	/* Without them the rest runs. */
+	/* When they are detached, the rest runs. */
 	fx_must_detach(test, f->v, VSID);
 	fx_must_detach(test, f->v, VSID_NEXT);
 	EXPECT_REFUSED_AT(test, fx_run(test, .num = 4), 1, VSID_LAST);
@@ -87,7 +87,7 @@ static void other_atc_invs_are_done(struct kunit *test)
 	EXPECT_GIVEN(test, 1, tlbi_va(1), atc_inv(VSID_OTHER, 1));
 }
 
-/* Another stream, behind it, does not answer: calls 1 to 4 are refused. */
+/* A device of another stream, after it, does not answer. Calls 1 to 4 are refused. */
 static void timeout_behind_it(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -99,14 +99,14 @@ static void timeout_behind_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 1);
 	fx_expect_aborts(test, f->v, VSID_NEXT, REASON(ATC_TIMEOUT));
 	fx_expect_s1(test, f->v, VSID, 1);
-	/* The guest is told at the next CMD_SYNC that is carried out, once. */
+	/* The next CMD_SYNC that is carried out reports it, once. */
 	EXPECT_RESULT(test, RUN_CMDS(test, sync()), .error = CERROR(ATC_INV_SYNC),
 		      .reason = REASON(ATC_TIMEOUT));
 	EXPECT_DONE(test, fx_run(test, .num = 1), 1);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID_NEXT)), 1);
 }
 
-/* Another stream, in front of it: the rest is not tried, so both abort. */
+/* The same, but before it: the rest is not tried, so both streams abort. */
 static void timeout_before_it(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -120,7 +120,7 @@ static void timeout_before_it(struct kunit *test)
 	EXPECT_DONE(test, fx_run(test, .cons = 1, .num = 2), 2);
 }
 
-/* CFGI_ALL over STEs that did not change: each stream's CDs but the dead one's */
+/* CFGI_ALL with unchanged STEs flushes the CDs of all streams but the dead one. */
 static void other_cds_are_invalidated(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -131,11 +131,11 @@ static void other_cds_are_invalidated(struct kunit *test)
 	EXPECT_GIVEN(test, 1, tlbi_va(1), cfgi_cd_all(VSID_OTHER), cfgi_cd_all(VSID_LAST));
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&f->v->stale_cds), 1);
 
-	/* It is nobody else's failure, though it is tried with whatever is next. */
+	/* No other stream's call fails, though it tries the dead stream's flush too. */
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID)), 1);
 	EXPECT_GIVEN(test, 0, cfgi_cd_all(VSID));
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, cfgi_ste(VSID_NEXT)), 0, VSID_NEXT);
-	/* No STE that translates can be attached without a vDEVICE. */
+	/* Without a vDEVICE, an STE that translates cannot be attached. */
 	fx_put_ste(test, VSID_NEXT, STE_S1_AT(2), 0);
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, cfgi_ste(VSID_NEXT)), 0, VSID_NEXT);
 	fx_expect_s1(test, f->v, VSID_NEXT, 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the feed: emulated endpoints see what concerns them of the commands
- * that are done, and nothing is done that they cannot see.
+ * KUnit tests of the feed: it has the commands that are done and concern emulated
+ * endpoints. Commands that cannot be written to the feed do not count as done.
  */
 #include <linux/minmax.h>
 #include <linux/uaccess.h>
@@ -35,7 +35,7 @@ static bool concerns_endpoint(const struct cmd *c)
 	}
 }
 
-/* The feed is what concerns the endpoint of those commands that are done. */
+/* Expect a feed of those commands that are done and concern the endpoint. */
 static void expect_fed(struct kunit *test, struct result r, u32 room)
 {
 	struct fixture *f = test->priv;
@@ -51,11 +51,11 @@ static void expect_fed(struct kunit *test, struct result r, u32 room)
 	}
 	KUNIT_EXPECT_EQ(test, !!(r.flags & RUN(FEED_OVERFLOW)), num > room);
 	KUNIT_ASSERT_EQ(test, r.feed_num, min(num, room));
-	/* Nothing is written behind it. */
+	/* Nothing is written after it. */
 	KUNIT_ASSERT_NULL(test, memchr_inv(end, 0, (fed + MAX_RUN - end) * CMD_LEN));
 }
 
-/* Run f->cmds[], with that much room for the feed. */
+/* Run f->cmds[], with room for @room commands in the feed. */
 static struct result run_fed(struct kunit *test, u32 cons, u32 num, u32 room)
 {
 	struct fixture *f = test->priv;
@@ -100,10 +100,12 @@ static struct cmd random_cmd(struct fixture *f)
 	}
 }
 
-/* f->cmds[] is many TLBIs or some of all sorts, in a fifth of the rounds with a bad one. */
+/*
+ * f->cmds[] is many TLBIs or a mix of commands, in a fifth of the rounds with a bad one.
+ */
 static u32 make_random_cmds(struct fixture *f, u32 round)
 {
-	/* The mock's log is short, so a CFGI that reads many STEs comes seldom. */
+	/* A CFGI that reads many STEs is rare, because the mock's log is short. */
 	bool plain = round % 50 == 0;
 	u32 i, num = plain ? MAX_RUN : 1 + dice(f, 40);
 
@@ -114,7 +116,7 @@ static u32 make_random_cmds(struct fixture *f, u32 round)
 	return num;
 }
 
-/* For runs of any commands and any room, near to what is needed or none */
+/* Random commands; the room is near to the needed room, or none. */
 static void endpoint_sees_what_is_done(struct kunit *test)
 {
 	u32 round, num, i, need, room, errors = 0;
@@ -155,7 +157,7 @@ static void nobody_to_be_fed(struct kunit *test)
 	EXPECT_DONE(test, run_fed(test, 0, 1, MAX_RUN), 1);
 }
 
-/* If the host fails: what is done, and only that */
+/* If the host fails, the feed has only the commands that are done. */
 static void fed_up_to_a_host_error(struct kunit *test)
 {
 	const struct cmd cmds[] = {
@@ -181,11 +183,11 @@ static void fed_up_to_a_host_error(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, r.rc, 0);
 	KUNIT_EXPECT_EQ(test, r.done, ARRAY_SIZE(cmds));
-	/* The first segment and the second on two SMMUs, and the CDs between them */
+	/* Two segments on two SMMUs, and a flush of CDs between them */
 	KUNIT_EXPECT_EQ(test, at, 6);
 }
 
-/* If a device does not answer: up to the CMD_SYNC */
+/* If a device does not answer, the feed ends at the CMD_SYNC that reports it. */
 static void fed_up_to_a_timeout(struct kunit *test)
 {
 	const struct cmd cmds[] = {
@@ -208,7 +210,7 @@ static void fed_up_to_a_timeout(struct kunit *test)
 
 #define UNMAPPED	((void __user *)16)
 
-/* With nothing to write, or no room, the feed's address does not matter. */
+/* If there is nothing to write or no room, the feed's address is not used. */
 static void unwritable_but_unused(struct kunit *test)
 {
 	fx_start(test);
@@ -222,7 +224,7 @@ static void unwritable_but_unused(struct kunit *test)
 		      .flags = RUN(SYNC_IRQ) | RUN(FEED_OVERFLOW));
 }
 
-/* Commands that the VMM cannot be told of do not count, nor do their errors. */
+/* If the feed cannot be written, neither commands nor their errors count. */
 static void unwritable_counts_nothing(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -242,7 +244,7 @@ static void unwritable_counts_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stats->out_cmd_errors, 0);
 }
 
-/* The first batch can be told, the second not. */
+/* The feed of the first batch can be written, that of the second cannot. */
 static void unwritable_after_a_batch(struct kunit *test)
 {
 	const u32 num = SMMUV3_HOST_MAX_BATCH + 9;
@@ -260,7 +262,7 @@ static void unwritable_after_a_batch(struct kunit *test)
 		      .feed_num = SMMUV3_HOST_MAX_BATCH - 1);
 }
 
-/* Nor does the run name the stream that was refused. */
+/* The run does not name the refused stream either. */
 static void unwritable_hides_refused_stream(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -276,7 +278,7 @@ static void unwritable_hides_refused_stream(struct kunit *test)
 		      .feed_num = 1);
 }
 
-/* A CMD_SYNC says what became of an ATC_INV when the feed can be written. */
+/* A CMD_SYNC reports a failed ATC_INV as soon as the feed can be written. */
 static void unwritable_keeps_timeout(struct kunit *test)
 {
 	struct fixture *f = test->priv;

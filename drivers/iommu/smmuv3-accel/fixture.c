@@ -13,7 +13,7 @@ const struct attach_options fx_streams[STREAMS] = {
 	{ .fd = 5, .vsid = VSID_LAST },
 };
 
-/* A suite's .init: a mock host and user memory; no vSMMU is open. */
+/* A suite's .init: set up a mock host and user memory. No vSMMU is open. */
 int fx_init(struct kunit *test)
 {
 	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
@@ -34,7 +34,7 @@ int fx_init(struct kunit *test)
 	return 0;
 }
 
-/* A suite's .init: f->v is open as well. */
+/* A suite's .init: also open f->v. */
 int fx_init_table(struct kunit *test)
 {
 	int rc = fx_init(test);
@@ -44,7 +44,7 @@ int fx_init_table(struct kunit *test)
 	return rc;
 }
 
-/* A suite's .exit: all vSMMUs are closed, and leave nothing at the host. */
+/* A suite's .exit: close all vSMMUs. They must leave nothing at the host. */
 void fx_exit(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -58,7 +58,7 @@ void fx_exit(struct kunit *test)
 	fx_expect_idle(test);
 }
 
-/* Nothing of any vSMMU is left at the host. */
+/* Expect that the host has no object of any vSMMU. */
 void fx_expect_idle(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -97,7 +97,7 @@ struct smmuv3_vsmmu *fx_open_with(struct kunit *test, const struct open_options 
 	return v;
 }
 
-/* A vSMMU of both physical SMMUs, with VSID and VSID_OTHER attached */
+/* Open a vSMMU that spans both physical SMMUs: attach VSID and VSID_OTHER. */
 struct smmuv3_vsmmu *fx_open_two(struct kunit *test)
 {
 	struct smmuv3_vsmmu *v = fx_open(test);
@@ -107,7 +107,7 @@ struct smmuv3_vsmmu *fx_open_two(struct kunit *test)
 	return v;
 }
 
-/* The same, with stage 1 for both. VSID has ATS, VSID_OTHER has not. */
+/* The same, with stage 1 for both. VSID has ATS, VSID_OTHER does not. */
 struct smmuv3_vsmmu *fx_open_ats(struct kunit *test)
 {
 	struct smmuv3_vsmmu *v;
@@ -138,7 +138,7 @@ static int attach_answer(void *arg)
 	return options->answer ? options->answer(&call->cmd, options->arg) : 0;
 }
 
-/* A caller that has no stream is told no more than why. */
+/* Without a stream, the caller gets only the reason. */
 static void expect_no_ids(struct kunit *test, const struct smmuv3_accel_attach *cmd)
 {
 	KUNIT_EXPECT_EQ(test, cmd->out_dev_id, 0);
@@ -261,7 +261,7 @@ struct result fx_change_process(struct smmuv3_vsmmu *v, int iommufd)
 	return r;
 }
 
-/* Invalidate by an array, of which user memory has room for ARRAY_LEN bytes. */
+/* Invalidate by an array of commands, of up to ARRAY_LEN bytes. */
 struct result fx_invalidate(struct kunit *test, struct smmuv3_vsmmu *v,
 			    const struct cmd *cmds, u32 num)
 {
@@ -294,13 +294,15 @@ struct smmuv3_accel_stream fx_describe(struct smmuv3_vsmmu *v, u32 vsid)
 	return out;
 }
 
-/* The parent that a stream is on, as the host knows it */
+/* The stage-2 parent of a stream, according to the host */
 u32 fx_parent_of(struct kunit *test, const struct smmuv3_stream *stream)
 {
 	return mock_find(mock_of(test), stream->phys->viommu_id)->on->id;
 }
 
-/* A physical SMMU has a parent, a vIOMMU and domains that abort and bypass. */
+/*
+ * Expect these objects. A physical SMMU has a parent, a vIOMMU and two fixed domains.
+ */
 void fx_expect_live(struct kunit *test, u32 phys, u32 vdevices, u32 s1)
 {
 	struct mock_state state = mock_state(mock_of(test));
@@ -311,7 +313,7 @@ void fx_expect_live(struct kunit *test, u32 phys, u32 vdevices, u32 s1)
 	KUNIT_EXPECT_EQ(test, state.live[MOCK_VDEVICE], vdevices);
 }
 
-/* The stream's device is attached to a domain made of these words. */
+/* Expect that a stream's device is attached to a domain of these words. */
 void fx_expect_domain(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1)
 {
 	struct smmuv3_stream *stream = stream_of(v, vsid);
@@ -322,7 +324,7 @@ void fx_expect_domain(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 
 	KUNIT_EXPECT_EQ_MSG(test, hwpt->ste[1], w1, "StreamID %#x", vsid);
 }
 
-/* Module and host have this stage 1 for a stream. */
+/* Expect that module and host have this stage 1 for a stream. */
 void fx_expect_s1(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 page)
 {
 	struct smmuv3_stream *stream = stream_of(v, vsid);
@@ -334,7 +336,9 @@ void fx_expect_s1(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 page
 	KUNIT_EXPECT_EQ_MSG(test, hwpt->ste[0], STE_S1_AT(page), "StreamID %#x", vsid);
 }
 
-/* A stream aborts, by the domain for that or without one, and the module knows it. */
+/*
+ * Expect that a stream aborts, by the abort domain or without one, in module and host.
+ */
 void fx_expect_aborts(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u32 reason)
 {
 	struct smmuv3_stream *stream = stream_of(v, vsid);
@@ -348,7 +352,7 @@ void fx_expect_aborts(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u32 
 				    "StreamID %#x", vsid);
 }
 
-/* Open f->v, and have registers ready that name its table and queue. */
+/* Open f->v, and prepare registers that name its table and queue. */
 void fx_open_table(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -364,7 +368,7 @@ void fx_open_table(struct kunit *test)
 	};
 }
 
-/* Registers that name the same table and queue again change nothing else. */
+/* Set the guest's registers from f->regs. */
 struct result fx_set_regs(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -446,7 +450,7 @@ void fx_start_with(struct kunit *test, const struct start_options *options)
 	mock_of(test)->log_num = 0;
 }
 
-/* Write to guest memory, which may be in pieces. */
+/* Write to guest memory, which may consist of pieces. */
 static void put_guest(struct kunit *test, u64 gpa, const void *from, size_t len)
 {
 	struct fixture *f = test->priv;
@@ -477,7 +481,7 @@ void fx_put_ring(struct kunit *test, u32 cons, const struct cmd *cmds, u32 num)
 		put_guest(test, RING_GPA, cmds + part, (num - part) * CMD_LEN);
 }
 
-/* Run f->v's command queue. The log starts anew. */
+/* Clear the log, and run the command queue of f->v. */
 struct result fx_run_with(struct kunit *test, const struct run_options *options)
 {
 	struct fixture *f = test->priv;

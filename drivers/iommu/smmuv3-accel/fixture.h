@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What KUnit tests against the mock host share: a machine, calls with named
- * options that return a struct result, commands, and expectations.
+ * Fixture of the KUnit tests on the mock host: a machine, calls that take named
+ * options and return a struct result, commands, and expectations.
  */
 #ifndef _SMMUV3_ACCEL_FIXTURE_H
 #define _SMMUV3_ACCEL_FIXTURE_H
@@ -26,8 +26,8 @@
 #define VSID_OTHER	0x20	/* of device 4 */
 #define VSID_LAST	0x9f	/* of device 5 */
 #define VSID_HOSTLESS	0x40	/* of a bridge or an emulated endpoint */
-#define VSID_UNKNOWN	0x99	/* of nobody */
-#define STREAMS		4	/* of which fx_streams[] has the first four */
+#define VSID_UNKNOWN	0x99	/* not attached */
+#define STREAMS		4	/* fx_streams[] has the first four */
 
 #define KIND(name)	SMMUV3_ACCEL_KIND_##name
 #define REASON(name)	SMMUV3_ACCEL_REASON_##name
@@ -40,7 +40,7 @@
 #define UNSET(name)	(SMMUV3_ACCEL_VSID_UNSET | (name))
 #define ERRATUM		IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI
 
-/* FIELD_PREP_CONST(), which older kernels do not take in tables */
+/* Older kernels do not accept FIELD_PREP_CONST() in tables. */
 #define FIELD_CONST(mask, value)	((value) * ((mask) & -(mask)))
 
 /* Words 0 and 1 of an STE */
@@ -67,15 +67,15 @@ struct cmd {
 #define UMEM_LEN	(RING_MAX + TABLE_LEN + ARRAY_LEN)
 
 /**
- * struct fixture - What a test has in kunit.priv
+ * struct fixture - A test's data, in kunit.priv
  * @mock: the host
  * @v: the vSMMU that fx_open_table() opened
  * @ring: the guest's command queue, in user memory
- * @table: its stream table
+ * @table: the guest's stream table
  * @array: room for %ARRAY_LEN bytes
- * @umem_end: nothing is mapped from here on
+ * @umem_end: end of the user memory; nothing is mapped here
  * @regs: the guest's registers; fx_set_regs() sets them
- * @log2size: log2 of the length of its command queue
+ * @log2size: log2 of the length of the guest's command queue
  * @rnd: for dice()
  * @cmds: a test's commands
  * @seen: what fx_collect() found
@@ -113,14 +113,14 @@ void fx_exit(struct kunit *test);
 void fx_expect_idle(struct kunit *test);
 
 /**
- * struct result - What became of a call; each call fills in what it has
+ * struct result - The result of a call, which sets only the fields that it has
  * @rc: its errno
  * @done: how many commands are done
  * @error: the guest's command error
  * @reason: why
  * @flags: what a run found in the queue
  * @feed_num: how many commands were fed
- * @bad_num: how many streams were reported that have no legal STE
+ * @bad_num: how many streams without a legal STE were reported
  * @vsid: the stream that failed
  * @bad_idr: of each ID register, the fields that are refused
  */
@@ -136,7 +136,7 @@ struct result {
 	u32 bad_idr[6];
 };
 
-/* A result is this: what is not named is 0. */
+/* Expect a result. Fields that are not named must be 0. */
 #define EXPECT_RESULT(test, call, ...) do {				\
 	const struct result __want = { __VA_ARGS__ };			\
 	const struct result __got = (call);				\
@@ -153,13 +153,13 @@ struct result {
 			   sizeof(__got.bad_idr));			\
 } while (0)
 
-/* So many commands are done, without an error and without anything to say. */
+/* Expect that @num commands are done, without an error, reason or flag. */
 #define EXPECT_DONE(test, call, num)	EXPECT_RESULT(test, call, .done = num)
 
-/* A call that succeeds and has nothing to say */
+/* Expect that a call succeeds, without a reason or flag. */
 #define EXPECT_OK(test, call)		EXPECT_RESULT(test, call)
 
-/* The host has the same objects and attachments as before. */
+/* Expect that the host has the same objects and attachments as before. */
 #define EXPECT_UNCHANGED_MSG(test, before, fmt, ...) do {		\
 	const struct mock_state __after = mock_state(mock_of(test));	\
 									\
@@ -192,7 +192,7 @@ void fx_close(struct smmuv3_vsmmu *v);
  * @vsid: its StreamID
  * @flags: combination of enum smmuv3_accel_attach_flags
  * @s2_hwpt_id: the stage-2 parent that the VMM names; 0: none
- * @answer: writes to the caller, and may fail; NULL: it succeeds
+ * @answer: writes the result to the caller, and may fail; NULL: always succeeds
  * @arg: for @answer
  * @nested: another vSMMU is locked
  */
@@ -217,7 +217,7 @@ struct smmuv3_stream *fx_must_attach_with(struct kunit *test, struct smmuv3_vsmm
 	fx_must_attach_with(test, v, &(const struct attach_options){ __VA_ARGS__ })
 void fx_attach_all(struct kunit *test);
 
-/* An attach that fails and changes nothing */
+/* Expect that an attach fails and changes nothing. */
 #define EXPECT_REFUSED(test, v, _rc, _reason, ...) do {			\
 	const struct mock_state __before = mock_state(mock_of(test));	\
 									\
@@ -263,7 +263,7 @@ void fx_expect_domain(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 
 void fx_expect_s1(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 page);
 void fx_expect_aborts(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u32 reason);
 
-/* Table mode: f->v, which reads its guest's memory */
+/* Table mode, on f->v */
 void fx_open_table(struct kunit *test);
 struct result fx_set_regs(struct kunit *test);
 void fx_must_set_regs(struct kunit *test);
@@ -277,7 +277,7 @@ void fx_put_all_stes(struct kunit *test, u64 w0, u64 w1);
 /**
  * struct start_options - What fx_start() starts
  * @ste: words 0 and 1 of all STEs; 0: stage 1, with ATS
- * @log2size: log2 of the length of the command queue; 0: that of 16 commands
+ * @log2size: log2 of the length of the command queue; 0: a queue of 16 commands
  */
 struct start_options {
 	u64 ste[2];
@@ -298,13 +298,13 @@ static inline void need_ats(struct kunit *test)
 /**
  * struct run_options - What fx_run() runs
  * @cons: index of the first command
- * @cmds: put into the ring first; NULL: it runs what is there
+ * @cmds: commands to put into the ring first; NULL: run those that are there
  * @num: how many
  * @max_cmds: the most to run; 0: a lap
- * @feed: where to write what emulated endpoints have to see
- * @feed_room: how many commands there is room for
+ * @feed: where to write the feed
+ * @feed_room: for how many commands it has room
  * @bad: where to write streams without a legal STE
- * @bad_room: how many there is room for
+ * @bad_room: for how many streams it has room
  */
 struct run_options {
 	u32 cons;
@@ -329,7 +329,7 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 	fx_run(test, .cmds = __cmds, .num = ARRAY_SIZE(__cmds));	\
 })
 
-/* Put them there. */
+/* Put these commands at the start of the ring. */
 #define PUT_CMDS(test, ...) do {					\
 	const struct cmd __cmds[] = { __VA_ARGS__ };			\
 									\
@@ -408,7 +408,7 @@ static inline struct cmd sync_irq(void)
 	return sync_cs(SYNC_CS_IRQ);
 }
 
-/* Opcodes that do not exist, 0 among them: memory that nobody wrote to */
+/* Opcodes that do not exist, also 0, as in memory that the guest never wrote */
 static inline struct cmd bad_cmd(u32 n)
 {
 	static const u8 opcodes[] = { 0, 0xff, 0x14, 0x47 };
@@ -421,7 +421,7 @@ static inline u8 opcode_of(const struct cmd *c)
 	return FIELD_GET(CMD_0_OP, le64_to_cpu(c->w[0]));
 }
 
-/* Host call number @at of the log had that SMMU invalidate just this. */
+/* Expect that host call @at of the log gave exactly these commands to an SMMU. */
 void fx_expect_batch(struct kunit *test, u32 at, u32 smmu, const struct cmd *cmds, u32 num);
 #define EXPECT_BATCH(test, at, smmu, ...) do {				\
 	const struct cmd __cmds[] = { __VA_ARGS__ };			\
@@ -429,10 +429,10 @@ void fx_expect_batch(struct kunit *test, u32 at, u32 smmu, const struct cmd *cmd
 	fx_expect_batch(test, at, smmu, __cmds, ARRAY_SIZE(__cmds));	\
 } while (0)
 
-/* It left the commands at @from in the VMM's memory, or NULL: had them from the module. */
+/* Expect that host call @at read them at @from in the VMM; NULL: from the module. */
 void fx_expect_from(struct kunit *test, u32 at, const void __user *from);
 
-/* All calls that did not fail gave that SMMU just this, in this order. */
+/* Expect that the calls that succeeded gave an SMMU exactly these, in this order. */
 void fx_collect(struct kunit *test, u32 smmu);
 void fx_expect_given(struct kunit *test, u32 smmu, const struct cmd *cmds, u32 num);
 void fx_expect_both_given(struct kunit *test, const struct cmd *cmds, u32 num);
@@ -442,7 +442,7 @@ void fx_expect_both_given(struct kunit *test, const struct cmd *cmds, u32 num);
 	fx_expect_given(test, smmu, __cmds, ARRAY_SIZE(__cmds));	\
 } while (0)
 
-/* The host calls in the log are these. */
+/* Expect that the log has exactly these host calls. */
 void fx_expect_ops(struct kunit *test, const enum mock_op *ops, u32 num);
 #define EXPECT_OPS(test, ...) do {					\
 	static const enum mock_op __ops[] = { __VA_ARGS__ };		\

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of pending flushes: if a vSMMU leaves a shared parent and its ASIDs
- * cannot be flushed from the TLBs, the next ATTACH on that parent flushes first.
+ * KUnit tests of pending flushes: if the flush fails when a vSMMU leaves a shared
+ * parent, the next ATTACH on that parent flushes first.
  */
 #include "fixture.h"
 
 /*
- * If the parent lives on, the TLBs are flushed when a vSMMU is closed: the guest may
- * give its ASIDs to another one's devices.
+ * If the parent lives on, closing a vSMMU flushes the TLBs, because the guest may use
+ * the ASIDs again for devices of another vSMMU.
  */
 static void close_flushes_after_dma(struct kunit *test)
 {
@@ -25,7 +25,7 @@ static void close_flushes_after_dma(struct kunit *test)
 	mock->log_num = 0;
 	fx_close(v);
 
-	/* After DMA was blocked */
+	/* The flush comes after DMA is blocked. */
 	for (i = 0, at = mock->log_num; i < mock->log_num; i++) {
 		call = &mock->log[i];
 		if (call->op == MOCK_DETACH)
@@ -37,7 +37,7 @@ static void close_flushes_after_dma(struct kunit *test)
 	KUNIT_EXPECT_LT(test, i, mock->log_num);
 }
 
-/* An attach on SMMU 0 flushes once, before the device can use the TLBs. */
+/* Expect that an attach on SMMU 0 flushes once, before the device can use the TLBs. */
 static void expect_attach_flushes(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid)
 {
 	struct mock *mock = mock_of(test);
@@ -59,7 +59,7 @@ static void expect_attach_does_not(struct kunit *test, struct smmuv3_vsmmu *v, i
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
 }
 
-/* The VMM's address space is not the closing task's. */
+/* Close from a task outside the VMM's address space. */
 static void close_elsewhere(struct kunit *test, struct smmuv3_vsmmu *v)
 {
 	mock_set_reachable(mock_of(test), false);
@@ -77,7 +77,7 @@ static const struct heir {
 
 KUNIT_ARRAY_PARAM_DESC(heir, heirs, name);
 
-/* Closed from elsewhere, a vSMMU leaves its flush to those that share its parent. */
+/* If another task closes a vSMMU, the flush is left to those that share its parent. */
 static void close_elsewhere_leaves_flush(struct kunit *test)
 {
 	const struct heir *c = test->param_value;
@@ -102,7 +102,7 @@ static void close_elsewhere_leaves_flush(struct kunit *test)
 	mock_iommufd_gone(mock);
 }
 
-/* Without a stream a vSMMU leaves nothing in the TLBs. */
+/* A vSMMU without a stream has no entries in the TLBs, so no flush becomes pending. */
 static void close_without_stream_leaves_none(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -119,7 +119,7 @@ static void close_without_stream_leaves_none(struct kunit *test)
 	mock_iommufd_gone(mock);
 }
 
-/* v and w share a parent, and v's last stream leaves without its flush. */
+/* The last stream of v leaves, and its flush fails. */
 static void leave_pending(struct kunit *test, struct smmuv3_vsmmu *v)
 {
 	struct mock *mock = mock_of(test);
@@ -129,7 +129,7 @@ static void leave_pending(struct kunit *test, struct smmuv3_vsmmu *v)
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(mock), 2);
 }
 
-/* The parent's next user flushes, whichever vSMMU that is. */
+/* The next attach on the parent flushes, whichever vSMMU it is for. */
 static void failed_flush_stays_pending(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -141,7 +141,7 @@ static void failed_flush_stays_pending(struct kunit *test)
 	fx_must_attach(test, w, .fd = 1, .vsid = VSID);
 	leave_pending(test, v);
 
-	/* It fails again, and the device is not attached. */
+	/* If the flush fails again, the device is not attached. */
 	before = mock_state(mock);
 	mock->log_num = 0;
 	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
@@ -152,13 +152,13 @@ static void failed_flush_stays_pending(struct kunit *test)
 
 	expect_attach_flushes(test, w, 2, VSID_NEXT);
 	expect_attach_does_not(test, v, 0, VSID);
-	/* A flush for another reason serves as well. */
+	/* A flush for another reason also clears the pending one. */
 	leave_pending(test, v);
 	EXPECT_OK(test, fx_reset(w));
 	expect_attach_does_not(test, v, 0, VSID);
 }
 
-/* RESET flushes too, and the parent's next user makes up for it if that fails. */
+/* RESET flushes too. If that fails, the next attach on the parent flushes. */
 static void failed_reset_stays_pending(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -176,7 +176,7 @@ static void failed_reset_stays_pending(struct kunit *test)
 
 static struct smmuv3_vsmmu *other;
 
-/* Another vSMMU leaves the parent, and cannot flush. */
+/* Another vSMMU leaves the parent, and its flush fails. */
 static void other_leaves(struct kunit *test, u32 parent)
 {
 	struct smmuv3_stream *stream = stream_of(other, VSID);
@@ -195,7 +195,7 @@ static const struct flush_case {
 
 KUNIT_ARRAY_PARAM_DESC(flush, flush_cases, name);
 
-/* A flush does not cover what becomes pending while it runs. */
+/* A flush does not cover flushes that become pending while it runs. */
 static void pending_during_attach(struct kunit *test)
 {
 	const struct flush_case *c = test->param_value;
@@ -214,7 +214,7 @@ static void pending_during_attach(struct kunit *test)
 	expect_attach_does_not(test, v, 3, VSID_OTHER);
 }
 
-/* Also if nothing was pending when it began */
+/* This holds also if no flush was pending when it began. */
 static void pending_during_reset(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -230,7 +230,7 @@ static void pending_during_reset(struct kunit *test)
 	expect_attach_does_not(test, v, 3, VSID_OTHER);
 }
 
-/* Where no stream is left the TLBs were flushed when the last one left. */
+/* RESET skips an SMMU without a stream: the last detach has flushed its TLBs. */
 static void reset_flushes_where_streams_are(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);

@@ -39,7 +39,7 @@ static struct mock_call *record(struct mock *mock, enum mock_op op, u32 id)
 
 	if (!mock->fail_num || (mock->fail_op != MOCK_ANY && mock->fail_op != op))
 		return call;
-	/* These cannot fail, nor can a DESTROY unless a test asks for it. */
+	/* PUT never fails, DETACH only with EINTR, DESTROY only if a test asks for it. */
 	if (op == MOCK_PUT || (op == MOCK_DETACH && mock->fail_rc != -EINTR) ||
 	    (op == MOCK_DESTROY && mock->fail_op != MOCK_DESTROY))
 		return call;
@@ -53,7 +53,7 @@ static struct mock_call *record(struct mock *mock, enum mock_op op, u32 id)
 	return call;
 }
 
-/* A call that takes object IDs. Its lane's staging memory has one user. */
+/* Begin a call that takes object IDs. Its lane must have no other user. */
 static struct mock *to_mock_lane(struct smmuv3_host *host, enum smmuv3_lane lane)
 {
 	struct smmuv3_vsmmu *v = container_of(host, struct mock_host, host)->v;
@@ -86,7 +86,7 @@ struct mock_obj *mock_find(struct mock *mock, u32 id)
 	return NULL;
 }
 
-/* The vDEVICE of a device, or with @viommu the one that has a StreamID there */
+/* Find the vDEVICE of a device, or with @viommu the one with this StreamID there. */
 static struct mock_obj *find_vdevice(struct mock *mock, const struct mock_dev *dev,
 				     const struct mock_obj *viommu, u32 vsid)
 {
@@ -112,7 +112,7 @@ static struct mock_obj *obj_add(struct mock *mock, struct mock_obj init)
 	return obj;
 }
 
-/* Let somebody else act while the host is called for a parent, or to flush it. */
+/* Run the test's function within the host call that it waits for. */
 static void meanwhile(struct mock *mock, enum mock_op op, const struct mock_obj *obj)
 {
 	void (*what)(struct kunit *test, u32 parent) = mock->meanwhile;
@@ -123,7 +123,7 @@ static void meanwhile(struct mock *mock, enum mock_op op, const struct mock_obj 
 	what(mock->test, obj->id);
 }
 
-/* All allocations. The ID is 0 if it fails. */
+/* Allocate any object. If it fails, the ID is 0. */
 static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id,
 		     u32 on_id, struct mock_obj init, u32 *id)
 {
@@ -200,7 +200,7 @@ static int mock_destroy(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id)
 	     "%u is in use, the VMM's or no object", id);
 	if (!obj)
 		return 0;
-	/* The host allows it, but nobody could invalidate for the device. */
+	/* The host allows this, but the module could not invalidate for the device. */
 	if (obj->kind == MOCK_VDEVICE)
 		MUST(mock, !mock_find(mock, obj->dev->hwpt_id),
 		     "vDEVICE %u of a device that is attached", id);
@@ -334,7 +334,7 @@ static int do_invalidate(struct mock *mock, u32 viommu_id, const __le64 (*cmds)[
 
 	for (i = 0; i < num; i++) {
 		cmd = le64_to_cpu(cmds[i][0]);
-		/* The host carries them out in any order. */
+		/* The host may carry them out in any order. */
 		MUST(mock, phase != SMMUV3_PHASE_NONE && phase_of(cmd) == phase,
 		     "command %u, %llx, in this batch", i, cmd);
 		MUST(mock, viommu, "%u is no object", viommu_id);
@@ -395,9 +395,9 @@ static void mock_close(struct smmuv3_host *host)
 }
 
 /**
- * mock_set_reachable() - Say whether the host can be called from here
+ * mock_set_reachable() - Set whether the calling task can call the host
  * @mock: the host
- * @reachable: whether
+ * @reachable: true if it can
  */
 void mock_set_reachable(struct mock *mock, bool reachable)
 {
@@ -443,7 +443,7 @@ static const struct smmuv3_host_ops mock_ops = {
 	.invalidate_user = mock_invalidate_user,
 };
 
-/* SMMUs that nest and have ATS. Freed with the test. */
+/* Set up SMMUs that can nest and have ATS. The mock is freed with the test. */
 struct mock *mock_init(struct kunit *test)
 {
 	struct mock *mock;
@@ -498,13 +498,13 @@ u32 mock_vmm_parent(struct mock *mock, int smmu)
 	return obj_add(mock, init)->id;
 }
 
-/* The VMM attaches a device, or with 0 detaches it, by the VFIO device's ioctls. */
+/* The VMM attaches a device, or with 0 detaches it, with the VFIO device's ioctls. */
 void mock_vmm_attach(struct mock *mock, int fd, u32 hwpt_id)
 {
 	dev_set_hwpt(mock, &mock->devs[fd], hwpt_id);
 }
 
-/* The VMM destroys what the module made. The module may destroy it again. */
+/* The VMM destroys a module's object. The module may destroy it again. */
 void mock_vmm_destroy(struct mock *mock, u32 id)
 {
 	struct mock_obj *obj = mock_find(mock, id);
@@ -513,7 +513,7 @@ void mock_vmm_destroy(struct mock *mock, u32 id)
 	obj->dead = true;
 }
 
-/* The iommufd is closed, and what is left goes with it. */
+/* The iommufd is closed, and all objects that are left go with it. */
 void mock_iommufd_gone(struct mock *mock)
 {
 	INIT_LIST_HEAD(&mock->objs);
@@ -536,7 +536,7 @@ void mock_fail(struct mock *mock, enum mock_op op, u32 at, u32 num, int rc)
 	mock->failed = 0;
 }
 
-/* No call fails from now on. Returns how many did since mock_fail(). */
+/* Let all calls succeed from now on. Returns how many failed since mock_fail(). */
 u32 mock_fail_stop(struct mock *mock)
 {
 	mock->fail_num = 0;

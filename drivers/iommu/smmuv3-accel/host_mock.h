@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A host for KUnit tests. It has the rules of iommufd and the host driver,
- * records calls and fails those that a test picks. A call that the module must
- * never make fails the test at once.
+ * A mock host for KUnit tests. It follows the rules of iommufd and the host driver,
+ * records calls, and fails those that a test picks. If the module makes a call that
+ * it must never make, the test fails at once.
  */
 #ifndef _SMMUV3_ACCEL_HOST_MOCK_H
 #define _SMMUV3_ACCEL_HOST_MOCK_H
@@ -18,8 +18,8 @@ struct smmuv3_vsmmu;
 #define MOCK_DEVS		8
 #define MOCK_SMMUS		2
 #define MOCK_DEV_ID(fd)		(100 + (fd))
-#define MOCK_IOMMUFD		50	/* what it is as a descriptor */
-#define MOCK_VMM_HWPT		1	/* the VMM's own, attached at first */
+#define MOCK_IOMMUFD		50	/* its file descriptor */
+#define MOCK_VMM_HWPT		1	/* the VMM's own, attached at the start */
 #define MOCK_HOSTS		4
 #define MOCK_LOG		256
 
@@ -33,26 +33,26 @@ enum mock_kind {
 
 enum mock_op {
 	MOCK_ALLOC,		/* plus one of enum mock_kind */
-	MOCK_DESTROY = MOCK_KINDS,	/* no one of MOCK_ANY */
+	MOCK_DESTROY = MOCK_KINDS,	/* not included in MOCK_ANY */
 	MOCK_ATTACH,
-	MOCK_DETACH,		/* fails with EINTR alone, if it may be killed */
+	MOCK_DETACH,		/* fails only with EINTR, if it is killable */
 	MOCK_GET,
 	MOCK_PUT,
 	MOCK_HW_INFO,
 	MOCK_INVALIDATE,	/* from the VMM's memory as well: mock_call.from */
 	MOCK_CHANGE_PROCESS,
 	MOCK_ANY,
-	MOCK_DESTROYED,		/* for mock_meanwhile() alone */
+	MOCK_DESTROYED,		/* only for mock_meanwhile() */
 };
 
 struct mock_obj {
 	struct list_head node;		/* in mock.objs */
 	enum mock_kind kind;
-	u32 id;				/* never used again */
+	u32 id;				/* not reused */
 	u32 users;			/* objects on it, devices attached to it */
 	struct mock_obj *on;
 	const void *iommu;
-	bool vmms;			/* made by the VMM */
+	bool vmms;			/* allocated by the VMM */
 	bool dead;			/* destroyed by the VMM */
 	bool busy;			/* the VMM uses it, for instance by a vEVENTQ */
 	bool plain;			/* an HWPT that is no nesting parent */
@@ -74,19 +74,19 @@ struct mock_call {
 	u32 id;				/* of the object or device */
 	u32 smmu;			/* that invalidates */
 	u32 num;			/* of commands */
-	const void __user *from;	/* they were read from; NULL: the module's */
+	const void __user *from;	/* their address in the VMM; NULL: in the module */
 	const __le64 (*cmds)[2];
 };
 
-/* One vSMMU's way to the mock */
+/* The mock host as one vSMMU sees it */
 struct mock_host {
 	struct smmuv3_host host;
 	struct mock *mock;
-	struct smmuv3_vsmmu *v;		/* NULL when it is being closed, without locks */
+	struct smmuv3_vsmmu *v;		/* NULL while it is being closed, without locks */
 	bool open;
 };
 
-/* The part that a failed attempt must not change; without the VMM's objects */
+/* State that a failed call must not change; without the VMM's objects */
 struct mock_state {
 	u32 live[MOCK_KINDS];
 	u32 hwpt_id[MOCK_DEVS];
@@ -103,12 +103,12 @@ struct mock {
 	struct mock_host hosts[MOCK_HOSTS];
 	bool reachable;
 	bool left;			/* objects that keep others busy */
-	bool signal;			/* each invalidation leaves one pending */
-	bool scribble;			/* the VMM changes what was just read from it */
+	bool signal;			/* after each invalidation, a signal is pending */
+	bool scribble;			/* after each read, the VMM changes what was read */
 
 	/*
-	 * Within the next ALLOC or DESTROY of a parent, when it exists or no longer
-	 * does, or the next INVALIDATE
+	 * Called within the next ALLOC of a parent, when it exists; within the next
+	 * DESTROY of one, when it no longer exists; or within the next INVALIDATE
 	 */
 	void (*meanwhile)(struct kunit *test, u32 parent);
 	enum mock_op meanwhile_op;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of streams without a device, bridges and emulated endpoints: the host
- * never hears of them.
+ * KUnit tests of streams without a device, that is, bridges and emulated endpoints:
+ * they cause no host call.
  */
 #include "fixture.h"
 
 static const struct hostless_case {
 	const char *name;
 	u32 kind;
-	bool beside;		/* a device */
+	bool beside;		/* there is a device as well */
 } hostless_cases[] = {
 	{ "bridge", BRIDGE },
 	{ "emulated endpoint", FEED },
@@ -45,10 +45,9 @@ static void no_host_call(struct kunit *test)
 		fx_must_install(test, v, VSID_HOSTLESS, stes[i], 0);
 		KUNIT_EXPECT_EQ(test, stream->ste.data[0],
 				(stes[i] & STE_S1) == STE_S1 ? stes[i] : 0);
-		/* Not even noted */
 		KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
 	}
-	/* One was the same as that before it. */
+	/* One STE was the same as the one before it. */
 	KUNIT_EXPECT_EQ(test, v->stats.out_ste_unchanged, 1);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 	EXPECT_DONE(test, fx_invalidate(test, v, cmds, ARRAY_SIZE(cmds)), 4);
@@ -101,7 +100,7 @@ static void names_and_limits_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_GET), 0);
 }
 
-/* An emulated endpoint needs a VMM that reads the feed, a bridge does not. */
+/* An emulated endpoint needs CREATE_FEED, a bridge does not. */
 static void endpoint_needs_feed(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);

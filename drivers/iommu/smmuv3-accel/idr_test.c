@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of idr.c. The fields are written down here once more, by the bit
- * numbers of Arm IHI 0070, 6.3.1 to 6.3.6, with each value that is legal.
+ * KUnit tests of idr.c against a model with its own table of the fields: the bit
+ * numbers of Arm IHI 0070, 6.3.1 to 6.3.6, and the values that are legal.
  */
 #include <kunit/test.h>
 #include <linux/bits.h>
@@ -37,7 +37,7 @@ static struct smmuv3_caps caps_by_bits(const u32 *idr)
 	};
 }
 
-/* Each bit of the ID registers alone, and alone missing */
+/* Each bit of the ID registers set alone, and missing alone */
 static void caps_from_idr(struct kunit *test)
 {
 	struct smmuv3_caps got, want;
@@ -88,7 +88,7 @@ static void caps_meet(struct kunit *test)
 		one.sid_bits = b % 33;
 		two.sid_bits = a % 33;
 		kept = two;
-		/* The flags that both have, but for the stall model */
+		/* The flags that both have, except for the stall model */
 		all_caps_of_number(&want, (a & b & ~BIT(5)) | (a & BIT(5)));
 		want.ssid_bits = min(a % 32, b % 32);
 		want.sid_bits = min(a % 33, b % 33);
@@ -111,7 +111,7 @@ static void caps_meet(struct kunit *test)
 	}
 }
 
-/* Both stages, a reason to think that DMA is coherent, faults that end. */
+/* Nesting needs both stages, coherent DMA, and faults that terminate. */
 static void idr_can_nest(struct kunit *test)
 {
 	unsigned int n;
@@ -141,7 +141,7 @@ static void idr_can_nest(struct kunit *test)
 	}
 }
 
-/* How a guest's value of a field has to be to a host's */
+/* How a guest's value of a field must relate to the host's */
 enum relation {
 	ANY,
 	AT_MOST,
@@ -150,7 +150,7 @@ enum relation {
 	SAME_UNLESS_MIXED,
 };
 
-/* All that a guest may be told; @legal has a bit for each value. */
+/* All fields that a guest may see. @legal has a bit for each value. */
 static const struct guest_field {
 	const char *name;
 	u8 reg;
@@ -219,13 +219,13 @@ static u32 value_of(const u32 *idr, const struct guest_field *field)
 	return bits(idr, field->reg, field->hi, field->lo);
 }
 
-/* Registers that are judged, with the model's verdict beside the module's */
+/* The model's verdict on ID registers, and the module's */
 struct verdict {
 	u32 want[6];
 	u32 bad[6];
 };
 
-/* Bits of @bad that are set already have to stay. */
+/* Bits of @bad that are already set must stay. */
 static struct verdict verdict_with(u32 noise)
 {
 	struct verdict v;
@@ -245,7 +245,7 @@ static void expect_verdict(struct kunit *test, const struct verdict *v)
 		KUNIT_ASSERT_EQ_MSG(test, v->bad[i], v->want[i], "IDR%d", i);
 }
 
-/* All that is illegal is found at once. Returns whether nothing is. */
+/* Expect that the check finds all illegal fields. Returns whether there are none. */
 static bool expect_check(struct kunit *test, const u32 *idr, u32 noise)
 {
 	struct verdict v = verdict_with(noise);
@@ -267,7 +267,7 @@ static bool expect_check(struct kunit *test, const u32 *idr, u32 noise)
 	return !memchr_inv(illegal, 0, sizeof(illegal));
 }
 
-/* All that a host cannot honour is found at once. Returns whether it can all. */
+/* Expect all fields that a host cannot honour. Returns whether there are none. */
 static bool expect_fits(struct kunit *test, const u32 *idr, const u32 *host,
 			struct verdict *v)
 {
@@ -298,7 +298,7 @@ static const struct guest_field *find_field(u32 reg, u32 bit)
 	return NULL;
 }
 
-/* Each bit of the registers, flipped in the least that a guest may be told */
+/* Each bit of the registers, flipped in the minimal registers of a guest */
 static void check_each_bit(struct kunit *test)
 {
 	u32 idr[6], reg, bit, refused = 0;
@@ -314,7 +314,7 @@ static void check_each_bit(struct kunit *test)
 	KUNIT_EXPECT_GT(test, refused, 100);
 }
 
-/* Several of them at once, also on top of what was bad before */
+/* Several bits at once, also if other bits of @bad are already set */
 static void check_random(struct kunit *test)
 {
 	u32 idr[6], round, i, legal = 0;
@@ -334,7 +334,7 @@ static void check_random(struct kunit *test)
 	KUNIT_EXPECT_LT(test, legal, 15000);
 }
 
-/* Each value of a field alone, and against each of the host's */
+/* Each value of a field alone, and against each host value */
 static void each_value(struct kunit *test)
 {
 	const struct guest_field *field = test->param_value;
@@ -351,7 +351,7 @@ static void each_value(struct kunit *test)
 		for (other = 0; other < values; other++) {
 			struct verdict v = verdict_with(0);
 
-			/* A bit of no guest field means nothing here. */
+			/* Bits that belong to no guest field do not matter here. */
 			memcpy(host, least_idr, sizeof(host));
 			for (reg = 0; reg < 6; reg++)
 				for (bit = 0; bit < 32; bit++)
@@ -366,7 +366,7 @@ static void each_value(struct kunit *test)
 	}
 }
 
-/* A guest's legal registers, and a host's that mostly honours each field */
+/* Legal registers of a guest, and a host that honours most fields */
 static void make_pair(struct rnd_state *rnd, u32 *idr, u32 *host)
 {
 	int i;
@@ -389,7 +389,7 @@ static void make_pair(struct rnd_state *rnd, u32 *idr, u32 *host)
 	}
 }
 
-/* Several fields that one host, or one of two, cannot honour add up. */
+/* If one host, or one of two, cannot honour several fields, all are reported. */
 static void fits_random(struct kunit *test)
 {
 	u32 idr[6], other[6], hosts[2][6], round, i, fitted = 0;
@@ -409,7 +409,7 @@ static void fits_random(struct kunit *test)
 	KUNIT_EXPECT_LT(test, fitted, 39000);
 }
 
-/* What two hosts both honour of a field, by what a guest is told of each */
+/* The model of smmuv3_idr_meet(): a field's value that two hosts both honour */
 static u32 meet_of(enum relation relation, u32 a, u32 b)
 {
 	switch (relation) {
@@ -438,7 +438,7 @@ static void meet_by_fields(u32 *idr, const u32 *with)
 	}
 }
 
-/* Each pair of values of a field, beside other fields and bits that are random */
+/* Each pair of values of a field; other fields and bits are random */
 static void meet_each_pair(struct kunit *test)
 {
 	const struct guest_field *field = test->param_value;
@@ -467,7 +467,7 @@ static void meet_each_pair(struct kunit *test)
 	}
 }
 
-/* A host that mostly has each field's most; TTENDIAN is 0. */
+/* A host that has the largest value of most fields; TTENDIAN is 0. */
 static void make_host(struct rnd_state *rnd, u32 *host)
 {
 	int i;
@@ -487,8 +487,9 @@ static void make_host(struct rnd_state *rnd, u32 *host)
 }
 
 /*
- * A guest fits what two hosts have in common if it fits both. A single TTENDIAN
- * cannot say that there is none in common, so that one is left out.
+ * A guest fits the common registers of two hosts exactly if it fits both hosts.
+ * TTENDIAN is left out, because no value of it means that two hosts have none in
+ * common.
  */
 static void meet_fits(struct kunit *test)
 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of INSTALL_STE: from any STE to any other, whatever host call fails,
- * and the CDs that a stream has cached.
+ * KUnit tests of INSTALL_STE: from any STE to any other, with any host call failing,
+ * and cached CDs.
  */
 #include "fixture.h"
 
-/* Fields that an STE may hold and the host must not see: SHCFG, S1STALLD */
+/* Fields that an STE may have, but the host must not see: SHCFG, S1STALLD */
 #define STE_1_IGNORED	(BIT_ULL(44) | STE_1_S1STALLD)
 
 static const struct transition {
 	const char *name;
-	u64 from;		/* 0: abort, as a stream that was just attached */
+	u64 from;		/* 0: abort, as after ATTACH */
 	u64 to;
 	u32 calls;
 } transitions[] = {
@@ -31,8 +31,8 @@ static const struct transition {
 KUNIT_ARRAY_PARAM_DESC(transition, transitions, name);
 
 /*
- * The new STE is in, without a moment in which DMA was blocked. The host
- * invalidates cached CDs with the STE.
+ * Expect that the new STE is installed, and that DMA was never blocked meanwhile. The
+ * host invalidates cached CDs with the STE.
  */
 static void expect_installed(struct kunit *test, struct smmuv3_vsmmu *v, u64 ste)
 {
@@ -44,7 +44,7 @@ static void expect_installed(struct kunit *test, struct smmuv3_vsmmu *v, u64 ste
 	fx_expect_live(test, 1, 1, (ste & STE_S1) == STE_S1);
 }
 
-/* The transition with its n-th host call failing. Returns whether there is one. */
+/* Let the n-th host call of a transition fail. Returns whether there is one. */
 static bool try_transition(struct kunit *test, struct smmuv3_vsmmu *v, u32 n)
 {
 	const struct transition *c = test->param_value;
@@ -67,7 +67,7 @@ static bool try_transition(struct kunit *test, struct smmuv3_vsmmu *v, u32 n)
 		KUNIT_EXPECT_EQ(test, r.rc, 0);
 		expect_installed(test, v, c->to);
 	} else if (c->to == STE_ABORT) {
-		/* It aborts in any case, without a domain. */
+		/* An abort takes effect in any case, even without a domain. */
 		KUNIT_EXPECT_EQ(test, r.rc, 0);
 		KUNIT_EXPECT_EQ(test, mock->devs[0].hwpt_id, 0);
 		fx_expect_aborts(test, v, VSID, REASON(STE_ABORT));
@@ -79,7 +79,7 @@ static bool try_transition(struct kunit *test, struct smmuv3_vsmmu *v, u32 n)
 	}
 	KUNIT_EXPECT_EQ(test, stream->hwpt_id, mock->devs[0].hwpt_id);
 
-	/* Repeating it is harmless, and it works now. */
+	/* The same STE again is harmless, and now succeeds. */
 	fx_must_install(test, v, VSID, c->to, 0);
 	fx_expect_domain(test, v, VSID, c->to, 0);
 	fx_expect_live(test, 1, 1, (c->to & STE_S1) == STE_S1);
@@ -124,7 +124,7 @@ static void host_error_has_its_reason(struct kunit *test)
 		      .reason = REASON(NO_STREAM));
 }
 
-/* The guest's fault is no error: the stream aborts, with a reason. */
+/* An illegal STE is no error of the call: the stream aborts, with a reason. */
 static void bad_ste_aborts(struct kunit *test)
 {
 	static const struct { u64 w0, w1; u32 reason; } bad[] = {
@@ -149,7 +149,7 @@ static void bad_ste_aborts(struct kunit *test)
 	}
 }
 
-/* An STE that changes nothing costs no domain, but CDs may have changed. */
+/* An unchanged STE needs no new domain, but its CDs may have changed. */
 static void same_ste_invalidates_cds(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -167,7 +167,7 @@ static void same_ste_invalidates_cds(struct kunit *test)
 	fx_must_install(test, v, VSID, STE_BYPASS, STE_1_IGNORED);
 	KUNIT_EXPECT_EQ(test, mock->log_num, 0);
 
-	/* The CDs' invalidation fails, and its replay; again, and it works. */
+	/* The invalidation of CDs and its replay fail. The same STE again repeats it. */
 	fx_must_install(test, v, VSID, STE_S1, 0);
 	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
 	EXPECT_RESULT(test, fx_install(v, VSID, STE_S1, 0), .rc = -ENOMEM,
@@ -184,7 +184,7 @@ static void same_ste_invalidates_cds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(STE_INVALID));
 }
 
-/* Whether EATS makes a difference depends on the device, so it is a new domain. */
+/* A changed EATS is a new domain, because its effect depends on the device. */
 static void eats_alone_is_a_change(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -224,8 +224,8 @@ static const struct stale_case {
 KUNIT_ARRAY_PARAM_DESC(stale, stale_cases, name);
 
 /*
- * A flush of CDs that fails stays pending until the next STE of any stream, if the
- * stream still has a stage 1 then.
+ * If a flush of CDs fails, it stays pending until the next STE of any stream, as long
+ * as its stream has a stage 1.
  */
 static void failed_cd_flush_stays_pending(struct kunit *test)
 {
@@ -245,7 +245,7 @@ static void failed_cd_flush_stays_pending(struct kunit *test)
 		EXPECT_BATCH(test, mock->log_num - 1, 0, cfgi_cd_all(VSID));
 		KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 1);
 		break;
-	case SAME_STE:		/* noted once */
+	case SAME_STE:		/* still listed only once */
 		fx_must_install(test, v, VSID, STE_S1, 0);
 		EXPECT_BATCH(test, 0, 0, cfgi_cd_all(VSID));
 		KUNIT_EXPECT_EQ(test, mock->log_num, 1);
@@ -259,14 +259,14 @@ static void failed_cd_flush_stays_pending(struct kunit *test)
 		fx_must_detach(test, v, VSID);
 		break;
 	}
-	/* Nothing is left to do. */
+	/* No flush is pending any more. */
 	KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
 	mock->log_num = 0;
 	fx_must_install(test, v, VSID_OTHER, STE_BYPASS, 0);
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), 0);
 }
 
-/* One stream's failure is not another one's, and is not forgotten. */
+/* A failed flush does not fail another stream's call, and stays pending. */
 static void failed_cd_flush_is_no_other_streams(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of what a guest is offered: by SET_IDR, or by the SMMUs that it has.
+ * KUnit tests of what a guest is offered, by SET_IDR or by its physical SMMUs.
  */
 #include "fixture.h"
 
-/* The second SMMU compared with the first */
+/* How the second SMMU differs from the first */
 static const struct pair_case {
 	const char *name;
 	u32 reg;
 	u32 first;
 	u32 second;
-	u32 mask;		/* what it lacks; 0: nothing that the guest could use */
+	u32 mask;		/* the bits that it lacks; 0: none that the guest could use */
 } pair_cases[] = {
 	{ "as good" },
 	{ "ASID16", 0, IDR0_ASID16, 0, IDR0_ASID16 },
@@ -28,7 +28,7 @@ static const struct pair_case {
 
 KUNIT_ARRAY_PARAM_DESC(pair, pair_cases, name);
 
-/* Give the two SMMUs what the case says. */
+/* Set up the two SMMUs for the case. */
 static const struct pair_case *take_pair(struct kunit *test)
 {
 	const struct pair_case *c = test->param_value;
@@ -40,7 +40,7 @@ static const struct pair_case *take_pair(struct kunit *test)
 	return c;
 }
 
-/* The guest starts: a stream translates, or SMMUEN is set. */
+/* Start the guest: a stream translates, or SMMUEN is set. */
 enum start { BY_STE, BY_REGS, STARTS };
 
 static void start(struct kunit *test, struct smmuv3_vsmmu *v, enum start by)
@@ -79,7 +79,7 @@ static void expect_worse_refused(struct kunit *test, struct smmuv3_vsmmu *v,
 	KUNIT_EXPECT_MEMEQ(test, &v->offer.caps, &caps, sizeof(caps));
 }
 
-/* A guest that runs is not deprived of what it was offered. */
+/* A running guest does not lose what it was offered. */
 static void running_guest_keeps_its_offer(struct kunit *test)
 {
 	const struct pair_case *c = take_pair(test);
@@ -96,7 +96,7 @@ static void running_guest_keeps_its_offer(struct kunit *test)
 		caps = v->offer.caps;
 		if (c->mask) {
 			expect_worse_refused(test, v, c);
-			/* A guest that was reset finds out again. */
+			/* After a reset, the guest reads the ID registers again. */
 			EXPECT_OK(test, fx_reset(v));
 			fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
 			start(test, v, by);
@@ -104,7 +104,7 @@ static void running_guest_keeps_its_offer(struct kunit *test)
 			fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
 			KUNIT_EXPECT_MEMEQ(test, &v->offer.caps, &caps, sizeof(caps));
 		}
-		/* An SMMU that is known already is not asked again. */
+		/* Another device on a known SMMU is always accepted. */
 		fx_must_attach(test, v, .fd = 1, .vsid = VSID_NEXT);
 		fx_must_attach(test, v, .fd = 5, .vsid = VSID_LAST);
 		fx_close(v);
@@ -123,7 +123,7 @@ static void idle_guest_takes_any_smmu(struct kunit *test)
 	fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
 }
 
-/* A better SMMU may come second, and does not raise the bar for a third. */
+/* A better second SMMU is accepted, and does not raise what is offered. */
 static void better_smmu_adds_nothing(struct kunit *test)
 {
 	const struct pair_case *c = take_pair(test);
@@ -142,7 +142,7 @@ static void better_smmu_adds_nothing(struct kunit *test)
 	}
 }
 
-/* The smallest SIDSIZE counts, as soon as it is known. */
+/* The smallest SIDSIZE of all SMMUs limits StreamIDs. */
 static void smallest_sidsize_bounds_vsids(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -155,7 +155,7 @@ static void smallest_sidsize_bounds_vsids(struct kunit *test)
 	fx_must_attach(test, v, .fd = -1, .vsid = S32_MAX, .flags = BRIDGE);
 	fx_must_detach(test, v, S32_MAX);
 	EXPECT_REFUSED(test, v, -EINVAL, VSID_RANGE, .fd = 4, .vsid = 0x100);
-	/* An SMMU that was refused leaves no limit behind. */
+	/* An SMMU of a refused ATTACH does not limit StreamIDs. */
 	fx_must_attach(test, v, .fd = 0, .vsid = S32_MAX);
 	fx_must_attach(test, v, .fd = 4, .vsid = 0xff);
 	EXPECT_REFUSED(test, v, -EINVAL, VSID_RANGE, .fd = 1, .vsid = 0x100);
@@ -170,7 +170,7 @@ static void smallest_sidsize_bounds_vsids(struct kunit *test)
 	}
 }
 
-/* The least that a guest may be told, but for the sizes that these tests use */
+/* Minimal registers of a guest, except for the sizes that these tests use */
 static const u32 least_idr[6] = {
 	IDR0_S1P | IDR0_COHACC | FIELD_CONST(IDR0_TTF, 2) |
 	FIELD_CONST(IDR0_STALL_MODEL, STALL_MODEL_TERMINATE),
@@ -178,7 +178,7 @@ static const u32 least_idr[6] = {
 	0, 0, 0, FIELD_CONST(IDR5_GRAN, 1),
 };
 
-/* Two SMMUs that honour it, of which the second has no ASID16 */
+/* Set up two SMMUs that honour least_idr. The second has no ASID16. */
 static void start_idr(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -192,7 +192,7 @@ static void start_idr(struct kunit *test)
 	fx_open_table(test);
 }
 
-/* The least with bits of one register flipped */
+/* Set least_idr with bits of one register flipped. */
 static struct result set_idr(struct kunit *test, u32 reg, u32 flip)
 {
 	u32 idr[6];
@@ -202,7 +202,10 @@ static struct result set_idr(struct kunit *test, u32 reg, u32 flip)
 	return fx_set_idr(((struct fixture *)test->priv)->v, idr);
 }
 
-/* At once if no guest may be told so or an SMMU of the vSMMU cannot, else at ATTACH */
+/*
+ * SET_IDR refuses illegal registers and those that an SMMU of the vSMMU cannot honour.
+ * ATTACH refuses an SMMU that cannot honour them.
+ */
 static void idr_refused_when_known(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -223,7 +226,9 @@ static void idr_refused_when_known(struct kunit *test)
 		      .reason = REASON(IDR_HOST), .bad_idr[1] = IDR1_SSIDSIZE);
 }
 
-/* While a stream is attached, and for good once a command ran */
+/*
+ * SET_IDR is refused while a stream is attached, and forever after a command has run.
+ */
 static void idr_frozen(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -240,7 +245,7 @@ static void idr_frozen(struct kunit *test)
 	EXPECT_RESULT(test, set_idr(test, 0, 0), .rc = -EBUSY, .reason = REASON(FROZEN));
 }
 
-/* Commands and STEs are held to what the guest was told, whatever the SMMU has. */
+/* Commands and STEs are checked against the guest's ID registers, not the SMMU's. */
 static void idr_decides_what_is_legal(struct kunit *test)
 {
 	const struct cmd wide = cmd(CMD_TLBI_NH_ASID | FIELD_PREP(TLBI_0_ASID, 0x100), 0);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the address space that owns a file: closed by somebody else, taken
- * over by another process.
+ * KUnit tests of the address space that owns a file: another task closes the file,
+ * another process takes it over.
  */
 #include "fixture.h"
 
-/* Devices are detached and let go, but the host's objects are left. */
+/* Devices are detached and put, but the host objects are left. */
 static void closed_by_a_stranger(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -17,7 +17,7 @@ static void closed_by_a_stranger(struct kunit *test)
 	fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
 	fx_must_install(test, v, VSID, STE_S1, 0);
 
-	/* Nor does it matter that the closing task is being killed. */
+	/* It does not matter that the closing task is being killed. */
 	mock->log_num = 0;
 	mock_fail(mock, MOCK_DETACH, 1, 2, -EINTR);
 	mock_set_reachable(mock, false);
@@ -37,13 +37,13 @@ static void closed_by_a_stranger(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, mock_vmm_parent(mock, 0), parent);
 	fx_expect_idle(test);
 
-	/* The parent is free again. */
+	/* No vSMMU uses the parent any more. */
 	mock_set_reachable(mock, true);
 	v = fx_open(test);
 	fx_must_attach(test, v, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent);
 }
 
-/* With a queue of one TLBI and a CMD_SYNC that wants its interrupt */
+/* Set up a queue of one TLBI and a CMD_SYNC that asks for an interrupt. */
 static void start_with_queue(struct kunit *test)
 {
 	fx_open_table(test);
@@ -54,7 +54,7 @@ static void start_with_queue(struct kunit *test)
 #define EXPECT_QUEUE_RUNS(test)						\
 	EXPECT_RESULT(test, fx_run(test, .num = 2), .done = 2, .flags = RUN(SYNC_IRQ))
 
-/* Nothing happens if the caller has the file, whichever iommufd it shows. */
+/* If the caller already owns the file, nothing changes, whichever iommufd it names. */
 static void taken_over_by_its_owner(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -98,12 +98,12 @@ static void failed_take_over_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->v->mem.num, num);
 	KUNIT_EXPECT_NOT_NULL(test, (__force void *)f->v->queue.uaddr);
 	KUNIT_EXPECT_FALSE(test, smmuv3_host_reachable(f->v->host));
-	/* Its owner has it as it was. */
+	/* For its owner, nothing has changed. */
 	mock_set_reachable(f->mock, true);
 	EXPECT_QUEUE_RUNS(test);
 }
 
-/* Live update: the new process has its own memory. Streams stay, and DMA goes on. */
+/* Live update: the new process sets its own memory table. Streams stay, DMA goes on. */
 static void taken_over_without_memory(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -124,7 +124,7 @@ static void taken_over_without_memory(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, f->mock->devs[fx_streams[i].fd].hwpt_id, hwpt_id[i]);
 	}
 
-	/* Addresses of the old process mean nothing here, the queue's included. */
+	/* Addresses of the old process are forgotten, also that of the queue. */
 	KUNIT_EXPECT_EQ(test, v->mem.num, 0);
 	for (i = 1; i <= 2; i++) {
 		EXPECT_RESULT(test, fx_run(test, .num = i), .rc = -ENXIO,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of stage-2 parents: who uses which, who may name or share one, and who
- * destroys it.
+ * KUnit tests of stage-2 parents: which vSMMUs use, name or share one, and when it is
+ * destroyed.
  */
 #include "fixture.h"
 
-/* Attach a device, with a parent that is named or 0. Returns the parent in use. */
+/* Attach a device on a named parent, or 0. Returns the parent in use. */
 static u32 attach_on(struct kunit *test, struct smmuv3_vsmmu *v, int fd, u32 vsid, u32 named)
 {
 	return fx_parent_of(test, fx_must_attach(test, v, .fd = fd, .vsid = vsid,
@@ -30,42 +30,45 @@ static void used_by_one_vsmmu(struct kunit *test)
 	KUNIT_EXPECT_NE(test, own, parent);
 	KUNIT_EXPECT_EQ(test, mock_state(mock).live[MOCK_PARENT], 1);
 
-	/* By its ID, whoever made it */
+	/* Another vSMMU cannot name it, whether the VMM or the module allocated it. */
 	w = fx_open(test);
 	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 5, .vsid = VSID, .s2_hwpt_id = own);
 	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 1, .vsid = VSID,
 		       .s2_hwpt_id = parent);
-	/* One that was made stays until close, one that was named until the last DETACH. */
+	/* The module's own parent stays until close, a named one until the last DETACH. */
 	fx_must_detach(test, v, VSID_OTHER);
 	EXPECT_REFUSED(test, w, -EBUSY, PARENT_IN_USE, .fd = 5, .vsid = VSID, .s2_hwpt_id = own);
 	fx_must_detach(test, v, VSID);
 	KUNIT_EXPECT_EQ(test, attach_on(test, w, 1, VSID, parent), parent);
 
-	/* One that is not named is new, and the same ID elsewhere is another. */
+	/*
+	 * Without a name, it is a new parent. On another iommufd, the same ID is another
+	 * one.
+	 */
 	KUNIT_EXPECT_NE(test, attach_parent(test, v, 0, VSID), parent);
 	v = fx_open(test);
 	v->host->owner = test;
 	KUNIT_EXPECT_EQ(test, attach_on(test, v, 2, VSID, parent), parent);
 }
 
-/* As if nobody had asked */
+/* If the host rejects a parent, nothing has changed. */
 static void rejected_by_the_host(struct kunit *test)
 {
 	u32 parent = mock_vmm_parent(mock_of(test), 0);
 	struct smmuv3_vsmmu *v = fx_open(test);
 
-	/* Not this SMMU's */
+	/* The parent belongs to another SMMU. */
 	EXPECT_REFUSED(test, v, -EINVAL, PARENT_REJECTED, .fd = 4, .vsid = VSID_OTHER,
 		       .s2_hwpt_id = parent);
 	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, parent), parent);
-	/* Known not to be this SMMU's, so that the host is not asked */
+	/* The module knows now that it does, and does not ask the host. */
 	EXPECT_REFUSED(test, v, -EINVAL, PARENT_REJECTED, .fd = 4, .vsid = VSID_OTHER,
 		       .s2_hwpt_id = parent);
 	EXPECT_REFUSED(test, v, -ENOENT, PARENT_REJECTED, .fd = 4, .vsid = VSID_OTHER,
 		       .s2_hwpt_id = ~0U);
 }
 
-/* A parent made for one iommufd, IOAS and SMMU is for all with the flag. */
+/* vSMMUs with the flag share the module's parent of one iommufd, IOAS and SMMU. */
 static void shared_with_the_flag(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -82,8 +85,8 @@ static void shared_with_the_flag(struct kunit *test)
 }
 
 /*
- * Nobody knows which IOAS the VMM's own parent is made from, so it is only for those
- * that name it.
+ * The module does not know the IOAS of a VMM's own parent, so only vSMMUs that name
+ * it use it.
  */
 static const struct stranger {
 	const char *name;
@@ -100,7 +103,7 @@ static const struct stranger {
 
 KUNIT_ARRAY_PARAM_DESC(stranger, strangers, name);
 
-/* Whichever comes later */
+/* Test both orders. */
 static void not_shared_with_strangers(struct kunit *test)
 {
 	const struct stranger *c = test->param_value;
@@ -146,7 +149,7 @@ static void named_and_shared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, attach_on(test, x, 2, VSID, parent), parent);
 }
 
-/* The last user destroys a parent that was made, also if it was named. */
+/* The last user destroys the module's parent, also if that user named it. */
 static void made_then_named(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -161,7 +164,7 @@ static void made_then_named(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mock_find(mock, made));
 }
 
-/* These are no answer to whether a named parent fits. */
+/* These errors do not say that a named parent does not fit. */
 static const struct named_error {
 	const char *name;
 	int rc;
@@ -190,7 +193,7 @@ static void error_is_no_misfit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, parent), parent);
 }
 
-/* Whatever host call fails, a parent has the users that it had. */
+/* If any host call of an attach fails, the parent's users do not change. */
 static void failed_attach_is_no_user(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -219,11 +222,11 @@ static void failed_attach_is_no_user(struct kunit *test)
 		fx_expect_idle(test);
 	}
 	EXPECT_OK(test, r);
-	/* All but the parent */
+	/* The calls for everything except the parent */
 	KUNIT_EXPECT_EQ(test, n, 8);
 }
 
-/* Another vSMMU, which calls the host while the first one, which is locked, does */
+/* Another vSMMU. It calls the host during a host call of the first, which is locked. */
 static struct smmuv3_vsmmu *other;
 
 static void other_has(struct kunit *test, u32 parent)
@@ -250,7 +253,10 @@ static void other_gets_the_id(struct kunit *test, u32 parent)
 	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream_of(other, VSID)), parent);
 }
 
-/* It makes one itself, and a third one names the one that is not wanted now. */
+/*
+ * The other vSMMU allocates a parent first. While the first one's surplus parent is
+ * destroyed, a third vSMMU names it.
+ */
 static void other_is_faster(struct kunit *test, u32 parent)
 {
 	other = fx_open(test, .shared_asids = true);
@@ -259,7 +265,7 @@ static void other_is_faster(struct kunit *test, u32 parent)
 	mock_meanwhile(mock_of(test), MOCK_DESTROY, other_has_to_wait);
 }
 
-/* A VMM may guess the ID of a parent that is being made. It then has it. */
+/* Another vSMMU names the ID of a parent that is being allocated, and gets it. */
 static void expect_other_has(struct kunit *test, bool shared)
 {
 	struct mock *mock = mock_of(test);
@@ -287,7 +293,7 @@ static void named_while_made_to_share(struct kunit *test)
 	expect_other_has(test, true);
 }
 
-/* A parent that is being destroyed is nobody's. */
+/* No vSMMU can take a parent that is being destroyed. */
 static void named_while_destroyed(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -316,7 +322,7 @@ static void id_reused_while_destroyed(struct kunit *test)
 		       .s2_hwpt_id = fx_parent_of(test, stream_of(other, VSID)));
 }
 
-/* A parent that was made in vain is nobody's either. */
+/* No vSMMU can take a surplus parent either. */
 static void named_while_given_up(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -376,7 +382,7 @@ static void last_user_destroys(struct kunit *test)
 	}
 	fx_expect_idle(test);
 
-	/* Nobody can share it any more, even if nobody could destroy it. */
+	/* No vSMMU can share it any more, even if it could not be destroyed. */
 	mock_set_reachable(mock, true);
 	mock->log_num = 0;
 	v[0] = fx_open(test, .shared_asids = true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of SET_REGS and RESET: what registers say is in force for all streams,
- * whatever host call fails, and a stream that cannot take it aborts.
+ * KUnit tests of SET_REGS and RESET: registers take effect on all streams, and a
+ * stream that cannot be configured aborts.
  */
 #include "fixture.h"
 
@@ -14,7 +14,7 @@ static void expect_all_s1(struct kunit *test, u64 page)
 		fx_expect_s1(test, f->v, fx_streams[i].vsid, page);
 }
 
-/* SMMUEN and GBPA.ABORT decide, and no other bit of these registers. */
+/* Of CR0 and GBPA, only SMMUEN and ABORT affect streams. */
 static void smmuen_and_abort_decide(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -48,7 +48,7 @@ static void smmuen_and_abort_decide(struct kunit *test)
 	}
 }
 
-/* If it says the same, CDs are flushed for all streams of an SMMU together. */
+/* If the STEs are the same, one host call flushes the CDs of all streams of an SMMU. */
 static void table_elsewhere_is_another(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -66,7 +66,7 @@ static void table_elsewhere_is_another(struct kunit *test)
 		fx_expect_aborts(test, f->v, fx_streams[i].vsid, REASON(STE_UNREADABLE));
 }
 
-/* At each stream; the same registers again give it what it lacks. */
+/* Each stream in turn fails. The same registers again configure it. */
 static void stream_that_cannot_switch_aborts(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -98,20 +98,20 @@ static const struct regs_error {
 	enum mock_op op;
 	int rc;
 	u32 reason;
-	u32 num;	/* of streams that fail */
+	u32 num;	/* how many streams fail */
 } regs_errors[] = {
 	{ "no memory for a domain", MOCK_ALLOC + MOCK_NESTED, -ENOMEM, REASON(RETRY), 1 },
 	{ "no memory for two domains", MOCK_ALLOC + MOCK_NESTED, -ENOMEM, REASON(RETRY), 2 },
 	{ "domain refused", MOCK_ALLOC + MOCK_NESTED, -EINVAL, REASON(HOST_REJECT), 1 },
 	{ "two domains refused", MOCK_ALLOC + MOCK_NESTED, -EINVAL, REASON(HOST_REJECT), 2 },
-	/* Of two that fail in a row the second would be that of the abort. */
+	/* Only one: a second failure in a row would be that of the abort domain. */
 	{ "device in reset", MOCK_ATTACH, -EBUSY, REASON(RETRY), 1 },
 	{ "device without power", MOCK_ATTACH, -ENODEV, REASON(NO_POWER), 1 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(regs_error, regs_errors, name);
 
-/* Another table, and registers changed that do not concern streams */
+/* Change the table, and also registers that do not affect streams. */
 static void change_regs(struct kunit *test, u64 page)
 {
 	struct fixture *f = test->priv;
@@ -122,7 +122,7 @@ static void change_regs(struct kunit *test, u64 page)
 	f->regs.cmdq_base ^= 1;
 }
 
-/* It does not keep what it had from the old table. At each stream in turn. */
+/* Each stream in turn fails, and does not keep its STE from the old table. */
 static void stream_that_cannot_take_table_aborts(struct kunit *test)
 {
 	const struct regs_error *c = test->param_value;
@@ -143,11 +143,11 @@ static void stream_that_cannot_take_table_aborts(struct kunit *test)
 			else
 				fx_expect_s1(test, f->v, vsid, 2 + first);
 		}
-		/* Registers that do not concern streams are in force as well. */
+		/* Registers that do not affect streams are in force as well. */
 		KUNIT_EXPECT_MEMEQ(test, &f->v->table.regs, &f->regs, sizeof(f->regs));
 		EXPECT_DONE(test, fx_run(test, .cons = (1U << f->log2size) - 1, .cmds = &tlbi,
 					 .num = 1), 1);
-		/* The same again */
+		/* The same registers again */
 		fx_must_set_regs(test);
 		expect_all_s1(test, 2 + first);
 		f->mock->log_num = 0;
@@ -170,7 +170,7 @@ static void abort_has_a_reason(struct kunit *test)
 	expect_all_s1(test, 2);
 }
 
-/* The stream's next STE makes up for registers that it could not take. */
+/* The stream's next STE ends the abort. */
 static void next_ste_makes_up(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -184,7 +184,7 @@ static void next_ste_makes_up(struct kunit *test)
 	expect_all_s1(test, 2);
 }
 
-/* If a stream's domain cannot be had, its DMA is blocked without one. */
+/* If a stream's domain cannot be attached, its DMA is blocked without one. */
 static void reset_aborts_whatever_fails(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -216,7 +216,7 @@ static const struct reset_case {
 
 KUNIT_ARRAY_PARAM_DESC(reset, reset_cases, name);
 
-/* All abort, the TLBs are flushed, and nothing of what the guest set is left. */
+/* RESET aborts all streams, flushes the TLBs and forgets the guest's registers. */
 static void reset_forgets_registers(struct kunit *test)
 {
 	const struct reset_case *c = test->param_value;

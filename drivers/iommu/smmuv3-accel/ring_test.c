@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of RUN_CMDQ: a guest's command queue of any size, wherever it wraps,
- * is in pieces or ends, and how far a run gets.
+ * KUnit tests of RUN_CMDQ: command queues of any size, with wraps, pieces and
+ * unreadable parts, and where a run ends.
  */
 #include <linux/minmax.h>
 #include <linux/uaccess.h>
 
 #include "fixture.h"
 
-/* f->cmds[] is this many TLBIs, each for another page. */
+/* Fill f->cmds[] with this many TLBIs, each for another page. */
 static void make_tlbis(struct fixture *f, u32 num)
 {
 	u32 i;
@@ -17,7 +17,7 @@ static void make_tlbis(struct fixture *f, u32 num)
 		f->cmds[i] = tlbi_va(i);
 }
 
-/* Run that many of f->cmds[] from that place; all are done, in their order. */
+/* Expect that @num commands of f->cmds[], from @cons, are all done in order. */
 static void expect_all_run(struct kunit *test, u32 cons, u32 num)
 {
 	struct fixture *f = test->priv;
@@ -26,7 +26,7 @@ static void expect_all_run(struct kunit *test, u32 cons, u32 num)
 	fx_expect_both_given(test, f->cmds, num);
 }
 
-/* Each size, from the ring's start, and across its end and the wrap bit's */
+/* Each size, from the ring's start, across its end, and across the wrap bit */
 static void sizes_and_wraps(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -64,7 +64,7 @@ static void more_than_a_lap_refused(struct kunit *test)
 	}
 }
 
-/* A size that is reserved acts as the largest, and the base is aligned to the size. */
+/* A reserved size acts as the largest, and the base is aligned to the size. */
 static void base_and_cons_as_the_architecture(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -80,7 +80,7 @@ static void base_and_cons_as_the_architecture(struct kunit *test)
 	f->log2size = 4;
 	fx_must_set_regs(test);
 	fx_put_ring(test, 14, f->cmds, 4);
-	/* ERR and reserved bits are no part of CONS. */
+	/* ERR and reserved bits do not count as part of CONS. */
 	EXPECT_DONE(test, fx_run(test, .cons = 14 | 0x7f00000, .num = 4), 4);
 	fx_expect_both_given(test, f->cmds, 4);
 }
@@ -127,7 +127,7 @@ static void cut_ring(struct kunit *test, const u32 *cuts, u32 num, u32 hole)
 	fx_set_mem(test, regions, n);
 }
 
-/* Each way to cut a command in two, also where the ring wraps */
+/* Each way to cut a command in two, also at the wrap of the ring */
 static void command_in_two_regions(struct kunit *test)
 {
 	u32 i;
@@ -159,7 +159,7 @@ static void random_regions(struct kunit *test)
 	}
 }
 
-/* So many commands are done, and CONS is at the first that cannot be read. */
+/* Expect that @num commands are done, and CONS is at one that cannot be read. */
 #define EXPECT_UNREADABLE(test, call, num)				\
 	EXPECT_RESULT(test, call, .done = num, .error = CERROR(ABT),	\
 		      .reason = REASON(CMD_UNREADABLE))
@@ -188,7 +188,7 @@ static void hole_stops_there(struct kunit *test)
 	fx_expect_both_given(test, f->cmds, 3);
 }
 
-/* The VMM has nothing where its memory table says so, after the second command. */
+/* The memory table is wrong: nothing is mapped after the second command. */
 static void unmapped_memory_stops_there(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -210,14 +210,14 @@ static void unmapped_memory_stops_there(struct kunit *test)
 	EXPECT_UNREADABLE(test, fx_run(test, .num = 1), 0);
 }
 
-/* CONS is at the bad one, all before it is done and nothing behind it. */
+/* CONS is at the bad command. All before it are done, none after it. */
 static void illegal_stops_there(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	u32 i, at, syncs;
 
 	fx_start(test);
-	/* With CMD_SYNCs from none to each second */
+	/* From no CMD_SYNC to every second command */
 	for (syncs = 0; syncs < 4; syncs++) {
 		for (at = 0; at < 8; at++) {
 			struct cmd want[8];
@@ -241,7 +241,7 @@ static void illegal_stops_there(struct kunit *test)
 	}
 }
 
-/* Only a CMD_SYNC that is done, and that asks for it, wants its interrupt. */
+/* Only a CMD_SYNC that is done and asks for its interrupt sets RUN_SYNC_IRQ. */
 static void sync_irq_if_done(struct kunit *test)
 {
 	const u32 irq = RUN(SYNC_IRQ);
@@ -259,7 +259,7 @@ static void sync_irq_if_done(struct kunit *test)
 		      .error = CERROR(ILL), .reason = REASON(CMD_RESERVED));
 }
 
-/* If the host fails nothing of the segment is done, but what is before an STE change is. */
+/* If the host fails, no command of the segment is done, but those before it are. */
 static void no_sync_irq_of_a_failed_segment(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -295,7 +295,7 @@ static void zero_copy_of_one_stretch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 2);
 	for (i = 0; i < 2; i++)
 		fx_expect_from(test, i, f->ring + CMD_LEN);
-	/* StreamIDs of one SMMU, and of two */
+	/* StreamIDs on one SMMU, and on two */
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 1), cfgi_cd(VSID_NEXT, 1)), 2);
 	fx_expect_from(test, 0, f->ring);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 1), cfgi_cd(VSID_OTHER, 1)), 2);
@@ -303,7 +303,7 @@ static void zero_copy_of_one_stretch(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		fx_expect_from(test, i, NULL);
 
-	/* Not where the ring wraps, and not where it is in two pieces */
+	/* Not if the commands wrap, and not if they are in two pieces */
 	expect_all_run(test, 14, 4);
 	fx_expect_from(test, 0, NULL);
 	cut_ring(test, &cut, 1, NO_HOLE);
@@ -313,7 +313,7 @@ static void zero_copy_of_one_stretch(struct kunit *test)
 	fx_expect_from(test, 0, f->ring + cut + PIECE_GAP);
 }
 
-/* After an error the VMM's changes to the ring do not matter. */
+/* After an error, changes that the VMM makes to the ring do not matter. */
 static void replay_from_checked_copy(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -328,7 +328,7 @@ static void replay_from_checked_copy(struct kunit *test)
 	f->mock->scribble = false;
 }
 
-/* With the erratum all but ATC_INV is repeated, after the first call's return. */
+/* With the erratum, all but ATC_INV is repeated, after the first call has returned. */
 static void erratum_repeats_all_but_atc_inv(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -352,7 +352,7 @@ static void erratum_repeats_all_but_atc_inv(struct kunit *test)
 	EXPECT_BATCH(test, 4, 0, atc_inv(VSID, 1));
 }
 
-/* Each command is the only one of its kind, so that none is left out. */
+/* Each command is unique, so that none is left out. */
 static void make_random_cmds(struct fixture *f, u32 num)
 {
 	u32 i;
@@ -393,7 +393,7 @@ static enum smmuv3_phase phase_of(const struct cmd *c)
 	}
 }
 
-/* Host calls that carried a command out: the first and the last */
+/* The host calls that carried out a command: how many, the first and the last */
 struct carried {
 	u32 num;
 	u32 first;
@@ -419,7 +419,7 @@ static struct carried find_calls(struct mock *mock, const struct cmd *want)
 	return found;
 }
 
-/* Returns how many pairs of f->cmds[] had to be in order. */
+/* Expect order as the architecture demands. Returns how many pairs need it. */
 static u32 expect_order(struct kunit *test, u32 num)
 {
 	struct fixture *f = test->priv;
@@ -451,7 +451,7 @@ static u32 expect_order(struct kunit *test, u32 num)
 	return pairs;
 }
 
-/* A CMD_SYNC between a CFGI and a TLBI, or a TLBI and an ATC_INV, is kept. */
+/* CMD_SYNCs keep CFGIs, TLBIs and ATC_INVs in order. */
 static void sync_keeps_phases_in_order(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -468,7 +468,7 @@ static void sync_keeps_phases_in_order(struct kunit *test)
 	KUNIT_EXPECT_GT(test, pairs, 1000);
 }
 
-/* A waiting call is let in between batches if there is much to do. */
+/* A long run ends between batches if another call waits. */
 static void waiter_let_in_between_batches(struct kunit *test)
 {
 	const u32 max = 8 * SMMUV3_HOST_MAX_BATCH, num = 4 * MAX_RUN;
@@ -487,7 +487,7 @@ static void waiter_let_in_between_batches(struct kunit *test)
 	atomic_set(&f->v->waiters, 0);
 }
 
-/* Or between STEs. A failure or a bad command is reported all the same. */
+/* It also ends between STEs. A failure or a bad command is still reported. */
 static void waiter_let_in_between_stes(struct kunit *test)
 {
 	const u32 stes = DIV_ROUND_UP(SMMUV3_MANY_STES, STREAMS);
@@ -518,7 +518,7 @@ static void waiter_let_in_between_stes(struct kunit *test)
 		      .reason = REASON(CMD_OPCODE));
 }
 
-/* A run that has evaluated so many STEs ends before a command that asks for more. */
+/* After out_max_stes STEs, a run ends before the next command that reads STEs. */
 static void ste_budget_ends_a_run(struct kunit *test)
 {
 	const u32 budget = DIV_ROUND_UP(SMMUV3_MAX_STES, STREAMS);
@@ -535,7 +535,7 @@ static void ste_budget_ends_a_run(struct kunit *test)
 		f->cmds[i] = cfgi_all();
 	EXPECT_DONE(test, fx_run(test, .cmds = f->cmds, .num = budget - 1), budget - 1);
 	EXPECT_DONE(test, fx_run(test, .cmds = f->cmds, .num = budget + 1), budget);
-	/* Each run starts at none, and any STE command counts. */
+	/* Each run counts from 0, and every command for STEs counts. */
 	EXPECT_DONE(test, fx_run_with(test, &all), budget);
 	for (i = 0; i < 3; i++)
 		f->cmds[i] = cfgi_ste(VSID);
@@ -544,7 +544,7 @@ static void ste_budget_ends_a_run(struct kunit *test)
 	for (i = 1; i < 3; i++)
 		f->cmds[i] = cfgi_ste(VSID_UNKNOWN);
 	EXPECT_DONE(test, fx_run_with(test, &all), budget + 3);
-	/* With SMMUEN clear none is read. */
+	/* With SMMUEN clear, no STE is read. */
 	f->regs.cr0 = CR0_CMDQEN;
 	fx_must_set_regs(test);
 	EXPECT_DONE(test, fx_run_with(test, &all), MAX_RUN);

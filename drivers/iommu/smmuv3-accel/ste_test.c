@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of ste.c. What of an STE has an effect is written down here once
- * more, as the bit numbers of Arm IHI 0070, 5.2 (0 to 511 over all words), so
- * that a wrong mask in arch.h fails as well as a wrong rule in ste.c.
+ * KUnit tests of ste.c. They have their own table of the fields that have an effect,
+ * by the bit numbers of Arm IHI 0070, 5.2 (0 to 511 over all words), so that they also
+ * find a wrong mask in arch.h.
  *
- * The loops assert, where a test would usually expect: a rule that is broken is
- * broken for thousands of STEs, and the first of them says which.
+ * The loops use assertions instead of expectations: a broken rule fails for thousands
+ * of STEs, and the first one is enough to find it.
  */
 #include <kunit/test.h>
 #include <linux/bits.h>
@@ -25,7 +25,7 @@
 #define S1STALLD	BIT_ULL(27)
 #define EATS(x)		((u64)(x) << 28)
 
-/* Capabilities for each number; those that STEs do not depend on share a bit */
+/* Capabilities for each number. Those that do not matter to STEs share a bit. */
 #define CAPS_NUM	64
 
 static void caps_of_number(struct smmuv3_caps *caps, unsigned int n)
@@ -66,7 +66,7 @@ static const struct ste_bits s1_bits[] = {
 	{ 3, 1 },		/* Config */
 	{ 5, 4, SUBSTREAMS },	/* S1Fmt */
 	{ 51, 6 },		/* S1ContextPtr */
-	{ 55, 52 },		/* and what is too much of it */
+	{ 55, 52 },		/* S1ContextPtr beyond 52 bits */
 	{ 63, 59 },		/* S1CDMax */
 	{ 65, 64, SUBSTREAMS },	/* S1DSS */
 	{ 67, 66 },		/* S1CIR */
@@ -89,7 +89,7 @@ static bool is_in_use(enum when when, const u64 *ste,
 	}
 }
 
-/* The table ends at hi = 0, which none but its first field may have. */
+/* The table ends at hi = 0, which only its first field may have. */
 static void bits_in_use(const struct ste_bits *bits, const u64 *ste,
 			const struct smmuv3_caps *caps, u64 mask[2])
 {
@@ -106,13 +106,13 @@ static void bits_in_use(const struct ste_bits *bits, const u64 *ste,
 }
 
 /*
- * The rules that an STE with Config = stage 1 breaks, as a bit for each reason:
- * which of several is reported is not laid down.
+ * The rules that an STE with Config = stage 1 breaks, as a bit for each reason. If it
+ * breaks several, any of them may be reported.
  *
- * The architecture lets the reserved values of S1Fmt, S1DSS and EATS act as 0
- * and ignores S1CDMax where there are no SubstreamIDs. Here all these abort the
- * stream, as the module's documentation says of their reasons: a guest that
- * uses what is not there is told so.
+ * The architecture lets the reserved values of S1Fmt, S1DSS and EATS act as 0, and
+ * ignores S1CDMax if there are no SubstreamIDs. The module aborts the stream in all
+ * these cases, as documented for their reasons, so that a guest learns that it uses
+ * what does not exist.
  */
 static u64 broken_rules(const u64 *ste, const struct smmuv3_caps *caps)
 {
@@ -131,7 +131,7 @@ static u64 broken_rules(const u64 *ste, const struct smmuv3_caps *caps)
 	return rules;
 }
 
-/* What each Config does; S1 only as long as no further rule is broken. */
+/* What each Config does. S1 holds only if no further rule is broken. */
 static const struct ste_config {
 	const char *name;
 	enum smmuv3_accel_kind kind;
@@ -149,7 +149,7 @@ static const struct ste_config {
 
 KUNIT_ARRAY_PARAM_DESC(ste_config, ste_configs, name);
 
-/* Decode an STE and hold the result against all of the above. */
+/* Decode an STE, and compare the result with the tables above. */
 static void check(struct kunit *test, const u64 *ste,
 		  const struct smmuv3_caps *caps, struct smmuv3_ste *out,
 		  const char *what, unsigned int n)
@@ -205,7 +205,7 @@ static u64 random_u64(struct rnd_state *rnd)
 	return hi << 32 | prandom_u32_state(rnd);
 }
 
-/* Whatever else there is in an STE that is not valid, it is not valid. */
+/* With V = 0, no other field matters. */
 static void ste_invalid(struct kunit *test)
 {
 	struct smmuv3_caps caps = { .stall_both = true, .ats = true };
@@ -227,7 +227,7 @@ static void ste_invalid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, out.reason, SMMUV3_ACCEL_REASON_STE_INVALID);
 }
 
-/* Config decides; if it is not stage 1, no other field matters. */
+/* If Config is not stage 1, no other field matters. */
 static void ste_each_config(struct kunit *test)
 {
 	const struct ste_config *config = test->param_value;
@@ -258,7 +258,7 @@ static void ste_each_config(struct kunit *test)
 	}
 }
 
-/* STEs, and the bits that make another result of them where they are flipped */
+/* STEs, and the bits that change the result when they are flipped */
 static const struct ste_base {
 	const char *name;
 	u64 ste[2];
@@ -269,11 +269,11 @@ static const struct ste_base {
 	{ "bypass", { BYPASS }, (const struct ste_bits[]){
 		{ 0, 0 }, { 3, 1 }, {}
 	} },
-	/* The reserved values act as abort does */
+	/* Reserved values act as abort */
 	{ "abort", { V }, (const struct ste_bits[]){
 		{ 0, 0 }, { 3, 3 }, {}
 	} },
-	/* and nested is no better than stage 2 */
+	/* Nested is refused like stage 2 */
 	{ "stage 2", { V | CONFIG(6) }, (const struct ste_bits[]){
 		{ 0, 0 }, { 3, 2 }, {}
 	} },
@@ -340,7 +340,7 @@ static void ste_upper_words(struct kunit *test)
 	}
 }
 
-/* A CD table of more SubstreamIDs than there are. */
+/* A CD table with more SubstreamIDs than the SMMU has */
 static void ste_s1cdmax(struct kunit *test)
 {
 	unsigned int ssid_bits, cdmax;
@@ -365,7 +365,7 @@ static void ste_s1cdmax(struct kunit *test)
 	}
 }
 
-/* The fields that have values that are not legal, where they are in use */
+/* Fields with illegal values, if the fields are in use */
 static void ste_values(struct kunit *test)
 {
 	unsigned int n, val;
@@ -412,7 +412,7 @@ static void ste_values(struct kunit *test)
 	}
 }
 
-/* No guest stalls the host's SMMU, and none is asked whether it would. */
+/* No guest can stall the host's SMMU, whatever its S1STALLD says. */
 static void ste_s1stalld(struct kunit *test)
 {
 	struct smmuv3_ste out;
@@ -436,8 +436,8 @@ static void ste_s1stalld(struct kunit *test)
 }
 
 /*
- * What IOMMU_HWPT_ALLOC takes as a translating STE: struct iommu_hwpt_arm_smmuv3
- * lists the fields, and the host's driver wants EATS to be 0 or 1 besides.
+ * Whether IOMMU_HWPT_ALLOC accepts a translating STE: struct iommu_hwpt_arm_smmuv3
+ * lists the fields. The host driver also demands that EATS is 0 or 1.
  */
 static bool host_takes_s1(const u64 data[2])
 {
@@ -454,7 +454,7 @@ static void random_ste(struct rnd_state *rnd, u64 ste[STE_WORDS])
 
 	for (i = 0; i < STE_WORDS; i++)
 		ste[i] = random_u64(rnd);
-	/* Left to chance one of 16 would be stage 1, and few of those legal */
+	/* By chance, only one STE in 16 would have stage 1, and few of these be legal. */
 	if (dice & 15)
 		ste[0] |= V;
 	if (dice & 0x70)
@@ -511,7 +511,7 @@ static void ste_random(struct kunit *test)
 				      i, ste[0], ste[1], again.data[0], again.data[1]);
 	}
 
-	/* The loop above means nothing unless it met everything often enough */
+	/* The loop shows something only if each case came up often enough. */
 	for (i = SMMUV3_ACCEL_KIND_ABORT; i < ARRAY_SIZE(kinds); i++)
 		KUNIT_EXPECT_GT_MSG(test, kinds[i], 100, "too few of kind %u", i);
 	for (i = SMMUV3_ACCEL_REASON_STE_INVALID;
@@ -530,7 +530,7 @@ static void ste_same(struct kunit *test)
 	unsigned int bit;
 
 	KUNIT_EXPECT_TRUE(test, smmuv3_ste_same(&ste, &other));
-	/* Why a stream aborts takes no other domain */
+	/* Another reason for an abort does not need another domain. */
 	other.reason = SMMUV3_ACCEL_REASON_STE_EATS;
 	KUNIT_EXPECT_TRUE(test, smmuv3_ste_same(&ste, &other));
 	other.kind = SMMUV3_ACCEL_KIND_BYPASS;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of strtab.c over a guest memory that knows what may be read. The
- * walk is written down here once more, by Arm IHI 0070, 3.3.2, 5.1, 6.3.24 and
- * 6.3.25, in numbers of bytes and entries where strtab.c has masks.
+ * KUnit tests of strtab.c over a guest memory that checks each read. The tests have
+ * their own model of the walk, by Arm IHI 0070, 3.3.2, 5.1, 6.3.24 and 6.3.25, with
+ * numbers of bytes and entries instead of masks.
  */
 #include <kunit/test.h>
 #include <linux/minmax.h>
@@ -19,17 +19,17 @@
 #define LINEAR		0
 #define TWO_LEVEL	1
 
-/* SMMU_STRTAB_BASE.RA, which is none of ours */
+/* SMMU_STRTAB_BASE.RA, which the module ignores */
 #define RA		BIT_ULL(62)
 
 /**
  * struct memory - Guest memory during one walk
  * @reader: base
- * @desc: what there is at each level-1 descriptor
- * @fail_at: the read that fails, from 1
+ * @desc: value of every level-1 descriptor
+ * @fail_at: number of the read that fails, from 1
  * @reads: how many reads there were
- * @gpa: where
- * @len: of how many bytes
+ * @gpa: address of each
+ * @len: length of each in bytes
  */
 struct memory {
 	struct smmuv3_reader reader;
@@ -40,7 +40,7 @@ struct memory {
 	size_t len[2];
 };
 
-/* Each STE is as its address says. */
+/* The content of an STE is derived from its address. */
 static u64 word_at(u64 gpa, u32 i)
 {
 	return gpa * 0x9e3779b97f4a7c15ULL + i;
@@ -66,7 +66,7 @@ static int memory_read(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t 
 	return 0;
 }
 
-/* What the walk for a StreamID has to be */
+/* The expected walk for a StreamID */
 struct walk {
 	enum smmuv3_accel_reason reason;
 	u32 reads;
@@ -80,7 +80,7 @@ static void walk_read(struct walk *walk, u64 gpa, size_t len)
 	walk->len[walk->reads++] = len;
 }
 
-/* Tables and arrays are aligned to their size: what is over is left out. */
+/* Tables are aligned to their size: lower bits of their address are ignored. */
 static u64 aligned(u64 addr, u64 size)
 {
 	addr &= GENMASK_ULL(51, 6);
@@ -164,13 +164,13 @@ static u64 random_u64(struct rnd_state *rnd)
 	return hi << 32 | prandom_u32_state(rnd);
 }
 
-/* Within an OAS of 52 bits, anywhere, aligned or not */
+/* Any address within an OAS of 52 bits, aligned or not */
 static u64 random_addr(struct rnd_state *rnd)
 {
 	return random_u64(rnd) & (GENMASK_ULL(51, 0) | RA);
 }
 
-/* StreamIDs around a power of two, the largest, and one of @below */
+/* StreamIDs around a power of two, the largest one, and a random one below @below */
 #define EDGES	6
 
 static u32 edge_sid(struct rnd_state *rnd, u32 edge, u32 log2)
@@ -193,7 +193,7 @@ static u32 edge_sid(struct rnd_state *rnd, u32 edge, u32 log2)
 	}
 }
 
-/* Every size, also those over 32, and each FMT that is not 2-level */
+/* Every size, also over 32, and each FMT that is not 2-level */
 static void strtab_linear(struct kunit *test)
 {
 	u32 log2, fmt, edge, cfg;
@@ -212,7 +212,7 @@ static void strtab_linear(struct kunit *test)
 	}
 }
 
-/* Every size, SPLIT and Span, StreamIDs at the edges of the table and the span */
+/* Every size, SPLIT and Span, with StreamIDs at the edges of the table and the span */
 static void strtab_two_level(struct kunit *test)
 {
 	u32 log2, split, span, edge, cfg;
@@ -223,7 +223,7 @@ static void strtab_two_level(struct kunit *test)
 	for (log2 = 0; log2 < 64; log2++) {
 		for (split = 0; split < 32; split++) {
 			cfg = FMT(TWO_LEVEL) | SPLIT(split) | LOG2SIZE(log2);
-			/* Those that are reserved share a sample of Spans. */
+			/* Reserved SPLITs share a sample of Spans. */
 			span = split == 6 || split == 8 || split == 10 ? 0 :
 			       prandom_u32_state(&rnd) % 8;
 			for (; span < 32; span += span < 12 ? 1 + (log2 > 34) : 7) {
@@ -234,7 +234,7 @@ static void strtab_two_level(struct kunit *test)
 					      edge_sid(&rnd, edge, min(log2, 32U)), desc);
 					if (!span || span > 11)
 						continue;
-					/* In the span of some descriptor */
+					/* Within the span of some descriptor */
 					check(test, base, cfg, edge_sid(&rnd, edge, span - 1) ^
 					      (prandom_u32_state(&rnd) & ~0x3ff), desc);
 				}
@@ -243,7 +243,7 @@ static void strtab_two_level(struct kunit *test)
 	}
 }
 
-/* Each bit of either register, over a table of either form */
+/* Each bit of both registers, with a table of either form */
 static void strtab_each_bit(struct kunit *test)
 {
 	const u32 cfgs[] = {

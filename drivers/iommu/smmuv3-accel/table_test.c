@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of table mode: the module reads STEs from the guest's stream table, for
- * commands that name them and for streams that are attached.
+ * commands that name streams and for streams that are being attached.
  */
 #include "fixture.h"
 
@@ -12,7 +12,7 @@ static u64 ste_of(struct kunit *test, u32 vsid)
 	return stream_of(f->v, vsid)->ste.data[0];
 }
 
-/* Commands before a CFGI_STE are done before it, those behind it after it. */
+/* A CFGI_STE is carried out in order with the commands before and after it. */
 static void cfgi_ste_splits_a_run(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -20,16 +20,16 @@ static void cfgi_ste_splits_a_run(struct kunit *test)
 	fx_start(test);
 	fx_put_ste(test, VSID, STE_S1_AT(2), 0);
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), cfgi_ste(VSID), tlbi_va(2), sync()), 4);
-	/* On both SMMUs, the new domain, on both again */
+	/* A TLBI on both SMMUs, the new domain, a TLBI on both again */
 	EXPECT_OPS(test, MOCK_INVALIDATE, MOCK_INVALIDATE, MOCK_ALLOC + MOCK_NESTED, MOCK_ATTACH,
 		   MOCK_DESTROY, MOCK_INVALIDATE, MOCK_INVALIDATE);
 	fx_expect_s1(test, f->v, VSID, 2);
 
-	/* Its CDs alone if it is the same; an unknown stream has no STE. */
+	/* If the STE is the same, only its CDs. An unknown stream has no STE. */
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), cfgi_ste(VSID_UNKNOWN)), 2);
 	EXPECT_OPS(test, MOCK_INVALIDATE);
 	EXPECT_BATCH(test, 0, 0, cfgi_cd_all(VSID));
-	/* Both STEs of a batch are those in memory now. */
+	/* Both CFGI_STEs of a batch read the STE that is in memory now. */
 	fx_put_ste(test, VSID, STE_BYPASS, 0);
 	fx_put_ste(test, VSID_OTHER, 0, 0);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), cfgi_cd(VSID, 1), cfgi_ste(VSID_OTHER)),
@@ -53,7 +53,7 @@ static void no_ste_read_when_disabled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.kind, KIND(BYPASS));
 }
 
-/* The streams in an aligned range of 2^(Range + 1), and no other */
+/* A range names the streams in an aligned block of 2^(Range + 1), and no others. */
 static void range_names_its_streams(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -74,7 +74,7 @@ static void range_names_its_streams(struct kunit *test)
 	}
 }
 
-/* The guest's fault is an event for it, and no error. */
+/* An illegal STE is reported for an event, and is no error of the call. */
 static void bad_ste_aborts(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -86,7 +86,7 @@ static void bad_ste_aborts(struct kunit *test)
 	fx_expect_aborts(test, f->v, VSID, REASON(STE_CONFIG));
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID_NEXT)), 1);
 
-	/* The table is too short for one, and then out of memory for all. */
+	/* The table is too short for one stream, then unreadable for all. */
 	f->regs.strtab_base_cfg = 5;
 	fx_must_set_regs(test);
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID_NEXT)->ste.kind, KIND(S1));
@@ -113,7 +113,9 @@ static const struct ste_error {
 
 KUNIT_ARRAY_PARAM_DESC(ste_error, ste_errors, name);
 
-/* CONS is at the command, and repeating it works. */
+/*
+ * If an STE cannot be installed, CONS is at the command. Running it again succeeds.
+ */
 static void failed_ste_keeps_the_old_one(struct kunit *test)
 {
 	const struct ste_error *c = test->param_value;
@@ -131,7 +133,7 @@ static void failed_ste_keeps_the_old_one(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID, 10);
 }
 
-/* At each stream of a range */
+/* The attach of each stream in a range fails in turn. */
 static void failed_ste_holds_up_no_other(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -153,7 +155,10 @@ static void failed_ste_holds_up_no_other(struct kunit *test)
 	}
 }
 
-/* To be killed is no stream's fault, and no failure after some progress. */
+/*
+ * If the caller is killed, no stream is named, and after some progress there is no
+ * error.
+ */
 static void killed_caller_is_no_streams_fault(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -168,12 +173,12 @@ static void killed_caller_is_no_streams_fault(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID, 2);
 }
 
-/* How ATTACH told its caller, which may fail, of a stream that is going to be attached */
+/* How often and when ATTACH wrote its result to the caller; @rc lets that fail */
 struct told {
 	struct kunit *test;
 	int rc;
 	u32 num;		/* how many times */
-	u32 log_num;		/* when it was */
+	u32 log_num;		/* length of the host's log then */
 };
 
 static int tell(const struct smmuv3_accel_attach *cmd, void *arg)
@@ -203,7 +208,7 @@ static const struct failing_attach {
 	const char *name;
 	u32 calls;
 	bool second_device;
-	bool pending;		/* a flush, since stream VSID_NEXT left */
+	bool pending;		/* a flush is pending, because stream VSID_NEXT left */
 } failing_attaches[] = {
 	{ "first device", .calls = 9 },
 	{ "second device", .calls = 4, .second_device = true },
@@ -212,7 +217,7 @@ static const struct failing_attach {
 
 KUNIT_ARRAY_PARAM_DESC(failing_attach, failing_attaches, name);
 
-/* Set up what the case has before the attach that fails. */
+/* Set up the case, up to the attach that fails. */
 static struct mock_state prepare_attach(struct kunit *test)
 {
 	const struct failing_attach *c = test->param_value;
@@ -229,8 +234,8 @@ static struct mock_state prepare_attach(struct kunit *test)
 }
 
 /*
- * With an STE that translates: the device keeps the domain that the VMM gave it.
- * Once the caller was told, nothing but the attach itself can fail.
+ * With an STE that translates: if the attach fails, the device keeps the domain that
+ * the VMM gave it. After the result is written, only the attach itself can fail.
  */
 static void failed_attach_leaves_nothing(struct kunit *test)
 {
@@ -245,7 +250,7 @@ static void failed_attach_leaves_nothing(struct kunit *test)
 	fx_must_set_regs(test);
 	for (n = 0;; n++) {
 		before = prepare_attach(test);
-		/* First the caller fails; then the host, twice: a flush is repeated. */
+		/* First the write fails, then the host: twice, because of the replay. */
 		told = (struct told){ .test = test, .rc = n ? 0 : -EFAULT };
 		f->mock->log_num = 0;
 		mock_fail(f->mock, MOCK_ANY, n, n ? 2 : 0, -ENOMEM);
@@ -270,7 +275,7 @@ static void failed_attach_leaves_nothing(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID, 1);
 }
 
-/* A stream that comes later has its STE at once, or does not come. */
+/* A stream attached later has its STE at once, or is not attached. */
 static void late_stream_has_its_ste(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -285,7 +290,7 @@ static void late_stream_has_its_ste(struct kunit *test)
 	fx_expect_s1(test, f->v, VSID_NEXT, 1);
 }
 
-/* Both modes exclude each other, from the first SET_REGS to RESET. */
+/* Table mode excludes INSTALL_STE, from the first SET_REGS to RESET. */
 static void modes_exclude_each_other(struct kunit *test)
 {
 	struct fixture *f = test->priv;
