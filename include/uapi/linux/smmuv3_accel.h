@@ -1131,10 +1131,11 @@ struct smmuv3_accel_vsid {
  * stream has no vDEVICE, and its DMA stays blocked.
  *
  * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. The same
- * holds for EINTR, unless the caller is being killed. After any other error the
+ * holds for EINTR, unless the caller is being killed, and for ENOMEM if
+ * SMMUV3_ACCEL_GET_STREAM does not know the new StreamIDs. After any other error the
  * StreamIDs are set. If the module could not set up a stream's vDEVICE or STE, the
- * stream's DMA is blocked.
- * Repeat the call with the new StreamIDs on both sides to set up what is missing.
+ * stream's DMA is blocked. Repeat the call with the new StreamIDs on both sides to
+ * set up what is missing.
  *
  * Errors besides the general ones:
  *
