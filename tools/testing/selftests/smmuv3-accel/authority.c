@@ -96,7 +96,9 @@ static int take_without_iommufd(struct machine *m)
 	close(m->g.iommufd);
 	close(m->stream[0].dev.fd);
 	if (change_process(m->g.accel, -1, &reason) != -EBADF ||
-	    change_process(m->g.accel, m->g.iommufd, &reason) != -EBADF)
+	    reason != SMMUV3_ACCEL_REASON_BAD_FD ||
+	    change_process(m->g.accel, m->g.iommufd, &reason) != -EBADF ||
+	    reason != SMMUV3_ACCEL_REASON_BAD_FD)
 		return 1;
 	if (change_process(m->g.accel, null, &reason) != -EINVAL ||
 	    reason != SMMUV3_ACCEL_REASON_NOT_IOMMUFD ||
@@ -166,7 +168,7 @@ TEST_F(authority, device_file_is_needed_to_attach_only)
 	EXPECT_EQ(0, in_child(m, use_without_device_file));
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 	ASSERT_EQ(0, accel_change_process(&m->g));
-	EXPECT_EQ(-EBADF, accel_attach(&m->g, -1, MACHINE_VSID, NULL));
+	EXPECT_REFUSED(&m->g, EBADF, BAD_FD, .vfio_fd = -1, .vsid = MACHINE_VSID);
 	EXPECT_EQ(0, machine_bypass(m, 0));
 }
 

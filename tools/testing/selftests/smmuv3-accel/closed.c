@@ -208,8 +208,7 @@ TEST_F(elsewhere, close_frees_the_device_after_the_vmm_is_killed)
 FIXTURE(left)
 {
 	struct machine m;
-	__u32 abort_id;
-	__u32 bypass_id;
+	struct smmuv3_accel_phys phys;
 	__u32 nested_id;
 };
 
@@ -218,14 +217,8 @@ FIXTURE_SETUP(left)
 	struct smmuv3_accel_stream stream;
 	struct machine *m = &self->m;
 
-	ASSERT_EQ(0, machine_open(m, .stage = STAGE_ATTACHED, .devices = 1));
-	/* GET_STREAM names only the domain that is attached */
-	ASSERT_EQ(0, accel_stream(&m->g, MACHINE_VSID, &stream));
-	self->abort_id = stream.out_hwpt_id;
-	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_BYPASS));
-	ASSERT_EQ(0, accel_stream(&m->g, MACHINE_VSID, &stream));
-	self->bypass_id = stream.out_hwpt_id;
-	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_S1));
+	ASSERT_EQ(0, machine_open(m, .stage = STAGE_EXPLICIT, .devices = 1));
+	ASSERT_EQ(0, accel_phys(&m->g, 0, &self->phys));
 	ASSERT_EQ(0, accel_stream(&m->g, MACHINE_VSID, &stream));
 	self->nested_id = stream.out_hwpt_id;
 	ASSERT_EQ(1, machine_goes(m, 0));
@@ -250,8 +243,8 @@ TEST_F(left, holder_of_the_iommufd_can_destroy_the_objects)
 
 	EXPECT_EQ(0, iommufd_destroy(iommufd, m->stream[0].ids.out_vdevice_id));
 	EXPECT_EQ(0, iommufd_destroy(iommufd, self->nested_id));
-	EXPECT_EQ(0, iommufd_destroy(iommufd, self->abort_id));
-	EXPECT_EQ(0, iommufd_destroy(iommufd, self->bypass_id));
+	EXPECT_EQ(0, iommufd_destroy(iommufd, self->phys.out_abort_hwpt_id));
+	EXPECT_EQ(0, iommufd_destroy(iommufd, self->phys.out_bypass_hwpt_id));
 	EXPECT_EQ(0, iommufd_destroy(iommufd, m->stream[0].ids.out_viommu_id));
 	EXPECT_EQ(0, iommufd_destroy(iommufd, m->stream[0].ids.out_s2_hwpt_id));
 	EXPECT_EQ(0, iommufd_destroy(iommufd, m->g.ioas_id));

@@ -103,9 +103,9 @@ static int do_get_stats(struct machine *m)
 
 static int do_get_info(struct machine *m)
 {
-	struct smmuv3_accel_info out = { .size = sizeof(out) };
+	struct smmuv3_accel_info out;
 
-	return accel_ioctl(m->g.accel, SMMUV3_ACCEL_GET_INFO, &out);
+	return accel_info(m->g.accel, &out);
 }
 
 static int do_invalidate(struct machine *m)
@@ -150,6 +150,29 @@ static int do_run_unmap(struct machine *m)
 		ring_put(&m->ring, cmd_sync());
 	}
 	return run_queue(m);
+}
+
+static int do_attach_dry_run(struct machine *m)
+{
+	return accel_attach_arg(&m->g, (struct smmuv3_accel_attach){
+		.flags = SMMUV3_ACCEL_ATTACH_DRY_RUN,
+		.vfio_fd = m->stream[0].dev.fd,
+		.vsid = VSID,
+	}, NULL);
+}
+
+static int do_attach_unset(struct machine *m)
+{
+	return accel_attach(&m->g, m->stream[0].dev.fd, VSID_NAME(0), NULL);
+}
+
+/* The same StreamID on both sides, as after a failure, which may have set it */
+static int do_set_vsids(struct machine *m)
+{
+	const struct smmuv3_accel_vsid same = { VSID, VSID };
+	struct smmuv3_accel_set_vsids out;
+
+	return accel_set_vsids(&m->g, &same, 1, &out);
 }
 
 static int do_mem_table(struct machine *m)
@@ -197,6 +220,7 @@ FIXTURE_VARIANT(fail_nth)
 
 static int do_attach(struct machine *m) { return machine_attach(m, 0); }
 static int do_attach_running(struct machine *m) { return machine_attach(m, 0); }
+static int do_set_vsids_explicit(struct machine *m) { return do_set_vsids(m); }
 static int do_install_ste(struct machine *m) { return machine_install(m, 0, STE_CFG_S1); }
 static int do_install_ste_same(struct machine *m) { return do_install_ste(m); }
 static int do_set_regs(struct machine *m) { return machine_set_regs(m); }
@@ -215,6 +239,10 @@ CALL(mem_table, CREATED);
 CALL(attach, CREATED);
 CALL(attach_running, TABLE_MODE, .reaches = 1);
 CALL(attach_bridge, CREATED);
+CALL(attach_dry_run, CREATED);
+CALL(attach_unset, TABLE_MODE);
+CALL(set_vsids, RUNNING, .reaches = 1);
+CALL(set_vsids_explicit, INSTALLED);
 CALL(detach, INSTALLED);
 CALL(get_phys, ATTACHED);
 CALL(get_stream, ATTACHED, .reaches = 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices, STEs, registers and whole vSMMUs come and go while the command queue runs
+ * Devices, StreamIDs, STEs, registers and whole vSMMUs come and go while the command queue runs
  * and DMA goes on. VMMs are killed in the middle of that.
  *
  * SMMUV3_ACCEL_SEED: where the random numbers start
@@ -66,6 +66,7 @@ struct endpoint {
  * struct load - A guest in table mode, and the threads that use it
  * @m: its machine
  * @ring_lock: held while the guest changes its tables and queues commands
+ * @plug_lock: held while devices come and go or change StreamIDs
  * @ep: what the guest wants of the devices in @m
  * @plugged: bridges, then emulated endpoints, that are attached
  * @failed: something went wrong
@@ -74,6 +75,7 @@ struct endpoint {
 struct load {
 	struct machine m;
 	pthread_mutex_t ring_lock;
+	pthread_mutex_t plug_lock;
 	struct endpoint ep[ENDPOINTS];
 	bool plugged[2 * VIRTUALS];
 	int failed;
@@ -222,6 +224,7 @@ static int open_guest(struct load *l, int devices)
 
 	memset(l, 0, sizeof(*l));
 	pthread_mutex_init(&l->ring_lock, NULL);
+	pthread_mutex_init(&l->plug_lock, NULL);
 	do
 		rc = machine_open(&l->m, .stage = STAGE_MEMORY, .devices = devices, .split = 6,
 				  .strtab_log2size = STRTAB_LOG2SIZE,
@@ -365,7 +368,7 @@ static void op_ste(struct load *l, unsigned int *seed)
 	pthread_mutex_unlock(&l->ring_lock);
 }
 
-static void op_plug(struct load *l, unsigned int *seed)
+static void plug(struct load *l, unsigned int *seed)
 {
 	int i = pick(seed, l->m.num + 1), v = pick(seed, 2 * VIRTUALS), rc;
 	__u32 flags = v < VIRTUALS ? SMMUV3_ACCEL_ATTACH_BRIDGE : SMMUV3_ACCEL_ATTACH_FEED;
@@ -392,6 +395,48 @@ static void op_plug(struct load *l, unsigned int *seed)
 	if (rc == -EOPNOTSUPP && attach.out_reason == SMMUV3_ACCEL_REASON_NO_FEED)
 		return;		/* CREATE did not say so */
 	fail(l, "ATTACH: %d, reason %u", rc, attach.out_reason);
+}
+
+static void op_plug(struct load *l, unsigned int *seed)
+{
+	pthread_mutex_lock(&l->plug_lock);
+	plug(l, seed);
+	pthread_mutex_unlock(&l->plug_lock);
+}
+
+/* Give two streams, or the same one twice, new StreamIDs */
+static void set_vsids(struct load *l, const __u32 from[2], const __u32 to[2])
+{
+	struct smmuv3_accel_vsid entries[] = { { from[0], to[0] }, { from[1], to[1] } };
+	__u32 num = from[0] == from[1] ? 1 : 2, i;
+	struct smmuv3_accel_set_vsids out;
+	int rc;
+
+	rc = accel_set_vsids(&l->m.g, entries, num, &out);
+	/* They are set, but a stream may lack its STE */
+	while (!l->failed && again(rc, out.out_reason)) {
+		for (i = 0; i < num; i++)
+			entries[i].old_vsid = entries[i].new_vsid;
+		rc = accel_set_vsids(&l->m.g, entries, num, &out);
+	}
+	if (rc)
+		fail(l, "SET_VSIDS: %d, reason %u", rc, out.out_reason);
+}
+
+/* Streams swap StreamIDs, or have none, for a while */
+static void op_vsids(struct load *l, unsigned int *seed)
+{
+	int a = pick(seed, l->m.num), b = pick(seed, l->m.num);
+	const __u32 own[2] = { VSID(a), VSID(b) }, swapped[2] = { VSID(b), VSID(a) };
+	const __u32 names[2] = { VSID_NAME(a), VSID_NAME(b) };
+	const __u32 *other = pick(seed, 2) ? swapped : names;
+
+	pthread_mutex_lock(&l->plug_lock);
+	if (l->ep[a].attached && l->ep[b].attached) {
+		set_vsids(l, own, other);
+		set_vsids(l, other, own);
+	}
+	pthread_mutex_unlock(&l->plug_lock);
 }
 
 /* What a guest or its VMM does rarely. The queue is enabled at the end */
@@ -576,7 +621,8 @@ static void *work(void *arg)
 
 static struct worker workers[] = {
 	{ op_unmap, 400 }, { op_ste, 270 }, { op_plug, 230 }, { op_regs, 70 },
-	{ op_look, 200 }, { op_other, 50 }, { op_dma, 500 }, { op_reset, 1 },
+	{ op_vsids, 100 }, { op_look, 200 }, { op_other, 50 }, { op_dma, 500 },
+	{ op_reset, 1 },
 };
 
 /* Returns how many operations that is, unless the work is @endless */

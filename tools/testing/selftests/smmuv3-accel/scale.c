@@ -430,14 +430,14 @@ TEST_F(longest_queue, lets_other_calls_in_between)
 /* Also if nobody waits */
 TEST_F(longest_queue, run_ends_after_out_max_stes)
 {
-	struct smmuv3_accel_info info = { .size = sizeof(info) };
+	struct smmuv3_accel_info info;
 	struct busy *b = self->b;
 	struct smmuv3_accel_run_cmdq out;
 	__u32 cons, most;
 	int i;
 
 	ASSERT_EQ(0, busy_open(b));
-	ASSERT_EQ(0, ioctl(b->m.g.accel, SMMUV3_ACCEL_GET_INFO, &info));
+	ASSERT_EQ(0, accel_info(b->m.g.accel, &info));
 	EXPECT_NE(0, info.out_max_stes);
 	most = info.out_max_stes ? (info.out_max_stes + b->num - 1) / b->num : 100;
 	for (i = 0; i < 3; i++) {

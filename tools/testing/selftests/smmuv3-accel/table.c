@@ -76,6 +76,26 @@ TEST_F(table, ste_takes_effect_when_invalidated)
 	}
 }
 
+/* Whoever hands the commands over */
+TEST_F(table, ste_takes_effect_by_invalidate_too)
+{
+	struct machine *m = &self->m;
+	const struct cmd cmds[] = {
+		cmd_cfgi_ste(VSID, true), cmd_cfgi_ste_range(VSID, 0), cmd_cfgi_all(),
+	};
+	struct smmuv3_accel_invalidate out;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(cmds); i++) {
+		machine_write_ste(m, 0, i & 1 ? STE_CFG_S1 : STE_CFG_BYPASS);
+		EXPECT_EQ(!(i & 1), machine_goes(m, 0));
+		EXPECT_EQ(0, accel_invalidate(&m->g, &cmds[i], 1, &out));
+		EXPECT_EQ(1, out.cmd_num);
+		EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
+		EXPECT_EQ(i & 1, machine_goes(m, 0)) TH_LOG("not changed, %u", i);
+	}
+}
+
 /* 2^(Range + 1) StreamIDs, aligned */
 TEST_F(table, range_names_no_more_than_its_streamids)
 {

@@ -103,6 +103,23 @@ TEST_F(trace, attach_and_detach_are_traced)
 		      self->id, VSID, self->id, VSID, s->dev.dev_id);
 }
 
+TEST_F(trace, change_of_streamids_is_traced)
+{
+	const struct smmuv3_accel_vsid unset = { VSID, VSID_NAME(3) }, set = { VSID_NAME(3), VSID };
+	struct smmuv3_accel_set_vsids out;
+	struct machine *m = &self->m;
+
+	ASSERT_EQ(0, accel_set_vsids(&m->g, &unset, 1, &out));
+	EXPECT_TRACED("smmuv3_accel_vsid: vsmmu=%u vsid=0x%x -> 0x%x\n", self->id, VSID,
+		      VSID_NAME(3));
+	EXPECT_EQ(-ENOENT, accel_set_vsids(&m->g, &unset, 1, &out));
+	EXPECT_STREQ("", trace_take(self->text, sizeof(self->text)));
+	ASSERT_EQ(0, accel_set_vsids(&m->g, &set, 1, &out));
+	EXPECT_TRACED("smmuv3_accel_vsid: vsmmu=%u vsid=0x%x -> 0x%x\n"
+		      "smmuv3_accel_ste: vsmmu=%u vsid=0x%x abort -> s1 reason=0 error=0\n",
+		      self->id, VSID_NAME(3), VSID, self->id, VSID);
+}
+
 TEST_F(trace, each_kind_of_run_is_traced)
 {
 	struct machine *m = &self->m;
