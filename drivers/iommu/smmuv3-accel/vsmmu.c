@@ -575,10 +575,8 @@ static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *change
 
 	for (i = 0; i < num; i++) {
 		rc = smmuv3_stream_block(v, changes[i].stream);
-		if (rc) {
-			v->table.mixed = true;
+		if (rc)
 			return rc;
-		}
 	}
 	vsids_store(v, changes, num);
 	for (i = 0; i < num; i++) {
