@@ -244,6 +244,37 @@ static void reset_flushes_where_streams_are(struct kunit *test)
 	expect_attach_does_not(test, v, 0, VSID);
 }
 
+static void expect_pending(struct kunit *test, u32 parent)
+{
+	struct smmuv3_stream *stream = stream_of(other, VSID);
+	u32 ticket;
+
+	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream), parent);
+	KUNIT_EXPECT_TRUE(test, smmuv3_parent_pending(stream->phys->parent, &ticket));
+}
+
+/* A vSMMU that attaches while the one that leaves flushes does not rely on that. */
+static void pending_until_flushed(struct kunit *test)
+{
+	struct mock *mock = mock_of(test);
+	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
+	u32 round;
+
+	other = fx_open(test, .shared_asids = true);
+	fx_must_attach(test, other, .fd = 1, .vsid = VSID);
+	for (round = 0; round < 2; round++) {
+		fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+		mock_meanwhile(mock, MOCK_INVALIDATE, expect_pending);
+		if (!round)
+			fx_must_detach(test, v, VSID);
+		else
+			fx_close(v);
+		KUNIT_EXPECT_NULL(test, mock->meanwhile);
+		expect_attach_does_not(test, other, 2, VSID_NEXT);
+		fx_must_detach(test, other, VSID_NEXT);
+	}
+}
+
 static struct kunit_case flush_kunit_cases[] = {
 	KUNIT_CASE(close_flushes_after_dma),
 	KUNIT_CASE_PARAM(close_elsewhere_leaves_flush, heir_gen_params),
@@ -252,6 +283,7 @@ static struct kunit_case flush_kunit_cases[] = {
 	KUNIT_CASE(failed_reset_stays_pending),
 	KUNIT_CASE_PARAM(pending_during_attach, flush_gen_params),
 	KUNIT_CASE(pending_during_reset),
+	KUNIT_CASE(pending_until_flushed),
 	KUNIT_CASE(reset_flushes_where_streams_are),
 	{}
 };

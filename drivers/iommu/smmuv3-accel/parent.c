@@ -240,6 +240,7 @@ bool smmuv3_parent_pending(struct smmuv3_parent *parent, u32 *ticket)
 	*ticket = parent->pending;
 	return parent->pending != parent->flushed;
 }
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_parent_pending);
 
 /**
  * smmuv3_parent_flushed() - Record that a flush of a parent's TLB entries succeeded

@@ -550,6 +550,26 @@ static void ste_budget_ends_a_run(struct kunit *test)
 	EXPECT_DONE(test, fx_run_with(test, &all), MAX_RUN);
 }
 
+/* Its TLBs were flushed when the last stream left. On the fast path and beside it */
+static void smmu_without_stream_is_spared(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fx_start(test);
+	fx_must_detach(test, f->v, VSID);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
+	EXPECT_OPS(test, MOCK_INVALIDATE);
+	EXPECT_BATCH(test, 0, 1, tlbi_va(1));
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), cfgi_cd(VSID, 1), tlbi_va(2)), 3);
+	EXPECT_OPS(test, MOCK_INVALIDATE);
+	EXPECT_BATCH(test, 0, 1, tlbi_va(1), tlbi_va(2));
+	fx_must_detach(test, f->v, VSID_OTHER);
+	fx_must_detach(test, f->v, VSID_LAST);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+}
+
 static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(sizes_and_wraps),
 	KUNIT_CASE(more_than_a_lap_refused),
@@ -564,6 +584,7 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(no_sync_irq_of_a_failed_segment),
 	KUNIT_CASE(zero_copy_of_one_stretch),
 	KUNIT_CASE(replay_from_checked_copy),
+	KUNIT_CASE(smmu_without_stream_is_spared),
 	KUNIT_CASE(erratum_repeats_all_but_atc_inv),
 	KUNIT_CASE(sync_keeps_phases_in_order),
 	KUNIT_CASE(waiter_let_in_between_batches),

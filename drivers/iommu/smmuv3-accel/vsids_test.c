@@ -319,6 +319,7 @@ static u32 first_failed(struct kunit *test)
 		if (expect_consistent(test, stream) || !smmuv3_vsid_is_set(stream->vsid))
 			continue;
 		KUNIT_EXPECT_EQ(test, mock_dev_of(stream)->hwpt_id, 0);
+		KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(RETRY));
 		if (!first || stream->vsid < first)
 			first = stream->vsid;
 	}
@@ -402,6 +403,8 @@ static void killed_caller_changes_no_vsid(struct kunit *test)
 			blocked += !expect_consistent(test, stream_of(f->v, fx_streams[i].vsid));
 		}
 		KUNIT_EXPECT_EQ(test, blocked, n - 1);
+		/* No StreamID is reserved. */
+		EXPECT_OK(test, fx_attach(f->v, .fd = 2, .vsid = VSID_UNKNOWN, .flags = DRY_RUN));
 		EXPECT_OK(test, make_change(test));
 		expect_all_named(test, true);
 		EXPECT_OK(test, undo_change(test));
@@ -518,7 +521,9 @@ static void commands_follow_the_vsid(struct kunit *test)
 /* The feed has commands for an emulated endpoint while it has a StreamID. */
 static void feed_follows_the_vsid(struct kunit *test)
 {
-	const struct cmd cmds[] = { cfgi_cd(VSID_HOSTLESS, 0), cfgi_cd(VSID_UNKNOWN, 0) };
+	const struct cmd cmds[] = {
+		cfgi_cd(VSID_HOSTLESS, 0), cfgi_cd(VSID_UNKNOWN, 0), cfgi_cd(UNSET(0), 0),
+	};
 	struct fixture *f = test->priv;
 	u32 i;
 
@@ -531,8 +536,8 @@ static void feed_follows_the_vsid(struct kunit *test)
 
 		EXPECT_OK(test, SET_VSIDS(f->v, { from, to }));
 		KUNIT_EXPECT_EQ(test, stream_of(f->v, to)->live, i < 2);
-		EXPECT_RESULT(test, fx_run(test, .cmds = cmds, .num = 2, .feed = f->array,
-					   .feed_room = 2), .done = 2, .feed_num = i < 2);
+		EXPECT_RESULT(test, fx_run(test, .cmds = cmds, .num = 3, .feed = f->array,
+					   .feed_room = 3), .done = 3, .feed_num = i < 2);
 		if (i == 2)
 			continue;
 		KUNIT_EXPECT_EQ(test, stream_of(f->v, to)->ste.kind, KIND(S1));
@@ -558,9 +563,10 @@ static void stale_cds_do_not_follow(struct kunit *test)
 	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, VSID_NEXT }, { VSID_NEXT, VSID }));
 	mock_fail_stop(f->mock);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&f->v->stale_cds), 2);
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID_OTHER, UNSET(1) }));
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID_UNKNOWN)), 1);
-	EXPECT_GIVEN(test, 1, cfgi_cd_all(VSID_OTHER), cfgi_cd_all(VSID_LAST));
 	EXPECT_GIVEN(test, 0);
+	EXPECT_GIVEN(test, 1, cfgi_cd_all(VSID_LAST));
 }
 
 /* What the random changes below expect: the names of the devices */
