@@ -67,7 +67,7 @@ static void expect_reports(struct kunit *test, const struct smmuv3_accel_bad_ste
 	KUNIT_EXPECT_NULL(test, memchr_inv(&got[num], 0, (MAX_BAD - num) * BAD_LEN));
 }
 
-/* Those that there is no room for abort all the same. Each time, if nothing changed too. */
+/* The others abort all the same. Each run reports them, also if nothing has changed. */
 static void as_many_as_there_is_room_for(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -184,7 +184,7 @@ static void unwritable_feed_reports_nothing(struct kunit *test)
 	expect_reports(test, bad_stes, 1);
 }
 
-/* Not for ATTACH, SET_REGS or SET_VSIDS: GET_STREAM has the reason. */
+/* ATTACH, SET_REGS and SET_VSIDS report nothing: GET_STREAM has the reason. */
 static void reported_for_commands_alone(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -232,7 +232,7 @@ static const struct l1_case {
 
 KUNIT_ARRAY_PARAM_DESC(l1, l1_cases, name);
 
-/* Linux has no level-2 table where it has found no device, which is no bad STE. */
+/* Linux allocates a level-2 table when it finds a device, so to have none is no fault. */
 static void level2_table_may_be_missing(struct kunit *test)
 {
 	const struct l1_case *c = test->param_value;
@@ -319,7 +319,7 @@ static void nothing_read_from_unknown_memory(struct kunit *test)
 		      .bad_num = BADS);
 }
 
-/* Where no STE is read none is missed. */
+/* Nothing fails that reads no STE. */
 static void memory_may_be_unknown(struct kunit *test)
 {
 	struct fixture *f = test->priv;

@@ -273,7 +273,6 @@ static void changes_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->v->stream_num, STREAMS);
 	fx_expect_live(test, 2, mock_state(f->mock).live[MOCK_VDEVICE],
 		       mock_state(f->mock).live[MOCK_VDEVICE]);
-	/* Whoever gave up a StreamID does not hear of it. */
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_all(), tlbi_va(1), sync()), 3);
 	EXPECT_OK(test, undo_change(test));
 	expect_all_named(test, false);
@@ -511,7 +510,7 @@ static void commands_follow_the_vsid(struct kunit *test)
 				   cfgi_cd(VSID_NEXT, 3), cfgi_cd(VSID_LAST, 4)), 4);
 	EXPECT_GIVEN(test, 0, cfgi_cd(VSID_OTHER, 2));
 	EXPECT_GIVEN(test, 1, cfgi_cd(VSID, 1), cfgi_cd(VSID_LAST, 4));
-	/* And so do STEs */
+	/* So do its STEs. */
 	fx_put_ste(test, VSID, STE_S1_AT(9), 0);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID)), 1);
 	KUNIT_EXPECT_PTR_EQ(test, stream_of(f->v, VSID)->dev, &f->mock->devs[4].dev);
@@ -616,7 +615,7 @@ static void model_draw(struct fixture *f, struct model *m)
 		memcpy(m->names, names, sizeof(names));
 }
 
-/* Any changes and failures: names are as they should, DMA is blocked or right. */
+/* Any changes and failures: each name is right, and DMA is right or blocked. */
 static void random_changes(struct kunit *test)
 {
 	struct fixture *f = test->priv;
