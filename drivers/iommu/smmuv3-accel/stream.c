@@ -296,7 +296,8 @@ static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
 	const struct smmuv3_phys *phys;
 	u32 num = 0;
 
-	phys = list_first_entry(&v->stale_cds, typeof(*stream), stale_node)->phys;
+	phys = list_first_entry(&v->stale_cds, struct smmuv3_stream,
+				stale_node)->phys;
 	list_for_each_entry_safe(stream, tmp, &v->stale_cds, stale_node) {
 		if (stream->phys != phys)
 			continue;
@@ -339,7 +340,8 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 		LIST_HEAD(taken);
 
 		num = stale_take(v, &taken);
-		phys = list_first_entry(&taken, typeof(*stream), stale_node)->phys;
+		phys = list_first_entry(&taken, struct smmuv3_stream,
+					stale_node)->phys;
 		all_rc = smmuv3_phys_invalidate(v, phys, stage, NULL, num, true);
 		num = 0;
 		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
