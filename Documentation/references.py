@@ -22,10 +22,24 @@ def read(path):
 
 
 def read_all(pattern):
-    """The text of all files that match, with the files' names without suffix."""
-    paths = glob.glob(os.path.join(TOP, pattern))
-    names = {os.path.splitext(os.path.basename(path))[0] for path in paths}
-    return names, "".join(read(path) for path in paths)
+    """The text of each file that matches."""
+    return [(path, read(path)) for path in glob.glob(os.path.join(TOP, pattern))]
+
+
+def find_tests():
+    """For each program and each suite, the names of its tests."""
+    tests = {}
+    for path, text in read_all(SELFTESTS):
+        program = os.path.splitext(os.path.basename(path))[0]
+        names = set(re.findall(r"^TEST\((\w+)", text, re.M))
+        names |= {".".join(found) for found in
+                  re.findall(r"^TEST_F\w*\((\w+),\s*(\w+)", text, re.M)}
+        tests[program] = names | {name.split(".")[0] + ".*" for name in names if "." in name}
+    for _, text in read_all(KUNIT):
+        cases = set(re.findall(r"KUNIT_CASE(?:_\w+)?\((\w+)", text))
+        for suite in re.findall(r'\.name = "(smmuv3-accel-[\w-]+)"', text):
+            tests[suite] = cases
+    return tests
 
 
 def check_user_abi(app, env):
@@ -40,35 +54,21 @@ def check_tests(app, env):
     """Each test that a page or SECURITY.md names exists.
 
     "program: fixture.test" or "suite: case", and later on in the same text
-    "fixture.test" alone. A star stands for all tests of a fixture.
+    "fixture.test" alone, for the program that was named last with that fixture. A star
+    stands for all tests of a fixture.
     """
-    programs, selftests = read_all(SELFTESTS)
-    _, kunit = read_all(KUNIT)
-    suites = set(re.findall(r'\.name = "(smmuv3-accel-[\w-]+)"', kunit))
-    cases = set(re.findall(r"KUNIT_CASE(?:_\w+)?\((\w+)", kunit))
-    tests = set(re.findall(r"^TEST[A-Z_]*\((?:\w+, *)?(\w+)", selftests, re.M))
-    tests |= {fixture + ".*" for fixture in re.findall(r"^FIXTURE\((\w+)", selftests, re.M)}
-
-    def exists(name):
-        parts = name.split(".")
-        return (".".join(parts[-2:]) if parts[-1] == "*" else parts[-1]) in tests
-
+    tests = find_tests()
     for path in ["SECURITY.md"] + [f"Documentation/{doc}.rst" for doc in env.found_docs]:
-        text = read(path)
-        fixtures = set()
-        for program, name in re.findall(r"`([\w-]+): ([\w.*]+)`", text):
-            if program in suites:
-                known = name in cases
-            elif program in programs:
-                known = exists(name)
-                fixtures.add(name.split(".")[0])
-            else:
-                known = not re.search(r"[a-z]\.[a-z]", name)
-            if not known:
+        programs = {}
+        for program, name in re.findall(r"`(?:([\w-]+):\s+)?(\w+(?:\.[\w*]+)?)`", read(path)):
+            fixture = name.split(".")[0]
+            if program and (program in tests or "." in name or program.startswith("smmuv3-")):
+                programs[fixture] = program
+            elif program or "." not in name or fixture not in programs:
+                continue
+            program = programs[fixture]
+            if name not in tests.get(program, ()):
                 warning("%s: there is no test '%s: %s'", path, program, name)
-        for name in re.findall(r"`(\w+\.\w+)`", text):
-            if name.split(".")[0] in fixtures and not exists(name):
-                warning("%s: there is no test '%s'", path, name)
 
 
 def setup(app):
