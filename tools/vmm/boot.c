@@ -21,16 +21,16 @@ struct image_header {
 };
 
 #define IMAGE_MAGIC	0x644d5241	/* "ARM\x64" */
-#define IMAGE_ALIGN	MIB(2)		/* and a huge page */
+#define IMAGE_ALIGN	MIB(2)		/* also the size of a huge page */
 #define DTB_SIZE	MIB(1)
 
 uint8_t *ram;
 
 /*
- * From a memfd, shared: what the guest's devices have pinned stays what the
- * guest sees, and what another process could be given. In huge pages where the
- * host lets (transparent_hugepage/shmem_enabled): each level that the host's two
- * stages 2, of KVM and of the SMMU, have less is a load less in each walk.
+ * RAM is a shared memfd, so that the pages pinned for DMA stay those that the
+ * guest sees, and another process could be given them. It has huge pages if the
+ * host permits (transparent_hugepage/shmem_enabled): they make the walks of
+ * both stages 2, KVM's and the SMMU's, a level shorter.
  */
 void boot_alloc_ram(void)
 {
@@ -54,7 +54,7 @@ void boot_alloc_ram(void)
 /* Read a file to RAM at @offset and return its size. */
 static uint64_t load_file(const char *path, uint64_t offset)
 {
-	/* A FIFO would keep the main thread waiting. */
+	/* Without O_NONBLOCK, opening a FIFO would block the main thread. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	uint64_t done = 0;
 	struct stat st;
@@ -79,7 +79,7 @@ static uint64_t load_file(const char *path, uint64_t offset)
 /**
  * boot_load - Put kernel, device tree and initramfs in place, in this order
  * @entry: where the first vCPU starts
- * @dtb: what it is given in x0
+ * @dtb: guest physical address of the device tree, for x0
  */
 void boot_load(uint64_t *entry, uint64_t *dtb)
 {

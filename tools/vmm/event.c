@@ -14,8 +14,8 @@
 #include "vmm.h"
 
 /*
- * Descriptors: each slot can have a device with all its vectors. Some are kept
- * back from devices, for the monitor and whatever else must go on working.
+ * Enough descriptors for a device with all its vectors in each slot. Devices do
+ * not get the last FD_KEPT, which keep the monitor and the rest working.
  */
 #define FD_PER_SLOT	(MSI_PER_SLOT + 8)
 #define FD_MAX		(PCI_SLOTS * FD_PER_SLOT + 1024)
@@ -31,7 +31,7 @@ static struct handler handlers[FD_MAX];	/* by descriptor */
 static enum vm_request requested;
 
 /**
- * event_add - Have a function called when a descriptor is readable
+ * event_add - Call a function whenever a descriptor is readable
  * @fd: the descriptor
  * @call: the function, called by the main thread
  * @arg: for @call
@@ -55,7 +55,7 @@ void event_del(int fd)
 	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-/* As many descriptors as all devices may want, if the hard limit lets */
+/* Allow as many descriptors as all devices may need, up to the hard limit. */
 static void raise_limit(void)
 {
 	struct rlimit limit;
@@ -67,9 +67,10 @@ static void raise_limit(void)
 }
 
 /**
- * eventfd_make - An eventfd for a device
+ * eventfd_make - Create an eventfd for a device
  *
- * Made when the device is plugged, so that a guest that uses it finds it there.
+ * The VMM calls this when it plugs the device, so that it cannot run out of
+ * descriptors when the guest uses the interrupt.
  *
  * Return: a descriptor, or -1 with errno
  */
@@ -87,7 +88,7 @@ int eventfd_make(void)
 	return fd;
 }
 
-/* Forget what was signalled. Return: whether there was anything. */
+/* Clear the eventfd. Return: whether it was signalled. */
 bool eventfd_clear(int fd)
 {
 	uint64_t count;
@@ -101,7 +102,10 @@ static void look(void *arg)
 	eventfd_clear(request_fd);
 }
 
-/* Serve events until the VM is to end. One at a time: a handler may close another's. */
+/*
+ * Serve events until the VM is to end. Fetch one at a time: a handler may close
+ * the descriptor of another.
+ */
 void event_serve(void)
 {
 	struct epoll_event event;
@@ -126,8 +130,8 @@ void event_init(void)
  * vm_request - Ask the main thread to end this VM
  * @request: what comes after it
  *
- * The first request counts, but that to stop goes before that to reset. Any
- * thread may call this, and a signal handler.
+ * The first request counts, but a stop replaces a reset. Any thread and any
+ * signal handler may call this.
  */
 void vm_request(enum vm_request request)
 {
@@ -148,12 +152,11 @@ enum vm_request vm_requested(void)
 }
 
 /**
- * vm_begin_reset - Take a request to reset
+ * vm_begin_reset - Accept a request to reset
  *
- * A request that comes from here on is for the VM that is made next, which may
- * not have started yet.
+ * Requests after this are for the next VM, even if it has not started yet.
  *
- * Return: false if the last request is another
+ * Return: false if the last request is not a reset
  */
 bool vm_begin_reset(void)
 {

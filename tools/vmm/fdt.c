@@ -12,7 +12,7 @@
 #define LEVEL_HIGH	4
 
 #define PCI_MEM32	0x02000000
-#define PCI_MEM64	0x43000000	/* prefetchable: Linux warns of others above 4 GiB */
+#define PCI_MEM64	0x43000000	/* prefetchable, or Linux warns above 4 GiB */
 
 enum {
 	PHANDLE_GIC = 1,
@@ -22,7 +22,7 @@ enum {
 	PHANDLE_SLOT = PHANDLE_SMMU + SMMU_MAX,	/* and those after it */
 };
 
-/* 64 bits are two cells. */
+/* A 64-bit value takes two cells. */
 #define HI32(x)		((uint32_t)((uint64_t)(x) >> 32))
 #define LO32(x)		((uint32_t)(x))
 #define CELLS64(x)	HI32(x), LO32(x)
@@ -124,10 +124,10 @@ static void uart(void *fdt)
 }
 
 /*
- * The host programs MSIs of a passed-through device with an address in a window
- * of its own; the guest's stage 1 has to map that one to one, for each function
- * that may ever be there. Linux does so for a region that is reserved in both
- * address spaces at the same place.
+ * The host programs the MSIs of a passed-through device with an address in its
+ * MSI window. The guest's stage 1 has to map that window one to one, for each
+ * function that may ever be plugged. Linux does so for a region that is
+ * reserved at the same place in both address spaces.
  */
 static void msi_window(void *fdt)
 {
@@ -185,7 +185,7 @@ static void smmus(void *fdt)
 		msi_window(fdt);
 }
 
-/* In the host bridge's node: which functions are behind which vSMMU */
+/* Say in the host bridge's node which functions are behind which vSMMU. */
 static void iommu_map(void *fdt)
 {
 	uint32_t map[SMMU_MAX][4];
@@ -230,7 +230,7 @@ static void pci(void *fdt)
 	put_flag(fdt, "dma-coherent");
 	put_cells(fdt, "msi-map", 0, PHANDLE_ITS, 0, 0x10000);
 	put_cells(fdt, "#interrupt-cells", 1);
-	/* The slot alone decides, whatever the pin. */
+	/* The slot selects the interrupt; the pin does not matter. */
 	put_cells(fdt, "interrupt-map-mask", 0xf800, 0, 0, 0);
 	for (slot = 0; slot < PCI_SLOTS; slot++) {
 		const uint32_t entry[] = {
@@ -246,9 +246,9 @@ static void pci(void *fdt)
 }
 
 /**
- * fdt_build - Describe the machine
+ * fdt_build - Write the device tree of the machine
  * @buf: where
- * @size: room there
+ * @size: bytes in @buf
  * @initrd: guest physical address of the initramfs
  * @initrd_size: its size, or 0
  */

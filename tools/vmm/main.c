@@ -131,7 +131,7 @@ static void parse_options(int argc, char **argv)
 		die("--kernel is missing; --help says what there is");
 }
 
-/* What is offered to the guest depends on the devices: they come first. */
+/* Add the devices before the vSMMUs start: they decide what the guest is offered. */
 static void add_devices(void)
 {
 	int slot[PCI_SLOTS];
@@ -150,7 +150,7 @@ static void add_devices(void)
 
 static void write_stats(void)
 {
-	/* A FIFO that nobody reads must not keep the devices. */
+	/* O_NONBLOCK: waiting for a FIFO's reader would keep the devices open. */
 	int fd = open(config.stats, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
 	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 	uint64_t entry, dtb;
 
 	signal(SIGPIPE, SIG_IGN);
-	/* In the background, the terminal must not stop the VMM. */
+	/* Reading the terminal from the background must not stop the VMM. */
 	signal(SIGTTIN, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
 	parse_options(argc, argv);
@@ -196,7 +196,10 @@ int main(int argc, char **argv)
 		signal(SIGTERM, end);
 		event_serve();
 		vm_interrupt();
-		/* Or who runs a queue would come out at its end only. */
+		/*
+		 * A reset ends the run of a queue. Without it, vm_stop() would
+		 * wait for the queue's end.
+		 */
 		smmu_reset();
 		vm_stop();
 		poll_stop();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands from outside: a line each, on a unix socket. The answer is a line as
- * well: "ok", "error: WHY", or what was asked for. The main thread never waits for
- * a client: one that does not read its answers is hung up, and so is the one that
- * has said nothing for longest if there are too many.
+ * Commands from outside, one a line, on a unix socket. The answer is a line as
+ * well: "ok", "error: WHY", or what was asked for. The main thread never waits
+ * for a client. It hangs up on a client that does not read its answers and, if
+ * there are too many clients, on the one that has been silent for longest.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,7 +21,7 @@ struct client {
 	bool used;
 	char line[256];
 	size_t length;
-	uint64_t turn;		/* when it said something last */
+	uint64_t turn;		/* when it last sent something */
 };
 
 static int listener;
@@ -92,7 +92,7 @@ static void hang_up(struct client *client)
 	client->used = false;
 }
 
-/* Run the client's line. Return: whether it has taken the answer */
+/* Run the client's line. Return: whether the client has taken the answer */
 static bool run_line(struct client *client)
 {
 	char *text = NULL;
@@ -131,7 +131,7 @@ static void read_client(void *arg)
 	}
 }
 
-/* A place for a client: a free one, or that of the one silent for longest */
+/* Find a place for a client: a free one, or that of the client silent for longest. */
 static struct client *make_room(void)
 {
 	struct client *client, *silent = clients;
@@ -187,11 +187,11 @@ void monitor_init(const char *path)
 }
 
 /**
- * monitor_send - Be the client: send a command to another VMM, print its answer
+ * monitor_send - Send a command to another VMM and print its answer
  * @path: the socket
  * @text: the command
  *
- * Return: whether that was an error
+ * Return: true if the answer was an error
  */
 bool monitor_send(const char *path, const char *text)
 {

@@ -6,13 +6,13 @@
 #include "vmm.h"
 
 /**
- * number_parse - A decimal number, all of a text
+ * number_parse - Parse a text that is a decimal number and nothing else
  * @text: digits, without a sign or spaces
- * @suffixes: letters that may follow, each for 1024 times the one before; "" for none
+ * @suffixes: letters that may follow: 1024, 1024^2 and so on; "" for none
  * @max: the largest number
  * @value: set to the number
  *
- * Return: whether it is one, from 0 to @max
+ * Return: true if the text is a number from 0 to @max
  */
 bool number_parse(const char *text, const char *suffixes, uint64_t max,
 		  uint64_t *value)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Standard output and standard error. Their readers may stall, and neither a vCPU
- * nor the main thread may wait for them: text goes to a buffer, and a thread for
- * each of the two writes it out. No lock is held in write(). Text that finds the
- * buffer full is dropped; how much is said in its place, once there is room.
+ * Standard output and standard error. Their readers may stall, and neither a
+ * vCPU nor the main thread may wait for them. So text goes to a buffer, and
+ * each of the two has a thread that writes it out, without holding a lock in
+ * write(). If the buffer is full, text is dropped; once there is room, a
+ * message in its place says how much.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,15 +23,15 @@
 
 /**
  * struct stream - Standard output or standard error
- * @name: of its thread
+ * @name: name of its thread
  * @fd: its descriptor
- * @lock: for all below
- * @work: @used or @lost is not 0 any more
- * @started: it has a thread
+ * @lock: protects all members below
+ * @work: signalled when @used or @lost is not 0 any more
+ * @started: the thread exists
  * @busy: the thread is in write()
  * @first: where in @buffer the text begins
  * @used: how many bytes of text there are
- * @lost: how many were dropped after them
+ * @lost: how many bytes were dropped after them
  * @buffer: a ring of BUFFER_SIZE bytes
  */
 struct stream {
@@ -62,7 +63,7 @@ static struct stream messages = {
 	.work = PTHREAD_COND_INITIALIZER,
 };
 
-/* Once something is dropped, so is all that follows until the buffer is empty. */
+/* After a drop, drop all that follows until the buffer is empty. */
 static void put(struct stream *s, const char *text, size_t len)
 {
 	size_t at, part;
@@ -81,7 +82,7 @@ static void put(struct stream *s, const char *text, size_t len)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* What to write next; the lock is held. */
+/* Take what to write next. The caller holds the lock. */
 static size_t take(struct stream *s, char *chunk)
 {
 	size_t len = s->used < CHUNK ? s->used : CHUNK;
@@ -100,7 +101,7 @@ static size_t take(struct stream *s, char *chunk)
 	return len;
 }
 
-/* A stream that is gone loses its output; the guest runs on. */
+/* If nobody reads a stream any more, its output is lost and the guest runs on. */
 static void write_out(int fd, const char *text, size_t len)
 {
 	struct pollfd wait = { .fd = fd, .events = POLLOUT };
@@ -152,7 +153,7 @@ static void start(struct stream *s, int fd)
 }
 
 /**
- * output_start - From here on, let threads write
+ * output_start - Start the threads that write
  * @console_fd: where the guest's console goes
  * @messages_fd: where this VMM's messages go
  */
@@ -162,7 +163,7 @@ void output_start(int console_fd, int messages_fd)
 	start(&messages, messages_fd);
 }
 
-/* The guest's console. Never waits. */
+/* Print a character of the guest's console. Never waits. */
 void output_console(uint8_t c)
 {
 	put(&console, (const char *)&c, 1);
@@ -178,7 +179,7 @@ static bool is_empty(struct stream *s)
 	return empty;
 }
 
-/* Before the process ends: give readers a second for the rest. */
+/* Give readers a second for the rest, before the process ends. */
 void output_flush(void)
 {
 	unsigned int tries = 0;
@@ -205,7 +206,7 @@ static void message(const char *fmt, va_list args)
 		write_out(STDERR_FILENO, text, len);
 }
 
-/* Something that the host or whoever runs this VMM brings about */
+/* Print a message about something that the host or the VMM's user caused. */
 void say(const char *fmt, ...)
 {
 	va_list args;
@@ -215,7 +216,7 @@ void say(const char *fmt, ...)
 	va_end(args);
 }
 
-/* Something that a guest can bring about, but not as often as it likes */
+/* Print a message that the guest can cause. Their number is limited. */
 void note(const char *fmt, ...)
 {
 	static unsigned int count;
@@ -249,10 +250,10 @@ void die(const char *fmt, ...)
 static char failed[512];
 
 /**
- * fail - Say why what the main thread is about to do is not possible
+ * fail - Say why the main thread cannot do what it was asked to do
  * @fmt: as for printf()
  *
- * At start it is fatal, later it is the monitor's answer.
+ * At start this ends the process; later the text is the monitor's answer.
  *
  * Return: -1
  */

@@ -3,10 +3,10 @@
  * The PCI host bridge, with one bus of passed-through functions.
  *
  * The guest sees the first 256 bytes of a function's config space as VFIO shows
- * them, but for the bytes that are emulated here: BARs, and all about MSI and
- * MSI-X. There are no extended capabilities: ATS, PASID and SR-IOV would each
- * want to be virtualised. What a function does follows from its config space:
- * each write ends in update(), which brings KVM and VFIO in line with it.
+ * them, except for the bytes that are emulated here: BARs, and all about MSI
+ * and MSI-X. There are no extended capabilities: ATS, PASID and SR-IOV would
+ * each need to be virtualised. The config space determines what a function
+ * does: each write ends in update(), which brings KVM and VFIO in line with it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,16 +27,15 @@
 #define NO_MSI		-1
 
 /*
- * @size is a power of 2, and at least a page: the guest then gives each a page
- * of its own. The page(s) of the MSI-X table are trapped, what is before and
- * after them is mapped.
+ * @size is a power of 2, and at least a page, so that no two BARs share a page.
+ * The pages of the MSI-X table are trapped; those before and after are mapped.
  */
 struct bar {
 	uint64_t size;
 	uint64_t region_size;
-	uint64_t offset;	/* in the VFIO device */
+	uint64_t offset;	/* in the VFIO device's file */
 	uint8_t *map;
-	bool wide;		/* 64 bits */
+	bool wide;		/* a 64-bit BAR */
 	struct {
 		uint64_t start;
 		uint64_t end;
@@ -54,8 +53,8 @@ struct vector {
 struct pci_dev {
 	struct vfio_dev vfio;
 	unsigned int slot;
-	uint8_t value[CONFIG_SIZE];	/* of the bytes that are emulated */
-	uint8_t writable[CONFIG_SIZE];	/* which bits of them the guest can write */
+	uint8_t value[CONFIG_SIZE];	/* values of the emulated bytes */
+	uint8_t writable[CONFIG_SIZE];	/* bits of these that the guest can write */
 	bool emulated[CONFIG_SIZE];
 	uint16_t command;
 	struct bar bar[BARS];
@@ -67,7 +66,7 @@ struct pci_dev {
 	int msi_index;			/* VFIO_PCI_MSI*_IRQ_INDEX, or NO_MSI */
 	struct vector vector[MSI_PER_SLOT];
 	unsigned int vector_fds;	/* how many have an eventfd */
-	bool intx;			/* it is on */
+	bool intx;			/* INTx is enabled */
 	int intx_fd;			/* VFIO's signal; -1: the device has no INTx */
 	int irqfd;
 	int resample_fd;
@@ -129,7 +128,7 @@ static bool in_window(uint64_t gpa, uint64_t size, uint64_t base,
 	return gpa >= base && gpa - base < window && size <= window - (gpa - base);
 }
 
-/* The guest may put a BAR anywhere; where it is not in a window it is nowhere. */
+/* The guest may put a BAR anywhere, but outside the windows it does not decode. */
 static bool bar_decodes(const struct pci_dev *dev, unsigned int i)
 {
 	uint64_t gpa = bar_gpa(dev, i), size = dev->bar[i].size;
@@ -139,7 +138,7 @@ static bool bar_decodes(const struct pci_dev *dev, unsigned int i)
 		in_window(gpa, size, PCI64_BASE, PCI64_SIZE));
 }
 
-/* One that overlaps another is refused by KVM, and stays unmapped. */
+/* KVM refuses a BAR that overlaps another; it stays unmapped. */
 static void update_bar(struct pci_dev *dev, unsigned int i)
 {
 	uint64_t base = bar_decodes(dev, i) ? bar_gpa(dev, i) : 0, gpa;
@@ -198,8 +197,9 @@ static uint32_t vector_data(const struct pci_dev *dev,
 }
 
 /*
- * A vector that the guest masks is not disconnected in the host: its eventfd
- * keeps what is pending, and vm_irqfd() delivers that when it is unmasked.
+ * A vector that the guest masks stays connected in the host. Its eventfd keeps
+ * a pending interrupt, and vm_irqfd() delivers that when the guest unmasks the
+ * vector.
  */
 static void update_vector(struct pci_dev *dev, unsigned int n)
 {
@@ -259,10 +259,10 @@ static void update_msi(struct pci_dev *dev)
 }
 
 /*
- * INTx is level triggered: VFIO masks it, the main thread raises the SPI, and
- * KVM lowers it when the guest is through and has VFIO unmask it. It could raise
- * it too, by the irqfd, but Linux 7.3 then kicks all vCPUs in hard interrupt
- * context, and warns that this can deadlock.
+ * INTx is level triggered: VFIO masks it, and the main thread raises the SPI.
+ * When the guest has handled the interrupt, KVM lowers the SPI and has VFIO
+ * unmask INTx. KVM could also raise it, by the irqfd, but Linux 7.3 then kicks
+ * all vCPUs in hard interrupt context, and warns that this can deadlock.
  */
 static void intx_ready(void *arg)
 {
@@ -305,7 +305,10 @@ static bool intx_wanted(struct pci_dev *dev)
 	       !(dev->command & PCI_COMMAND_INTX_DISABLE) && dev->intx_fd >= 0;
 }
 
-/* Bring KVM and VFIO in line with the config space. VFIO has one kind at a time. */
+/*
+ * Bring KVM and VFIO in line with the config space. VFIO enables one kind of
+ * interrupt at a time.
+ */
 static void update(struct pci_dev *dev)
 {
 	unsigned int i;
@@ -325,7 +328,7 @@ static void config_write(struct pci_dev *dev, unsigned int reg,
 	const uint8_t *byte = (const uint8_t *)&value;
 	unsigned int i, emulated = 0;
 
-	/* A BAR goes before its decoding: VFIO takes the memory away at once. */
+	/* Unmap BARs before decoding ends: VFIO takes the memory away at once. */
 	if (reg == PCI_COMMAND && !(value & PCI_COMMAND_MEMORY)) {
 		dev->command &= ~PCI_COMMAND_MEMORY;
 		update(dev);
@@ -369,7 +372,7 @@ void pci_ecam_access(struct access *a)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Memory that is not mapped: the pages of the MSI-X table, or all of a BAR */
+/* Access memory that is not mapped: the pages of the MSI-X table, or a whole BAR. */
 
 static void table_access(struct pci_dev *dev, uint64_t offset,
 			 struct access *a)
@@ -411,7 +414,7 @@ static enum exit_class bar_access(struct pci_dev *dev, unsigned int i,
 		n = pwrite(dev->vfio.fd, &a->value, a->len, bar->offset + offset);
 	else
 		n = pread(dev->vfio.fd, &a->value, a->len, bar->offset + offset);
-	(void)n;	/* where there is nothing: all ones, or lost */
+	(void)n;	/* no function there: loads are all ones, stores are lost */
 	return EXIT_OTHER;
 }
 
@@ -543,9 +546,9 @@ static int setup_bar(struct pci_dev *dev, unsigned int i)
 }
 
 /*
- * Out of reset: what the guest wrote is forgotten. The function itself decodes
- * nothing and does no DMA, even if it has no reset of its own; VFIO keeps that
- * over a reset. BARs leave the guest first, as in config_write().
+ * Put the config space back to its state after reset. The function decodes
+ * nothing and does no DMA then, even if it has no reset of its own; VFIO keeps
+ * that over a reset. BARs are unmapped first, as in config_write().
  */
 static void reset_config(struct pci_dev *dev)
 {
@@ -579,7 +582,7 @@ static void close_events(struct pci_dev *dev)
 	close(dev->resample_fd);
 }
 
-/* All eventfds that the guest can come to want, at once: later there may be none. */
+/* Open all eventfds that the guest may ever need now: later there may be no descriptors. */
 static int open_events(struct pci_dev *dev)
 {
 	unsigned int num = dev->vector_num;
@@ -641,7 +644,7 @@ static void host_wants_it_back(void *arg)
 	unsigned int slot = dev->slot;
 	char bdf[sizeof(dev->vfio.bdf)];
 
-	/* If it cannot have it, it asks again. */
+	/* If the device stays, the host asks again. */
 	eventfd_clear(dev->vfio.request_fd);
 	strcpy(bdf, dev->vfio.bdf);
 	if (pci_unplug(slot))
@@ -651,7 +654,7 @@ static void host_wants_it_back(void *arg)
 		say("%s: the host wants it back, unplugged from slot %u", bdf, slot);
 }
 
-/* A number below @max, or -1 */
+/* Return: a number below @max, or -1 */
 static int parse_number(const char *text, int max)
 {
 	uint64_t value;
@@ -661,7 +664,7 @@ static int parse_number(const char *text, int max)
 
 #define SMMU_UNSAID	-2
 
-/* Which vSMMU: as the option says, or as the slot says, or the first there is */
+/* Choose the vSMMU that the option names, else that of the slot, else the first. */
 static int choose_slot(struct vfio_dev *vfio, int smmu, int slot)
 {
 	int first, end;
@@ -676,7 +679,7 @@ static int choose_slot(struct vfio_dev *vfio, int smmu, int slot)
 		for (slot = first; slot < end && slots[slot]; slot++)
 			;
 	if (slot < first || slot >= end)
-		return fail("%s: it wants a free slot, one of %d to %d", vfio->bdf,
+		return fail("%s: it needs a free slot, one of %d to %d", vfio->bdf,
 			    first, end - 1);
 	if (slots[slot])
 		return fail("slot %d is taken by %s", slot, slots[slot]->vfio.bdf);
@@ -766,7 +769,7 @@ static void unmap_bars(struct pci_dev *dev)
 			       ALIGN_UP(dev->bar[i].region_size, sysconf(_SC_PAGESIZE)));
 }
 
-/* pci_connect() fails for another reason, which stays the answer. */
+/* pci_connect() has failed. Its reason stays the monitor's answer. */
 static void undo_attach(struct pci_dev *dev)
 {
 	char why[512];
@@ -778,8 +781,8 @@ static void undo_attach(struct pci_dev *dev)
 }
 
 /**
- * pci_connect - Put an added device behind its SMMU, and where the guest finds it
- * @slot: of pci_add()
+ * pci_connect - Attach an added device to its SMMU and show it to the guest
+ * @slot: from pci_add()
  *
  * On failure the slot is empty again.
  *
@@ -807,7 +810,7 @@ err_remove:
 	return -1;
 }
 
-/* Plug a device into the running machine; its guest finds it on a rescan. */
+/* Plug a device into the running machine. The guest finds it on a rescan. */
 int pci_plug(const char *options)
 {
 	int slot, rc = -1;
@@ -824,9 +827,9 @@ int pci_plug(const char *options)
  * pci_unplug - Take a device away
  * @slot: where it is
  *
- * Never waits for the guest: what it still does there reads as all ones. If the
- * device cannot be detached it stays, as it is out of reset, and without DMA as
- * far as its command register goes; the caller may try again.
+ * Never waits for the guest: its later loads from there return all ones. If the
+ * device cannot be detached it stays in its slot, reset and with bus mastering
+ * off; the caller may try again.
  *
  * Return: 0, or -1 after fail()
  */
@@ -854,7 +857,7 @@ int pci_unplug(unsigned int slot)
 	return rc;
 }
 
-/* The machine is reset, its vCPUs do not run. */
+/* Reset all devices with the machine. The caller has stopped the vCPUs. */
 void pci_reset(void)
 {
 	unsigned int slot;

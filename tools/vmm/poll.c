@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Doorbells without exits, as long as there are many. KVM gathers the stores to a
- * CMDQ_PROD in a ring of the VM's, and a thread looks at it. That costs a host
- * CPU, and switching some milliseconds, so it starts after a burst of doorbells
- * and ends after a pause.
+ * Doorbells without exits, as long as there are many. KVM gathers the stores to
+ * a CMDQ_PROD in the VM's ring, and a thread polls that ring. Polling costs a
+ * host CPU, and switching takes some milliseconds, so it starts after a burst
+ * of doorbells and ends after a pause.
  *
- * A store goes to the ring or exits; one that exits is newer than all that are
- * in the ring. So each exit drains the ring first, and there is one consumer at
- * a time. KVM gathers smaller stores within the zone as well: they ring nothing.
- * Larger ones, over the edge of the zone, exit.
+ * A store goes to the ring or exits; a store that exits is newer than all
+ * stores in the ring. So each exit drains the ring first, and a lock admits one
+ * consumer at a time. KVM also gathers smaller stores within the zone: they are
+ * no doorbells. Larger stores, over the edge of the zone, exit.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -30,7 +30,7 @@ static struct {
 	uint64_t count;
 } polled[SMMU_MAX];
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the consumer's */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* held by the consumer */
 static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static struct kvm_coalesced_mmio_ring *ring;	/* NULL: there is no thread */
@@ -53,7 +53,7 @@ static bool ring_empty(void)
 	       __atomic_load_n(&ring->first, __ATOMIC_RELAXED);
 }
 
-/* Which vSMMU's doorbell a store is, SMMU_MAX: none */
+/* Return: the vSMMU whose doorbell the store is, or SMMU_MAX */
 static unsigned int rung_by(const struct kvm_coalesced_mmio *store)
 {
 	unsigned int n;
@@ -65,7 +65,7 @@ static unsigned int rung_by(const struct kvm_coalesced_mmio *store)
 	return n;
 }
 
-/* Of several doorbells of one vSMMU the last is enough. */
+/* Ring the last of several doorbells of a vSMMU only. */
 static void drain(void)
 {
 	uint32_t first = ring->first, prod[SMMU_MAX];
@@ -89,7 +89,7 @@ static void drain(void)
 			smmu_doorbell(n, prod[n]);
 }
 
-/* Each exit for MMIO comes here before it is handled. */
+/* Handle gathered doorbells. Each exit for MMIO calls this first. */
 void poll_drain(void)
 {
 	if (!ring)
@@ -99,7 +99,7 @@ void poll_drain(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* A doorbell has exited. */
+/* Start to poll if doorbells have exited often. Called after each that did. */
 void poll_if_busy(void)
 {
 	uint64_t time = now();
@@ -124,8 +124,9 @@ static void set_zones(bool on)
 }
 
 /*
- * The coarse clock is memory that the tick writes. Reading the counter each time
- * would cost, and on an emulated host disturb the emulation of its devices.
+ * The coarse clock is memory that the kernel's tick writes. Reading the counter
+ * each time would cost more, and on an emulated host disturb the emulation of
+ * its devices.
  */
 static uint64_t tick(void)
 {
@@ -178,7 +179,7 @@ static void *polling_thread(void *arg)
 		poll_until_pause();
 		set_zones(false);
 		pthread_mutex_lock(&lock);
-		/* What came in before the zones were gone */
+		/* Stores that KVM gathered before the zones were removed */
 		drain();
 		wanted = false;
 		burst = 0;
@@ -192,7 +193,7 @@ static void *polling_thread(void *arg)
  * @n: its number
  * @zone: guest physical address of its CMDQ_PROD
  *
- * Before the VM runs.
+ * Called before the VM runs.
  */
 void poll_add(unsigned int n, uint64_t zone)
 {
@@ -210,7 +211,7 @@ void poll_add(unsigned int n, uint64_t zone)
 	pthread_setname_np(thread, "poll");
 }
 
-/* The VM's vCPUs have stopped. */
+/* Stop polling. The caller has stopped the vCPUs. */
 void poll_stop(void)
 {
 	if (!ring)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The virtual SMMUs: all that a VMM needs for them, on top of libvsmmu. What the
- * guest is told of them is in fdt.c; poll.c is an option.
+ * The virtual SMMUs: all that a VMM needs for them, on top of libvsmmu. The
+ * device tree in fdt.c tells the guest about them; poll.c is an option.
  */
 #include <endian.h>
 #include <errno.h>
@@ -32,13 +32,13 @@ struct smmu {
 	bool exists;
 	bool started;
 	bool poll;
-	bool failing;			/* and that was said */
+	bool failing;			/* the host fails, and a message said so */
 	struct vsmmu *v;
 	struct vsmmu_options options;
 	int retry_fd;			/* a timer */
 	struct source sources[SMMU_SLOTS];
 	unsigned int source_num;
-	uint64_t exits;			/* for doorbells */
+	uint64_t exits;			/* exits for doorbells */
 };
 
 static struct smmu smmus[SMMU_MAX];
@@ -97,7 +97,7 @@ static unsigned int number(const struct smmu *smmu)
 	return smmu - smmus;
 }
 
-/* What the library says about its last failure, the module's reason included */
+/* fail() with the library's error, including the module's reason */
 static int smmu_fail(const struct smmu *smmu, const char *what,
 		     const struct vsmmu_error *error)
 {
@@ -107,7 +107,7 @@ static int smmu_fail(const struct smmu *smmu, const char *what,
 		    vsmmu_strerror(error, text, sizeof(text)));
 }
 
-/* The same as a message, from any thread */
+/* Print the library's last error as a message. Any thread may call this. */
 static void last_note(const struct smmu *smmu, const char *what)
 {
 	struct vsmmu_error error;
@@ -126,11 +126,11 @@ static int last_fail(const struct smmu *smmu, const char *what)
 	return smmu_fail(smmu, what, &error);
 }
 
-/* Making them */
+/* Creating them */
 
 static void *retry_thread(void *arg);
 
-/* Not by irqfds, for the reason that pci.c gives at its INTx */
+/* No irqfds, for the reason that pci.c gives at its INTx */
 static void raise_line(void *opaque, enum vsmmu_irq line)
 {
 	const struct smmu *smmu = opaque;
@@ -138,7 +138,7 @@ static void raise_line(void *opaque, enum vsmmu_irq line)
 	vm_irq_line(SPI_SMMU(number(smmu)) + line, true);
 }
 
-/* The guest's driver finds out by itself; whoever debugs it reads it here. */
+/* The guest's driver finds out by itself. This message is for debugging the guest. */
 static void command_failed(void *opaque, const struct vsmmu_cmd_error *error)
 {
 	const struct smmu *smmu = opaque;
@@ -193,10 +193,10 @@ void smmu_create(void)
 }
 
 /**
- * smmu_probe - Tell a vSMMU about a device, before it starts
+ * smmu_probe - Tell a vSMMU about a device before the vSMMU starts
  * @dev: bound to the iommufd
  *
- * What the guest is offered is what the SMMUs of all devices have.
+ * The guest is offered what the host SMMUs of all devices have in common.
  *
  * Return: 0, or -1 after fail()
  */
@@ -210,8 +210,8 @@ int smmu_probe(struct vfio_dev *dev)
 }
 
 /*
- * What a vSMMU offers that has no device at start, for those that are hotplugged:
- * as little as a guest needs, so that any host SMMU is likely to have it.
+ * ID registers of a vSMMU without devices at start: as little as a guest needs,
+ * so that the host SMMU of any hotplugged device is likely to have it.
  */
 static const uint32_t least_idr[6] = {
 	/* ST_LEVEL 2-level, TERM_MODEL, no stalls, little endian, COHACC, AArch64, S1P */
@@ -244,7 +244,7 @@ void smmu_start(void)
 	}
 }
 
-/* Go on with the guest's queue in a moment. */
+/* Run the guest's queue again after RETRY_NS. */
 static void retry_later(struct smmu *smmu)
 {
 	const struct itimerspec when = { .it_value.tv_nsec = RETRY_NS };
@@ -261,13 +261,13 @@ static void event_ready(void *arg)
 
 	if (vsmmu_poll_events(smmu->v) >= 0)
 		return;
-	/* It would be readable for ever. */
+	/* Remove it: it would stay readable for ever. */
 	last_note(smmu, "a vEVENTQ is not read any more");
 	event_del(source->fd);
 	vsmmu_remove_veventq(smmu->v, source->fd);
 }
 
-/* Each host SMMU has a vIOMMU of its own, whose events are the guest's. */
+/* Open the vEVENTQ of a host SMMU's vIOMMU and pass its events to the guest. */
 static int open_veventq(struct smmu *smmu, uint32_t viommu)
 {
 	struct iommu_veventq_alloc alloc = {
@@ -306,8 +306,8 @@ err_close:
 }
 
 /**
- * smmu_attach - Put a device behind its vSMMU
- * @dev: of smmu_probe()
+ * smmu_attach - Attach a device to its vSMMU
+ * @dev: from smmu_probe()
  *
  * Return: 0, or -1 after fail()
  */
@@ -327,8 +327,8 @@ int smmu_attach(struct vfio_dev *dev)
 }
 
 /**
- * smmu_detach - Take a device away from its vSMMU, its DMA is blocked
- * @dev: of smmu_attach()
+ * smmu_detach - Detach a device from its vSMMU, which blocks its DMA
+ * @dev: from smmu_attach()
  *
  * Return: 0, or -1 after fail(): the module still holds the device
  */
@@ -338,7 +338,7 @@ int smmu_detach(struct vfio_dev *dev)
 
 	if (vsmmu_detach(smmu->v, dev->rid))
 		return last_fail(smmu, dev->bdf);
-	/* The guest's queue may have stopped at the device's commands. */
+	/* The guest's queue may have stopped at a command for the device. */
 	retry_later(smmu);
 	return 0;
 }
@@ -346,9 +346,10 @@ int smmu_detach(struct vfio_dev *dev)
 /* The guest's accesses */
 
 /*
- * What came of something that the guest did. The host cannot now (-EAGAIN), such
- * as while a device is reset: the guest waits. The host does not (-EIO): say so,
- * once until it does again. No such access (-EINVAL): the guest's own affair.
+ * Handle the result of a guest's access. -EAGAIN is a temporary failure, such
+ * as a device in reset: try again, and the guest waits. -EIO: the host fails;
+ * print that once until it works again. -EINVAL: the guest made an invalid
+ * access; ignore it.
  */
 static void check(struct smmu *smmu, const char *what, int rc)
 {
@@ -368,7 +369,7 @@ static void retry(struct smmu *smmu)
 		check(smmu, "the host fails", vsmmu_kick(smmu->v));
 }
 
-/* Not the main thread: it would run all that the guest has in its queue. */
+/* A thread of its own: a kick runs all that the guest's queue has, too long for the main thread. */
 static void *retry_thread(void *arg)
 {
 	for (;;)
@@ -377,7 +378,7 @@ static void *retry_thread(void *arg)
 }
 
 /**
- * smmu_access - The guest accesses a vSMMU's registers
+ * smmu_access - Handle a guest's access to a vSMMU's registers
  * @a: @offset counts from SMMU_BASE
  *
  * Loads from the first page never come here: see smmu_vm_create().
@@ -405,7 +406,7 @@ void smmu_access(struct access *a)
 	}
 }
 
-/* A doorbell that was polled: poll.c */
+/* Handle a doorbell that poll.c found. */
 void smmu_doorbell(unsigned int n, uint32_t prod)
 {
 	check(&smmus[n], "the host fails", vsmmu_doorbell(smmus[n].v, prod));
@@ -435,7 +436,7 @@ void smmu_vm_create(void)
 	}
 }
 
-/* The machine is reset, its vCPUs do not run. */
+/* Reset the vSMMUs. The vCPUs have left the guest or are about to: see vm_interrupt(). */
 void smmu_reset(void)
 {
 	struct smmu *smmu;

@@ -2,10 +2,11 @@
 /*
  * The console: a PL011 cut down to Arm's Generic UART (Server Base System
  * Architecture), which Linux's PL011 driver knows as "arm,sbsa-uart". Output is
- * never full; input is standard input's, if there is any.
+ * never full. Input comes from standard input.
  *
- * Nobody waits for standard input but a thread for it: another process that reads
- * the same pipe or terminal may take what poll() has announced.
+ * A thread of its own reads standard input, because read() may block even after
+ * poll(): another process that reads the same pipe or terminal may take the
+ * data first.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,8 +35,8 @@ struct input {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t taken = PTHREAD_COND_INITIALIZER;
-static struct input input;	/* what the guest reads */
-static struct input next;	/* what the thread has read after that */
+static struct input input;	/* the guest reads from it */
+static struct input next;	/* filled by the thread, to be read next */
 static int input_fd;		/* eventfd: there is something in @next */
 static uint32_t mask;
 
@@ -60,7 +61,7 @@ static void update_irq(void)
 	vm_irq_line(SPI_UART, level);
 }
 
-/* More input is taken when the guest has read what there is. */
+/* Take more input once the guest has read all of @input. */
 static void refill(void)
 {
 	if (!is_empty(&input) || is_empty(&next))
@@ -70,7 +71,7 @@ static void refill(void)
 	pthread_cond_signal(&taken);
 }
 
-/* The VM may be exchanged while the thread runs: the main thread tells it. */
+/* In the main thread, because the VM may be replaced while the input thread runs */
 static void input_ready(void *arg)
 {
 	(void)arg;
@@ -81,7 +82,7 @@ static void input_ready(void *arg)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Ends with the input, also where a VMM in the background may not read a terminal. */
+/* Ends at the end of input, or if the terminal refuses a VMM in the background. */
 static void *input_thread(void *arg)
 {
 	struct pollfd wait = { .fd = STDIN_FILENO, .events = POLLIN };

@@ -14,7 +14,7 @@
 int iommufd;
 uint32_t ioas_id;
 
-/* The guest's physical address space, for DMA */
+/* Create the IOAS: the guest's physical address space, for DMA. */
 void iommu_init(void)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
@@ -39,7 +39,7 @@ void iommu_init(void)
 		die("cannot pin the guest's RAM: %s", strerror(errno));
 }
 
-/* The cdev of a PCI function is named in its folder in sysfs. */
+/* Open the cdev of a PCI function, by the name in the function's sysfs folder. */
 static int open_cdev(const char *bdf)
 {
 	char path[128], driver[128];
@@ -73,9 +73,9 @@ static int open_cdev(const char *bdf)
 
 /**
  * vfio_open - Open a device and bind it to the iommufd
- * @dev: @bdf is given
+ * @dev: the device; @bdf is set
  *
- * It cannot do DMA yet.
+ * The device cannot do DMA yet.
  *
  * Return: 0, or -1 after fail()
  */
@@ -166,7 +166,7 @@ unsigned int vfio_irq_count(struct vfio_dev *dev, unsigned int index)
 }
 
 /**
- * vfio_irq_enable - Switch MSI or MSI-X on, with no vector connected
+ * vfio_irq_enable - Enable MSI or MSI-X, with no vector connected
  * @dev: the device
  * @index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX
  * @count: vectors, up to MSI_PER_SLOT
@@ -189,14 +189,14 @@ int vfio_irq_enable(struct vfio_dev *dev, unsigned int index,
 		.index = index,
 		.count = count,
 	};
-	memset(u.set.data, 0xff, size);		/* descriptors of -1 */
+	memset(u.set.data, 0xff, size);		/* all descriptors are -1 */
 	rc = ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, &u.set);
 	if (rc > 0)
 		errno = ENOSPC;
 	return rc ? -1 : 0;
 }
 
-/* Connect vector @n with an eventfd: @action is VFIO_IRQ_SET_ACTION_* */
+/* Connect vector @n to an eventfd. @action is VFIO_IRQ_SET_ACTION_* */
 int vfio_irq_set(struct vfio_dev *dev, unsigned int index, unsigned int n,
 		 uint32_t action, int fd)
 {

@@ -97,8 +97,8 @@ static void vcpu_create(unsigned int i)
 /**
  * vm_create - Make a VM without memory
  *
- * A machine that was reset gets a new one: no state of the GIC or of a vCPU can
- * be left over.
+ * A reset machine gets a new VM, so that no state of the GIC or of a vCPU is
+ * left.
  */
 void vm_create(void)
 {
@@ -133,10 +133,10 @@ void vm_create(void)
 /**
  * vm_has_fwb - Whether guests' loads always see what is in the host's caches
  *
- * KVM maps devices cacheable for a guest only where FEAT_S2FWB makes that hold
- * whatever the guest says.
+ * KVM maps a device's memory cacheable for a guest only if FEAT_S2FWB overrides
+ * the memory type that the guest chooses.
  *
- * Return: false where that is not so, or cannot be told.
+ * Return: false if they may not, or if the VMM cannot find out.
  */
 bool vm_has_fwb(void)
 {
@@ -144,12 +144,12 @@ bool vm_has_fwb(void)
 }
 
 /**
- * vm_map - Give the guest memory, or take it away
+ * vm_map - Map memory for the guest, or unmap it
  * @slot: KVM's number for it
  * @gpa: guest physical address
- * @size: bytes; 0: take it away
- * @host: where it is
- * @readonly: stores exit
+ * @size: bytes; 0: unmap
+ * @host: its address in this process
+ * @readonly: the guest's stores exit
  *
  * Return: 0, or -1 with errno
  */
@@ -171,10 +171,10 @@ int vm_map(unsigned int slot, uint64_t gpa, uint64_t size, void *host,
  * vm_irqfd - Let an eventfd raise an interrupt without an exit
  * @fd: the eventfd
  * @resample_fd: signalled when the guest has handled a level interrupt, or -1
- * @gsi: an SPI, or an MSI of vm_route_msi()
- * @assign: or not any more
+ * @gsi: an SPI, or an MSI set with vm_route_msi()
+ * @assign: true to connect the eventfd, false to disconnect it
  *
- * What was signalled before arrives now.
+ * A signal from before the call is delivered now.
  *
  * Return: 0, or -1 with errno
  */
@@ -195,13 +195,13 @@ int vm_irqfd(int fd, int resample_fd, unsigned int gsi, bool assign)
 }
 
 /**
- * vm_route_msi - Say what an MSI's GSI does
+ * vm_route_msi - Set the MSI that a GSI delivers
  * @gsi: the GSI
  * @devid: the ITS's device ID
  * @data: the event ID
  *
- * The address is the ITS's doorbell whatever the guest's driver wrote into the
- * device: behind an SMMU that is an IOVA of its own.
+ * The address is always the ITS's doorbell. The guest's driver may have written
+ * another one into the device: behind an SMMU it is an IOVA.
  */
 void vm_route_msi(unsigned int gsi, uint32_t devid, uint32_t data)
 {
@@ -251,7 +251,7 @@ void vm_irq_line(unsigned int spi, bool level)
 	ioctl(vm_fd, KVM_IRQ_LINE, &args);
 }
 
-/* Let the guest's stores of @size bytes at @gpa gather in a ring, or exit again */
+/* Have KVM gather the guest's stores of @size bytes at @gpa in a ring, or have them exit again. */
 int vm_coalesce(uint64_t gpa, uint32_t size, bool on)
 {
 	struct kvm_coalesced_mmio_zone zone = { .addr = gpa, .size = size };
@@ -260,7 +260,7 @@ int vm_coalesce(uint64_t gpa, uint32_t size, bool on)
 				 KVM_UNREGISTER_COALESCED_MMIO, &zone);
 }
 
-/* The VM's one ring is mapped with each vCPU. */
+/* The VM has one ring, which is mapped with each vCPU. */
 void *vm_coalesced_ring(void)
 {
 	int page = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
@@ -307,7 +307,7 @@ static void mmio_exit(struct kvm_run *run)
 
 	if (a.len > sizeof(a.value))
 		return;
-	/* Doorbells that were gathered before this access take effect before it. */
+	/* Gathered doorbells are older than this access, so handle them first. */
 	poll_drain();
 	if (a.write)
 		memcpy(&a.value, run->mmio.data, a.len);
@@ -340,7 +340,10 @@ static void *vcpu_thread(void *arg)
 		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
-			/* The guest's fault, such as code in a device's memory */
+			/*
+			 * The guest caused this, for example by executing code
+			 * in a device's memory.
+			 */
 			note("vCPU %d: KVM_RUN: %s", (int)(vcpu - vcpus), strerror(errno));
 			vm_request(VM_CRASH);
 			break;
@@ -395,23 +398,24 @@ void vm_start(uint64_t entry, uint64_t dtb)
 	}
 }
 
-/* Wait until no vCPU runs. After this no exit can be handled any more. */
 /**
- * vm_interrupt - Have all vCPUs come out of the guest
+ * vm_interrupt - Make all vCPUs leave the guest
  *
- * They end when they have done what the guest wanted of them last: vm_stop() waits.
+ * Each vCPU thread ends after it has handled its last exit. vm_stop() waits for
+ * them.
  */
 void vm_interrupt(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < config.cpus; i++) {
-		/* Whichever comes first: KVM_RUN returns at once, or by the signal. */
+		/* The flag ends a KVM_RUN that starts later, the signal one that is running. */
 		__atomic_store_n(&vcpus[i].run->immediate_exit, 1, __ATOMIC_RELEASE);
 		pthread_kill(vcpus[i].thread, SIGUSR1);
 	}
 }
 
+/* Wait until all vCPU threads have ended. Call vm_interrupt() first. */
 void vm_stop(void)
 {
 	unsigned int i;

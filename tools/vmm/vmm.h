@@ -13,15 +13,14 @@
  *	pci.c		the PCI host bridge: ECAM, BARs, INTx, MSI, MSI-X
  *	vfio.c		iommufd and VFIO
  *	smmu.c		the virtual SMMUs: all that a VMM needs for them
- *	poll.c		their doorbells without exits
+ *	poll.c		doorbells of vSMMUs without exits
  *	monitor.c	commands from outside
  *
- * The main thread serves events, each vCPU has a thread, and so have standard
- * input, output and error, doorbells that are polled, and each vSMMU, to go on when
- * the host can again. The main thread and the
- * vCPUs never wait for anybody outside: the host may want a device back at any
- * time. All that comes from the guest is hostile: what it accesses,
- * its RAM, its SMMUs' queues and tables.
+ * The main thread serves events. Each vCPU has a thread; so have standard
+ * input, standard output, standard error, the polling of doorbells, and the
+ * retries of each vSMMU. The main thread and the vCPUs never wait for another
+ * process: the host may want a device back at any time. All that comes from the
+ * guest is hostile: its accesses, its RAM, the queues and tables of its SMMUs.
  */
 #ifndef VMM_H
 #define VMM_H
@@ -38,9 +37,9 @@
 #define ALIGN_UP(x, a)	(((x) + (a) - 1) & ~((uint64_t)(a) - 1))
 
 /*
- * The guest's physical addresses. The host takes the first window for its MSI
- * doorbells in every IOAS (MSI_IOVA_BASE of its SMMU driver): no RAM there, and
- * a guest's stage 1 has to map it one to one.
+ * The guest's physical addresses. The host reserves the first window in every
+ * IOAS for its MSI doorbells (MSI_IOVA_BASE of its SMMU driver). So there is no
+ * RAM there, and the guest's stage 1 has to map it one to one.
  */
 #define MSI_WINDOW_BASE	0x08000000ULL
 #define MSI_WINDOW_SIZE	MIB(1)
@@ -84,7 +83,7 @@ static inline unsigned int slot_rid(unsigned int slot)
 	return slot << 3;
 }
 
-/* SPIs; GSI n is SPI n, and each slot has a block of GSIs for MSIs behind them */
+/* SPIs. GSI n is SPI n; above them each slot has a block of GSIs for its MSIs. */
 #define SPI_UART	0
 #define SPI_SMMU(n)	(8 + 4 * (n))	/* in the order of enum vsmmu_irq */
 #define SPI_INTX(slot)	(64 + (slot))
@@ -101,7 +100,7 @@ static inline unsigned int slot_rid(unsigned int slot)
 #define CPUS_MAX	16	/* MPIDR is the CPU's number */
 
 /**
- * struct config - What the command line asks for
+ * struct config - The options of the command line
  * @kernel: an arm64 Image
  * @initrd: an initramfs, or NULL
  * @append: the kernel's command line
@@ -172,10 +171,10 @@ enum exit_class {
 
 /**
  * struct access - A guest's access to a device
- * @offset: in the device's range; all of the access is in there
+ * @offset: in the device's range, which contains the whole access
  * @len: 1 to 8 bytes
  * @write: a store
- * @value: what is stored, or the place for what is loaded, at first 0
+ * @value: the stored value, or 0 at first and the place for the loaded value
  */
 struct access {
 	uint64_t offset;
@@ -199,7 +198,7 @@ int vm_coalesce(uint64_t gpa, uint32_t size, bool on);
 void *vm_coalesced_ring(void);
 uint64_t vm_exits(enum exit_class class);
 
-#define OPTIONS_MAX	80	/* characters of a device's, or a vSMMU's */
+#define OPTIONS_MAX	80	/* characters of the options of a device or a vSMMU */
 
 /* boot.c, fdt.c */
 
@@ -232,9 +231,9 @@ enum exit_class pci_mem_access(uint64_t addr, struct access *a);
  * @bdf: the host's PCI address
  * @fd: the cdev
  * @smmu: the virtual SMMU that it is behind, or SMMU_NONE
- * @rid: Requester ID in the guest, that is its StreamID
+ * @rid: Requester ID in the guest, which is its StreamID
  * @config: offset of the config space in @fd
- * @request_fd: event: the host wants it back
+ * @request_fd: eventfd that the host signals to get the device back
  */
 struct vfio_dev {
 	char bdf[16];

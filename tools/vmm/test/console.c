@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The console and messages, with pipes in place of standard input, output and
- * error: readers that stall stop nobody.
+ * error: a reader that stalls stops nobody else.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -35,7 +35,7 @@ static void *serve(void *arg)
 	return arg;
 }
 
-/* Read until there has been nothing for a while; the last bytes are in @last. */
+/* Read until nothing has come for a while. @last gets the last bytes. */
 static size_t drain(int fd, char *last, size_t size)
 {
 	unsigned int tries = 0;
@@ -60,7 +60,7 @@ static size_t drain(int fd, char *last, size_t size)
 	return sum;
 }
 
-/* A writer would wait. */
+/* Whether a writer would have to wait */
 static bool is_full(int fd)
 {
 	struct pollfd wait = { .fd = fd, .events = POLLOUT };
@@ -82,7 +82,7 @@ static void test_output(void **state)
 	assert_memory_equal(last, "five\n", 5);
 }
 
-/* The pipe is full, the guest writes more, and input comes: the guest gets that. */
+/* The guest writes more than the full pipe takes, and still gets its input. */
 static void test_console_stalls(void **state)
 {
 	char last[128] = "", said[128], *lost;
@@ -100,7 +100,7 @@ static void test_console_stalls(void **state)
 	assert_int_equal(uart(DR, false, 0), 'y');
 	assert_false(fake.irq_line);
 
-	/* What was dropped is said where it was, and output goes on. */
+	/* A message in place of the dropped text says how much, and output goes on. */
 	num = drain(out[0], last, sizeof(last) - 1);
 	lost = strstr(last, "\r\n[vmm: ");
 	assert_non_null(lost);
@@ -113,7 +113,7 @@ static void test_console_stalls(void **state)
 	alarm(0);
 }
 
-/* Notes come from vCPUs with locks held. */
+/* vCPUs call note() with locks held, so it must not wait. */
 static void test_messages_stall(void **state)
 {
 	static char text[400];
@@ -128,7 +128,7 @@ static void test_messages_stall(void **state)
 	wait_for(is_full(err[1]));
 	drain(err[0], last, sizeof(last) - 1);
 	assert_non_null(strstr(last, "of output were dropped here"));
-	/* A guest's messages come to an end, the others do not. */
+	/* Messages that the guest causes are limited, the others are not. */
 	note("%s", text);
 	assert_int_equal(drain(err[0], last, 1), 0);
 	say("end");
@@ -136,7 +136,7 @@ static void test_messages_stall(void **state)
 	alarm(0);
 }
 
-/* More input than the UART takes at a time arrives whole, in order. */
+/* More input than the UART takes at a time arrives complete and in order. */
 static void test_input(void **state)
 {
 	char text[1000];
@@ -154,7 +154,7 @@ static void test_input(void **state)
 	alarm(0);
 }
 
-/* Last: whoever ends does not wait for readers for longer than a second or so. */
+/* Run this last: the end waits for readers for about a second, no longer. */
 static void test_flush(void **state)
 {
 	size_t i;

@@ -20,7 +20,7 @@ static void test_first_request_counts(void **state)
 	assert_false(vm_begin_reset());
 }
 
-/* SIGTERM when the guest has asked for a reset, which has not begun */
+/* SIGTERM after the guest has asked for a reset, and before the reset begins */
 static void test_stop_before_reset(void **state)
 {
 	(void)state;
@@ -32,7 +32,7 @@ static void test_stop_before_reset(void **state)
 	assert_int_equal(vm_requested(), VM_STOP);
 }
 
-/* SIGTERM while the machine is being reset: the VM that is made then ends at once. */
+/* SIGTERM while the machine is being reset: the next VM ends at once. */
 static void test_stop_amid_reset(void **state)
 {
 	(void)state;
@@ -47,7 +47,7 @@ static void test_stop_amid_reset(void **state)
 	assert_int_equal(vm_requested(), VM_STOP);
 }
 
-/* Some descriptors are kept back from devices; what has none is refused. */
+/* Devices do not get the last descriptors: they are refused instead. */
 static void test_descriptors(void **state)
 {
 	int fds[FD_KEPT + 32], num = 0, fd;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is around the file under test: of each of the VMM's functions a weak one,
- * that the real one replaces if it is in the program.
+ * What is around the file under test: a weak version of each VMM function,
+ * which the real one replaces if it is in the program.
  */
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Clients of the monitor that do not behave stop nobody. */
+/* A client of the monitor that misbehaves does not stop the VMM or other clients. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -61,7 +61,7 @@ static void test_commands(void **state)
 	alarm(0);
 }
 
-/* One that sends commands and reads no answer is hung up, the next is served. */
+/* The monitor hangs up on a client that reads no answers, and serves the next. */
 static void test_client_does_not_read(void **state)
 {
 	int deaf, other;
@@ -78,7 +78,7 @@ static void test_client_does_not_read(void **state)
 	alarm(0);
 }
 
-/* Those that say nothing do not keep others out, however many they are. */
+/* Silent clients do not keep others out, however many they are. */
 static void test_clients_are_silent(void **state)
 {
 	int fds[CLIENTS], i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "test.h"
 
-/* UINT64_MAX: no number */
+/* A @value of UINT64_MAX: the text is no number */
 static void test_numbers(void **state)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A device in the guest's bus, over what fakes.c has of VFIO */
+/* A device on the guest's bus, with the VFIO of fakes.c */
 #include <string.h>
 #include <sys/resource.h>
 #include <linux/pci_regs.h>
@@ -43,7 +43,7 @@ int smmu_probe(struct vfio_dev *dev)
 	const uint8_t status = PCI_STATUS_CAP_LIST, cap = MSIX, id = PCI_CAP_ID_MSIX, pin = 1;
 	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
-	/* As the host left it */
+	/* The state in which the host left it */
 	assert_int_equal(pwrite(dev->fd, &command, 2, PCI_COMMAND), 2);
 	assert_int_equal(pwrite(dev->fd, &status, 1, PCI_STATUS), 1);
 	assert_int_equal(pwrite(dev->fd, &cap, 1, PCI_CAPABILITY_LIST), 1);
@@ -76,11 +76,11 @@ static int unplug(void **state)
 	return 0;
 }
 
-/* A function without a reset of its own: what was on stays on unless it is put off. */
+/* A function without a reset of its own keeps its command register unless the VMM clears it. */
 static void test_command_is_reset(void **state)
 {
 	(void)state;
-	/* When it is plugged, too */
+	/* Plugging clears it, too. */
 	assert_int_equal(ecam(PCI_COMMAND, 2, false, 0), 0);
 	start_guest();
 	pci_reset();
@@ -90,7 +90,7 @@ static void test_command_is_reset(void **state)
 	assert_int_equal(ecam(PCI_COMMAND, 2, false, 0), 0);
 }
 
-/* VFIO brings the config space back after a reset to what it was before that. */
+/* After a reset VFIO restores the config space that it had before. */
 static int command_at_reset(struct vfio_dev *dev)
 {
 	uint16_t command = 0xffff;
@@ -116,12 +116,12 @@ static void test_unplug_fails(void **state)
 	fake.detach_rc = -1;
 	assert_int_equal(pci_unplug(SLOT), -1);
 	assert_string_equal(failure(), "the module says no");
-	/* It is still there, out of reset. */
+	/* It is still there, and has been reset. */
 	assert_non_null(slots[SLOT]);
 	assert_int_equal(hardware_command(), 0);
 	assert_int_equal(fake.maps, 0);
 	start_guest();
-	/* The host asks, and again. */
+	/* The host asks, and asks again. */
 	host_wants_it_back(slots[SLOT]);
 	assert_non_null(slots[SLOT]);
 	fake.detach_rc = 0;
@@ -131,7 +131,7 @@ static void test_unplug_fails(void **state)
 	assert_int_equal(plug(state), 0);
 }
 
-/* A device whose vectors are more than the descriptors is refused when plugged. */
+/* Plugging refuses a device that has more vectors than there are descriptors. */
 static void test_descriptors(void **state)
 {
 	struct rlimit before, few;
@@ -150,7 +150,7 @@ static void test_descriptors(void **state)
 	few.rlim_cur += 32;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	assert_int_equal(pci_plug("0000:00:01.0"), SLOT);
-	/* What was plugged has all that the guest can switch on. */
+	/* A plugged device has the descriptors for all that the guest can enable. */
 	few.rlim_cur = 8;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	for (i = 0; i < VECTORS; i++)
@@ -163,7 +163,7 @@ static void test_descriptors(void **state)
 	setrlimit(RLIMIT_NOFILE, &before);
 }
 
-/* What is pending when MSIs are switched off is not for whoever switches them on. */
+/* A vector that is pending when MSIs are disabled is not delivered when they are enabled again. */
 static void test_vectors_are_cleared(void **state)
 {
 	struct vector *vector = &slots[SLOT]->vector[3];
@@ -187,7 +187,7 @@ static void test_options(void **state)
 	int len;
 
 	(void)state;
-	/* Cut off after 79 characters it would be one. */
+	/* Truncated to 79 characters it would be valid. */
 	len = snprintf(text, sizeof(text), "0000:00:02.0,slot=%061dx", 9);
 	assert_int_equal(len, OPTIONS_MAX);
 	assert_int_equal(pci_plug(text), -1);

@@ -38,7 +38,7 @@ static void test_sizes(void **state)
 	assert_int_equal(fake.doorbells, 1);
 	assert_int_equal(poll_count(0), 1);
 
-	/* Amid others they change nothing. */
+	/* Among doorbells they change nothing. */
 	store(PROD, 4, 0x33);
 	store(PROD, 2, 0x44);
 	poll_drain();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the VMM makes of the library's answers; the library is a fake. */
+/* How the VMM handles the answers of the library, which is a fake. */
 #include "../smmu.c"
 #include "test.h"
 
@@ -9,7 +9,7 @@ uint8_t *ram;
 struct config config;
 
 static struct {
-	int rc;			/* of what the guest does, or the VMM */
+	int rc;			/* result of the guest's accesses and of the VMM's calls */
 	unsigned int kicks;
 	int removed;		/* the last vEVENTQ */
 } lib;
@@ -149,7 +149,7 @@ const char *vsmmu_reason_string(uint32_t reason)
 	return reason == 80 ? "It is unknown." : "";
 }
 
-/* What the VMM has said since the last time */
+/* Return: the messages since the last call */
 static const char *said(void)
 {
 	static char text[1000];
@@ -176,7 +176,7 @@ static int fresh(void **state)
 	return 0;
 }
 
-/* -EIO is said, once until it works again. */
+/* The VMM reports -EIO once until the host works again. */
 static void test_host_fails(void **state)
 {
 	(void)state;
@@ -200,7 +200,7 @@ static void test_host_fails(void **state)
 	assert_string_equal(said(), "vmm: vSMMU 0: reset: error 5\n");
 }
 
-/* -EAGAIN is tried again, and what comes of that is not silent either. */
+/* The VMM tries again after -EAGAIN, and reports a failure of that, too. */
 static void test_host_fails_later(void **state)
 {
 	const struct itimerspec soon = { .it_value.tv_nsec = 1 };
@@ -219,7 +219,7 @@ static void test_host_fails_later(void **state)
 	close(smmus[0].retry_fd);
 }
 
-/* An access that is none rings nothing, and is nobody's failure. */
+/* An invalid access is no doorbell, and the VMM reports no failure. */
 static void test_sizes(void **state)
 {
 	(void)state;
@@ -238,7 +238,7 @@ static void test_detach_fails(void **state)
 	(void)state;
 	smmus[0].retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	assert_int_equal(smmu_detach(&dev), 0);
-	/* What the guest's queue had stopped for may be gone. */
+	/* The cause for which the guest's queue had stopped may be gone. */
 	sleep_ms(20);
 	retry(&smmus[0]);
 	assert_int_equal(lib.kicks, 1);
@@ -261,7 +261,7 @@ static void test_events_fail(void **state)
 	assert_non_null(strstr(said(), "a vEVENTQ is not read any more: error 71"));
 }
 
-/* A guest's command in error is said, with its words. */
+/* The VMM reports a guest's illegal command, with its words. */
 static void test_command_fails(void **state)
 {
 	static const struct vsmmu_cmd_error error = {

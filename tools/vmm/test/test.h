@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests share. Each is one program with some of the VMM's files. */
+/* Shared by the tests. Each test is a program with some of the VMM's files. */
 #ifndef TEST_H
 #define TEST_H
 
@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#undef fail	/* the VMM has one, too; this leaves no fail_msg() */
+#undef fail	/* the VMM has a fail() as well; fail_msg() is lost with it */
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "vmm.h"
 
-/* Whatever waits for ever ends the program by SIGALRM. */
+/* SIGALRM ends a test that waits for longer, in s. */
 #define PATIENCE	20
 
 static inline void sleep_ms(unsigned int ms)
@@ -36,12 +36,12 @@ static inline void sleep_ms(unsigned int ms)
 
 extern struct fake {
 	bool irq_line;			/* the last level of vm_irq_line() */
-	unsigned int maps;		/* BARs that the guest has now */
+	unsigned int maps;		/* memory slots that are mapped now */
 	int detach_rc;
 	unsigned int detaches;
-	unsigned int resets;		/* of a device */
+	unsigned int resets;		/* resets of a device */
 	int (*at_reset)(struct vfio_dev *dev);
-	unsigned int vectors;		/* of MSI-X, that VFIO tells of */
+	unsigned int vectors;		/* MSI-X vectors that VFIO reports */
 	unsigned int doorbells;
 	uint32_t prod;
 	void *ring;
