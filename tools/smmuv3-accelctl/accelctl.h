@@ -94,7 +94,7 @@ extern const char * const counter_name[COUNTER_NUM];
 #define NAME_LEN	32
 
 /**
- * struct holder - A process that has a file open
+ * struct holder - A process that has a vSMMU, a VFIO device or a VFIO group open
  * @pid: the process
  * @fd: its descriptor
  * @comm: the name that the process gave itself
@@ -120,7 +120,7 @@ struct open_file {
  * @index: its number
  * @viommu_id: the vIOMMU
  * @s2_hwpt_id: the stage-2 parent
- * @stream_num: number of streams behind it
+ * @stream_num: number of streams behind the SMMU
  */
 struct vsmmu_phys {
 	__u32 index;
@@ -226,7 +226,7 @@ void module_info(void);
 void nodes_info(void);
 void kernel_info(void);
 
-/* iort.c: what the firmware says about root complexes */
+/* iort.c: root complexes in the firmware's table */
 
 /**
  * enum answer - Answer to a question about root complexes
@@ -246,7 +246,7 @@ enum answer {
  * struct iort - The IORT, an ACPI table
  * @data: its bytes, or NULL
  * @len: number of bytes
- * @why: if @data is NULL, the negative errno
+ * @why: the negative errno if @data is NULL
  */
 struct iort {
 	unsigned char *data;
@@ -291,10 +291,10 @@ bool device_is_ready(const struct device *dev);
 bool device_is_free(const struct device *dev, const struct world *world);
 void device_info(const struct device *dev, const struct world *world);
 
-/* probe.c: what only an open device tells */
+/* probe.c: facts that the kernel shows only to a process with the device open */
 
 /**
- * struct probe - What a device told about its SMMU
+ * struct probe - Results of probing a device
  * @device: the device
  * @rc: 0, or a negative errno
  * @step: the step that failed
@@ -303,8 +303,8 @@ void device_info(const struct device *dev, const struct world *world);
  * @iidr: SMMU_IIDR
  * @aidr: SMMU_AIDR
  * @repeats: for an erratum, TLBIs and CFGIs are issued twice
- * @tried: the module was asked whether it can attach the device
- * @reason: its answer, one of enum smmuv3_accel_reason
+ * @tried: ATTACH was tried as a dry run
+ * @reason: the result of that, one of enum smmuv3_accel_reason
  */
 struct probe {
 	const char *device;

@@ -114,10 +114,10 @@ static void line(const char *key, const char *text)
 }
 
 /**
- * struct view - How the fields of a structure are shown
- * @judged: what the module says of the structure; NULL: it has no say
- * @effect: what it does with a field, of which @bits are set
- * @registers: bits are counted from each word's first
+ * struct view - How to show the fields of a structure
+ * @judged: the module's judgement of the structure, or NULL if it makes none
+ * @effect: describes what the module does with a field that has @bits set
+ * @registers: count bits within each word
  */
 struct view {
 	const struct judgement *judged;
@@ -252,7 +252,7 @@ static void print_bits(const char *key, const __u64 *bits, unsigned int num)
 		line(key, text);
 }
 
-/* Bits that are in no field. @first: bits of word 0 that are the opcode or number */
+/* Print bits that are in no field. @first: bits of word 0 with the opcode or number */
 static void print_rest(const struct field *fields, const __u64 *words,
 		       unsigned int num, __u64 first)
 {

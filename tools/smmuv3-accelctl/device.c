@@ -108,10 +108,10 @@ static bool file_is_of(const struct open_file *file, const struct device *dev)
  * @dev: the device, which is bound to a VFIO driver
  * @world: looked at in detail
  *
- * A VMM may have closed the file that it gave to the module. Then only the stream
- * shows that the device is in use.
+ * A VMM may close the device's file after ATTACH. Then only the stream shows that the
+ * device is in use.
  *
- * Return: true if none uses it.
+ * Return: true if no visible process uses it.
  */
 bool device_is_free(const struct device *dev, const struct world *world)
 {

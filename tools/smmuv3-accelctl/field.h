@@ -16,8 +16,8 @@
  * @low: its first bit, in the same 64-bit word
  * @kind: how its value is written
  * @always: shown even if it is 0
- * @values: what its values mean, for %FIELD_NAMED; NULL: a reserved value
- * @effect: what the module does with it in a legal command, if not what it says
+ * @values: meaning of each value, for %FIELD_NAMED; NULL: a reserved value
+ * @effect: what the module does with it in a legal command, if not the usual
  */
 struct field {
 	const char *name;

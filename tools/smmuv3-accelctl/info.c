@@ -2,8 +2,8 @@
 /*
  * smmuv3-accelctl info
  *
- * Without --probe only files are read. Opening a device would make a VM fail that
- * starts at the same moment.
+ * Without --probe this command only reads files: if it opened a device, a VMM that
+ * opens the device at the same moment would fail.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,7 +13,7 @@
 
 #include "accelctl.h"
 
-/* What the kernel and the firmware tell about SMMUs and devices */
+/* Everything that is known about SMMUs and devices */
 struct knowledge {
 	struct world world;
 	struct iort iort;

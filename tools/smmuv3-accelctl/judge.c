@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module says of STEs, commands and ID registers, by its own code: ste.c,
- * cmd.c and idr.c of the module are linked into this program.
+ * The module's judgement of STEs, commands and ID registers, by its own code: the
+ * module's ste.c, cmd.c and idr.c are linked into this program.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +14,8 @@
 #define SSID_BITS_MAX	20
 
 /*
- * All that a guest may be offered. Without stall_both, because STE.S1STALLD in the
- * host's STE is not the guest's choice.
+ * All that a guest may be offered, except stall_both: the guest does not choose
+ * STE.S1STALLD in the host's STE.
  */
 static struct smmuv3_caps caps = {
 	.sid_bits = 32,

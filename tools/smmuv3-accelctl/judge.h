@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the module says of STEs, commands and ID registers, by its own code.
- */
+/* The module's judgement of STEs, commands and ID registers, by its own code. */
 #ifndef ACCELCTL_JUDGE_H
 #define ACCELCTL_JUDGE_H
 
@@ -10,7 +8,7 @@
 #include <linux/types.h>
 
 /**
- * struct judgement - Of an STE, a command or a guest's ID registers
+ * struct judgement - The judgement of an STE, a command or a guest's ID registers
  * @reason: one of enum smmuv3_accel_reason
  * @legal: nothing is wrong
  * @kind: of an STE, one of enum smmuv3_accel_kind
@@ -35,7 +33,7 @@ void judge_ste(struct judgement *result, const __u64 ste[8]);
 void judge_cmd(struct judgement *result, const __u64 cmd[2]);
 void judge_idr(struct judgement *result, const __u64 idr[6]);
 
-/* The options that an SMMU needs for it to be legal; empty: none */
+/* @needs: set to the SMMU options without which the STE is illegal, or to "" */
 void judge_ste_needs(const __u64 ste[8], char *needs, size_t size);
 void judge_cmd_needs(const __u64 cmd[2], char *needs, size_t size);
 

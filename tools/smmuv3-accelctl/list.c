@@ -47,7 +47,7 @@ static void print_stream(const struct vsmmu_stream *s)
 		out_string("reason", "%s", reason_name(s->reason));
 		out_string("because", "%s", reason_text(s->reason));
 	}
-	/* Under another domain the STE has no effect. */
+	/* The STE has no effect while another domain is attached. */
 	if (s->ste[0] && strcmp(s->kind, "other"))
 		out_string("ste", "0x%016llx 0x%016llx", s->ste[0], s->ste[1]);
 	out_end();

@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int c;
 
-	/* '+': options behind the command are the command's. */
+	/* '+': options after the command belong to the command. */
 	while ((c = getopt_long(argc, argv, "+r:" COMMON_OPTIONS, long_options, NULL)) != -1) {
 		switch (c) {
 		case 'r':

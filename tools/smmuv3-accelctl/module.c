@@ -87,7 +87,7 @@ static const char * const ioctls[] = {
 #undef IOCTL
 };
 
-/* A bit without a name is from a newer module. */
+/* Print bits by name. Only a newer module has bits without one. */
 static void out_bits(const char *key, __u64 bits, const char * const *names,
 		     size_t name_num)
 {
@@ -107,7 +107,7 @@ static void out_bits(const char *key, __u64 bits, const char * const *names,
 	out_string(key, "%s", text);
 }
 
-/* Opening the node and GET_INFO bind nothing and have no effect on others. */
+/* Print GET_INFO. Neither that nor opening the node affects anybody else. */
 static void out_api(void)
 {
 	struct smmuv3_accel_info info = { .size = sizeof(info) };
@@ -226,7 +226,7 @@ void nodes_info(void)
  * struct option - A kernel option that passthrough needs
  * @name: its name
  * @path: exists if the option is on and, for =m, the module is loaded
- * @symbol: the kernel has it then
+ * @symbol: a kernel symbol that exists if the option is on
  */
 static const struct option {
 	const char *name;
@@ -286,7 +286,7 @@ static char *gunzip(int fd)
 	return text;
 }
 
-/* The kernel's configuration. @where: set to the path of the file */
+/* Read the kernel's configuration. @where: set to the path of the file */
 static char *read_config(const char *release, char *where, size_t size)
 {
 	char *text = NULL;

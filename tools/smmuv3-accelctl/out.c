@@ -3,7 +3,7 @@
  * Results: objects, arrays and values, as indented text or as JSON (RFC 8259) with
  * one line for each result.
  *
- * Others choose the names of processes. Their bytes must neither break JSON, which
+ * Any user can choose the name of a process. Its bytes must neither break JSON, which
  * is UTF-8, nor reach a terminal as control characters.
  */
 #include <stdarg.h>
@@ -251,10 +251,10 @@ void out_unknown(const char *key)
 }
 
 /**
- * note() - Add a note on what the result lacks, and why
+ * note() - Add a note that says what the result lacks, and why
  * @format: as for printf()
  *
- * Notes are part of the result in JSON, else they go to standard error.
+ * Notes are part of a JSON result. Without JSON they go to standard error.
  */
 void note(const char *format, ...)
 {

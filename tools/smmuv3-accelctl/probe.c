@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opens a device that nobody uses, which resets it, and gives it back at once: only
- * its VFIO device gives access to the SMMU's ID registers, and only ATTACH says
- * whether it nests. ATTACH is a dry run, in which the device keeps its domain.
+ * Open a device that nobody uses, which resets it, and close it at once. This is
+ * necessary because only the VFIO device gives access to the SMMU's ID registers, and
+ * only ATTACH tells whether the SMMU can nest. ATTACH is a dry run here, so the device
+ * keeps its domain.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +102,7 @@ static int probe_bound(struct probe *probe, int iommufd, int device)
 }
 
 /**
- * probe_device() - Ask a device about its SMMU
+ * probe_device() - Find out about an SMMU through a device
  * @probe: the result
  * @dev: the device; ready, and free as far as this process can see
  */
@@ -128,7 +129,7 @@ void probe_device(struct probe *probe, const struct device *dev)
 }
 
 /**
- * probe_lacks() - Say what an SMMU lacks for nesting, by its ID registers
+ * probe_lacks() - Describe what an SMMU lacks for nesting, by its ID registers
  * @probe: has the ID registers
  * @canwbs: what the firmware says about the SMMU's root complexes
  * @why: buffer for the text

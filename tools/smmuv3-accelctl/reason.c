@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * enum smmuv3_accel_reason in the words of its kernel-doc, of which
- * scripts/reasons.awk makes reasons.inc.
+ * enum smmuv3_accel_reason in the words of its kernel-doc. scripts/reasons.awk
+ * generates reasons.inc from that.
  */
 #include <stdio.h>
 

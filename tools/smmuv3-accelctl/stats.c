@@ -13,8 +13,8 @@
 #define HEADING_EVERY	20
 
 /*
- * Only these can be left out or become part of another: all but CMD_SYNCs. The
- * counters are not read at one moment, so syncs may seem to be more than cmds.
+ * Return: the number of commands except CMD_SYNCs, which the module never subsumes or
+ * merges. The counters are not read at one moment, so syncs may exceed cmds.
  */
 static __u64 work_of(const __u64 counters[COUNTER_NUM])
 {
@@ -126,8 +126,8 @@ static void print_heading(void)
 }
 
 /*
- * A line for each vSMMU that existed at both ends of the interval. If there are fewer
- * commands than before, another vSMMU has the number now.
+ * Print a line for each vSMMU that existed at both ends of the interval. If cmds has
+ * fallen, another vSMMU has the number now.
  */
 static void print_interval(const struct world *before, const struct world *after,
 			   __u64 only, double seconds)

@@ -5,8 +5,8 @@
 #
 #   test.sh [--update] PROGRAM
 #
-# test/*.golden have command lines, "$ decode ...", and below each what it has to
-# print. --update writes down what it prints now.
+# test/*.golden have command lines, "$ decode ...", and the expected output below each.
+# --update replaces that with the present output.
 
 set -uo pipefail
 export LC_ALL=C.UTF-8
@@ -24,7 +24,7 @@ python3 "$here/test/root.py" "$root"
 
 number=0 failed=0
 
-# $1: name, rest: a command that prints, when it fails, why
+# Run a test. $1: name, rest: a command that says why if it fails
 t() {
 	local name=$1
 	shift
@@ -40,10 +40,10 @@ t() {
 
 run() { timeout 60 "$tool" "$@"; }
 
-# Who made the root, and with what umask, is not the tool's.
+# The owner and mode of the root do not depend on the tool, so hide them.
 anonymous() { sed -E '/^nodes:/,/^kernel:/{/^    (mode|owner|group): /d}'; }
 
-# What a command line of a golden file prints, standard error included
+# Print the output of a golden file's command line, including standard error.
 golden_output() {
 	local words
 	read -ra words <<<"$1"
@@ -60,7 +60,7 @@ golden() { # $1: file
 	while IFS= read -r line || [ -n "$line" ]; do
 		if [[ $line != '$ '* ]]; then
 			printf '%s\n' "$line" >>"$work/expected"
-			# What is in front of all commands is a comment.
+			# Text before the first command is a comment.
 			[ -n "$command" ] || printf '%s\n' "$line" >>"$out"
 			continue
 		fi
@@ -76,7 +76,7 @@ golden() { # $1: file
 	((!update)) || cp "$out" "$1"
 }
 
-# Wrong use: status 2, a message, and no result.
+# Wrong usage: status 2, a message, and no result.
 refused() {
 	local rc=0
 	run "$@" >"$work/out" 2>"$work/err" </dev/null || rc=$?
@@ -100,7 +100,7 @@ refused_input() { # $1: what comes in, rest: arguments
 all_json() { python3 "$here/test/all-json.py" "$1"; }
 json() { run --json "$@" >"$work/json" && all_json "$work/json"; }
 
-# $1: an expression of Python's on the result r, rest: arguments
+# $1: a Python expression on the result r, rest: arguments
 json_says() {
 	run --json "${@:2}" >"$work/json" || return 1
 	python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), r' \
@@ -111,7 +111,7 @@ for file in "$here"/test/*.golden; do
 	golden "$file"
 done
 
-# The tables are complete: each opcode and event of theirs is in a golden file.
+# The tests are complete: each opcode and event of a table is in a golden file.
 covers() { # $1: table, $2: golden file
 	local name
 	sed -n 's/^	{ 0x[0-9a-f]*, "\([^"]*\)".*/\1/p' "$here/$1" >"$work/names"
@@ -195,8 +195,7 @@ printf 'no gzip' >"$work/plain/proc/config.gz"
 t "info: a configuration that is not gzip" \
 	json_says 'r["kernel"]["options"][1]["value"] == "y or m"' --root "$work/plain" info
 
-# Files that something damaged, $1: the file, $2: command. Whatever they hold,
-# the result is whole.
+# Damaged files. Whatever they hold, the result is complete. $1: the file, $2: command
 damaged() {
 	local file
 	rm -rf "$work/damaged"

@@ -297,8 +297,8 @@ dev_t root_dev(const char *format, ...)
  * @pid: the process
  * @fd: its descriptor
  *
- * The file may be on a filesystem in user space that never answers, so take what the
- * kernel has cached. In a copy, the file is looked up by its name below the root.
+ * Take what the kernel has cached: the file may be on a filesystem in user space that
+ * never answers. In a copy, look the file up by its name below the root.
  *
  * Return: 0, or a negative errno.
  */

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The vSMMUs that exist: their counters come from the fdinfo of the processes that
- * have them open, all else from debugfs.
+ * Find the vSMMUs. Counters come from the fdinfo of the processes that have a vSMMU
+ * open, all else from debugfs.
  *
- * If a vSMMU has fdinfo, its counters come from there, because reading debugfs takes
- * a lock that a VMM may hold for long.
+ * Prefer fdinfo: reading debugfs takes a lock that a VMM may hold for long.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +91,7 @@ static void parse_fdinfo(struct world *world, char *text,
 	}
 }
 
-/* Parse a number from the lines that the kernel itself puts into fdinfo */
+/* Parse a number from the lines that every file's fdinfo has */
 static bool fdinfo_number(const char *text, const char *key, int base,
 			  __u64 *value)
 {
@@ -110,10 +109,10 @@ static bool fdinfo_number(const char *text, const char *key, int base,
 }
 
 /*
- * Whether fdinfo is that of an open device. With O_PATH a process can get a
- * descriptor of a device that it may not open, and the device is not opened. On a
- * live system fdinfo has to be about the same file as @st, because a process can
- * replace the file behind a descriptor at any time.
+ * Whether @fdinfo is that of an open device. With O_PATH a process can get a descriptor
+ * of a device without opening it, even if it has no right to. On a live system @fdinfo
+ * must describe the same file as @st: a process can replace the file behind a
+ * descriptor at any time.
  */
 static bool is_open_device(const char *fdinfo, const struct statx *st)
 {
@@ -149,8 +148,8 @@ static void add_file(struct world *world, const struct holder *holder, dev_t dev
 }
 
 /*
- * Go by the device number: a user can have files of any name, and a container may
- * see the device under another path.
+ * Identify the file by its device number: a user can have files of any name, and a
+ * container may see the device under another path.
  */
 static void look_at_fd(struct world *world, const struct holder *holder)
 {
@@ -323,7 +322,7 @@ static int by_id(const void *a, const void *b)
 /**
  * world_look() - Find the vSMMUs, and the processes that have VFIO devices open
  * @world: the result
- * @detail: read their streams too; that waits while the module serves their VMMs
+ * @detail: read their streams too, which waits while the module serves their VMMs
  */
 void world_look(struct world *world, bool detail)
 {
@@ -359,7 +358,7 @@ void world_free(struct world *world)
 }
 
 /**
- * world_notes() - Add notes on what could not be seen, and what to do about it
+ * world_notes() - Add notes that say what could not be seen, and what to do about it
  * @world: the result of world_look()
  */
 void world_notes(const struct world *world)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A VMM for the tests of smmuv3-accelctl: two vSMMUs, held until standard input
- * ends. The first has the first and the third iommu-testdev of four, which are
- * behind different SMMUs, and a bridge, and goes on sending invalidations; the
- * second has nothing.
+ * A VMM for the tests of smmuv3-accelctl: it holds two vSMMUs until standard input
+ * ends. The first has a bridge and two of four iommu-testdevs, the first and the third,
+ * which are behind different SMMUs, and keeps sending invalidations. The second has no
+ * streams.
  *
  * With paths as arguments, it only opens these files, with O_PATH if it may not read
  * them.
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 	if (accel_install(&g, VSID + 1, ste, &reason))
 		errx(1, "bad STE: reason %u", reason);
 
-	/* Seven of eight are one and the same, so six are subsumed. */
+	/* Seven of the eight commands are identical, so six are subsumed. */
 	for (i = 0; i + 1 < ARRAY_LEN(batch); i++)
 		batch[i] = cmd_tlbi_va(7, 0x10000000, true);
 	batch[i] = cmd_sync();

@@ -13,8 +13,8 @@ import sys
 SMMUS = (0x9050000, 0x9060000)
 CANWBS = 1 << 2
 
-# Making devices takes root. Those of the module, of VFIO and of a VFIO group have
-# the numbers of others, which every system has, and are links to these.
+# Only root can create device nodes. So the nodes of the module, of VFIO and of a VFIO
+# group are links to nodes that every system has, and have their numbers.
 ACCEL, VFIO0, VFIO1, GROUP6, NULL = "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random", "/dev/null"
 VFIO_NUMBERS = {0: VFIO0, 1: VFIO1}
 
@@ -81,7 +81,7 @@ def damage(count, source, folder):
         dice = random.Random(seed)
         copy = bytearray(whole)
         for _ in range(dice.randrange(1, 30)):
-            # The head of an ACPI table is not read, but for its name.
+            # The tool reads nothing but the name in the head of an ACPI table.
             place = dice.randrange(4, len(copy))
             copy[place] = dice.choice(b"\0\1\n\t :9-%sx\x7f\x80\xff")
         copy = copy[:dice.choice((dice.randrange(len(copy)), len(copy)))]
@@ -168,8 +168,8 @@ def make(folder):
             root.write(f"{device}/vfio-dev/vfio{vfio}/dev", dev)
             root.write(f"/sys/class/vfio-dev/vfio{vfio}/dev", dev)
 
-    # The first VMM has a vSMMU twice, and a device; its name is an attack on
-    # terminals and on JSON.
+    # The first VMM has a device, and a vSMMU twice. Its name is an attack on terminals
+    # and on JSON.
     root.process(100, b"\x1b[31m\"\\\xff\xc3\xa9\xed\xa0\x80\n", {
         3: ("/dev/smmuv3-accel", fdinfo(7, 4, FIRST)),
         4: ("/jail/dev/smmuv3-accel", fdinfo(7, 4, FIRST)),
@@ -177,15 +177,15 @@ def make(folder):
         6: ("/dev/pts/3", ""),
         8: ("/jail/dev/disk", OPEN),
     })
-    # A group file, an unbound vSMMU, and one of which debugfs says nothing; a
-    # name with an overlong form, a C1 control and a form cut short
+    # A group file, an unbound vSMMU, and one that debugfs does not have. The name has
+    # an overlong form, a C1 control and a truncated form.
     root.process(2000, b"old\xc0\xaf\xc2\x9b\xe2\x82\n", {
         3: ("/dev/vfio/6", OPEN),
         4: ("/dev/smmuv3-accel", fdinfo(0, 0, SECOND)),
         11: ("/dev/smmuv3-accel", fdinfo(12, 0, SECOND)),
     })
-    # Somebody who has nothing, but files of such names: of his own, another device,
-    # the devices themselves as far as anybody can open them, memory with a name
+    # A user who has no device, but files with such names: a file of his own, another
+    # device, the devices themselves with O_PATH, memory with a name
     root.write("/home/eve/vfio/devices/vfio1", "")
     root.write("/home/eve/smmuv3-accel", "")
     root.link("/home/eve/dev/vfio/devices/vfio1", NULL)
@@ -204,7 +204,7 @@ def make(folder):
     root.process("self", "no number\n", {3: ("/dev/smmuv3-accel", fdinfo(99, 0, SECOND))})
     counters = "".join(f"{name}:\t{value}\n" for name, value in zip(NAMES, FIRST))
     root.write("/sys/kernel/debug/smmuv3-accel/7", DEBUGFS + counters)
-    # Held by nobody who could be seen
+    # No visible process holds this one.
     root.write("/sys/kernel/debug/smmuv3-accel/9", "mode:\texplicit\n" + counters)
     root.write("/sys/kernel/debug/smmuv3-accel/readme", "no number\n")
 

@@ -9,7 +9,7 @@ holder=$PWD/holder
 cd /tmp || exit 1
 number=0 failed=0
 
-# $1: name, rest: a command that prints, when it fails, why
+# Run a test. $1: name, rest: a command that says why if it fails
 t() {
 	name=$1
 	shift
@@ -23,7 +23,7 @@ t() {
 	fi
 }
 
-# The output of the tool, $2 and on, has a line that matches $1.
+# The tool's output has a line that matches $1. Rest: arguments
 has() {
 	pattern=$1
 	shift
