@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make bench-guest: the same guest behind QEMU's accelerated SMMUv3 and behind the
-# reference VMM, working in turn, in one boot of the emulated host; once with a clock
-# that counts instructions, and once with this machine's. It leaves
+# make bench-guest: compare the same guest behind QEMU's accelerated SMMUv3 and behind
+# the reference VMM. The guests work in turn, in one boot of the emulated host, once
+# with a clock that counts instructions and once with this machine's clock. Leaves
 # build/bench-guest.json and build/bench-guest.svg, and fails if a bar is missed.
-# ROUNDS (15): how often each takes its turn.
+# ROUNDS (15): the number of turns of each guest.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/../testing/vm/lib.sh"
 
@@ -25,7 +25,7 @@ for side in "${sides[@]}"; do
 	disks+=(--nvme "$out/share/disk-$side")
 done
 
-measure() { # $1: of which clock; more: run.sh's options
+measure() { # $1: the clock's name; rest: run.sh's options
 	local clock=$1
 	shift
 	say "booting the emulated host, and ${#sides[@]} guests in it, for $rounds rounds; clock: $clock"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The cost of a doorbell: /dev/smmuv3-accel against iommufd used directly, in turn,
- * on the same host, with the same device and commands.
+ * The cost of a doorbell: compares /dev/smmuv3-accel with direct use of iommufd, in
+ * turn, on the same host, with the same device and commands.
  *
  *	bench DIRECTORY
  *
  * prints a table, writes DIRECTORY/bench.keys (lines of JSON) and DIRECTORY/bench.dat
- * (for the chart), and fails if a bar is missed. If the module was loaded with fast=0,
- * it measures only what the fast path is for, and appends that to bench.keys.
+ * (for the chart), and fails if a bar is missed. If the module was loaded with
+ * fast=0, it measures only the doorbells that the fast path is for, and appends the
+ * results to bench.keys.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +111,7 @@ static void doorbell(struct side *side, __u32 num)
 {
 	struct smmuv3_accel_run_cmdq *run = &side->run;
 
-	/* The same commands each time; the direct calls have the same array, too. */
+	/* The commands are the same each time, and the direct calls use the same array. */
 	run->cons = 0;
 	run->prod = num;
 	if (ioctl(side->g.accel, SMMUV3_ACCEL_RUN_CMDQ, run))
@@ -159,7 +160,7 @@ static void put_key(const char *key, double value)
 	fprintf(keys, "\"%s\": %.4g\n", key, value);
 }
 
-/* A figure without a bar, for the record */
+/* Record a figure that has no bar */
 static void figure(const char *key, double value)
 {
 	put_key(key, value);
@@ -179,8 +180,8 @@ static void result(const char *key, double value, const char *bar, double limit)
 
 /*
  * Doorbells of several sizes, and calls of iommufd with as many commands. All sizes
- * take turns in each repetition, and a ratio is of two neighbours in time: other load
- * on the machine slows both down.
+ * take turns in each repetition. A ratio compares two runs next to each other in
+ * time, which other load on the machine slows down alike.
  */
 static const struct {
 	__u32 num;
@@ -284,8 +285,9 @@ static void bench_without_fast_path(struct side *side, struct cmd *cmds)
 
 /*
  * Times without a bar, for the documentation of the design: commands by falling
- * address, which the module has to compare with each other; what staging adds, if
- * one of them is left out; what it costs iommufd to read its arguments.
+ * address, which the module has to compare with each other; the cost of staging,
+ * which is necessary if one of them is left out; the cost for iommufd of reading its
+ * arguments.
  */
 
 #define NO_IOCTL	_IO(0, 0)
@@ -381,7 +383,7 @@ static void bench_host_calls(struct side *side)
 	       "at most", 512);
 }
 
-/* A domain for an STE, attached; *@hwpt_id: the one that it replaces, or 0 */
+/* Create and attach a domain for an STE. *@hwpt_id: the domain to replace, or 0 */
 static void by_hand(struct guest *g, struct dma_dev *dev, __u32 viommu_id,
 		    const __u64 ste[8], __u32 *hwpt_id)
 {
@@ -424,7 +426,7 @@ static void bench_ste(struct side *side)
 			by_hand(&side->g, &side->dev, side->viommu_id,
 				ste[i & 1], &hwpt_id);
 		dir[r] = now() - t;
-		/* The module does not know, and has to attach its own domain again. */
+		/* The module does not know this domain, and has to attach its own again. */
 		must(accel_install(&side->g, VSID, bypass, &reason), "INSTALL_STE");
 		must(iommufd_destroy(side->g.iommufd, hwpt_id), "IOMMU_DESTROY");
 		hwpt_id = 0;
@@ -559,7 +561,7 @@ static double timed_cfgi_all(struct many *m, const __u64 ste[8])
 	return now() - t;
 }
 
-/* ns a stream for a CFGI_ALL that changes each STE */
+/* Return: ns for each stream, for a CFGI_ALL that changes all STEs */
 static double bench_cfgi_all(struct many *m)
 {
 	__u64 bypass[8];
@@ -582,7 +584,7 @@ static double bench_direct(struct many *m)
 			by_hand(&m->g, dev, m->viommu_id, m->ste, &hwpt_ids[i]);
 	}
 	t = now() - t;
-	/* The module does not know, and has to attach its own domains again. */
+	/* The module does not know these domains, and has to attach its own again. */
 	bench_cfgi_all(m);
 	for (i = 0; i < m->streams; i++)
 		if (hwpt_ids[i])
@@ -613,10 +615,7 @@ static double bench_attach(struct many *m)
 	return now() - t0;
 }
 
-/*
- * The host's part grows with the devices behind an SMMU. The module must not add to
- * that.
- */
+/* The host's share of the time grows with the devices behind an SMMU. The module's must not. */
 static void bench_many(struct many *m)
 {
 	static double (*const figures[])(struct many *) = {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make bench: run tools/bench/bench.c on the emulated host, all in one boot, the
-# second time with the module's fast path off. It leaves build/bench.json and
+# make bench: run tools/bench/bench.c on the emulated host, twice in one boot; the
+# second run has the module's fast path off. Leaves build/bench.json and
 # build/bench.svg, and fails if a bar is missed.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/../testing/vm/lib.sh"

@@ -26,7 +26,7 @@ def parse(name):
             if "exits" in values:
                 counts[side, command] = values
             elif "ns" in values:
-                # A guest invalidates strictly until it is told to be lazy.
+                # A guest invalidates strictly until the command "lazy".
                 read_4k = "lazy" if last[side] == "lazy" else "4k_strict"
                 workload = {READ_4K: read_4k, READ_128K: "128k_noril"}[command]
                 times.setdefault((side, workload), []).append(values["ns"])
@@ -36,7 +36,7 @@ def parse(name):
 
 
 def ratio(times, side, workload):
-    """The speed of a machine changes slowly: compare what ran next to each other."""
+    """Compare neighbouring runs, because the speed of a machine changes slowly."""
     return median(a / b for a, b in zip(times[side, workload], times["qemu", workload]))
 
 
