@@ -2,7 +2,7 @@
 #ifndef _TOOLS_LINUX_HASH_H
 #define _TOOLS_LINUX_HASH_H
 
-/* Any good hash will do. */
+/* Not the kernel's function: any good hash will do. */
 #define hash_64(value, bits)	\
 	(((u64)(value) * 0x9e3779b97f4a7c15ULL) >> (64 - (bits)))
 

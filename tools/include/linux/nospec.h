@@ -2,7 +2,7 @@
 #ifndef _TOOLS_LINUX_NOSPEC_H
 #define _TOOLS_LINUX_NOSPEC_H
 
-/* There is no secret of somebody else's to speculate about. */
+/* A no-op: this process has no secrets of other users. */
 #define array_index_nospec(index, size)	((void)(size), (index))
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef _TOOLS_LINUX_SCHED_H
 #define _TOOLS_LINUX_SCHED_H
 
-/* host.h alone wants to know: there is one process. */
+/* Only host.h needs this. There is one process. */
 struct mm_struct;
 
 struct task_struct {

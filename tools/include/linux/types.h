@@ -3,8 +3,8 @@
 #define _TOOLS_LINUX_TYPES_H
 
 /*
- * In this folder: as much of the kernel's headers as the module's pure parts
- * need, to compile them as a program.
+ * This folder has as much of the kernel's headers as the module's pure parts need to
+ * be compiled as a program.
  */
 #include_next <linux/types.h>
 #include <assert.h>
@@ -21,11 +21,11 @@ typedef __u64 u64;
 #define U32_MAX		UINT32_MAX
 #define __user
 
-/* What the kernel's compiler options and central headers make known everywhere */
+/* Definitions that the kernel's compiler options and central headers provide everywhere */
 #define fallthrough	__attribute__((__fallthrough__))
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Programs of this machine are little-endian, as the SMMU is. */
+/* The program must be little-endian, as the SMMU is. */
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian");
 #define le64_to_cpu(value)	((u64)(value))
 #define cpu_to_le64(value)	((__le64)(value))

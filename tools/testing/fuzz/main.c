@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The fuzzer without libFuzzer: runs the inputs of a corpus, then a bounded number
- * that are derived from them. The same seed gives the same inputs.
+ * The fuzzer without libFuzzer: runs the inputs of a corpus, then a bounded number of
+ * inputs derived from them. The same seed gives the same inputs.
  *
  *	pure CORPUS [RUNS [SEED]]
  *	pure -x CORPUS FOLDER		write the corpus as libFuzzer wants it
@@ -95,7 +95,7 @@ static unsigned long next(unsigned long long *state)
 	return *state >> 11;
 }
 
-/* An input from the corpus, with a part of another one, and some bits flipped */
+/* Make an input from a corpus input, a part of another one, and some flipped bits */
 static void make(unsigned long long *state)
 {
 	const struct input *other;
