@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What cache-test.sh has in place of the programs that setup.sh calls for "debian-arm64":
-# nothing is installed or fetched, and debootstrap's arguments go to STUB_ARGUMENTS.
+# cache-test.sh uses this in place of the programs that setup.sh calls for
+# "debian-arm64". It installs and fetches nothing, and writes debootstrap's arguments
+# to STUB_ARGUMENTS.
 
 case ${0##*/} in
 debootstrap) echo "$*" >"$STUB_ARGUMENTS"; exit 1 ;;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the make targets fetch and build is run, also by root: nobody else can change
-# it in the cache, and none of it comes without a signature by Debian's keys. Says
-# what is wrong, and nothing if all is well. Needs no network and no root.
+# Users, and root, run what the make targets fetch and build. So nobody else can
+# change it in the cache, and all that is fetched has a signature by Debian's keys.
+# This test prints what is wrong, and nothing if all is well. It needs no network and
+# no root.
 
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/vm"
@@ -11,12 +12,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-# A folder that nobody else can write to, whatever TMPDIR is like
+# Work in a folder that nobody else can write to, even if TMPDIR is not one.
 home=$work/home
 mkdir "$home"
 wrong() { echo "$*"; exit 1; }
 
-# What lib.sh's functions do with a cache below $1. $2: commands, run after lib.sh
+# Run commands with lib.sh. $1: the folder above the cache, $2: the commands
 with_lib() {
 	# shellcheck disable=SC2016 # expanded there
 	XDG_CACHE_HOME=$1 bash -c '. ./lib.sh; eval "$1"' test "$2" >"$work/said" 2>&1
@@ -35,7 +36,7 @@ accepted() { with_lib "$2" cache_lock || wrong "refused: $1: $(cat "$work/said")
 # $1: folder, $2: what its mode has to be
 mode_is() { [ "$(stat -c %a "$1")" = "$2" ] || wrong "$1 has mode $(stat -c %a "$1"), not $2"; }
 
-# A cache is made for its owner alone, also by somebody without a umask.
+# Only the owner can use a new cache, even if the umask is 0.
 # shellcheck disable=SC2016 # expanded there
 test_new_cache() {
 	(umask 0; with_lib "$home/new/deep" 'cache_lock; : >"$CACHE/made"') || wrong "$(cat "$work/said")"
@@ -49,7 +50,8 @@ test_old_cache() {
 	chmod 755 "$home/old/smmuv3-accel"
 	accepted "a cache that others can read" "$home/old"
 	mode_is "$home/old/smmuv3-accel" 700
-	# Root can make it another user's; anybody else asks for another user.
+	# Root can give the cache to another user. Others have to ask on behalf of
+	# another user.
 	if [ "$(id -u)" = 0 ]; then
 		chown 4711 "$home/old/smmuv3-accel"
 		refused "root in a user's cache" "$home/old" 'belongs to'
@@ -93,7 +95,7 @@ test_make() {
 	grep -q 'others can write' "$work/said" || wrong "make: $(cat "$work/said")"
 }
 
-# An archive without a signature on a machine whose configuration lets that pass
+# An unsigned archive on a machine whose configuration accepts that
 test_unsigned_lists() {
 	mkdir -p "$work/mirror/dists/sid/main/binary-amd64" "$work/bin"
 	(
@@ -115,7 +117,7 @@ test_unsigned_lists() {
 	grep -qi 'not signed' "$work/said" || wrong "unsigned lists: $(cat "$work/said")"
 }
 
-# debootstrap goes on without a signature unless it is told otherwise.
+# debootstrap accepts unsigned archives unless an option forbids that.
 test_debootstrap() {
 	local stub
 	mkdir -p "$work/stubs" "$home/boot/smmuv3-accel"

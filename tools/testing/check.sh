@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make check: static checks and unit tests, then KUnit and the kselftests on the
-# emulated host. What this takes is fetched and built first.
+# emulated host. First fetches and builds what these need.
 #
 # make check-debug (check.sh --debug): KUnit, the kselftests and a guest's short run
 # on the debug kernel, which is some fifty times slower: the property test does
-# SMMUV3_ACCEL_ROUNDS rounds, 500 if not said otherwise. Then what has threads, on a
-# kernel that finds data races.
+# SMMUV3_ACCEL_ROUNDS (500) rounds. Then the programs with threads, on a kernel that
+# finds data races.
 #
 # make coverage (check.sh --coverage): KUnit and the kselftests on a kernel that
-# counts. Leaves build/coverage: each source of the module with its counts, and the
-# lines that were not reached.
+# counts how often each line runs. Leaves build/coverage: the module's sources with
+# their counts, and the lines that did not run.
 #
-# A line for each result, below a failure what it printed, the counts at last.
+# Prints a line for each result, its output below a failure, and the counts at the
+# end.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL V
@@ -25,12 +26,12 @@ hosts=(
 	'--testdev 1 --no-canwbs: refuse_nesting'
 	'--testdev 40 --smmus 2: scale'
 )
-# What needs the debug kernel's fault injection
+# Programs that need the debug kernel's fault injection
 debug_hosts=(
 	'--testdev 1: fail_nth'
 )
 named=" ${hosts[*]##*: } ${debug_hosts[*]##*: } "
-# What has threads, once more on the kernel that finds data races
+# Programs with threads, which run once more on the kernel that finds data races
 threads='authority closed fuzz_ioctl fuzz_ring halves hotplug idr lifetime pass postcopy scratch sharing smmus unload'
 kcsan_hosts=("--testdev 4 --edu 2 --grouped --smmus 2: $threads")
 
@@ -75,8 +76,8 @@ finish() {
 	exit $((failed > 0))
 }
 
-# A check that finds nothing says nothing. $1: its name, rest: a function. Each
-# has a process group, to be ended with all that it started.
+# Run a check, which prints nothing if it finds nothing. $1: its name, rest: a
+# function. Each has a process group, so that all that it started can be ended.
 start() {
 	set -m
 	"${@:2}" >"$work/$1.log" 2>&1 </dev/null &
@@ -94,12 +95,12 @@ result() {
 
 check() { start "$@"; result "$1"; }
 
-# The repository's files, $@: pathspecs. To a new repository all are untracked,
-# so this asks neither for the real one nor for its owner.
+# List the project's files, $@: pathspecs. In a new repository all files are
+# untracked, so this works without the real repository and for any owner.
 sources() { git --git-dir="$work/git" --work-tree=. ls-files -o --exclude-standard -- "$@"; }
 each() { xargs -r -d '\n' "$@"; }
 
-# As a user builds it, with the tests. $1: output folder, rest: for make.
+# Build the module and its tests as a user does. $1: output folder, rest: for make.
 module() {
 	make -j"$(nproc)" KDIR="$kernel" MODULE_OUT="$work/$1" ARCH=arm64 \
 		CROSS_COMPILE=aarch64-linux-gnu- CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m "${@:2}" modules 2>&1 |
@@ -114,7 +115,7 @@ check_build() {
 	done
 }
 
-# Each layer uses the ones below it only, and no function is too long to read.
+# A layer uses only the layers below it, and no function is too long.
 check_layers() {
 	tools/testing/layers-test.sh
 	tools/testing/layers.sh "$work/build/$driver" "$driver"
@@ -124,7 +125,7 @@ check_functions() {
 		each awk -v max=60 -f tools/testing/functions.awk
 }
 
-# Where sparse is too old, kbuild only warns and goes on without.
+# If sparse is too old, kbuild only warns and continues without it.
 check_sparse() {
 	local seen all
 	module sparse C=2 CHECK="$CACHE/sparse/sparse"
@@ -182,8 +183,7 @@ check_maintainers() {
 	done
 }
 
-# A kernel without any one of what the module stands on is refused by name, and
-# one that is too old.
+# The build refuses a kernel that lacks an option or is too old, and says so.
 check_refusals() {
 	local option
 	mkdir "$work/kdir"
@@ -199,7 +199,7 @@ check_refusals() {
 		grep -q ' is Linux 7\.1, ' "$work/refusal" || echo "Linux 7.1 is not refused"
 }
 
-# What is fetched, built and run, only its owner can change.
+# Only its owner can change the cache.
 check_cache() { tools/testing/cache-test.sh; }
 
 # The library's own tests, on this machine
@@ -225,13 +225,13 @@ check_accelctl_vm() {
 		! grep '^not ok' "$work/accelctl-vm.out" || tail -n 25 "$work/accelctl-vm.out"
 }
 
-# What is pure of the module, as a program with the sanitizers
+# The module's pure parts, as a program with the sanitizers
 check_fuzz() {
 	make -s -C tools/testing/fuzz OUTPUT="$work/fuzz" check >"$work/fuzz.out" 2>&1 ||
 		tail -n 25 "$work/fuzz.out"
 }
 
-# A guest behind the reference VMM, in short
+# The short test of a guest behind the reference VMM
 check_guest() { tools/testing/demo-guest.sh --short "$@" >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
@@ -254,7 +254,7 @@ boot() {
 			continue
 		elif [[ $line == '@@ end '* ]]; then
 			status=${line##* } ended+="$test "
-			# A kselftest that was skipped as a whole ends with 4.
+			# A kselftest that skips all its tests exits with status 4.
 			if [ "$plan" != "$seen" ] || ((seen == 0)) ||
 			   ((status != 0 && status != 4 && failures == failed)); then
 				fail "$test: $seen of ${plan:-unknown} results, status $status" "$out"
@@ -294,7 +294,7 @@ boot() {
 	((rc == 0)) || fail "emulated host: status $rc" "$work/host.err"
 }
 
-# What several boots counted, together, as text
+# Print the sums of the counts of several boots, as text.
 coverage() {
 	local out=build/coverage object counts=build/kbuild-gcov/$driver sum=$work/counts.0 i
 	rm -rf "$out"

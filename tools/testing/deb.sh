@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make deb: build the Debian packages for arm64 on an amd64 machine, and let
-# lintian look at them. make check-deb: see that what they hold can be used, for
-# which they are installed on the emulated host.
+# make deb: build the Debian packages for arm64 on an amd64 machine, and check them
+# with lintian. make check-deb: install them on the emulated host and test what they
+# contain.
 #
 #   deb.sh build|check
 
@@ -18,7 +18,7 @@ out=$TOP_DIR/build/deb
 cd "$TOP_DIR"
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 
-# $1: file, $2: the line that says which version this is
+# $1: file, $2: the line that has its version
 same_version() {
 	grep -qxF -- "$2" "$1" || die "$1 lacks '$2': debian/changelog says that this is $version"
 }
@@ -48,9 +48,9 @@ kernel_make() {
 	logged "$out/kernel.log" make -s -C "$CACHE/linux" O="$kernel" ARCH=arm64 CROSS_COMPILE=$cross "$@"
 }
 
-# Debian for arm64 on the emulated host, with the kernel's modules and headers as
-# Debian has them, and a kernel beside it that will not do. There the packages are
-# installed, by dpkg, and the module is built, by the machine itself.
+# Boot Debian for arm64 on the emulated host, with the kernel's modules and headers in
+# Debian's places, and a second kernel that lacks what the module needs. dpkg installs
+# the packages there, and DKMS builds the module on that machine.
 check_install() {
 	local modules=$work/kernel/usr/lib/modules release
 	"$VM_DIR/setup.sh" kernel-debian debian-arm64

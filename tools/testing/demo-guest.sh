@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make demo-guest: in the emulated host the reference VMM boots Linux, with an NVMe
-# disk and an edu device behind its vSMMU. Says PASS, or what failed.
+# make demo-guest: the reference VMM boots Linux in the emulated host, with an NVMe
+# disk and an edu device behind its vSMMU. Prints PASS, or what failed.
 #
-# With --short only what one boot shows, as TAP; --debug: the host has the debug kernel.
+# --short: only the tests of one boot, as TAP. --debug: the host has the debug kernel.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 

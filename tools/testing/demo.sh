@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make demo: boot the emulated host and run the lessons of tools/examples there. Each
-# says PASS at last.
+# prints PASS at its end.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make check-kernels: compile the module without a warning for each kernel that
-# kernels.txt wants built, and see that the others are refused in one sentence.
+# make check-kernels: the module must compile without a warning for the kernels that
+# kernels.txt marks as supported. The build must refuse the others in one sentence.
 #
 #   kernels.sh [SERIES]...     only kernels of these series, such as 7.2
 #
-# What Debian has is looked up once a day.
+# The script fetches Debian's package lists once a day.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL V
@@ -14,7 +14,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL V
 here=$(cd -- "$VM_DIR/.." && pwd)
 kernels=$CACHE/kernels
 options=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
-# LLVM= for the kernel's make, for each compiler: none is gcc
+# LLVM= for the kernel's make, for each compiler: empty for gcc
 compilers=('' -19)
 
 # Packages of one line of the table, "package version suite". $1: suites, $2: name.
@@ -45,8 +45,8 @@ find_kernels() {
 	done
 }
 
-# $1: folder, $2: architecture, $3: package, $4: version. Of a source package
-# without most of what "make modules_prepare" does not read.
+# $1: folder, $2: architecture, $3: package, $4: version. Unpack a source package
+# without most of the files that "make modules_prepare" does not read.
 fetch() {
 	local dir=$1 new=$1.new name=$3
 	[ "$(cat "$dir/version" 2>/dev/null)" != "$4" ] || return 0
@@ -93,8 +93,8 @@ prepare() {
 	printf '%s\n' "$key" >"$2/key"
 }
 
-# There is no vmlinux: that symbols are missing, modpost may say, and what else
-# it or the compiler says is a failure.
+# There is no vmlinux, so modpost may warn about missing symbols. Any other warning by
+# modpost or the compiler is a failure.
 compile() { # $1: kernel's output, $2: ours, $3: compiler
 	local module
 	rm -rf "$2"
@@ -155,7 +155,8 @@ while read -r expected _ package version suite; do
 	series=$(grep -o '^[0-9]*\.[0-9]*' <<<"$version")
 	(($# == 0)) || [[ " $* " == *" $series "* ]] || continue
 	count=$((count + 1))
-	# In the background errors still end the function; no "||" is around it.
+	# Run it in the background, without "||", so that errors still end the
+	# function.
 	rc=0
 	"$expected" "$package" "$version" >"$work/log" 3>"$work/why" </dev/null &
 	wait $! || rc=$?

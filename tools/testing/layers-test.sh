@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# layers.sh and functions.awk find what they are for, in a small module that is made
-# here. Says what is wrong, and nothing if all is well.
+# Test layers.sh and functions.awk on a small module that this script makes. Prints
+# what is wrong, and nothing if all is well.
 
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -29,7 +29,7 @@ make_module() {
 	done
 }
 
-# $1: what layers.sh has to say of the module that the rest describes
+# Compare layers.sh's output. $1: the expected output, rest: the module, as for make
 says() {
 	local said
 	make_module "${@:2}"
@@ -47,13 +47,13 @@ says 'phys.c -> cmdq.h: the header is of a higher layer' phys:'#include "cmdq.h"
 says 'other.o is in no layer' phys: other:
 says 'phys.c -> other.h: the header is in no layer' 'phys:#if 0\n#include "other.h"\n#endif' cmdq:
 
-# A header that is allowed, and includes what is not
+# A permitted header that includes a header of a higher layer
 make_module stream:'#include "stream.h"' cmdq:
 echo '#include "cmdq.h"' >"$work/module/stream.h"
 [ "$(./layers.sh "$work/module" "$work/module")" = \
 	'stream.h -> cmdq.h: the header is of a higher layer' ] || echo "layers.sh misses a header's include"
 
-# A function of $1 lines, of which its arguments take two
+# Print a function of $1 lines; its arguments take two of them
 function_of() {
 	local i
 	printf 'struct s {\n\tint a;\n};\n\nstatic int long_one(int a,\n\t\t    int b)\n{\n'

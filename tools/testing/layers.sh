@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The module is built in layers, and each uses what is below it only. Print what
-# uses something above itself, and nothing if all is well:
+# The module has layers, and each layer uses only the layers below it. Print what uses
+# something of a higher layer, and nothing if all is well:
 #
 #	layers.sh OBJECTS SOURCES
 #
@@ -11,7 +11,8 @@
 set -euo pipefail
 export LC_ALL=C
 
-# From the bottom. A layer is one or more objects, which may use each other.
+# The layers from the bottom. A layer is one or more objects, which may use each
+# other.
 layers=(
 	'cmd batch ste strtab idr guest_mem reason'
 	host_iommufd
@@ -26,7 +27,8 @@ layers=(
 	main
 )
 # Headers of the lowest layer, besides those of its objects: the architecture, the
-# objects' structs, the interface of the host. Another layer's has the layer's name.
+# objects' structs, the interface of the host. Each other header has the name of its
+# layer.
 headers='arch compat host pure reason_names smmuv3-accel trace'
 module=smmuv3-accel
 nm=${CROSS_COMPILE-aarch64-linux-gnu-}nm
@@ -47,7 +49,7 @@ header_level() {
 	esac
 }
 
-# kbuild writes down which objects the module is made of.
+# kbuild lists the module's objects in this file.
 mapfile -t members < <(sed 's|.*/||; s|\.o$||' "$objects/$module.mod")
 ((${#members[@]} > 1)) || { echo "no objects in $objects/$module.mod"; exit 1; }
 
@@ -70,7 +72,7 @@ for name in "${members[@]}"; do
 	done < <("$nm" -u --format=just-symbols "$objects/$name.o")
 done
 
-# The headers that the sources include, and what those include
+# Check the headers that the sources include, and the headers that those include.
 declare -A seen
 includes() { # $1: file, $2: its layer
 	local header upper

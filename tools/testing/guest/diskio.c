@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Direct I/O on a disk, so that each request is a DMA of its own:
+ * Direct I/O on a disk: each request is a DMA of its own.
  *
  *	diskio read DISK SIZE COUNT DEPTH	time COUNT reads of SIZE bytes, of which
  *						DEPTH are under way at a time
  *	diskio verify DISK			write 1 MiB and read it back
  *
- * Places and contents are pseudo-random and the same each time.
+ * Offsets and contents are pseudo-random, and the same each time.
  */
 #include <errno.h>
 #include <error.h>
@@ -44,7 +44,7 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* Use huge pages, as programs with much direct I/O do: a request is one segment. */
+/* Use huge pages, so that a request is one segment, as programs with much direct I/O do. */
 static void *buffer(size_t size)
 {
 	void *p = aligned_alloc(HUGE_PAGE, (size + HUGE_PAGE - 1) & -HUGE_PAGE);

@@ -89,7 +89,7 @@ static void edu_write_ram(volatile uint64_t *bar, uint64_t iova)
 		usleep(10000);
 }
 
-/* Each read returns one record. Skip those that exist already. */
+/* Open the kernel log, and skip the records that it has. Each read returns one record. */
 static int kmsg_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# A guest to run in the emulated host, behind any VMM: the emulated host's own
-# kernel (base, whichever flavour the host has) and an initramfs, which appear as
-# /opt/guest there. The init in it says what the guest can do.
+# A guest to run in the emulated host with any VMM: the kernel "base", whichever
+# kernel the host has, and an initramfs. They appear as /opt/guest there. The
+# initramfs's init describes what the guest can do.
 
 GUEST_DIR := tools/testing/guest
 GUEST_OUT := build/vm/%/guest

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the scripts of the emulated host share: the cache, messages, and a
-# private Debian package root that needs neither root nor the machine's suite.
+# Shared by the scripts of the emulated host: the cache, messages, and a private
+# Debian package root, which needs neither root rights nor the machine's suite.
 
 set -euo pipefail
 export LC_ALL=C
@@ -16,9 +16,10 @@ CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/smmuv3-accel
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
-# Say why somebody other than $2, a user's number, and root can change what is at
-# $1, an absolute path; say nothing if nobody can. What does not exist is not looked
-# at. In a sticky folder, such as /tmp, only the owner of a file can replace it.
+# Print why a user other than root and $2, a user's number, can change the file at $1,
+# an absolute path. Print nothing if nobody else can. Parts of the path that do not
+# exist are ignored. In a sticky folder, such as /tmp, only the owner of a file can
+# replace it.
 unsafe_path() {
 	local user=$2 path='' part parts kind owner name mode target
 	IFS=/ read -r -d '' -a parts < <(printf '%s\0' "${1#/}")
@@ -42,9 +43,9 @@ unsafe_path() {
 	done
 }
 
-# Refuse a cache that another user can change: what is in it is run, also by root.
-# Its folders are looked at too, as a careless umask may have made them. $1: the
-# user's number.
+# Refuse a cache that another user can change: users, and root, run what is in it.
+# This checks its folders too, because a careless umask may have made them writable.
+# $1: the user's number.
 cache_check() {
 	local why
 	[[ $CACHE == /* ]] || die "the cache $CACHE has no absolute path: set XDG_CACHE_HOME to one"
@@ -57,8 +58,8 @@ cache_check() {
 		die "$why: somebody else could change what is run from the cache $CACHE; take that right away (chmod go-w) and remove the cache, or set XDG_CACHE_HOME to a folder that only you and root can write to"
 }
 
-# Run a long command with its output in a log; on a terminal show that it lives.
-# $1: log, rest: command. The tail of the log is shown where it fails.
+# Run a long command with its output in a log, and show progress on a terminal. If the
+# command fails, show the tail of the log. $1: log, rest: command.
 logged() {
 	local log=$1 pid rc=0 start=$SECONDS
 	shift
@@ -81,7 +82,7 @@ logged() {
 	return "$rc"
 }
 
-# One writer of the cache at a time; a second one waits and then finds it done.
+# The cache has one writer at a time. A second one waits and then finds the work done.
 cache_lock() {
 	[ -z "${CACHE_LOCKED:-}" ] || return 0
 	(umask 077 && mkdir -p "$CACHE") || die "cannot create the cache $CACHE"
@@ -94,7 +95,7 @@ cache_lock() {
 	fi
 }
 
-# $1: MiB that the next step wants free below the cache.
+# $1: MiB that the next step needs free below the cache.
 need_space() {
 	local free
 	free=$(df -Pm "$CACHE" | awk 'NR == 2 { print $4 }')
@@ -112,7 +113,7 @@ as_root() {
 	fi
 }
 
-# Install what is missing of the packages named, by the machine's own APT.
+# Install those of the named packages that are missing, with the machine's own APT.
 host_packages() {
 	local p missing=()
 	for p; do
@@ -134,8 +135,8 @@ host_packages() {
 	fi
 }
 
-# The Debian mirror in the machine's own configuration, whatever its suite. APT
-# knows what it has fetched the lists of; without a label go by the path.
+# Print the Debian mirror in the machine's own configuration, whatever its suite. APT
+# knows the archives whose lists it has fetched. If one has no label, go by its path.
 debian_mirror() {
 	local uri
 	uri=$(known_mirror)
@@ -154,18 +155,18 @@ known_mirror() {
 		awk -F'|' '$1 == "Debian" || ($1 == "" && $2 ~ /\/debian\/?$/) { print $2; exit }'
 }
 
-# Debian's keys, by which all that is fetched is verified
+# Debian's keys, to verify all that is fetched
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# apt-get for what is fetched into the cache. On the command line the options prevail
-# over whatever the machine's own configuration allows.
+# apt-get for what is fetched into the cache. Options on the command line override the
+# machine's own configuration.
 verified_apt() {
 	apt-get -o Acquire::AllowInsecureRepositories=0 -o Acquire::AllowWeakRepositories=0 \
 		-o Acquire::AllowDowngradeToInsecureRepositories=0 -o APT::Get::AllowUnauthenticated=0 "$@"
 }
 
-# A package root of our own. $1: its name, $2: architecture, $3...: suites.
-# Sets APT_CONFIG for the apt commands that follow in the same (sub)shell.
+# Set up a private package root. $1: its name, $2: architecture, $3...: suites. Sets
+# APT_CONFIG for the apt commands that follow in the same (sub)shell.
 private_apt() {
 	local dir=$CACHE/apt/$1 arch=$2 suite mirror
 	shift 2
@@ -197,7 +198,7 @@ private_apt() {
 	export APT_CONFIG=$dir/apt.conf
 	logged "$CACHE/log/apt-$arch-$1.log" verified_apt update ||
 		die "cannot read the lists of $*: is there a network?"
-	# apt-get update only warns where a suite could not be reached.
+	# apt-get update only warns if it cannot reach a suite.
 	for suite; do
 		compgen -G "$dir/state/lists/*_dists_${suite}_*Packages*" >/dev/null ||
 			die "no package list of $suite could be fetched: is there a network?"
@@ -219,7 +220,7 @@ private_unpack() {
 	rm -f "$archives"/*.deb
 }
 
-# QEMU from a private root, in place of the (sub)shell: whoever ends that ends
+# Run QEMU from a private root, in place of the (sub)shell, so that killing that ends
 # QEMU. $1: the root, rest: its arguments.
 qemu_from() {
 	local root=$1 lib=$1/usr/lib/x86_64-linux-gnu
@@ -228,7 +229,7 @@ qemu_from() {
 		"$root/usr/bin/qemu-system-aarch64" -L "$root/usr/share/qemu" "$@"
 }
 
-# Publish a finished folder: only what is complete ever has the final name.
+# Publish a finished folder: an incomplete one never has the final name.
 publish() {
 	rm -rf "${2:?}"
 	mv "$1" "$2"

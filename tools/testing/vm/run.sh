@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boot the emulated host, run a command in it as root, exit with its status.
+# Boot the emulated host, run a command in it as root, and exit with its status.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -104,8 +104,8 @@ trap 'exit 143' TERM
 mkdir -p "$CACHE/log"
 console=$CACHE/log/console.$$.log
 
-# Where device number $1 of its kind goes: sets "bus". The first SMMU's devices
-# are on the root bus; a pxb-pcie takes root ports alone, one for each device.
+# Choose the bus of device number $1 of its kind, and set "bus". Devices of the first
+# SMMU are on the root bus. A pxb-pcie takes only root ports, one for each device.
 ports=0
 next_bus() {
 	local smmu=$(($1 % smmus))
@@ -148,7 +148,7 @@ if ((grouped)); then
 	devices+=(-device "edu,bus=pcie.0,addr=1c.0,multifunction=on" -device "edu,bus=pcie.0,addr=1c.1")
 fi
 
-# Boot with what has been set up in "qemu" plus $@, until power-off or time-out.
+# Boot with the arguments in "qemu" and $@, until power-off or time-out.
 boot() {
 	local rc=0
 	qemu_from "$CACHE/qemu" "${qemu[@]}" -serial "file:$console" "$@" </dev/null 2>"$run/qemu.err" &
@@ -170,12 +170,12 @@ share_dir() { # $1: tag, $2: folder, $3: more
 		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1,bus=pcie.0")
 }
 
-# A failure of the emulated host itself, not of COMMAND. $1: status, $2: why.
+# Report a failure of the emulated host itself, not of COMMAND. $1: status, $2: why.
 host_failed() {
 	{
 		echo "run.sh: $2"
 		sed 's/^/    qemu: /' "$run/qemu.err" 2>/dev/null | head -n 10
-		# The firmware clears the screen, which is not wanted here.
+		# Drop the escapes with which the firmware clears the screen.
 		tail -n 25 "$console" 2>/dev/null | tr -d '\r' |
 			sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g; s/^/    | /'
 		echo "run.sh: the console is in $console"
@@ -192,8 +192,8 @@ initramfs() {
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1)
 }
 
-# The IORT override depends on the topology, that is on SMMUs and bridges, but
-# not on endpoints: read the table on a first boot.
+# The IORT override depends on the SMMUs and bridges, but not on endpoints. Read the
+# table on a first boot.
 iort=$CACHE/iort/$(cat "$CACHE/qemu/version")-$smmus-$ports.aml
 if ((canwbs)) && [ ! -s "$iort" ]; then
 	say "reading the IORT of $smmus SMMU(s) from a first boot"
@@ -230,13 +230,13 @@ else
 fi
 initramfs >>"$run/initrd"
 
-# COMMAND's output comes by two ports of its own, apart from the console.
+# COMMAND's output has two ports of its own, apart from the console.
 exec {out}> >(exec cat)
 out_pid=$!
 exec {err}> >(exec cat >&2)
 err_pid=$!
-# A data race anywhere in the kernel is a warning, and has to be in the log still
-# when that is looked at.
+# A data race anywhere in the kernel is a warning. The log must still have it when
+# run-tests reads that.
 warnings=panic_on_warn=1
 [ "$flavour" != kcsan ] || warnings=log_buf_len=16M
 boot -initrd "$run/initrd" \

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fetch and build what the emulated host consists of, once, into the cache:
+# Fetch and build the parts of the emulated host, once, into the cache:
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
 #            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
 #            [kernel-gcov] [kernel-kcsan] [kernel-debian] [debian-arm64]
 #
-# Without arguments: what "run.sh" needs. Each part says nothing and takes no
-# time when it is there. To start anew, or to move on to newer versions of
-# Debian's packages, remove the cache.
+# Without arguments: what "run.sh" needs. A part that is there takes no time and
+# prints nothing. To start again, or to get newer versions of Debian's packages,
+# remove the cache.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -18,15 +18,16 @@ setup_toolchain() {
 		flex bison bc libssl-dev libelf-dev cpio gzip xz-utils rsync kmod perl python3
 }
 
-# coccinelle looks for Python's library by the name that only the -dev package has.
+# coccinelle needs the -dev package, which alone has Python's library by the right
+# name.
 setup_checkers() {
 	host_packages git g++ shellcheck coccinelle libpython3-dev ocaml-nox ocaml-findlib \
 		codespell libcmocka-dev
 	setup_sparse
 }
 
-# The kernel wants a sparse newer than stable's; sid's runs from a root of its
-# own, through that root's loader.
+# The kernel needs a newer sparse than stable has. sid's runs from a root of its own,
+# through that root's loader.
 setup_sparse() {
 	[ ! -x "$CACHE/sparse/sparse" ] || return 0
 	say "fetching sparse"
@@ -62,8 +63,8 @@ setup_qemu() {
 	publish "$CACHE/qemu.tmp" "$CACHE/qemu"
 }
 
-# The same QEMU for arm64, to run in the emulated host: the program, and the
-# libraries that it is linked with, as it is read over 9p there.
+# The same QEMU for arm64, to run in the emulated host: only the program and its
+# libraries, because the host reads them over 9p.
 setup_qemu_arm64() {
 	local tree=$CACHE/qemu-arm64.tmp lib out i name
 	local -a files
@@ -121,7 +122,7 @@ setup_libfdt() {
 	publish "$CACHE/libfdt.tmp" "$CACHE/libfdt"
 }
 
-# Debian as it is before any of its programs has run, to go on in the emulated host.
+# Debian after debootstrap's first stage. The emulated host runs the second.
 setup_debian_arm64() {
 	local tree=$CACHE/debian-arm64.tmp
 	[ ! -r "$CACHE/debian-arm64/root.tar" ] || return 0
@@ -164,8 +165,8 @@ setup_linux_source() {
 	publish "$CACHE/linux.tmp" "$CACHE/linux"
 }
 
-# $1: base, or what is put on top of that. The key is what the build depends on; a
-# build that was cut short goes on where it stopped.
+# $1: base, or the name of the config on top of that. The key has all that the build
+# depends on. An interrupted build continues.
 setup_kernel() {
 	local out=$CACHE/kernel-$1 key fragments=("$VM_DIR/config/base.config")
 	[ "$1" = base ] || fragments+=("$VM_DIR/config/$1.config")
@@ -194,7 +195,7 @@ kmake() {
 	make -C "$CACHE/linux" O="$out" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- "$@"
 }
 
-# Options that Kconfig dropped would only be missed much later.
+# Check for options that Kconfig dropped, which nobody would miss until much later.
 check_config() {
 	local config=$1 want lost=()
 	shift

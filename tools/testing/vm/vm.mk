@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# What the emulated host runs: the module with its KUnit tests, the kselftests
-# and the examples, built for the kernels that setup.sh made. Each flavour goes
-# into a folder of its own, which appears as /opt there.
+# What the emulated host runs: the module with its KUnit tests, the kselftests and the
+# examples, built for the kernels of setup.sh. Each flavour has a folder of its own,
+# which the host sees as /opt.
 
 VM_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/smmuv3-accel
 VM_CROSS := aarch64-linux-gnu-
@@ -9,7 +9,7 @@ VM_CFLAGS := -O2 -Wall -Wextra -Werror -static -D_GNU_SOURCE -I$(CURDIR)/include
 VM_CONFIG := CONFIG_SMMUV3_ACCEL=m CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m
 VM_SILENT := $(if $(filter 1,$(V)),,-s)
 
-# The kernels for a host in tools/testing/vm/config
+# The host kernels in tools/testing/vm/config
 VM_FLAVOURS := base debian debug gcov kcsan
 
 VM_UAPI := include/uapi/linux/smmuv3_accel.h
@@ -19,8 +19,8 @@ VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
 VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma
 
-# One build at a time: emulated hosts may be started side by side. lib.sh refuses a
-# cache that somebody else can change.
+# Do one build at a time, because emulated hosts may be started side by side. lib.sh
+# refuses a cache that another user can change.
 .PHONY: $(VM_FLAVOURS:%=vm-%) $(VM_FLAVOURS:%=vm-files-%)
 $(VM_FLAVOURS:%=vm-%): vm-%:
 	@bash -c '. tools/testing/vm/lib.sh' make
@@ -32,10 +32,9 @@ $(VM_FLAVOURS:%=vm-files-%): vm-files-%: build/vm/%/module.stamp build/vm/%/test
 		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm build/vm/%/bin/run-tests
 	@:
 
-# $(1): folder, $(2): what makes it, $(3): the kernel's key. What a killed build left
-# there cannot be told from what is complete, so the next one starts from nothing. So
-# it does after the kernel was configured in another way: of a module outside of its
-# tree kbuild does not notice.
+# $(1): folder, $(2): what makes it, $(3): the kernel's key. Remove the leftovers of a
+# killed build, because they look complete. Do so too after the kernel's configuration
+# has changed: kbuild does not notice that for a module outside its tree.
 define vm_make
 { [ ! -e $(1)/unfinished ] && cmp -s $(3) $(1)/key; } || rm -rf $(1); \
 mkdir -p $(1) && cp $(3) $(1)/key && touch $(1)/unfinished && \
@@ -73,7 +72,7 @@ endef
 $(eval $(call vm_program,first-lesson,tools/examples))
 $(eval $(call vm_program,bench,tools/bench))
 
-# The library, as its makefile builds it, and programs that use it
+# The library, built by its own makefile, and programs that use it
 VM_LIB := tools/lib/vsmmu
 VM_LIB_SRC := $(wildcard $(VM_LIB)/*.[ch] $(VM_LIB)/Makefile) scripts/reasons.awk
 $(VM_FLAVOURS:%=build/libvsmmu-%/libvsmmu.a): build/libvsmmu-%/libvsmmu.a: $(VM_LIB_SRC) $(VM_UAPI)
