@@ -28,7 +28,7 @@ FIXTURE_TEARDOWN(authority)
 	machine_close(&self->m);
 }
 
-/* VFIO grants access through the file that bound the device, and no other */
+/* VFIO grants access only through the file that bound the device */
 TEST_F(authority, device_file_that_did_not_bind_is_refused)
 {
 	struct machine *m = &self->m;
@@ -159,7 +159,7 @@ static int use_without_device_file(struct machine *m)
 	return machine_detach(m, 0) ? 4 : 0;
 }
 
-/* The device stays with the vSMMU, whoever owns that */
+/* The device stays with the vSMMU when the vSMMU's owner changes */
 TEST_F(authority, device_file_is_needed_to_attach_only)
 {
 	struct machine *m = &self->m;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What the module leaves out, merges and copies of a batch of commands, by its
- * counters
- */
+/* The module's counters show which commands of a batch it leaves out, merges and copies */
 #include <string.h>
 
 #include "harness.h"
@@ -137,7 +134,7 @@ TEST_F(batch, host_reads_the_ring_itself)
 		ring_put(ring, cmd_filler(i));
 	ring_put(ring, cmd_sync());
 	EXPECT_COUNTS(20, 0, 0, 1, 1);
-	/* But not across its end */
+	/* But not if they lie across the ring's end */
 	machine_ring_at(&self->m, 250);
 	for (i = 0; i < 20; i++)
 		ring_put(ring, cmd_filler(i));

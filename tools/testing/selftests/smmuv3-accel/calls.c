@@ -20,7 +20,7 @@
 
 #define GENERAL		E2BIG, EINVAL, EOPNOTSUPP, EFAULT, EBADF, ENXIO, EIO, EINTR, EACCES, \
 			EPERM, ENOMEM
-/* Of a stream that is given a domain */
+/* Errnos of a call that gives a stream a domain */
 #define STREAM		EBUSY, ETIMEDOUT, EADDRINUSE, ENODEV
 
 const struct accel_call accel_calls[ACCEL_CALLS] = {

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The ioctls of /dev/smmuv3-accel and what the header says about them, for tests of
- * all of them
- */
+/* The ioctls of /dev/smmuv3-accel as the header documents them, for tests of all ioctls */
 #ifndef SELFTEST_SMMUV3_ACCEL_CALLS_H
 #define SELFTEST_SMMUV3_ACCEL_CALLS_H
 

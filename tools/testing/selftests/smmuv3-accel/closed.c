@@ -4,7 +4,7 @@
  * and the device free at once, whatever the VMM does with its memory, and the objects
  * stay in the iommufd.
  *
- * A test that finds somebody waiting ends the wait, so that the next test can run.
+ * A test that finds a waiting process ends the wait, so that the next test can run.
  */
 #include <errno.h>
 #include <signal.h>
@@ -55,7 +55,7 @@ static int vmm(int sock, enum trap trap)
 	char what;
 	int rc;
 
-	/* What libraries map is in place, so the module maps next */
+	/* Libraries have mapped all that they need, so the module's mappings come next */
 	rc = machine_open(&m, .stage = STAGE_CREATED, .devices = 1);
 	if (rc)
 		return 1;
@@ -81,7 +81,7 @@ static int vmm(int sock, enum trap trap)
 	return 0;
 }
 
-/* The host takes a device from vfio-pci and gives it back. Without @uffd */
+/* Take a device from vfio-pci and give it back, as the host does. @uffd is not for this process */
 static int unbind(const char *bdf, int uffd)
 {
 	close(uffd);
@@ -128,7 +128,7 @@ FIXTURE_SETUP(elsewhere)
 	ASSERT_LE(0, self->uffd);
 }
 
-/* Closing the userfaultfd first lets go of whoever waits for it */
+/* Close the userfaultfd first, which wakes up its waiters */
 FIXTURE_TEARDOWN(elsewhere)
 {
 	close(self->uffd);
@@ -256,7 +256,7 @@ TEST_F(left, objects_hinder_no_other_vsmmu)
 
 	ASSERT_EQ(0, close_in_child(m));
 	ASSERT_EQ(0, guest_create(&m->g));
-	/* The device has its old vDEVICE until somebody destroys that or it is unbound */
+	/* The device has its old vDEVICE until that is destroyed or the device is unbound */
 	EXPECT_EQ(-EBUSY, machine_attach(m, 0));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_DEVICE_IN_USE, m->stream[0].ids.out_reason);
 	dma_close(&m->stream[0].dev);

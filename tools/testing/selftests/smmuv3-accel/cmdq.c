@@ -61,7 +61,7 @@ TEST_F(ring, empty_queue_calls_nobody)
 	EXPECT_EQ(before.out_host_calls, machine_stats(m).out_host_calls);
 }
 
-/* Wherever the lap begins, and wherever the one command is that matters */
+/* For any start of the lap, and any place of the one command that matters */
 TEST_F(ring, full_lap_is_done)
 {
 	struct machine *m = &self->m;
@@ -283,7 +283,7 @@ TEST_F(queue, stops_where_memory_ends)
 	ASSERT_EQ(0, accel_mem_table(&m->g));
 	EXPECT_TRUE(machine_run(m, &out));
 
-	/* A region without memory of the VMM */
+	/* A region at an address where the VMM has no memory */
 	region.gpa = GUEST_BASE;
 	region.size = GUEST_SIZE;
 	region.uaddr = 0;
@@ -432,7 +432,7 @@ static void *rewrite(void *arg)
 	return NULL;
 }
 
-/* What RUN_CMDQ reports fits together, whatever it read */
+/* RUN_CMDQ's results are consistent, whatever it has read */
 static void expect_consistent_run(struct __test_metadata *_metadata, struct machine *m,
 				  __u32 cons, __u32 num)
 {

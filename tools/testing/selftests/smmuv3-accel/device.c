@@ -186,7 +186,7 @@ void dma_close(struct dma_dev *dev)
 	dev->fd = -1;
 }
 
-/* iommu-testdev: registers by index of 32-bit words */
+/* iommu-testdev's registers: indexes of 32-bit words */
 enum {
 	TESTDEV_RUN = 0x00 / 4,
 	TESTDEV_IOVA_LO = 0x04 / 4,
@@ -197,9 +197,9 @@ enum {
 };
 
 #define TESTDEV_FAULT	0xdead0002U
-#define TESTDEV_WRITTEN	0xdead0004U	/* its check of a physical address we do not give */
+#define TESTDEV_WRITTEN	0xdead0004U	/* written; the check lacks a physical address */
 
-/* Write TESTDEV_PATTERN at @iova: 0, -EFAULT where the SMMU aborted it */
+/* Write TESTDEV_PATTERN at @iova. Return: 0, or -EFAULT if the SMMU aborted it */
 int testdev_write(struct dma_dev *dev, __u64 iova)
 {
 	__u32 result;
@@ -251,19 +251,19 @@ static int edu_run(struct dma_dev *dev, __u64 src, __u64 dst, __u32 len,
 	return 0;
 }
 
-/* From the device's buffer to memory. An abort cannot be told from success. */
+/* Copy from the device's buffer to memory. The result does not show an abort. */
 int edu_write(struct dma_dev *dev, __u64 iova, __u32 len)
 {
 	return edu_run(dev, EDU_BUFFER, iova, len, EDU_TO_MEMORY);
 }
 
-/* From memory to the device's buffer. */
+/* Copy from memory to the device's buffer. */
 int edu_read(struct dma_dev *dev, __u64 iova, __u32 len)
 {
 	return edu_run(dev, iova, EDU_BUFFER, len, 0);
 }
 
-/* The VMM's own way to give a device a domain */
+/* Give a device a domain without the module, as a VMM can */
 int dma_attach_pt(struct dma_dev *dev, __u32 pt_id)
 {
 	struct vfio_device_attach_iommufd_pt arg = {
@@ -336,7 +336,7 @@ int veventq_open(int iommufd, __u32 viommu_id, __u32 *id)
 	return arg.out_veventq_fd;
 }
 
-/* One event: 0, -ETIMEDOUT, -EOVERFLOW where events were lost */
+/* Read one event. Return: 0, -ETIMEDOUT, or -EOVERFLOW if events were lost */
 int veventq_read(int fd, __u64 evt[4], int timeout_ms)
 {
 	struct {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module calls legal, against the host's driver: both get commands and STEs
- * that differ from plain ones in a single bit.
+ * Compare what the module and the host's driver accept: both get commands and STEs that
+ * differ from plain ones in a single bit.
  *
- * A guest could make its VMM fail with a command or STE that the module accepts and the
- * host refuses. Guests could not use one that the module refuses and the host accepts.
- * Tables below have the differences and why they are right.
+ * If the module accepted what the host refuses, a guest could make its VMM fail. If the
+ * module refused what the host accepts, a guest could not use it. The tables below list the
+ * intended differences and their reasons.
  */
 #include <endian.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ static const struct {
 	{ 0x46, "CMD_SYNC is the return of the calls before it" },
 };
 
-/* STEs that are legal for the host, and that the module refuses, so that the guest knows */
+/* STEs that the host accepts. The module refuses them, so that the guest is told */
 static const struct {
 	__u32 reason;
 	const char *why;
@@ -66,7 +66,7 @@ static const __u64 dropped[2] = {
 #define STE_1_EATS	BITS(29, 28)
 
 /**
- * struct both - A device behind the module, which the host can be asked about directly
+ * struct both - A device that is behind the module, and that the host can judge directly
  * @m: the machine
  * @issued: how many commands the module has issued
  * @given: how many commands or STEs both got
@@ -131,7 +131,7 @@ static int host_ste(struct both *b, __u64 word0, __u64 word1)
 	return iommufd_destroy(b->m.g.iommufd, alloc.out_hwpt_id);
 }
 
-/* Commands. Each way into the module has its own quick check for legal ones */
+/* Commands. Each entrance of the module has its own quick check for legal ones */
 
 enum entrance {
 	BY_ARRAY,

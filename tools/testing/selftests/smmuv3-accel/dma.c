@@ -206,9 +206,9 @@ TEST_F(dma, commands_before_an_illegal_one_are_done)
 }
 
 /*
- * The reason why the module checks each command before the host gets any: the host
- * reports commands as handled that it has not issued. A host that does not do this any
- * more does not need the check.
+ * This is why the module checks each command before it calls the host: the host reports
+ * commands as handled that it has not issued. If hosts stop doing so, the check is
+ * unnecessary.
  */
 TEST_F(dma, host_loses_commands_of_a_rejected_batch)
 {
@@ -288,7 +288,7 @@ TEST_F(dma, write_to_a_read_only_page_faults)
 	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
 }
 
-/* It is a hint, so its operands do not matter */
+/* PREFETCH is a hint, so its operands do not matter */
 TEST_F(dma, prefetch_is_accepted)
 {
 	const struct cmd prefetch[] = {
@@ -500,7 +500,7 @@ TEST_F(ste, array_stops_at_the_first_failure)
 	EXPECT_EQ(2, machine_goes(&self->m, 0));
 }
 
-/* Masked words, and S1STALLD as the host's stall model has it */
+/* The words are masked, and S1STALLD follows the host's stall model */
 TEST_F(ste, get_stream_shows_what_the_host_was_given)
 {
 	struct machine *m = &self->m;
@@ -601,7 +601,7 @@ TEST_F(two, events_have_the_virtual_streamid)
 	EXPECT_FAULT(&s[1], queue[1]);
 }
 
-/* By edu, which copies both ways */
+/* edu copies both ways */
 TEST(data_goes_in_and_out)
 {
 	struct machine m;

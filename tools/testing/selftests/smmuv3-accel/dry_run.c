@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ATTACH as a dry run says what the call would say, and leaves nothing behind. That
- * each refusal is found, EXPECT_REFUSED() shows, wherever a test uses it.
+ * ATTACH as a dry run has the result that the real call would have, and leaves nothing
+ * behind. For refusals, each test that uses EXPECT_REFUSED() shows the same.
  *
  * Needs two iommu-testdevs.
  */
@@ -96,7 +96,7 @@ TEST_F(dry_run, success_leaves_nothing)
 		EXPECT_NO_OBJECT(self);
 	}
 	EXPECT_EQ(0, iommufd_destroy(m->g.iommufd, parent));
-	/* All that holds the IOAS is the VMM's */
+	/* Only objects of the VMM hold the IOAS */
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, dma_detach_pt(&m->stream[i].dev));
 	EXPECT_NOTHING_LEFT(&m->g);
@@ -109,7 +109,7 @@ TEST_F(dry_run, device_keeps_its_domain)
 	ASSERT_EQ(0, machine_goes(m, 0));
 	EXPECT_SUCCESS(m, 0, VSID, 0);
 	EXPECT_EQ(0, machine_goes(m, 0));
-	/* Or its lack of one */
+	/* Or if it is attached to none */
 	ASSERT_EQ(0, dma_detach_pt(&m->stream[0].dev));
 	EXPECT_SUCCESS(m, 0, VSID, 0);
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
@@ -180,7 +180,7 @@ TEST_F(dry_run, running_guest_does_not_notice)
 	EXPECT_EQ(1, machine_goes(m, 1));
 }
 
-/* Its SMMU had a parent of the VMM's, which went with the last stream */
+/* The SMMU had a parent that the VMM allocated, and released it with the last stream */
 TEST_F(dry_run, released_smmu_stays_released)
 {
 	struct machine *m = &self->m;

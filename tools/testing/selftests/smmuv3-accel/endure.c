@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest that rings without end, files and VMs by the thousand, a VMM that spoils
- * its own scratch mappings. The host keeps its time, its memory and its other VMs.
+ * Attacks on the host: a guest that rings without end, files and VMs by the thousand, a VMM
+ * that spoils its own scratch mappings. The host keeps its time, its memory and its other
+ * VMs.
  *
  * SMMUV3_ACCEL_OPENS: how many times the file is opened
  * SMMUV3_ACCEL_VMS: how many VMs are killed
@@ -250,8 +251,8 @@ struct usage {
 #define MAX_FILES	256	/* the kernel's count is exact to some ten for each CPU */
 
 /*
- * A kernel that keeps freed memory, to catch its use, says nothing about memory in use.
- * It has kmemleak, which looks for leaks.
+ * Whether the kernel keeps freed memory, to catch its use. Its counts do not show how much
+ * memory is in use. Such kernels have kmemleak to find leaks.
  */
 static bool usage_says_nothing(void)
 {
@@ -420,7 +421,7 @@ TEST_F_TIMEOUT(vms, killed_leave_nothing, 3600)
 	int status;
 	pid_t pid;
 
-	/* How long it takes to make a VM, here and now */
+	/* Measure how long it takes to make a VM, here and now */
 	most = now_ns();
 	ASSERT_EQ(0, neighbour_works(0));
 	most = 3 * (now_ns() - most) / 1000;
@@ -526,7 +527,7 @@ static void *vandal_load(void *arg)
 	return NULL;
 }
 
-/* Whatever uses the scratch mappings. Any call may fail */
+/* Make calls that use the scratch mappings. Any of them may fail */
 static unsigned int use_scratch(struct neighbour *n, __u64 rounds)
 {
 	struct smmuv3_accel_run_cmdq run;
@@ -563,7 +564,7 @@ static int spoil(void)
 	if (write(v.file, words, sizeof(words)) != sizeof(words) || neighbour_open(&n, 2))
 		return 1;
 
-	/* What libraries map is in place, so the module maps next */
+	/* Libraries have mapped all that they need, so the module's mappings come next */
 	guest_close_accel(&n.m.g);
 	if (pthread_create(&thread, NULL, vandal_load, &v))
 		return 2;

@@ -22,7 +22,7 @@
 #define MAX_POINTS	2000
 #define FAULTS		"/sys/kernel/debug/"
 
-/* How far a vSMMU has come when the call is made */
+/* The state of the vSMMU when the call is made */
 enum stage {
 	CLOSED,
 	OPEN,
@@ -76,7 +76,7 @@ static int do_detach(struct machine *m)
 {
 	int rc = machine_detach(m, 0);
 
-	/* It was done, but the answer could not be written */
+	/* The call did its work, but the answer could not be written */
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -185,14 +185,14 @@ static int do_reset(struct machine *m)
 	return accel_reset(&m->g);
 }
 
-/* It cannot report a failure, and nothing may be left */
+/* close() cannot report a failure, and must leave nothing */
 static int do_close(struct machine *m)
 {
 	guest_close_accel(&m->g);
 	return 0;
 }
 
-/* A child calls it, then this process */
+/* A child calls it first, then this process */
 static int do_change_process(struct machine *m)
 {
 	return accel_change_process(&m->g);
@@ -291,7 +291,7 @@ FIXTURE_TEARDOWN(fail_nth)
 {
 }
 
-/* Make the call, and have its @nth point fail. @failed: whether there is such a point */
+/* Make the call and let its @nth point fail. @failed: whether there is such a point */
 static int injected(int fail_nth, int nth, int (*call)(struct machine *m),
 		    struct machine *m, bool *failed)
 {

@@ -69,7 +69,7 @@ void see_id(__u64 *r, __u32 id)
 		s.ids[roll(r, IDS)] = id;
 }
 
-/* An address where nothing is, or nothing for user space */
+/* An address without memory, or without memory for user space */
 __u64 bad_pointer(__u64 *r)
 {
 	switch (roll(r, 3)) {
@@ -96,8 +96,8 @@ __u64 any_pointer(__u64 *r, const void *good)
 }
 
 /*
- * STEs in every state. Their CDs are those of the setting or outside of guest memory:
- * other memory as a CD could lead DMA anywhere, and rightly so.
+ * STEs in every state. Their CDs are those of the setting, or lie outside guest memory:
+ * other memory as a CD could rightly lead DMA anywhere.
  */
 void any_ste(__u64 *r, __u64 ste[8])
 {
@@ -286,7 +286,7 @@ static int setting_memory(void)
 	return s.canaries ? 0 : -ENOMEM;
 }
 
-/* DMA went nowhere but where IOVA leads to */
+/* DMA went only to the pages that IOVA leads to */
 static void check_canaries(void)
 {
 	const __u32 *word = guest_ptr(&s.g, s.canaries);
@@ -310,7 +310,7 @@ void one_dma(__u64 *r)
 	pthread_mutex_unlock(&s.dev_lock[i]);
 }
 
-/* Write something into tables and queue, which may be in use */
+/* Write something into tables or the queue, which may be in use */
 void scribble(__u64 *r)
 {
 	volatile __u64 *to, *l1;
@@ -464,7 +464,7 @@ int setting_open(void)
 	return rc;
 }
 
-/* All accel files are closed, so nothing is held. Returns the exit status */
+/* Close all accel files, after which nothing must be held. Returns the exit status */
 int setting_close(void)
 {
 	unsigned int i;

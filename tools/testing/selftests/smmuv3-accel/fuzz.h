@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Hostile VMMs and guests that make calls, queue commands and write tables that are
- * right, nearly right or wrong. Whatever they do, the kernel must survive (run with
- * panic_on_warn=1) and answer as documented, and DMA must go only where tables allow.
+ * Hostile VMMs and guests make calls, queue commands and write tables that are right,
+ * nearly right or wrong. Whatever they do, the kernel must survive (run with
+ * panic_on_warn=1) and answer as documented, and DMA must reach only memory that the tables
+ * map.
  */
 #ifndef SELFTEST_SMMUV3_ACCEL_FUZZ_H
 #define SELFTEST_SMMUV3_ACCEL_FUZZ_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hostile VMMs: ioctls from several threads that share all that there is, and signals
- * while they run
+ * Hostile VMMs: several threads make ioctls on shared files and objects, and get signals
+ * meanwhile
  *
  * SMMUV3_ACCEL_ROUNDS: how many rounds each thread does
  * SMMUV3_ACCEL_SEED: where the random numbers start
@@ -216,7 +216,7 @@ static void any_call(struct worker *w)
 	}
 }
 
-/* Replace a descriptor by another file, mostly bound, so that it always is a vSMMU */
+/* Replace an accel file by a new one, mostly bound. With dup3() there is always one */
 static void renew(__u64 *r)
 {
 	int fd = open("/dev/smmuv3-accel", O_RDWR | O_CLOEXEC);
@@ -342,7 +342,7 @@ static int fuzz_calls(void)
 	return setting_close();
 }
 
-/* The hostile process, and a well-behaved VMM beside, which must not notice */
+/* A hostile process, and a well-behaved VMM that must not notice it */
 
 FIXTURE(fuzz)
 {

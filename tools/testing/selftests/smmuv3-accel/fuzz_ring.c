@@ -151,7 +151,7 @@ static void runs(__u64 *r)
 		wrong("RUN_CMDQ: %u of %u done and no reason", done, asked);
 }
 
-/* A guest that sets up its SMMU again can use it, whatever was before */
+/* A guest that sets up its SMMU again can use it, whatever happened before */
 static int recovers(void)
 {
 	struct smmuv3_accel_run_cmdq out;
@@ -229,7 +229,7 @@ static int fuzz_rings(void)
 	return setting_close();
 }
 
-/* The hostile process, and a well-behaved VMM beside, which must not notice */
+/* A hostile process, and a well-behaved VMM that must not notice it */
 
 FIXTURE(fuzz)
 {

@@ -166,7 +166,7 @@ void guest_close(struct guest *g)
 	munmap(g->ram, GUEST_SIZE);
 }
 
-/* Aligned to its size, as tables must be. 0: no memory is left. Nothing is freed */
+/* Memory aligned to its size, as tables must be. 0: none is left. It is never freed */
 __u64 guest_alloc(struct guest *g, __u64 size)
 {
 	__u64 gpa = (g->next + size - 1) & ~(size - 1);
@@ -191,7 +191,7 @@ char *guest_map_memfd(int memfd)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-/* As guest_open_memory(), with RAM that can be handed to another process */
+/* As guest_open_memory(), but with RAM that another process can map */
 int guest_open_memfd(struct guest *g, int memfd)
 {
 	return open_with_ram(g, guest_map_memfd(memfd), memfd);
@@ -322,7 +322,7 @@ const __u32 idr_least[6] = {
 	[5] = IDR5_GRAN4K,
 };
 
-/* All that a virtual SMMU may offer of what a host SMMU has */
+/* Set @idr to all features of a host SMMU that a virtual SMMU may offer */
 void idr_offer(const __u32 host[6], __u32 idr[6])
 {
 	idr[0] = (host[0] & (IDR0_TTF | IDR0_ATS | IDR0_ASID16 | IDR0_CD2L |

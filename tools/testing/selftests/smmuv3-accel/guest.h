@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a VMM and its guest need around a virtual SMMU: guest memory with page
- * tables, CDs, STEs and commands, and devices that do DMA.
+ * The surroundings of a virtual SMMU: guest memory with page tables, CDs, STEs and
+ * commands, and devices that do DMA.
  *
  * Functions that return an int return 0 or a negative errno.
  */
@@ -129,7 +129,7 @@ void ste_config(__u64 ste[8], unsigned int cfg);
 #define IDR5_DS		(1U << 7)
 #define IDR5_VAX	(3U << 10)
 
-/* What any host can honour that has little-endian tables */
+/* What any host with little-endian tables can honour */
 extern const __u32 idr_least[6];
 
 void idr_offer(const __u32 host[6], __u32 idr[6]);
@@ -256,7 +256,7 @@ enum dma_kind {
 
 /**
  * struct dma_dev - A device bound to an iommufd through its VFIO cdev
- * @kind: what it is
+ * @kind: the kind of device
  * @fd: the cdev
  * @dev_id: its ID in the iommufd
  * @bar: BAR 0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Half states: a VMM destroys what the module has made, moves a device with the
- * device's own ioctls, or has no room. One stream suffers, the others do not, and
- * the module tells the truth about it.
+ * Half states: a VMM destroys the module's objects, moves a device with the device's own
+ * ioctls, or has no room. Only one stream suffers, and the module reports the truth about
+ * it.
  *
  * Needs three iommu-testdevs.
  */
@@ -433,7 +433,7 @@ static int create_locked(struct machine *m)
 	if (accel < 0 || drop_ipc_lock() || setrlimit(RLIMIT_MEMLOCK, &limit) ||
 	    mlockall(MCL_FUTURE))
 		return 1;
-	/* It may succeed or fail. RETRY would be wrong */
+	/* CREATE may succeed or fail, but must not ask for a retry */
 	rc = accel_create(accel, m->g.iommufd, m->g.ioas_id, 0, &reason);
 	fprintf(stderr, "# CREATE: %d, reason %u\n", rc, reason);
 	if (rc && (rc != -ENOMEM || reason != SMMUV3_ACCEL_REASON_NO_ROOM))
@@ -448,7 +448,7 @@ TEST_F(moved, create_with_all_memory_locked_is_no_case_for_retry)
 	EXPECT_EQ(0, in_child(&self->m, create_locked));
 }
 
-/* Somebody reads the vSMMU's file in debugfs into memory that is missing */
+/* A process reads the vSMMU's file in debugfs into memory that is missing */
 
 struct reader {
 	char path[64];

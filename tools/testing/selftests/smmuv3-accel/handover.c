@@ -137,7 +137,7 @@ enum order {
 	CLOSE_ALL = 'c',
 };
 
-/* Whether it could be done */
+/* Return: whether the old VMM could do it */
 static bool obey(struct vmm *vmm, struct dma_load *load, enum order order)
 {
 	static struct stuck stuck;
@@ -383,7 +383,7 @@ TEST_F(handover, old_vmm_is_killed_afterwards)
 	EXPECT_NOTHING_LEFT(&vmm->m.g);
 }
 
-/* The VMM is gone. DMA goes on until the last close, whoever does that */
+/* The VMM is gone. DMA goes on until the last close by any process */
 TEST_F(handover, never_taken_over)
 {
 	struct vmm *vmm = &self->vmm;
@@ -577,7 +577,7 @@ TEST_F(handover, each_call_is_the_owners_or_fails)
 	EXPECT_NOTHING_LEFT(&vmm->m.g);
 }
 
-/* A VMM that executes its new version, which has the descriptors */
+/* A VMM executes its new version, which inherits the descriptors */
 static int executed(struct vmm *vmm)
 {
 	struct machine *m = &vmm->m;

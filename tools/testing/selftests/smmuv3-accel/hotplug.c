@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices, StreamIDs, STEs, registers and whole vSMMUs come and go while the command queue runs
- * and DMA goes on. VMMs are killed in the middle of that.
+ * Devices, StreamIDs, STEs, registers and whole vSMMUs come and go while the command queue
+ * runs and DMA goes on. Meanwhile VMMs are killed.
  *
  * SMMUV3_ACCEL_SEED: where the random numbers start
  *
@@ -45,11 +45,11 @@ enum said { SAID_A, SAID_B, SAID_BYPASS, SAID_ABORT, SAID_INVALID, SAID_S2, SAID
  * @busy: held while its registers are in use
  * @attached: it is behind the vSMMU
  * @resets: it has VFIO_DEVICE_RESET
- * @said: what its STE says. SAID_A and SAID_B go by the CD of that number
+ * @said: what its STE says. SAID_A and SAID_B use the CD of that number
  * @pt: its stage 1s, which lead page[0] to another page
- * @to: the page that each of those leads to
+ * @to: the page that each stage 1 leads to
  * @cd: its CDs
- * @uses: the stage 1 that each of those names
+ * @uses: the stage 1 that each CD names
  */
 struct endpoint {
 	pthread_mutex_t busy;
@@ -156,7 +156,7 @@ static void breathe(void)
 	nanosleep(&wait, NULL);
 }
 
-/* Whether to repeat a call: a device, or the vSMMU by another thread, was reset */
+/* Whether to repeat a call because a device, or the vSMMU, was reset meanwhile */
 static bool again(int rc, __u32 reason)
 {
 	if ((rc == -EBUSY && reason == SMMUV3_ACCEL_REASON_RETRY) ||
@@ -388,7 +388,7 @@ static void plug(struct load *l, unsigned int *seed)
 	rc = i < l->m.num ? accel_attach(&l->m.g, l->m.stream[i].dev.fd, vsid, &attach) :
 			  accel_attach_virtual(&l->m.g, vsid, flags, &attach);
 	*attached = !rc;
-	/* It may be in another vSMMU, or in reset */
+	/* The device may be in another vSMMU, or in reset */
 	if (!rc || (rc == -EBUSY && (attach.out_reason == SMMUV3_ACCEL_REASON_RETRY ||
 				     attach.out_reason == SMMUV3_ACCEL_REASON_DEVICE_IN_USE)))
 		return;
@@ -439,7 +439,7 @@ static void op_vsids(struct load *l, unsigned int *seed)
 	pthread_mutex_unlock(&l->plug_lock);
 }
 
-/* What a guest or its VMM does rarely. The queue is enabled at the end */
+/* Do what a guest or its VMM does rarely. The queue is enabled at the end */
 static void op_regs(struct load *l, unsigned int *seed)
 {
 	struct smmuv3_accel_mem_region regions[4];
@@ -532,7 +532,7 @@ static void op_look(struct load *l, unsigned int *seed)
 		fail(l, "looking at the vSMMU: %ld", rc);
 }
 
-/* Another vSMMU of the same VMM takes a device that is free, and is closed */
+/* Another vSMMU of the same VMM attaches a free device, and is closed */
 static void op_other(struct load *l, unsigned int *seed)
 {
 	static const __u32 flags[] = {
@@ -579,7 +579,7 @@ static void op_dma(struct load *l, unsigned int *seed)
 		fail(l, "DMA: %d", rc);
 }
 
-/* Without DMA meanwhile: a reset device forgets the address */
+/* Reset a device. There is no DMA meanwhile: a reset device forgets the address */
 static void op_reset(struct load *l, unsigned int *seed)
 {
 	int i = pick(seed, l->m.num), k, rc;
@@ -766,8 +766,8 @@ static void *reset_some(void *arg)
 }
 
 /*
- * A device is reset while its STE changes. If it has ATS, the host refuses to attach
- * it meanwhile. Then nothing counts as done, but an abort always is done.
+ * A device is reset while its STE changes. If it has ATS, the host refuses to attach it
+ * meanwhile. Then the command does not count as done. An abort always takes effect.
  */
 TEST_F(hotplug, ste_may_change_during_a_reset)
 {

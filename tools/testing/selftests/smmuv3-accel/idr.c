@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ID registers: what a virtual SMMU may offer, within what its physical SMMUs have
+ * The ID registers: a virtual SMMU may offer no more than its physical SMMUs have
  *
  * Some tests need two iommu-testdevs behind each of two SMMUs.
  */
@@ -12,7 +12,7 @@
 
 #define VSID	9
 
-/* A field of which a virtual SMMU may not offer more than a physical one has */
+/* A field in which a virtual SMMU may not exceed a physical SMMU */
 struct idr_field {
 	int reg;
 	__u32 mask;
@@ -47,10 +47,7 @@ static bool idr_exceed(const struct idr_field *f, __u32 idr[6])
 	return true;
 }
 
-/*
- * @host: what the SMMU has
- * @idr: all of that which a virtual SMMU may offer
- */
+/* @host: the host SMMU's registers @idr: the most that a virtual SMMU may offer on it */
 FIXTURE(idr)
 {
 	struct machine m;
@@ -216,7 +213,7 @@ TEST_F(idr, all_fields_that_the_host_lacks_are_named_at_once)
 	EXPECT_IDR_REFUSED(&self->m.g, idr, IDR_HOST, bad);
 }
 
-/* If the host demands something of guests, they must be told */
+/* If the host demands something of guests, the ID registers must say so */
 TEST_F(idr, demands_of_the_host_must_be_shown)
 {
 	static const __u32 demands[] = { IDR0_TERM, IDR0_TTENDIAN };

@@ -82,7 +82,7 @@ static int call_sized(struct machine *m, const struct accel_call *call, char *bu
 	return accel_ioctl(m->g.accel, call->cmd, fill(m, call, buf, size));
 }
 
-/* What a correct struct gets */
+/* The result of a call with a correct struct */
 static int expected(const struct accel_call *call)
 {
 	switch (call->cmd) {
@@ -98,7 +98,7 @@ static int expected(const struct accel_call *call)
 	}
 }
 
-/* What a correct struct with a flag gets. BRIDGE and FEED exclude a device */
+/* The result of a correct struct with a flag. BRIDGE and FEED exclude a device */
 static int flagged(const struct accel_call *call, __u32 flag)
 {
 	if (call->cmd == SMMUV3_ACCEL_ATTACH && flag != SMMUV3_ACCEL_ATTACH_DRY_RUN)
@@ -200,7 +200,7 @@ TEST_F(args, bad_pointer_is_efault)
 	}
 }
 
-/* Whatever they were before */
+/* Whatever values they had before */
 TEST_F(args, outputs_are_written_on_failure)
 {
 	const struct accel_call *call;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The feed from end to end: the software IOTLB of a VMM that acts on the feed alone,
- * and a guest that changes its tables and invalidates what it changed.
+ * The feed from end to end: a VMM's software IOTLB depends on the feed alone, while the
+ * guest changes its tables and invalidates its changes.
  *
  * SMMUV3_ACCEL_SEED: where the random numbers start
  */
@@ -25,7 +25,7 @@
 #define CACHE_SIZE	256
 
 /**
- * struct soft_iotlb - What a VMM keeps for its emulated endpoints
+ * struct soft_iotlb - The software IOTLB of a VMM for its emulated endpoints
  * @config: by endpoint, the STE and CD that were read
  * @entry: translations, by ASID and page
  */
@@ -44,7 +44,7 @@ struct soft_iotlb {
 	unsigned int next;
 };
 
-/* What the tables say now. 0: a fault */
+/* Walk the tables as they are now. 0: a fault */
 static __u64 walk(struct guest *g, __u64 table, __u64 iova)
 {
 	__u64 entry;
@@ -189,7 +189,7 @@ static struct cmd invalidate_ste(int i)
 	}
 }
 
-/* Change something, and queue what says so */
+/* Change something, and queue its invalidation */
 static void guest_change(struct machine *m, struct soft_guest *sg)
 {
 	int c = dice(CDS), i = dice(FEEDS), page = dice(PAGES), old;

@@ -77,7 +77,7 @@ TEST_F(lifetime, vfio_file_may_be_closed_first)
 	self->m.stream[0].dev.fd = -1;
 	close(fd);
 	EXPECT_EQ(0, machine_goes(&self->m, 0));
-	/* Nobody else can have it */
+	/* No other VMM can open the device */
 	EXPECT_NE(0, dma_open(&again, self->m.g.iommufd, DMA_TESTDEV, 0));
 	munmap((void *)self->m.stream[0].dev.bar, self->m.stream[0].dev.bar_size);
 	self->m.stream[0].dev.bar = NULL;
@@ -101,7 +101,7 @@ TEST_F(lifetime, iommufd_may_be_closed_first)
 	EXPECT_EQ(-EFAULT, machine_goes(&self->m, 0));
 }
 
-/* Until then it keeps the vIOMMU */
+/* An open vEVENTQ keeps the vIOMMU */
 TEST_F(lifetime, veventq_may_be_closed_last)
 {
 	struct smmuv3_accel_phys phys;

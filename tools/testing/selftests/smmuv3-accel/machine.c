@@ -12,7 +12,7 @@
 
 /* Stage 1 */
 
-/* Keeps the pages of the stage 1 that @s1 was before, if any */
+/* Set up a stage 1. Keeps the pages that @s1 had before, if any */
 int stage1_init(struct stage1 *s1, struct guest *g, unsigned int granule,
 		unsigned int asid)
 {
@@ -284,7 +284,7 @@ static void make_ste(struct machine *m, unsigned int i, unsigned int cfg, __u64 
 		memcpy(ste, m->stream[i].s1.ste, sizeof(m->stream[i].s1.ste));
 }
 
-/* In the guest's stream table. STE_CFG_S1: by the stream's own stage 1 */
+/* Write an STE to the guest's stream table. STE_CFG_S1 uses the stream's own stage 1 */
 void machine_write_ste(struct machine *m, unsigned int i, unsigned int cfg)
 {
 	__u64 ste[8];
@@ -293,7 +293,7 @@ void machine_write_ste(struct machine *m, unsigned int i, unsigned int cfg)
 	strtab_write(&m->strtab, m->stream[i].vsid, ste);
 }
 
-/* By INSTALL_STE */
+/* Install an STE by INSTALL_STE */
 int machine_install(struct machine *m, unsigned int i, unsigned int cfg)
 {
 	__u64 ste[8];
@@ -308,7 +308,7 @@ int machine_bypass(struct machine *m, unsigned int i)
 	return machine_attach(m, i) ?: machine_install(m, i, STE_CFG_BYPASS);
 }
 
-/* By the guest's table and a CFGI_STE in table mode, else by INSTALL_STE */
+/* Change an STE: by the guest's table and a CFGI_STE in table mode, else by INSTALL_STE */
 int machine_change_ste(struct machine *m, unsigned int i, unsigned int cfg)
 {
 	if (m->stage != STAGE_RUNNING)
@@ -317,7 +317,7 @@ int machine_change_ste(struct machine *m, unsigned int i, unsigned int cfg)
 	return INVALIDATE(m, cmd_cfgi_ste(m->stream[i].vsid, true));
 }
 
-/* Whatever the module calls the host for, on a stream that bypasses stage 1 */
+/* Make the module use each kind of host call, on a stream that bypasses stage 1 */
 int machine_exercise(struct machine *m)
 {
 	const struct cmd cmds[] = { cmd_tlbi_nh_all(), cmd_sync() };
@@ -372,14 +372,14 @@ void machine_ring_at(struct machine *m, __u32 index)
 	m->ring.cons = index;
 }
 
-/* Run what is queued. Whether all of it is done, without an error */
+/* Run the queued commands. Return: whether all are done, without an error */
 bool machine_run(struct machine *m, struct smmuv3_accel_run_cmdq *out)
 {
 	return !ring_run(&m->ring, out) && !out->out_error && !out->out_reason &&
 	       out->cons == out->prod;
 }
 
-/* Run what is queued, and a CMD_SYNC */
+/* Run the queued commands, and a CMD_SYNC */
 bool machine_sync(struct machine *m)
 {
 	struct smmuv3_accel_run_cmdq out;
@@ -388,7 +388,7 @@ bool machine_sync(struct machine *m)
 	return machine_run(m, &out);
 }
 
-/* Carry out commands, all of them: by the queue in table mode, else by INVALIDATE */
+/* Carry out all commands: by the queue in table mode, else by INVALIDATE */
 int machine_invalidate(struct machine *m, const struct cmd *cmds, __u32 num)
 {
 	struct smmuv3_accel_invalidate inv;

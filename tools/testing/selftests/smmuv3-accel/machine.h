@@ -22,9 +22,9 @@
  * @cd: the CD
  * @asid: its ASID
  * @ste: an STE that translates through @cd
- * @page: pages of guest memory. The device writes to the address of page[0], so
- *	that the address means something in each configuration: bypass leads to
- *	page[0], stage 1 to another page, at first to page[1]
+ * @page: pages of guest memory. The device writes to the address of page[0], which is valid
+ *   in each configuration: bypass leads to page[0], stage 1 to another page, at first to
+ *   page[1]
  */
 struct stage1 {
 	struct pgtable pt;
@@ -43,7 +43,7 @@ struct cmd stage1_tlbi(const struct stage1 *s1);
  * struct stream - A device, and the guest's tables for it
  * @dev: the device
  * @vsid: its virtual StreamID
- * @ids: what the last ATTACH said
+ * @ids: the results of the last ATTACH
  * @s1: its stage 1
  */
 struct stream {
@@ -158,7 +158,7 @@ bool machine_sync(struct machine *m);
 int machine_invalidate(struct machine *m, const struct cmd *cmds, __u32 num);
 
 /**
- * struct doorbell_options - Room for what RUN_CMDQ reports
+ * struct doorbell_options - The limit and the buffers of a RUN_CMDQ
  * @max_cmds: the most commands to run; 0: no limit
  * @feed: takes the feed
  * @feed_room: how many commands it has room for
@@ -185,7 +185,7 @@ bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags);
 struct smmuv3_accel_stats machine_stats(struct machine *m);
 __u32 machine_reason(struct machine *m, __u32 vsid);
 
-/* Carry out commands and a CMD_SYNC, all of them */
+/* Carry out all commands, and a CMD_SYNC */
 #define INVALIDATE(m, ...)						\
 	({								\
 		const struct cmd _cmds[] = { __VA_ARGS__, cmd_sync() };	\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The stage-2 parent that ATTACH names: which ones it takes, and when the module lets go
- * of them. Each test ends with nothing left of the vSMMU.
+ * The stage-2 parent that ATTACH names: which parents it accepts, and when the module
+ * releases them. Each test ends with nothing left of the vSMMU.
  *
  * Needs two iommu-testdevs behind each of two SMMUs.
  */
@@ -67,7 +67,7 @@ static int attach(struct machine *m, unsigned int i, __u32 parent)
 	EXPECT_REFUSED(&(m)->g, _errno, _reason, .vfio_fd = (m)->stream[i].dev.fd, \
 		       .vsid = (m)->stream[i].vsid, .s2_hwpt_id = parent)
 
-/* Whether a stream with an STE goes where its table leads, also after a change */
+/* Whether DMA of a stream with an STE follows its table, also after a change */
 static bool follows(struct machine *m, unsigned int i)
 {
 	int old = machine_goes(m, i), new = 3 - old;
@@ -77,7 +77,7 @@ static bool follows(struct machine *m, unsigned int i)
 	       !INVALIDATE(m, machine_tlbi(m, i)) && machine_goes(m, i) == new;
 }
 
-/* ... after it was given the STE */
+/* The same, after giving the stream its STE */
 static bool works(struct machine *m, unsigned int i)
 {
 	return !machine_install(m, i, STE_CFG_S1) && follows(m, i);
@@ -120,7 +120,7 @@ TEST_F(parent, named_one_on_an_smmu_leaves_the_other_smmu_to_the_module)
 	EXPECT_TRUE(works(m, 1));
 }
 
-/* Which need not be that of CREATE */
+/* That IOAS may differ from CREATE's */
 TEST_F(parent, dma_goes_through_the_ioas_of_the_named_one)
 {
 	struct machine *m = &self->m;
@@ -260,7 +260,7 @@ TEST_F(parent, released_one_has_no_translations)
 	EXPECT_EQ(2, machine_goes(m, 0));
 }
 
-/* Nor does it find a stage-2 parent after a call that failed, and allocated one */
+/* After a failed call, the SMMU does not have the stage-2 parent that the call allocated */
 TEST_F(parent, attach_that_fails_leaves_a_released_smmu_released)
 {
 	struct smmuv3_accel_phys phys;
@@ -282,7 +282,7 @@ TEST_F(parent, attach_that_fails_leaves_a_released_smmu_released)
 	EXPECT_TRUE(works(m, 0));
 }
 
-/* A vEVENTQ keeps the vIOMMU, and that its parent */
+/* A vEVENTQ keeps the vIOMMU, and the vIOMMU keeps its parent */
 TEST_F(parent, named_one_stays_while_a_veventq_is_on_the_viommu)
 {
 	struct smmuv3_accel_phys phys;
@@ -336,7 +336,7 @@ TEST_F(parent, named_one_that_a_veventq_kept_goes_with_close)
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, self->id[FIRST]));
 }
 
-/* For two vSMMUs that do not share ASIDs */
+/* This holds for vSMMUs that do not share ASIDs */
 TEST_F(parent, one_serves_one_vsmmu_at_a_time)
 {
 	struct machine *m = &self->m, second = self->m;
@@ -355,7 +355,7 @@ TEST_F(parent, one_serves_one_vsmmu_at_a_time)
 	ASSERT_EQ(0, attach(m, 0, self->id[FIRST]));
 	EXPECT_TRUE(works(m, 0));
 
-	/* What the module allocated goes with close, and is no other's before */
+	/* A parent that the module allocated serves no other vSMMU, and close destroys it */
 	ASSERT_EQ(0, attach(m, 1, 0));
 	own = m->stream[1].ids.out_s2_hwpt_id;
 	ASSERT_EQ(0, guest_create(&second.g));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hostile processes pass accel files, iommufds and VFIO devices among each other by
- * fork(), exec() and SCM_RIGHTS, use and close what they have, and are killed at
- * random. Nobody gets stuck, no device does DMA after its accel file is closed, the
- * accel file alone gives no authority, and a well-behaved VMM beside does not notice.
+ * Hostile processes pass accel files, iommufds and VFIO devices to each other by fork(),
+ * exec() and SCM_RIGHTS, use and close what they have, and are killed at random. No process
+ * gets stuck, no device does DMA after its accel file is closed, the accel file alone gives
+ * no authority, and a well-behaved VMM beside them does not notice.
  *
  * SMMUV3_ACCEL_ROUNDS: each tenth of them kills a process
  * SMMUV3_ACCEL_SEED: where the random numbers start
@@ -257,8 +257,8 @@ static void kill_all(void)
 }
 
 /*
- * The descriptors left are in the boxes. With all accel files closed, DMA of a device
- * that is still open is blocked.
+ * The remaining descriptors are in the boxes. Once all accel files are closed, DMA of a
+ * device that is still open is blocked.
  */
 static void check_held(void)
 {
@@ -409,7 +409,7 @@ static int hostile(void)
 	return !!arena->failures;
 }
 
-/* A well-behaved VMM beside, which must not notice */
+/* A well-behaved VMM, which must not notice the players */
 
 FIXTURE(pass)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Processes that pass descriptors among each other: the players, and what they share
- * with the process that starts and kills them
+ * Processes that pass descriptors to each other, the players, and the memory that they
+ * share with the process that starts and kills them
  */
 #ifndef SELFTEST_SMMUV3_ACCEL_PASS_H
 #define SELFTEST_SMMUV3_ACCEL_PASS_H
@@ -28,7 +28,7 @@
 enum kind { NOTHING, ACCEL, IOMMUFD, CDEV, UFFD };
 
 /**
- * struct tag - What is known about a descriptor. It is sent with it
+ * struct tag - What is known about a descriptor. A message with a descriptor has its tag
  * @kind: enum kind
  * @dev: number of a device
  * @serial: number of an iommufd, or of the one that the descriptor is bound to, which
@@ -70,7 +70,7 @@ struct slot {
 	struct tag tags[ITEMS];
 };
 
-/* What is counted besides the ioctls, by which the test shows that it did something */
+/* Counted besides the ioctls, so that the test can show that it did something */
 enum count {
 	CALLS = 16, DMAS, SENT, RECEIVED, FORKS, EXECS, TAKEOVERS, SCRATCHES, FAULTS,
 	KILLS, HELD, CYCLES, COUNTS

@@ -258,7 +258,7 @@ static void bind_some(void)
 		cdev->tag.serial = iommufd->tag.serial;
 }
 
-/* A few stay without access. More of these would be in the way */
+/* A few stay without access; more of these would leave the test too little to do */
 static struct item *open_cdev(void)
 {
 	struct tag tag = { .kind = CDEV, .dev = rolled(DEVICES) };
@@ -352,7 +352,7 @@ static void install_some(void)
 	install(any_vsmmu(), any_vsid());
 }
 
-/* Several may use a device at once. All of them have it write to the same page */
+/* Several players may use a device at once, so all let it write to the same page */
 static void dma(struct item *cdev)
 {
 	if (!cdev || (!cdev->dev.bar && dma_start(&cdev->dev)))
@@ -361,7 +361,7 @@ static void dma(struct item *cdev)
 		tally(DMAS);
 }
 
-/* What a VMM does at its start. Otherwise too little would ever fit together */
+/* Start as a VMM does. Purely random calls would rarely fit together */
 static void start_some(void)
 {
 	__u32 vsid = any_vsid();
@@ -678,7 +678,7 @@ static void exec_some(void)
 
 /* Players take memory away */
 
-/* Memory whose missing pages somebody else gives, or nobody */
+/* Memory whose missing pages another process provides, or none */
 static void trap_open(void)
 {
 	int fd = uffd_open();

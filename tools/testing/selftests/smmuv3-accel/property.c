@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random changes of stage 1, invalidated in random legal ways through the guest's
- * command queue. DMA is compared with a model: it must not go where the guest does
- * not want it any more.
+ * Random changes of stage 1, invalidated in random legal ways through the guest's command
+ * queue. DMA is compared with a model: it must not use a translation that the guest has
+ * invalidated.
  *
  * SMMUV3_ACCEL_ROUNDS: how many rounds in all
  * SMMUV3_ACCEL_SEED: where the random numbers start
@@ -25,7 +25,7 @@
 
 static struct run run;
 
-/* The guest queues what invalidates its changes, and some noise */
+/* The guest queues the invalidations of its changes, and some noise */
 
 static void queue(struct run *r, struct cmd next)
 {

@@ -9,9 +9,9 @@
 #include "machine.h"
 
 /*
- * DMA addresses and what they lead to are in one pool of guest memory, so that an
- * address means something with stage 1 and without. A region has the size of a block.
- * Of a region with a table the first and last few pages are used.
+ * DMA addresses and the pages that they lead to are in one pool of guest memory, so that an
+ * address is valid with stage 1 and without. A region has the size of a block. If it has a
+ * table, the test uses its first and last few pages.
  */
 #define REGIONS		3
 #define REGION_SIZE	(2ULL << 20)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory over addresses that the device's host reserves, here its MSI window: no
+ * Guest memory over addresses that the host reserves for a device, here its MSI window: no
  * call attaches a device to such an IOAS.
  *
  * Needs an iommu-testdev.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A large machine: 64 streams spread over a 2-level table of 64K entries. The first
- * are iommu-testdevs, as many as there are, the rest bridges and emulated endpoints.
- * Then all iommu-testdevs behind a guest that changes their STEs all the time and
- * fills the longest queue with CFGI_ALL.
+ * A large machine: 64 streams spread over a 2-level table of 64K entries. The first ones
+ * are all the iommu-testdevs, the rest bridges and emulated endpoints. Then a guest has all
+ * iommu-testdevs, changes their STEs all the time and fills the longest queue with
+ * CFGI_ALL.
  *
  * SMMUV3_ACCEL_DETACHES: how many DETACHes are measured meanwhile
  */
@@ -299,7 +299,7 @@ static void *ringer(void *arg)
 		done = ring_distance(&b->m.ring, cons, b->m.ring.cons);
 		b->most = done > b->most ? done : b->most;
 		b->runs++;
-		/* Less done than asked for is no error, but nothing done is one */
+		/* A call may do less than asked, but not nothing */
 		if (!rc && (out.out_error || !done))
 			rc = -EPROTO;
 		if (rc && !b->rc)
@@ -427,7 +427,7 @@ TEST_F(longest_queue, lets_other_calls_in_between)
 	busy_close(b);
 }
 
-/* Also if nobody waits */
+/* Also if no call waits for the lock */
 TEST_F(longest_queue, run_ends_after_out_max_stes)
 {
 	struct smmuv3_accel_info info;

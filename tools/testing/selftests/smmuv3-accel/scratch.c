@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's scratch mappings in the VMM: who sees them, what the VMM can do to
- * them, and that the module writes nowhere else.
+ * The module's scratch mappings in the VMM: which processes see them, what the VMM can do
+ * to them, and that the module writes nowhere else.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -219,7 +219,7 @@ TEST_F(scratch, outlives_the_accel_file)
 #define __NR_mseal	462
 #endif
 
-/* A mapping that nobody can unmap stays until the process ends */
+/* A sealed mapping, which cannot be unmapped, stays until the process ends */
 TEST_F(scratch, may_be_sealed)
 {
 	struct range *r;

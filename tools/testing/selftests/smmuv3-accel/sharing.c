@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several vSMMUs of one VM over the same physical SMMUs: when they share a stage-2
- * parent, and what becomes of it. Each test ends with nothing left of them.
+ * Several vSMMUs of one VM over the same physical SMMUs: when they share a stage-2 parent,
+ * and when it is destroyed. Each test ends with nothing left of them.
  *
  * Needs two iommu-testdevs behind each of two SMMUs.
  */
@@ -26,7 +26,7 @@ static struct dma_dev *dev_of(struct machine *m, int smmu, int nth)
  * struct user - One of the vSMMUs, and a device behind it
  * @g: a copy of the VM, with its own accel file. Memory comes from the VM itself
  * @dev: the device
- * @attach: what ATTACH said
+ * @attach: the results of ATTACH
  * @pt: its stage 1
  * @page: IOVA leads there
  */
@@ -135,8 +135,8 @@ static bool share(const __u32 flags[2])
 }
 
 /*
- * The same ASID for two tables, which breaks the promise of SHARED_ASIDS: with that the
- * second device finds the first one's translation, without it does not.
+ * Two tables have the same ASID, which breaks the promise of SHARED_ASIDS. With that flag
+ * the second device finds the translation of the first one; without it does not.
  */
 TEST_F(users, same_asid_is_one_only_with_shared_asids)
 {

@@ -90,7 +90,7 @@ int child_status(pid_t pid, unsigned int ms)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Have a child do something at once. Returns its status as child_status() does */
+/* Run @what in a child. Returns the child's status as child_status() does */
 int in_child(struct machine *m, int (*what)(struct machine *m))
 {
 	pid_t pid = fork();
@@ -101,8 +101,8 @@ int in_child(struct machine *m, int (*what)(struct machine *m))
 }
 
 /*
- * The last close of the accel file is a child's, which has no other descriptor. Until then
- * DMA of the first stream goes on
+ * Let a child make the last close of the accel file, without any other descriptor. Until
+ * then DMA of the first stream goes on
  */
 int close_in_child(struct machine *m)
 {
@@ -142,7 +142,7 @@ int next_vmm_works(int index)
 	return rc;
 }
 
-/* By the number that fdinfo tells */
+/* The path has the vSMMU's number, which fdinfo tells */
 void debugfs_path(int accel, char path[64])
 {
 	unsigned int id = 0;
@@ -346,7 +346,7 @@ int uffd_register(int uffd, unsigned long addr, unsigned long len)
 	return ioctl(uffd, UFFDIO_REGISTER, &arg) ? -errno : 0;
 }
 
-/* Whether somebody comes to wait for memory within that time */
+/* Whether a thread waits for memory within that time */
 bool uffd_waits(int uffd, int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = uffd, .events = POLLIN };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For tests under load, and of hostile guests and VMMs: random numbers, time,
+ * Helpers for tests under load, and of hostile guests and VMMs: random numbers, time,
  * children and signals, loading of the module, mappings, descriptors on sockets,
  * userfaultfd, DMA without a pause, and a neighbour that must not notice anything.
  */
@@ -15,14 +15,14 @@
 __u64 env_number(const char *name, __u64 otherwise);
 __u64 random_next(__u64 *state);
 __u32 roll(__u64 *state, __u32 sides);
-/* From a state that the program has, which SMMUV3_ACCEL_SEED starts */
+/* Random numbers from the program's own state. SMMUV3_ACCEL_SEED replaces @otherwise */
 void dice_seed(__u64 otherwise);
 __u32 dice(__u32 sides);
 
 __u64 now_ns(void);
 void sleep_ms(unsigned int ms);
 
-/* "At once", on a debug kernel and a busy machine too */
+/* The limit for "at once", on a debug kernel and a busy machine too */
 #define AT_ONCE_MS	5000
 
 void interrupt_on(int signal);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Table mode: the module reads the guest's stream table when the guest says so.
+ * Table mode: the module reads the guest's stream table when the guest's commands say so.
  * DMA shows which STE is in force.
  */
 #include <errno.h>
@@ -76,7 +76,7 @@ TEST_F(table, ste_takes_effect_when_invalidated)
 	}
 }
 
-/* Whoever hands the commands over */
+/* RUN_CMDQ and INVALIDATE have the same effect */
 TEST_F(table, ste_takes_effect_by_invalidate_too)
 {
 	struct machine *m = &self->m;
@@ -298,8 +298,8 @@ TEST_F(table, new_table_takes_effect_with_its_registers)
 }
 
 /*
- * A guest cannot exceed what it is offered: the queue's length is capped (6.3.26),
- * and a 2-level table counts as a linear one (6.3.25).
+ * A guest cannot exceed its ID registers: the queue's length is capped (6.3.26), and a
+ * 2-level table counts as a linear one (6.3.25).
  */
 TEST(guest_gets_no_more_than_id_registers_offer)
 {

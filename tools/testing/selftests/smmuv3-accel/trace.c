@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The tracepoints, which turn the fast path of a run off
- */
+/* The tracepoints. An enabled one turns the fast path of a run off */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -48,7 +48,7 @@ FIXTURE_SETUP(virtual)
 				  .strtab_log2size = 8, .ring_log2size = 4));
 }
 
-/* They leave nothing, attached or not. A test may have destroyed the IOAS */
+/* The streams leave nothing, attached or not. A test may have destroyed the IOAS */
 FIXTURE_TEARDOWN(virtual)
 {
 	struct guest *g = &self->m.g;

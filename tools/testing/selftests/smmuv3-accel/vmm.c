@@ -38,7 +38,7 @@ int vmm_start(struct vmm *vmm, int memfd, unsigned int smmus)
 			  .smmus = smmus, .one_table = true, .memfd = memfd);
 	if (rc)
 		return rc;
-	/* No range invalidations, to see that what is offered stays as it is */
+	/* Offer no range invalidations, to see that the offer survives */
 	rc = machine_find_idr(&vmm->m, vmm->idr);
 	vmm->idr[3] &= ~IDR3_RIL;
 	if (!rc)
@@ -73,7 +73,7 @@ int vmm_close_events(struct vmm *vmm)
 	return iommufd_destroy(vmm->m.g.iommufd, vmm->events_id);
 }
 
-/* Set again what is an address in @vmm, which was copied */
+/* Set the addresses in @vmm again, after it was copied from another process */
 void vmm_moved(struct vmm *vmm)
 {
 	struct machine *m = &vmm->m;
@@ -85,7 +85,7 @@ void vmm_moved(struct vmm *vmm)
 		m->stream[i].s1.pt.g = &m->g;
 }
 
-/* Use the descriptors in @vmm, which another process had */
+/* Use the descriptors in @vmm, which come from another process */
 int vmm_adopt(struct vmm *vmm)
 {
 	unsigned int i;
@@ -100,7 +100,7 @@ int vmm_adopt(struct vmm *vmm)
 	return rc;
 }
 
-/* Where in @vmm the descriptors are */
+/* Set @fds to the places of the descriptors in @vmm */
 void vmm_fds(struct vmm *vmm, int *fds[VMM_FDS])
 {
 	int i;

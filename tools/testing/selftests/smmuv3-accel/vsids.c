@@ -71,7 +71,7 @@ FIXTURE_TEARDOWN(vsids)
 	machine_close(&self->m);
 }
 
-/* Where the stage 1 that belongs to a stream's StreamID leads */
+/* The page that the stage 1 of a stream's StreamID leads to */
 static int page_of(const struct machine *m, int i)
 {
 	return 1 + m->stream[i].s1.asid - MACHINE_ASID;
@@ -332,7 +332,7 @@ TEST_F(vsids, two_streams_can_swap)
 	}
 }
 
-/* One of them has only a name before, another one after */
+/* One of them has only a name before the call, another one after it */
 TEST_F(vsids, three_streams_can_change_places)
 {
 	struct machine *m = &self->m;
