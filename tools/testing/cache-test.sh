@@ -50,8 +50,7 @@ test_old_cache() {
 	chmod 755 "$home/old/smmuv3-accel"
 	accepted "a cache that others can read" "$home/old"
 	mode_is "$home/old/smmuv3-accel" 700
-	# Root can give the cache to another user. Others have to ask on behalf of
-	# another user.
+	# Root can give the cache to another user. Others pretend to be another user.
 	if [ "$(id -u)" = 0 ]; then
 		chown 4711 "$home/old/smmuv3-accel"
 		refused "root in a user's cache" "$home/old" 'belongs to'
