@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A batch of commands: reduce a segment. The result may invalidate more than the
- * guest asked for, but never less. Documentation/driver-api/smmuv3-accel.rst has the
- * grounds for each rule.
+ * guest asked for, but never less. Documentation/driver-api/smmuv3-accel.rst says why
+ * each rule is right.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -217,7 +217,7 @@ static int slots_find(const struct smmuv3_batch *batch, const u64 key[2],
 	}
 }
 
-/* Whether the table has a command with this key. @all: it must not have Leaf. */
+/* Whether the table has a command with this key, and with @all one without Leaf */
 static bool slots_have(const struct smmuv3_batch *batch, u64 key0, u64 key1,
 		       bool all)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A batch of commands: sorts them into phases, and leaves out those that others
- * cover. No state but the batch.
+ * A batch of commands: sort them into phases, and leave out those that others cover.
+ * These functions have no state but the batch.
  */
 #ifndef _SMMUV3_ACCEL_BATCH_H
 #define _SMMUV3_ACCEL_BATCH_H
@@ -24,8 +24,8 @@
  * @SMMUV3_PHASE_NONE: never: there is nothing to do
  *
  * The host carries out the commands of one call in any order. So each phase takes
- * its own call, which starts when the one before has returned. A guest cannot ask
- * for more order than this with CMD_SYNCs, so these need no command at the host.
+ * its own call, which starts when the one before has returned. A CMD_SYNC asks for no
+ * more order than this, so the module issues none to the host.
  */
 enum smmuv3_phase {
 	SMMUV3_PHASE_CD,

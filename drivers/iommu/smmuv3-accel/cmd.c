@@ -74,9 +74,9 @@ struct cmd_rule {
 	}
 
 /*
- * VMIDs are accepted, though they are RES0 for an SMMU without stage 2: the host
- * replaces them by its own. The operands of PREFETCH, a hint, are not used and not
- * checked. The MSI fields of CMD_SYNC are IGNORED without SMMU_IDR0.MSI (4.7.3).
+ * Accept VMIDs, though they are RES0 for an SMMU without stage 2: the host replaces
+ * them by its own. PREFETCH is a hint, so do not check its operands. The MSI fields of
+ * CMD_SYNC are IGNORED without SMMU_IDR0.MSI (4.7.3).
  */
 static const struct cmd_rule cmd_rules[SMMUV3_CMD_OPCODES] = {
 	RULE(CMD_PREFETCH_CONFIG, SMMUV3_CMD_NOP, 0, ~CMD_0_SSEC, ~0ULL, 0),
@@ -123,9 +123,9 @@ static enum smmuv3_accel_reason cmd_check_fields(const u64 cmd[2], u32 needs,
  * @caps: what the virtual SMMU offers
  * @class: set to what the module does for the command, if the opcode is known
  *
- * The check accepts only commands that can be carried out exactly. The host driver
- * accepts each bit of them as well, so that it never finds a bad command in the
- * middle of a batch.
+ * The check accepts only commands that the module can carry out exactly, and whose
+ * bits the host driver accepts too. So the host driver never finds a bad command in
+ * the middle of a batch.
  *
  * Return: %SMMUV3_ACCEL_REASON_NONE, or the rule that the command breaks: a
  * CERROR_ILL for the guest.

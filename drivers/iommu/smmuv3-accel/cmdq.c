@@ -243,10 +243,11 @@ static bool is_refusal(int rc)
 }
 
 /*
- * A device did not answer an ATC_INV. The host stops at that block of a call, so the
+ * A device did not answer an ATC_INV. The host stops in the middle of the call, so the
  * module cannot know which of the call's ATC_INVs are done. It does not issue them
- * again: each block could take a second, on a queue that all guests share. A stale
- * ATC entry must not go on translating, so the streams abort until their next STE.
+ * again: each block of them could take a second, on a queue that all guests share. A
+ * stale ATC entry must not go on translating, so the streams abort until their next
+ * STE.
  */
 static int run_atc_timeout(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 num)
 {
@@ -272,8 +273,8 @@ static int run_atc_timeout(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 
 
 /*
  * The host refuses the commands of a stream, for instance because the VMM has
- * destroyed its vDEVICE. The other commands of the segment are carried out all the
- * same. Commands count as done up to the first one of such a stream.
+ * destroyed its vDEVICE. The module still carries out the segment's other commands.
+ * Commands count as done up to the first one of such a stream.
  */
 static void run_note_refusal(struct smmuv3_vsmmu *v, u32 vsid, int rc)
 {
@@ -350,8 +351,8 @@ static u32 run_select(struct smmuv3_vsmmu *v, enum smmuv3_phase phase,
 
 /*
  * An ATC_INV has failed, in this segment or, if @before, in an earlier one. The next
- * CMD_SYNC reports it. Returns the index of that CMD_SYNC, before which commands are
- * done; or the end of the segment if it has none.
+ * CMD_SYNC reports it. Returns the index before which commands are done: that of this
+ * CMD_SYNC, or run->refused if that comes first.
  */
 static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 {
@@ -534,9 +535,9 @@ static void count_syncs(struct smmuv3_vsmmu *v)
 
 /*
  * Run the batch. STEs change in order with the commands around them. The commands
- * between two STE changes form a segment, which is carried out phase by phase. All
- * commands of a segment are checked before the host gets any. Otherwise an illegal
- * command in the middle would be reported before all earlier ones are done.
+ * between two STE changes form a segment, which the module carries out phase by phase.
+ * It checks all commands of a segment before it issues any, because the phases change
+ * their order: if one is illegal, those before it have to be done, and none after it.
  *
  * Sets run->delta. If not all commands are done, run->error or run->rc says why; if
  * neither is set, the run has to end early.
@@ -620,9 +621,9 @@ static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 }
 
 /*
- * Write commands of the batch to the VMM, as the guest wrote them: those that are
- * done and that emulated endpoints have to see. After an overflow there is no room
- * any more, so the feed never has a gap.
+ * Write to the VMM, as the guest wrote them, the batch's commands that are done and
+ * that emulated endpoints have to see. After an overflow no room is left, so the feed
+ * never has a gap.
  */
 static int run_feed(struct smmuv3_vsmmu *v)
 {
@@ -710,7 +711,7 @@ static void run_end(struct smmuv3_vsmmu *v)
 	const struct smmuv3_accel_stats *stats = &v->stats;
 	struct smmuv3_run *run = &v->queue.run;
 
-	/* A signal blames no stream. After some progress it is no error either. */
+	/* A signal is not about a stream. After some progress it is no error. */
 	if (run->rc == -EINTR) {
 		run->vsid = 0;
 		run->reason = SMMUV3_ACCEL_REASON_NONE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guest memory, read through the VMM's own mapping, as vhost does. One access through
- * the IOAS costs as much as a whole short doorbell.
+ * the IOAS would cost as much as a whole short doorbell.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -160,10 +160,10 @@ const void __user *guest_mem_find(const struct guest_mem *mem, u64 gpa,
 }
 
 /*
- * Copy from one page that may be missing. The kernel would repeat a page fault of its
- * own until the page is there, even if a signal comes. So use get_user_pages(), which
- * stops for a signal. It refuses mappings without pages, VM_IO and VM_PFNMAP; read
- * those directly, because userfaultfd cannot delay them.
+ * Copy from one page that may be missing. copy_from_user() would repeat the page fault
+ * until the page is there, even if a signal comes. So use get_user_pages(), which
+ * stops for a signal. It refuses mappings without pages (VM_IO, VM_PFNMAP). Read those
+ * directly, because userfaultfd cannot delay them.
  */
 static size_t copy_in_page(void *to, const void __user *from, size_t len)
 {

@@ -104,14 +104,14 @@ struct smmuv3_hw_info {
 /**
  * struct smmuv3_host_ops - What a host can do
  * @close: forget the host; all devices are put, objects may be left. This,
- *	@dev_put and @dev_detach work in any context, the others if
- *	smmuv3_host_reachable() says so
- * @change_process: check that the descriptor is the host's and, if it is not the
- *	caller's already, belong to the caller's address space from now on. Sets
- *	the reason if it fails, with nothing changed
+ *	@dev_put, @dev_detach and @dev_in_force work in any context. The others,
+ *	except for @change_process, work only if smmuv3_host_reachable() says so
+ * @change_process: check that the descriptor is of the host's iommufd. From now on
+ *	the host belongs to the caller's address space, as it may already. Sets the
+ *	reason if it fails, with nothing changed
  * @dev_get: identify a VFIO descriptor. Sets the reason if it fails, for instance
- *	because the device was got already
- * @dev_put: let go of it
+ *	because a vSMMU already has the device
+ * @dev_put: release the device
  * @dev_attach: attach it to a domain, in place of the one it has. -ENODEV: it
  *	did not leave its low-power state; -EINTR: the caller is being killed
  * @dev_detach: block its DMA. Fails only if @killable, with -EINTR if the caller

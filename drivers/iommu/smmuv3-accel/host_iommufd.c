@@ -10,8 +10,8 @@
  * The scratch mapping consists of the module's own pages. The module accesses them by
  * their kernel address, so it never waits for the VMM's memory. Only iommufd uses the
  * VMM's address. If a VMM writes there, or maps something else there during a call,
- * it harms only itself: the module passes IDs that it reads back only to iommufd, and
- * the ID registers describe the VMM's own guest.
+ * it harms only itself: the module reads back IDs, which it passes only to iommufd,
+ * and ID registers, which matter only to the VMM's own guest.
  *
  * Attaching and detaching a device go through its struct vfio_device and need no user
  * memory, so DMA can be blocked in any context.
@@ -96,8 +96,8 @@ struct host_iommufd {
  * @dev: base
  * @file: the cdev file that bound it; keeps it bound
  * @vdev: the device
- * @domain: the domain after the module's last attach or detach. Only compared: the
- *	VMM may have caused it to be freed
+ * @domain: the domain after the module's last attach or detach. Only compared,
+ *	because it may be freed by now
  */
 struct host_vfio_dev {
 	struct smmuv3_host_dev dev;
@@ -123,7 +123,7 @@ static void scratch_vma_open(struct vm_area_struct *vma)
 	atomic_inc(&scratch->vmas);
 }
 
-/* Also called for the copy of the VMA that mremap() makes before it is refused. */
+/* mremap() calls this too, for a copy of the VMA, after scratch_vma_mremap() fails. */
 static void scratch_vma_close(struct vm_area_struct *vma)
 {
 	struct scratch *scratch = vma->vm_private_data;
@@ -202,8 +202,8 @@ static int scratch_release(struct inode *inode, struct file *file)
 }
 
 /*
- * The scratch mapping has its own file, because a mapping holds its file. A mapping of
- * the accel file would keep that from being released as long as the VMM lives.
+ * The scratch mapping has its own file, because a mapping holds its file: a mapping of
+ * the accel file would delay the release of that file until the VMM ends.
  */
 static const struct file_operations scratch_fops = {
 	.owner = THIS_MODULE,
@@ -319,9 +319,9 @@ static void lanes_close(struct host_lane lanes[SMMUV3_LANE_NUM], bool unmap)
 }
 
 /*
- * Destroying a busy object is tried again after 10 us, 20 us and so on up to 1280 us,
- * 33 ms in all. A task that is being killed does not wait, because its iommufd may be
- * closed as well.
+ * If an object is busy, try to destroy it again after 10 us, 20 us and so on up to
+ * 1280 us, 33 ms in all. A task that is being killed does not wait, because its iommufd
+ * is probably about to be closed too.
  */
 #define DESTROY_TRIES	32
 #define DESTROY_WAIT_US(i)	(10 << min(i, 7))
@@ -447,8 +447,8 @@ static int host_iommufd_change_process(struct smmuv3_host *host, int fd,
 }
 
 /*
- * Devices that are attached, by their struct vfio_device: one without a vDEVICE has
- * nothing by which iommufd would refuse it to a second vSMMU.
+ * Devices that are attached, indexed by struct vfio_device. They keep a second vSMMU
+ * from attaching a device: iommufd would refuse that only if it has a vDEVICE.
  */
 static DEFINE_XARRAY(attached_devs);
 
@@ -458,7 +458,7 @@ static int count_device(struct device *dev, void *data)
 	return 0;
 }
 
-/* Checks that need no lock: what they read cannot change while the file is held. */
+/* These checks need no lock: what they read does not change while the file is held. */
 static int vfio_dev_identify(struct file *file, struct host_vfio_dev *vfio,
 			     enum smmuv3_accel_reason *reason)
 {
@@ -508,9 +508,9 @@ static int vfio_dev_identify(struct file *file, struct host_vfio_dev *vfio,
 }
 
 /*
- * Whether a file is the one that bound its device. On any other file, VFIO refuses
+ * Check that a file is the one that bound its device. On any other file, VFIO refuses
  * every ioctl with EINVAL before it reads the argument. A device has one such file,
- * and stays bound until that is released, so it is enough to hold the file.
+ * and stays bound until that file is released, so it is enough to hold the file.
  */
 static int vfio_dev_granted(struct host_iommufd *h, struct file *file,
 			    enum smmuv3_accel_reason *reason)
@@ -597,7 +597,7 @@ static void host_iommufd_dev_put(struct smmuv3_host *host,
 	kfree(vfio);
 }
 
-/* VFIO does not manage the power of other devices. */
+/* Whether VFIO manages the device's power */
 static bool vfio_dev_has_pm(const struct vfio_device *vdev)
 {
 	return vdev->dev->driver && vdev->dev->driver->pm;
@@ -668,8 +668,8 @@ static int host_iommufd_dev_detach(struct smmuv3_host *host,
 }
 
 /*
- * Takes a snapshot without the device set's lock. With the lock it would also be a
- * snapshot only, and other processes may hold that lock for long.
+ * Takes a snapshot, without the device set's lock: the lock would make it no more than
+ * a snapshot, and other processes may hold it for long.
  */
 static bool host_iommufd_dev_in_force(struct smmuv3_host *host,
 				      struct smmuv3_host_dev *dev)
@@ -819,10 +819,10 @@ static int host_iommufd_destroy(struct smmuv3_host *host,
 }
 
 /*
- * Write the fields that differ between calls, and the entries' length: if the VMM has
- * changed that, iommufd would read other commands. If the VMM has changed other
- * fields, iommufd refuses the call, and the replay writes all of them. Returns the
- * struct's address in the VMM.
+ * Write the fields that differ between calls, and the entries' length: with a length
+ * that the VMM has changed, iommufd would read other commands. If the VMM has changed
+ * other fields, iommufd refuses the call, and the replay writes all of them. Returns
+ * the struct's address in the VMM.
  */
 static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
 				       const void __user *cmds, u32 num)

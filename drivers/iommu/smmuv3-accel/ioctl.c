@@ -38,7 +38,7 @@ union ioctl_buffer {
 
 /**
  * struct ioctl_call - An ioctl call
- * @buf: its struct
+ * @buf: its struct, the kernel's copy
  * @uarg: the caller's struct
  * @back: offset of what is written back, in bytes
  * @back_len: its length
@@ -340,7 +340,7 @@ enum ioctl_caller {
  * @flags: flags that it takes
  * @size: size of its struct
  * @min_size: size of its struct's first version
- * @in_len: up to here there are fields for the kernel to read
+ * @in_len: length of the part that the kernel reads
  * @back: offset of the first field that the kernel writes
  * @out: offset of the out_* fields, which follow each other
  * @out_end: offset after them

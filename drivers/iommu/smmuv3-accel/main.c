@@ -36,7 +36,7 @@ static void smmuv3_accel_show_fdinfo(struct seq_file *seq, struct file *file)
 	smmuv3_debugfs_counters(v, seq, "vsmmu-");
 }
 
-/* No compat_ioctl: iommufd has none, so a 32-bit process cannot get here. */
+/* No compat_ioctl: iommufd has none, so a 32-bit process has no use for this. */
 static const struct file_operations smmuv3_accel_fops = {
 	.owner = THIS_MODULE,
 	.open = smmuv3_accel_open,

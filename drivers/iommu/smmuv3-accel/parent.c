@@ -60,7 +60,7 @@ static struct smmuv3_parent *parent_new(struct smmuv3_vsmmu *v,
 	parent->users = 1;
 	parent->shared = v->shared_asids;
 	parent->ours = ours;
-	/* The VMM's own starts pending, since its earlier users are unknown. */
+	/* A parent supplied by the VMM starts pending: its earlier users are unknown. */
 	parent->pending = !ours;
 	return parent;
 }
@@ -267,10 +267,12 @@ void smmuv3_parent_set_pending(struct smmuv3_parent *parent)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_parent_set_pending);
 
 /**
- * smmuv3_parent_put() - Release a parent, and destroy the module's with its last user
+ * smmuv3_parent_put() - Release a parent
  * @parent: the parent
  * @host: the host; NULL: it cannot be reached, so leave the parent to the VMM's
  *	iommufd
+ *
+ * The last user's release destroys a parent that the module allocated.
  */
 void smmuv3_parent_put(struct smmuv3_parent *parent, struct smmuv3_host *host)
 {

@@ -146,7 +146,7 @@ static int phys_prepare(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		     s2_hwpt_id != smmuv3_parent_id(phys->parent);
 	int rc = 0;
 
-	/* A vEVENTQ may have kept the other one when the last stream left. */
+	/* A vEVENTQ may have kept the other parent when the last stream left. */
 	if (other)
 		smmuv3_phys_put(phys);
 	if (!phys->parent) {
@@ -177,7 +177,7 @@ static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		why->reason = SMMUV3_ACCEL_REASON_NOT_SMMUV3;
 	if (rc)
 		return rc;
-	/* As for the host driver, ATS is there only if the kernel has it. */
+	/* Without this option, the host driver does not use ATS. */
 	if (!IS_ENABLED(CONFIG_PCI_ATS))
 		phys->info.idr[0] &= ~IDR0_ATS;
 	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
@@ -247,7 +247,7 @@ struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v,
 	phys = phys_find(v, dev) ?: phys_new(v, dev, why);
 	if (IS_ERR(phys))
 		return phys;
-	/* CANWBS is the device's root complex's, of which an SMMU may have two. */
+	/* CANWBS depends on the root complex. Two may share an SMMU. */
 	if (smmuv3_idr_can_nest(phys->info.idr, dev->canwbs)) {
 		rc = phys_prepare(v, phys, dev, s2_hwpt_id, &why->reason);
 	} else {
@@ -264,8 +264,9 @@ struct smmuv3_phys *smmuv3_phys_get(struct smmuv3_vsmmu *v,
  * smmuv3_phys_put() - Release a physical SMMU after a detach or a failed attach
  * @phys: the physical SMMU
  *
- * If it was not published, it is destroyed. If it has no stream left and the VMM
- * named its parent, its objects are destroyed.
+ * Destroys it if it was not published. Otherwise destroys its objects if no stream and
+ * no unflushed TLB entry is left, and either the VMM named the parent or no stream was
+ * attached on it.
  */
 void smmuv3_phys_put(struct smmuv3_phys *phys)
 {

@@ -22,7 +22,7 @@ void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v);
 int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 
-/* No TLB entry of the guest's is left there. */
+/* Whether a physical SMMU's TLBs have no entry of the guest */
 static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
 {
 	return unlikely(!phys->stream_num) && !phys->unflushed;

@@ -5,9 +5,9 @@
  *
  * Locking: smmuv3_vsmmu.lock is the outer lock, for calls that allocate or destroy
  * host objects. smmuv3_vsmmu.queue_lock is the inner lock, for STEs, registers and
- * commands. The module holds both across user access and host calls, which affect
- * only this virtual SMMU. The lists of physical SMMUs and streams are written under
- * both locks and read under either.
+ * commands. The module holds both across user access and host calls, so slow ones
+ * delay only this virtual SMMU. It writes the lists of physical SMMUs and streams
+ * under both locks, and reads them under either.
  */
 #ifndef _SMMUV3_ACCEL_H
 #define _SMMUV3_ACCEL_H
@@ -43,10 +43,11 @@ struct smmuv3_parent;
  * @host: the host that has these objects
  * @iommu: smmuv3_host_dev.iommu of its devices
  * @info: ID registers
- * @caps: capabilities that the ID registers say
+ * @caps: capabilities, from the ID registers
  * @index: for SMMUV3_ACCEL_GET_PHYS
  * @stream_num: how many streams are attached behind it
- * @kept: a stream was attached on @parent
+ * @kept: a stream was attached on @parent. If the module allocated @parent, it stays
+ *	until close
  * @unflushed: the last stream has left, and the flush failed; under both locks
  * @parent: its stage-2 parent; NULL: released, so there is no stream and no other
  *	object
@@ -197,7 +198,7 @@ struct smmuv3_piece {
  * @syncs: how many of these are CMD_SYNCs
  * @sync_flags: SMMUV3_ACCEL_RUN_SYNC_IRQ, if one of them wants its interrupt
  * @flags: more of enum smmuv3_accel_run_flags
- * @bad: streams whose STEs are not legal, when it began
+ * @bad: smmuv3_run.bad as it was before the batch
  */
 struct smmuv3_delta {
 	u32 done;
@@ -214,7 +215,7 @@ struct smmuv3_delta {
  * @cons: SMMU_CMDQ_CONS at the start
  * @total: how many commands to run
  * @done: how many of them are done
- * @ended: the last batch ended it
+ * @ended: there is no next batch
  * @delta: what the current batch did
  * @pieces: where the commands in the batch came from
  * @piece_num: how many pieces
@@ -228,7 +229,7 @@ struct smmuv3_delta {
  * @rc: why the run failed
  * @error: the guest's command error
  * @reason: why the run stopped
- * @vsid: the stream because of which it failed, if there is one
+ * @vsid: if it failed because of one stream, its StreamID
  * @feed: emulated endpoints have to see the commands
  * @feed_uptr: where to write these
  * @feed_room: for how many commands @feed_uptr has room

@@ -22,9 +22,9 @@
 
 /*
  * Find the capabilities against which a stream's STEs are checked: what its SMMU has
- * and the guest was offered. Returns false if they are unknown. That is the case for
- * a bridge or an emulated endpoint, which has no SMMU, as long as there are neither ID
- * registers nor a device.
+ * and the guest is offered. Returns false if they are unknown: for a bridge or an
+ * emulated endpoint, which has no SMMU, before SMMUV3_ACCEL_SET_IDR and before the
+ * first device.
  */
 static bool stream_caps(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream,
 			struct smmuv3_caps *caps)
@@ -55,7 +55,7 @@ void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 		v->offer.started = true;
 	if (smmuv3_ste_is_bad(ste->reason)) {
 		v->stats.out_ste_bad++;
-		pr_warn_ratelimited("vsmmu %u: StreamID %#x aborts, it has no legal STE: %s\n",
+		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts: %s\n",
 				    v->id, stream->vsid,
 				    smmuv3_reason_name(ste->reason));
 	}
@@ -112,8 +112,8 @@ int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v,
  * @stream: the stream, blocked if it has a device
  * @reason: set if it fails
  *
- * If the StreamID is set, STEs have an effect from now on. They must not before,
- * because a domain that translates needs the vDEVICE.
+ * If the StreamID is set, STEs have an effect from now on. They must have none
+ * before, because a domain that translates needs the vDEVICE.
  *
  * Return: 0 or an errno; -EBUSY also if the vDEVICE with the old StreamID is in use.
  */
@@ -122,7 +122,7 @@ int smmuv3_stream_number(struct smmuv3_stream *stream, u32 *reason)
 	struct smmuv3_host *host = stream->dev ? stream->phys->host : NULL;
 	int rc = 0;
 
-	/* One with an old StreamID, which the VMM used when it had to go */
+	/* smmuv3_stream_block() leaves the old vDEVICE if the VMM uses it. */
 	if (stream->vdevice_id)
 		rc = host->ops->destroy(host, SMMUV3_LANE_CONFIG,
 					stream->vdevice_id);
@@ -316,7 +316,7 @@ static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
  * @v: the vSMMU, @queue_lock held
  * @first: the first StreamID that the caller has installed an STE for
  * @last: the last
- * @failed: set to the StreamID for which it fails
+ * @failed: set to the first StreamID for which it fails
  *
  * CFGI_STE invalidates cached CDs too (4.3.1). There is one host call for all streams
  * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The

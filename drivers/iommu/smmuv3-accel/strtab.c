@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest's stream table. The module reads it again each time: it would have to
- * invalidate a copy like a cache, and a copy could be wrong.
+ * A guest's stream table. The module reads it each time and keeps no copy, which it
+ * would have to invalidate like a cache.
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
@@ -14,7 +14,7 @@
 #define STE_SHIFT	6	/* 64 bytes */
 #define L1STD_SHIFT	3	/* 8 bytes */
 
-/* The SMMU ignores the low bits of an address, by the size of what it points to. */
+/* The SMMU aligns a table's address to the table's size, by ignoring low bits. */
 static u64 align_to(u64 addr, unsigned int shift)
 {
 	return addr & ~((1ULL << shift) - 1);

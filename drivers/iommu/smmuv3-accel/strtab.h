@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A guest's stream table, linear or 2-level. No state but the memory that a reader
- * reads.
+ * A guest's stream table, linear or 2-level. These functions depend only on their
+ * arguments, and on what a reader reads.
  */
 #ifndef _SMMUV3_ACCEL_STRTAB_H
 #define _SMMUV3_ACCEL_STRTAB_H
@@ -20,7 +20,7 @@ struct smmuv3_reader {
 
 /**
  * struct smmuv3_strtab - Place and form of a stream table
- * @base: guest physical address, aligned as the architecture aligns it
+ * @base: guest physical address, without the bits that the architecture ignores
  * @log2size: log2 of the number of StreamIDs
  * @split: StreamID bits that a level-2 table resolves; 0: the table is linear
  */

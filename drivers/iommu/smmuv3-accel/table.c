@@ -83,7 +83,7 @@ static int table_evaluate(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 	return reader.rc == -EINTR ? -EINTR : 0;
 }
 
-/* Report a stream whose STE is not legal to the VMM. */
+/* Report to the VMM a stream whose STE is not legal. */
 static int bad_list_add(struct smmuv3_bad_list *list,
 			const struct smmuv3_stream *stream)
 {
@@ -109,8 +109,8 @@ static int bad_list_add(struct smmuv3_bad_list *list,
  * @stream: the stream
  * @list: takes the stream if its STE is not legal; may be NULL
  *
- * If it fails, the stream is as it was, except for -EFAULT: then only the list could
- * not be written.
+ * After -EFAULT the stream is configured, and only the list could not be written.
+ * After any other errno the stream is as it was.
  *
  * Return: 0 or an errno; -EINTR for a signal.
  */
@@ -139,9 +139,10 @@ int smmuv3_table_apply(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
  * @v: the vSMMU in table mode, @queue_lock held
  * @reread: the range, and the result
  *
- * With SMMUEN clear, STEs have no effect. If a stream's new STE cannot be installed,
- * the stream keeps its old one, and the call continues with the other streams. It
- * returns at once only if a signal came. The same call again does what is left.
+ * While SMMUEN is clear, STEs have no effect. If the module cannot install a stream's
+ * new STE, the stream keeps its old one, and the call continues with the other
+ * streams. It returns at once only if a signal came. The same call again does what is
+ * left.
  *
  * Return: 0; the errno of the first stream that failed; or -EINTR.
  */
@@ -211,8 +212,8 @@ static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 }
 
 /*
- * Configure all streams by the registers in force. If that fails for a stream, it
- * aborts, because it must not keep a configuration that the guest has replaced. If
+ * Configure all streams by the registers in force. If that fails for a stream, abort
+ * it, because it must not keep a configuration that the guest has replaced. If
  * the caller is being killed, stop at once: its guest no longer runs, and a process
  * that takes over the vSMMU sets the registers again.
  */
@@ -265,9 +266,10 @@ static int table_check_mem(const struct smmuv3_vsmmu *v,
  * @failed: set to the first stream that could not be configured
  * @reason: set if it fails
  *
- * After -ENXIO nothing has changed; nor after -EINTR, unless the caller is being
- * killed. After any other errno the registers are in force, and the streams that
- * could not be configured abort. The same call again configures them.
+ * After -ENXIO nothing has changed. After -EINTR nothing has changed either, unless
+ * the caller is being killed. After any other errno the registers are in force, and
+ * the streams that the module could not configure abort. The same call again
+ * configures them.
  *
  * Return: 0 or an errno.
  */

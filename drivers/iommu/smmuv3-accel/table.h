@@ -13,7 +13,7 @@
  * @last: the last
  * @num: how many streams were evaluated
  * @bad: takes the streams whose STEs are not legal
- * @failed: if the call fails, the first stream whose STE could not be installed
+ * @failed: if the call fails, the first stream for which it failed; 0: a signal came
  * @reason: if the call fails, why
  */
 struct smmuv3_reread {

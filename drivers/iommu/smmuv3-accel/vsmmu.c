@@ -320,8 +320,8 @@ static void attach_clear(struct smmuv3_accel_attach *cmd)
 }
 
 /*
- * The last steps of an attach. Everything else that can fail, also copying the result
- * to the caller, comes before the device is attached.
+ * The last steps of an attach. Attach the device after everything else that can fail,
+ * which includes copying the result to the caller.
  */
 static int attach_finish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			 struct smmuv3_accel_attach *cmd,
@@ -406,7 +406,7 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	lockdep_assert_held(&v->queue_lock);
 
 	if (stream->dev) {
-		/* Pending before another vSMMU on the parent can attach a device */
+		/* Before another vSMMU on the parent can attach a device */
 		if (stream->phys->stream_num == 1)
 			smmuv3_parent_set_pending(stream->phys->parent);
 		rc = v->host->ops->dev_detach(v->host, stream->dev, true);
@@ -600,7 +600,7 @@ static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *change
  * @reason: set if it fails
  *
  * If the module refuses the entries, nothing has changed. If a host call fails, the
- * StreamIDs have changed, and streams without their vDEVICE or STE do no DMA. The
+ * StreamIDs have changed, and the DMA of streams without vDEVICE or STE is blocked. The
  * caller sets the same StreamIDs again to set up what is missing. If the caller is
  * being killed, some streams may be blocked under their old StreamIDs.
  *
@@ -753,7 +753,7 @@ static void release_devs(struct smmuv3_vsmmu *v)
 
 	/* Only debugfs can still hold the lock. */
 	guard(mutex)(&v->queue_lock);
-	/* Pending before another vSMMU on the parent can attach one of the devices */
+	/* Before another vSMMU on the parent can attach one of the devices */
 	list_for_each_entry(phys, &v->phys, node)
 		if (phys->stream_num)
 			smmuv3_parent_set_pending(phys->parent);
@@ -831,16 +831,16 @@ static void drop_objects(struct smmuv3_vsmmu *v, bool destroy)
  * smmuv3_vsmmu_close() - Close a virtual SMMU
  * @v: the vSMMU, without any other user
  *
- * Whichever task calls this, it first blocks the DMA of all devices and releases
- * their VFIO files. None of that waits for the VMM. Then, if the caller is a task of
- * the VMM, it destroys the vSMMU's host objects. Otherwise it leaves them to the
- * VMM's iommufd: they do nothing without a device.
+ * Any task may call this. It first blocks the DMA of all devices and releases their
+ * VFIO files, without waiting for the VMM. If the caller is a VMM task, it then
+ * destroys the vSMMU's host objects. Otherwise it leaves them to the VMM's iommufd:
+ * without a device they do nothing.
  */
 void smmuv3_vsmmu_close(struct smmuv3_vsmmu *v)
 {
 	if (v->host)
 		release_devs(v);
-	/* Only now, because this waits for readers of the file, which may be stuck */
+	/* Only now, because this waits for readers in debugfs, which may be stuck */
 	smmuv3_debugfs_remove(v);
 	if (v->host)
 		drop_objects(v, smmuv3_host_owned(v->host));

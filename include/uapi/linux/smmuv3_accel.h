@@ -17,8 +17,8 @@
  * the call succeeds as long as the part that the kernel does not know is zero.
  *
  * The kernel ignores fields named out_* on input. It writes them whenever an ioctl
- * returns, also if it fails, unless the ioctl is unknown or its struct cannot be
- * read. out_reason is one of enum smmuv3_accel_reason.
+ * returns, also if it fails, unless the ioctl is unknown, or the kernel cannot read
+ * its struct or refuses its size. out_reason is one of enum smmuv3_accel_reason.
  *
  * STEs, commands and register values have the architecture's layout (Arm IHI 0070,
  * SMMUv3). STEs and commands are little-endian.
@@ -37,8 +37,8 @@
  *  - ENXIO (NOT_CREATED): call SMMUV3_ACCEL_CREATE first.
  *  - EIO (FOREIGN_MM): the caller is not in the address space that owns the file.
  *  - EINTR: a signal came before the call could report any progress.
- *  - EACCES, EPERM (SECURITY): the ioctl calls the iommufd or the VFIO device for
- *    its caller, and a security module refused that.
+ *  - EACCES, EPERM (SECURITY): the module calls the iommufd or the VFIO device for
+ *    the caller, and a security module refused that call.
  *  - ENOMEM (RETRY): out of memory. Nothing has changed, unless the ioctl says
  *    otherwise.
  */
@@ -203,8 +203,8 @@ enum smmuv3_accel_cmd {
  * @SMMUV3_ACCEL_REASON_CMD_RANGE: The range invalidation's TG, TTL, NUM and
  *	SCALE form a reserved combination.
  * @SMMUV3_ACCEL_REASON_CMD_ATC_SIZE: The ATC_INV's Size is over 52.
- * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: The command is an ATC_INV, but no attached
- *	SMMU has ATS.
+ * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: The command is an ATC_INV, but the virtual SMMU
+ *	does not offer ATS.
  * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: The command is a CFGI_STE,
  *	CFGI_STE_RANGE or CFGI_ALL, and the VMM installs STEs itself. Install the
  *	STEs, and continue after the command.
@@ -217,8 +217,9 @@ enum smmuv3_accel_cmd {
  *	out_bad_idr has the fields.
  * @SMMUV3_ACCEL_REASON_IDR_HOST: A host SMMU cannot honour these ID registers.
  *	Offer less: out_bad_idr has the fields.
- * @SMMUV3_ACCEL_REASON_IDR_OFFERED: The device's SMMU lacks what a running guest
- *	was offered without SET_IDR. out_bad_idr has the fields.
+ * @SMMUV3_ACCEL_REASON_IDR_OFFERED: The device's SMMU lacks a feature that the
+ *	running guest already sees. out_bad_idr has the fields. To leave them out
+ *	from the start, call SET_IDR before ATTACH.
  * @SMMUV3_ACCEL_REASON_FROZEN: The ID registers can no longer change: a stream is
  *	attached, or a command has run. Call SET_IDR before ATTACH.
  * @SMMUV3_ACCEL_REASON_TABLE_MODE: The module reads the guest's stream table
@@ -323,7 +324,7 @@ enum smmuv3_accel_reason {
  * enum smmuv3_accel_cerror - Command errors, as in SMMU_CMDQ_CONS.ERR
  * @SMMUV3_ACCEL_CERROR_NONE: No error
  * @SMMUV3_ACCEL_CERROR_ILL: Illegal command
- * @SMMUV3_ACCEL_CERROR_ABT: The command could not be fetched
+ * @SMMUV3_ACCEL_CERROR_ABT: The module cannot read the command
  * @SMMUV3_ACCEL_CERROR_ATC_INV_SYNC: A CMD_SYNC found an ATC_INV that failed
  *
  * Arm IHI 0070, section 4.1.3 and SMMU_CMDQ_CONS.
@@ -363,8 +364,8 @@ enum smmuv3_accel_kind {
  * @out_max_cmds: The most commands of SMMUV3_ACCEL_INVALIDATE
  * @out_max_batch: The most commands that the module hands to the host in one
  *	call. It splits longer arrays
- * @out_max_stes: SMMUV3_ACCEL_RUN_CMDQ stops before the next command that reads
- *	STEs, when it has evaluated this many of them
+ * @out_max_stes: When SMMUV3_ACCEL_RUN_CMDQ has evaluated this many STEs, it stops
+ *	before the next command that reads STEs
  * @out_create_flags: The flags of SMMUV3_ACCEL_CREATE that this kernel has
  * @out_attach_flags: The flags of SMMUV3_ACCEL_ATTACH that this kernel has
  * @out_ioctls: The ioctls that this kernel has, one bit for each number of enum
@@ -402,9 +403,9 @@ struct smmuv3_accel_info {
  *	SMMUV3_ACCEL_RUN_CMDQ writes commands for them to feed_uptr: the feed. The
  *	VMM applies them to the endpoints' software IOTLB
  * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
- *	global (nG = 0) in stage 1, as is true of Linux's DMA mappings. An
- *	invalidation by ASID then covers all invalidations by address of that ASID,
- *	and the module may replace many of the latter by one of the former
+ *	global (nG = 0) in stage 1, as Linux does for DMA. An invalidation by ASID
+ *	then covers all invalidations by address of that ASID, so the module may
+ *	issue one by ASID instead of many by address
  */
 enum smmuv3_accel_create_flags {
 	SMMUV3_ACCEL_CREATE_SHARED_ASIDS = 1 << 0,
@@ -456,9 +457,9 @@ struct smmuv3_accel_create {
  * @__reserved: Must be 0
  *
  * Set what the guest's SMMU offers. From then on, commands and STEs are illegal if
- * they use a feature that is not offered, and a device cannot be attached if its
- * SMMU lacks one that is. Without this call, a virtual SMMU offers what all its
- * physical SMMUs have.
+ * they use a feature that it does not offer, and ATTACH fails if the device's SMMU
+ * lacks a feature that it offers. Without this call, a virtual SMMU offers what all
+ * its physical SMMUs have, and ATS if one of them has it.
  *
  * These fields may be set, within what each host SMMU has: IDR0 ST_LEVEL (the
  * module walks either kind of table), TERM_MODEL, TTENDIAN, CD2L, ASID16, ATS,
@@ -555,8 +556,8 @@ enum smmuv3_accel_attach_flags {
  * define SMMUV3_ACCEL_VSID_UNSET - A stream without a StreamID
  *
  * A flag in place of a virtual StreamID: the guest has not numbered the stream's
- * bus yet. The VMM chooses the other bits freely. Together they are a name, by which
- * the other ioctls know the stream until SMMUV3_ACCEL_SET_VSIDS.
+ * bus yet. The VMM chooses the other bits freely. The value is a name, by which the
+ * other ioctls know the stream until SMMUV3_ACCEL_SET_VSIDS.
  */
 #define SMMUV3_ACCEL_VSID_UNSET	(1U << 31)
 
@@ -596,10 +597,10 @@ enum smmuv3_accel_attach_flags {
  *
  * The vIOMMU, and a stage-2 parent that the module allocated, live until the file
  * is closed. If the VMM named the parent, the module releases vIOMMU and parent
- * when the last device behind that SMMU is detached. If a vEVENTQ still uses the
- * vIOMMU then, the module releases them later: when the next last device is
- * detached, when ATTACH names another parent, or at close. The VMM may use the IDs,
- * but must not destroy the objects.
+ * when the VMM detaches the last device behind that SMMU. If a vEVENTQ still uses
+ * the vIOMMU then, the module releases them later: when the VMM has attached a device
+ * there again and detaches it, when ATTACH names another parent, or at close. The VMM
+ * may use the IDs, but must not destroy the objects.
  *
  * If the VMM uses VFIO_DEVICE_ATTACH_IOMMUFD_PT or VFIO_DEVICE_DETACH_IOMMUFD_PT
  * on the device, it takes the device from the module until the stream's next STE.
@@ -772,8 +773,8 @@ struct smmuv3_accel_ste {
  *
  * The call stops at the first entry that fails. That stream keeps its old STE, with
  * one exception: if the module cannot invalidate the stream's cached CDs, the new
- * STE is installed, and the same entry again invalidates the CDs. The module does
- * not write to the entries after that.
+ * STE is installed. Repeat the entry to invalidate the CDs. The module does not
+ * write to the entries after the one that failed.
  *
  * After some progress, the call also returns early, with 0, if a signal is pending.
  * After 64 entries it does so as well if another call waits for the virtual SMMU,
@@ -877,11 +878,11 @@ struct smmuv3_accel_invalidate {
  * guest's stream table itself. It evaluates each stream again if SMMUEN, GBPA.ABORT
  * or the table changes.
  *
- * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. The same
- * holds for EINTR, unless the caller is being killed. After any other error the
- * registers are in force. A stream that the module could not configure by them
- * aborts, with the reason, so that it does not keep a configuration that the guest
- * has replaced. Repeat the call to configure it.
+ * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. After
+ * EINTR nothing has changed either, unless the caller is being killed. After any
+ * other error the registers are in force. A stream that the module could not
+ * configure by them aborts, with the reason, so that it does not keep a
+ * configuration that the guest has replaced. Repeat the call to configure it.
  *
  * Errors besides the general ones:
  *
@@ -1015,7 +1016,7 @@ struct smmuv3_accel_run_cmdq {
  * table and the ID registers stay.
  *
  * Errors besides the general ones: ENOMEM and ETIMEDOUT (RETRY), EIO (HOST_REJECT).
- * The streams abort all the same; only a flush failed. If the caller is being killed,
+ * Even then, all streams abort: only a flush failed. If the caller is being killed,
  * some streams may stay as they were.
  */
 struct smmuv3_accel_reset {
@@ -1130,12 +1131,12 @@ struct smmuv3_accel_vsid {
  * abort until the next SMMUV3_ACCEL_INSTALL_STE. If the new StreamID is unset, the
  * stream has no vDEVICE, and its DMA stays blocked.
  *
- * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. The same
- * holds for EINTR, unless the caller is being killed, and for ENOMEM if
- * SMMUV3_ACCEL_GET_STREAM does not know the new StreamIDs. After any other error the
- * StreamIDs are set. If the module could not set up a stream's vDEVICE or STE, the
- * stream's DMA is blocked. Repeat the call with the new StreamIDs on both sides to
- * set up what is missing.
+ * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. After
+ * EINTR nothing has changed either, unless the caller is being killed. After ENOMEM
+ * nothing has changed if SMMUV3_ACCEL_GET_STREAM does not know the new StreamIDs.
+ * After any other error the StreamIDs are set. If the module could not set up a
+ * stream's vDEVICE or STE, the stream's DMA is blocked. Repeat the call with the new
+ * StreamIDs on both sides to set up what is missing.
  *
  * Errors besides the general ones:
  *
