@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# check-kernel.sh KDIR: can the module be built for, and work on, the kernel
-# whose build folder is KDIR? An out-of-tree build would not look at Kconfig.
+# check-kernel.sh KDIR: check that the module can be built for, and works on, the
+# kernel whose build folder is KDIR. An out-of-tree build does not look at Kconfig.
 set -eu
 
 kdir=$1
@@ -33,7 +33,7 @@ lacking=
 for option in ARM64 IOMMUFD ARM_SMMU_V3_IOMMUFD VFIO VFIO_DEVICE_CDEV; do
 	grep -q "^CONFIG_$option=[ym]\$" "$config" || lacking="$lacking${lacking:+, }CONFIG_$option"
 done
-[ -z "$lacking" ] || die "the kernel in $kdir lacks what the module stands on: $lacking"
+[ -z "$lacking" ] || die "the kernel in $kdir lacks what the module needs: $lacking"
 
 [ "${ARCH:-$(uname -m | sed s/aarch64/arm64/)}" = arm64 ] ||
 	die "the kernel in $kdir is for arm64, this machine is not: add ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-"

@@ -5,7 +5,7 @@
 #   awk -f scripts/reasons.awk include/uapi/linux/smmuv3_accel.h
 #
 # prints REASON(NAME, "text") for each reason, in the order of the comment. NAME
-# lacks SMMUV3_ACCEL_REASON_. Whoever includes the lines defines REASON.
+# lacks SMMUV3_ACCEL_REASON_. The file that includes the lines defines REASON.
 # -v enum=vsmmu_reason -v prefix=VSMMU_REASON_ does the same for the library's.
 #
 # The exit status is 1, with a message, if the comment and the enum do not name

@@ -5,13 +5,13 @@
  * One device behind a virtual SMMU, from attach to detach, told step by step.
  * Here the program plays both parts: the guest, which writes page tables, a CD
  * and an STE into its memory, and the VMM, which hands the guest's STE and
- * commands to the module. The calls of the module are written out; what any VMM
- * has before it comes to a virtual SMMU is in guest.h of the selftests: an
- * iommufd with the guest's memory in an IOAS, a VFIO device bound to it, and
- * for the guest's part page tables and CDs.
+ * commands to the module. This file has all calls of the module. guest.h of the
+ * selftests has what any VMM needs before: an iommufd with the guest's memory in
+ * an IOAS, and a VFIO device bound to it. It also has page tables and CDs, for
+ * the guest's part.
  *
- * The device is QEMU's iommu-testdev, which writes a pattern wherever it is
- * told. Run it in the emulated host: make demo.
+ * The device is QEMU's iommu-testdev, which writes a pattern to any address. Run
+ * it in the emulated host: make demo.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 
 #include "guest.h"
 
-/* The StreamID under which the guest knows the device, and an ASID of its own */
+/* The guest's StreamID for the device, and the guest's ASID */
 #define VSID	0x42
 #define OUR_ASID	7
 
@@ -63,7 +63,7 @@ static void step(const char *text, ...)
 			strerror(errno), (arg)->out_reason);		\
 	} while (0)
 
-/* The device writes at @iova; see in which of two pages it arrived: 0, 1, -1 */
+/* Let the device write at @iova. Returns in which of two pages it arrived: 0, 1, -1 */
 static int where_dma_lands(struct guest *g, struct dma_dev *dev, __u64 iova,
 			   const __u64 page[2])
 {
@@ -142,7 +142,7 @@ int main(void)
 	phys.index = attach.out_phys;
 	rc = ioctl(accel, SMMUV3_ACCEL_GET_PHYS, &phys);
 	require(!rc, "GET_PHYS: %s", strerror(errno));
-	step("GET_PHYS: IDR0 %#x, IDR1 %#x, IDR3 %#x, IDR5 %#x are what the guest's may offer",
+	step("GET_PHYS: IDR0 %#x, IDR1 %#x, IDR3 %#x, IDR5 %#x limit what the guest is offered",
 	     phys.out_idr[0], phys.out_idr[1], phys.out_idr[3], phys.out_idr[5]);
 
 	queue = veventq_open(g.iommufd, attach.out_viommu_id, &queue_id);
@@ -190,7 +190,7 @@ int main(void)
 	require(where_dma_lands(&g, &dev, IOVA, page) == 1, "stale translation left");
 	printf("    DMA lands in the new page\n");
 
-	/* A guest's mistakes are no errors of the ioctl's. */
+	/* If the guest makes a mistake, the ioctl still succeeds. */
 	const struct cmd wrong[] = {
 		cmd_tlbi_va(OUR_ASID, IOVA, true),
 		{ { 0xff } },
@@ -222,7 +222,7 @@ int main(void)
 	ste_config(ste, STE_CFG_S2);
 	install_ste(accel, ste, SMMUV3_ACCEL_REASON_STE_CONFIG);
 	require(testdev_write(&dev, page[0]) == -EFAULT, "DMA was not aborted");
-	step("INSTALL_STE, stage 2: not the guest's to configure, so it aborts, and says why");
+	step("INSTALL_STE, stage 2: a guest has none, so DMA aborts, and the reason says why");
 
 	detach.vsid = VSID;
 	call(accel, SMMUV3_ACCEL_DETACH, &detach);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A lesson in table mode: what a VMM does with libvsmmu, told step by step, and what a
- * guest's SMMUv3 driver does, which knows nothing but registers and memory. The guest's
- * tables and the device come from guest.h of the selftests. Run it with make demo.
+ * A lesson in table mode, step by step: what a VMM does with libvsmmu, and what a
+ * guest's SMMUv3 driver does, which knows only registers and memory. The guest's tables
+ * and the device come from guest.h of the selftests. Run it with make demo.
  */
 #include <errno.h>
 #include <poll.h>
@@ -44,7 +44,7 @@ static unsigned int irqs[VSMMU_IRQ_NUM], steps;
 		}							\
 	} while (0)
 
-/* A call of the library that has to succeed. If it fails, the library says why. */
+/* Check a library call that has to succeed. If it failed, the library says why. */
 static void check(int rc, const char *what)
 {
 	struct vsmmu_error error;
@@ -90,7 +90,7 @@ static void send(struct cmd cmd)
 	require(get(CMDQ_CONS) == ring.prod, "CMDQ_CONS is %#x", get(CMDQ_CONS));
 }
 
-/* The device writes at @iova: in which of two pages it arrives, or -EFAULT */
+/* Let the device write at @iova. Returns in which of two pages it arrived, or -EFAULT */
 static int dma(__u64 iova)
 {
 	volatile __u32 *at[2] = { guest_ptr(&g, page[0]), guest_ptr(&g, page[1]) };
@@ -123,7 +123,7 @@ static void vmm_starts(void)
 	step("vsmmu_probe, vsmmu_start: the guest reads IDR0 %#x, IDR1 %#x", get(0), get(4));
 	call(vsmmu_attach(v, dev.fd, VSID, 0, 0, &info));
 	require(dma(page[0]) == 0, "DMA did not bypass stage 1");
-	step("vsmmu_attach: StreamID %#x, whose DMA bypasses stage 1 out of reset", VSID);
+	step("vsmmu_attach: StreamID %#x; out of reset its DMA bypasses stage 1", VSID);
 	veventq.fd = veventq_open(g.iommufd, info.out_viommu_id, &id);
 	call(vsmmu_add_veventq(v, veventq.fd));
 	step("vsmmu_add_veventq: what iommufd reports becomes events of the guest");

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* The event that tells a guest of a stream that aborts; 0: none does */
+/* The event for a stream that aborts; 0: there is none */
 static uint64_t event_of_reason(struct vsmmu *v, uint32_t reason)
 {
 	switch (reason) {
@@ -53,10 +53,10 @@ static bool is_listed(struct vsmmu *v, uint32_t num, uint32_t vsid)
 
 /*
  * Tell the guest which streams abort because their STE is not legal. Hardware does so
- * when a transaction comes. Here the host's STE aborts in silence, so the guest learns
- * it when a command names the stream.
+ * when a transaction comes. Here the host's STE aborts without an event, so the library
+ * puts one into the queue when a command names the stream.
  *
- * If the kernel had no room for all of them, ask for the streams that it left out.
+ * If the list has no room for all of them, ask the kernel about the other streams.
  */
 static void report_bad_stes(struct vsmmu *v,
 			    const struct smmuv3_accel_run_cmdq *run)
@@ -99,7 +99,7 @@ static bool regs_pending(struct vsmmu *v)
 /*
  * The base registers need no SET_REGS of their own, because they can only be written
  * while nothing uses them. After a failure the registers are in force, but a stream
- * that could not be given what they say aborts. So repeat the call, even if the guest
+ * that the kernel could not configure aborts. So repeat the call, even if the guest
  * takes its change back, and acknowledge nothing before it succeeds.
  */
 static int send_regs(struct vsmmu *v)
@@ -139,8 +139,8 @@ static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 }
 
 /*
- * As vsmmu__call(), but the fields that are written on the way out are set again
- * before each repetition.
+ * As vsmmu__call(), but before each repetition set again the fields that the kernel
+ * overwrites.
  */
 static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
 {
@@ -168,7 +168,7 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 		v->feed(v->opaque, v->feed_cmds, run->feed_num, overflow);
 }
 
-/* The command at CONS is in error: the guest learns it, and the VMM if it wants to. */
+/* Tell the guest that the command at CONS is in error, and the VMM if it wants to know. */
 static void command_failed(struct vsmmu *v,
 			   const struct smmuv3_accel_run_cmdq *run, uint32_t bits)
 {
@@ -249,8 +249,8 @@ static int run_batch(struct vsmmu *v)
 }
 
 /*
- * Do all that there is to do. A guest can make that long, so other callers get in
- * between batches, for instance to detach a device that the host wants back. They may
+ * Do all pending work. A guest can make that long, so let other callers in between
+ * batches, for instance to detach a device that the host wants back. They may
  * reset the virtual SMMU, so each round looks at everything.
  */
 int vsmmu__work(struct vsmmu *v)

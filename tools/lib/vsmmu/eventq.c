@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* An event is lost: say so, unless the guest has not acknowledged an earlier loss. */
+/* An event is lost: toggle OVFLG, if the guest has acknowledged earlier losses. */
 static void eventq_overflow(struct vsmmu *v)
 {
 	uint64_t prod = v->reg[REG_EVENTQ_PROD];
@@ -19,9 +19,9 @@ static void eventq_overflow(struct vsmmu *v)
 }
 
 /*
- * A write that finds no memory, or memory that the guest can only read, aborts.
- * The event is lost, and EVENTQ_ABT_ERR (6.3.17) keeps the queue from being
- * written again until the guest acknowledges it.
+ * Put an event into the queue. If there is no memory, or memory that the guest can
+ * only read, the event is lost, and the library writes no other one until the guest
+ * acknowledges EVENTQ_ABT_ERR (6.3.17).
  */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 {
@@ -50,7 +50,7 @@ void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
 }
 
-/* Where a vEVENTQ is in the list; how many there are if it is not */
+/* A vEVENTQ's index in the list; the list's length if it is not there */
 static unsigned int find_veventq(struct vsmmu *v, int fd)
 {
 	unsigned int i;
@@ -116,7 +116,7 @@ struct vevent_header {
 #define VEVENT_SEQUENCE	0x7fffffffU
 #define VEVENT_SIZE	(sizeof(struct vevent_header) + EVENT_SIZE)
 
-/* How many records fit a read, and how many reads there are before others get a turn */
+/* The most records of a read, and the most reads from a vEVENTQ in one call */
 #define READ_EVENTS	64
 #define READ_TIMES	16
 

@@ -4,8 +4,8 @@
  *
  * The registers are the state. A guest's write changes them, then vsmmu__work()
  * makes the kernel agree: it hands over what the kernel has to know (SET_REGS) and
- * runs the command queue up to PROD. If the kernel fails for now, the registers show
- * it, as on hardware that takes its time (CR0ACK behind CR0, GBPA.UPDATE, CONS behind
+ * runs the command queue up to PROD. If the kernel fails temporarily, the registers
+ * show it, as on hardware that takes its time (CR0ACK behind CR0, GBPA.UPDATE, CONS behind
  * PROD). The next vsmmu__work() tries again.
  *
  * A program that links with the static library sees all names that are not static here,
@@ -20,7 +20,7 @@
 #include "arch.h"
 #include "vsmmu.h"
 
-/* How often an ioctl is called if signals interrupt it before it does anything */
+/* How often to call an ioctl that signals interrupt before it does anything */
 #define MAX_INTERRUPTED	100
 
 /* Bits of CR0 that the kernel has a part in */
@@ -58,10 +58,10 @@ enum reg_id {
  * @offset: where it is
  * @size: 4 or 8 bytes; the latter are accessible by halves as well
  * @read_only: the guest cannot write it
- * @guard: bits of CR0 while any of which is set, in CR0 or CR0ACK, writes are
- *	ignored
- * @bits: its implemented bits; the others are RES0. vsmmu__bits_by_idr() has those
- *	that the ID registers leave
+ * @guard: bits of CR0. While one of them is set, in CR0 or CR0ACK, writes have no
+ *	effect
+ * @bits: its implemented bits; the others are RES0. vsmmu__bits_by_idr() returns
+ *	those that the ID registers leave
  */
 struct reg_info {
 	uint32_t offset;
@@ -97,12 +97,12 @@ struct veventq {
  * @own_fd: the library opened it
  * @own_page: the library mapped @page
  * @started: vsmmu_start() was called: the ID registers are fixed
- * @want_reset: the kernel is to be told of a reset
- * @want_regs: SET_REGS is to be called, even if CR0ACK is CR0
+ * @want_reset: a call of RESET is pending
+ * @want_regs: a call of SET_REGS is pending, even if CR0ACK equals CR0
  * @sent_cr0: SMMU_CR0 of the last SET_REGS
  * @reg: values of the registers
- * @page: the register file, which guest and VMM can read. Written only: what
- *	counts is @reg
+ * @page: the register file, for guest and VMM to read. The library itself reads
+ *	only @reg
  * @reset_gbpa: SMMU_GBPA out of reset
  * @max_batch: most commands to run before CONS is published
  * @counters: for the VMM
@@ -113,7 +113,7 @@ struct veventq {
  * @feed_cmds: where the kernel writes commands for @feed
  * @feed_room: how many there is room for
  * @raised: lines to call @raise for, when @lock is free
- * @cmd_failed: @failed_cmd is for @cmd_error, when @lock is free
+ * @cmd_failed: call @cmd_error for @failed_cmd, when @lock is free
  * @failed_cmd: the command that is in error. The queue stops there until the guest
  *	makes another access, so there is one at a time
  * @irqfd: eventfds of the lines, or -1
@@ -193,7 +193,7 @@ static inline uint32_t queue_bits(uint64_t base, uint32_t offered)
 	return bits < offered ? bits : offered;
 }
 
-/* Where an entry of a queue is. Its base is aligned to its size, by ignoring bits. */
+/* The address of a queue's entry. The SMMU ignores bits of the base below its size. */
 static inline uint64_t queue_entry(uint64_t base, uint32_t bits,
 				   uint32_t entry_size, uint64_t index)
 {

@@ -40,8 +40,9 @@ static ssize_t kernel_read(void *data, int fd, void *buf, size_t len)
 }
 
 /*
- * By the name that the kernel gives a file without a path. iommufd's other queue is
- * the one for page faults: should the kernel rename a vEVENTQ, it is still taken.
+ * Identify a file by the name that the kernel gives to files without a path. Take any
+ * queue of iommufd for a vEVENTQ, except for that of page faults: so it does not matter
+ * if the kernel renames vEVENTQs.
  */
 static int kernel_identify(void *data, int fd)
 {
@@ -68,7 +69,7 @@ static int kernel_identify(void *data, int fd)
 /*
  * A guest maps the SMMU as Device memory. Without FEAT_S2FWB that attribute applies to
  * a memory slot as well, so the guest's loads miss data that is only in the caches.
- * Push the line out to the point of coherency, and wait for that. KVM cleans a page
+ * Clean the line to the point of coherency, and wait for that. KVM cleans a page
  * when it maps it, so pages that the guest has not touched need nothing.
  */
 static void kernel_clean(void *data, const volatile void *line)
@@ -124,7 +125,7 @@ int vsmmu__ioctl_failed(struct vsmmu *v, unsigned long request, int rc,
 	});
 }
 
-/* Whether a descriptor is of a kind, as far as that can be told */
+/* Check that a descriptor is of a kind, if the kernel says what it is. */
 int vsmmu__check_fd(struct vsmmu *v, int fd, enum vsmmu_fd_kind kind,
 		    uint32_t reason)
 {
@@ -156,7 +157,7 @@ int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg)
 
 /*
  * The host failed at what the guest asked for. Returns -EAGAIN if it may succeed later,
- * -EIO if that is not to be expected.
+ * otherwise -EIO.
  */
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 		       uint32_t reason, uint32_t vsid)

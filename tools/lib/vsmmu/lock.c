@@ -17,7 +17,7 @@ void vsmmu__lock(struct vsmmu *v)
 
 /*
  * Free the lock, then make the callbacks that became due under it. They may call the
- * library. What fails there is not the failure of the call that ends here.
+ * library. A failure there does not replace that of the call that ends here.
  */
 void vsmmu__unlock(struct vsmmu *v)
 {
@@ -55,8 +55,8 @@ void vsmmu__let_in(struct vsmmu *v)
 }
 
 /*
- * An edge on a line, after the registers show what it is about. An eventfd is written
- * at once, so that it cannot be closed or exchanged meanwhile.
+ * Raise an edge on a line, after the registers show what it is about. Write an eventfd
+ * under the lock, so that the VMM cannot exchange it meanwhile.
  */
 void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line)
 {

@@ -10,8 +10,8 @@
 #define REGION_FLAGS	VSMMU_REGION_READONLY
 
 /*
- * Where the VMM has the memory at @gpa, and how much of @len follows in one piece;
- * NULL if there is none, or to @write none that the guest can write.
+ * Where the VMM has the memory at @gpa. Reduces @len to what follows in one piece.
+ * Returns NULL if there is no memory, or with @write if the guest cannot write it.
  */
 static void *memory_find(struct vsmmu *v, uint64_t gpa, size_t *len, bool write)
 {
@@ -64,7 +64,7 @@ bool vsmmu__memory_read(struct vsmmu *v, uint64_t gpa, void *buf, size_t len)
 	return true;
 }
 
-/* It writes nothing but event records: each whole, or not at all. */
+/* The library writes nothing but event records: each whole, or not at all. */
 bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len)
 {
@@ -122,7 +122,7 @@ int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
 
 	if (rc)
 		return rc;
-	/* The kernel only reads guest memory, so it has no such flag. */
+	/* The kernel only reads guest memory, so its regions have no flags. */
 	for (i = 0; i < num; i++)
 		v->table[i] = (struct smmuv3_accel_mem_region){
 			.gpa = regions[i].gpa,

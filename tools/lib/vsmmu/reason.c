@@ -120,7 +120,7 @@ static void append(struct text *text, const char *more)
 	text->at += n > 0 ? n : 0;
 }
 
-/* A name in a list, if behind it there is room for @reserve. False: there is not. */
+/* Append a name, or "..." if there is no room for it and @reserve: returns false. */
 static bool append_name(struct text *text, const char *name, size_t reserve)
 {
 	static const char more[] = ", ...";
@@ -136,7 +136,7 @@ static bool append_name(struct text *text, const char *name, size_t reserve)
 	return true;
 }
 
-/* The names of refused fields, as many as leave room for @reserve bytes */
+/* Append the names of refused fields, as many as leave room for @reserve bytes. */
 static void append_fields(struct text *text, const uint32_t bad_idr[6],
 			  size_t reserve)
 {

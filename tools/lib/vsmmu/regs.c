@@ -15,8 +15,8 @@
 #define QUEUE_BASE_BITS	(BASE_HINT | QUEUE_BASE_ADDR | QUEUE_BASE_LOG2SIZE)
 
 /*
- * SMMU_IDR0.MSI is 0: the IRQ_CFG registers are RES0. The two of 64 bits have an
- * entry because drivers write them as such. CR2.PTM and E2H, IRQ_CTRL.PRIQ_IRQEN
+ * SMMU_IDR0.MSI is 0: the IRQ_CFG registers are RES0. Two of them have an entry,
+ * because drivers write them with 64 bits. CR2.PTM and E2H, IRQ_CTRL.PRIQ_IRQEN
  * and all of GBPA but ABORT are RES0 without BTM, HYP, PRI and attribute
  * overrides.
  */
@@ -133,7 +133,7 @@ static uint64_t enabled(struct vsmmu *v)
 	return v->reg[REG_CR0] | v->reg[REG_CR0ACK];
 }
 
-/* Report an error that is not active. Its queue stops until it is acknowledged. */
+/* Report an error that is not active. Its queue stops until the guest acknowledges it. */
 void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error)
 {
 	vsmmu__reg_set(v, REG_GERROR, v->reg[REG_GERROR] ^ error);
@@ -155,12 +155,11 @@ static void write_gerrorn(struct vsmmu *v, uint64_t value)
 }
 
 /*
- * Each field is acknowledged by itself. The library acknowledges those in which the
- * kernel has no part at once.
+ * CR0ACK follows CR0 field by field. Fields in which the kernel has no part follow at
+ * once.
  *
- * After a SET_REGS that failed, its registers are in force nevertheless. If the guest
- * takes such a change back, CR0ACK shows that it was made, and the guest waits until it
- * is undone.
+ * Registers are in force even after a SET_REGS that failed. If the guest takes such a
+ * change back, CR0ACK shows that it was made, and the guest waits until it is undone.
  */
 static void write_cr0(struct vsmmu *v, uint64_t value)
 {
@@ -172,7 +171,7 @@ static void write_cr0(struct vsmmu *v, uint64_t value)
 				      (value & ~CR0_KERNEL));
 }
 
-/* Fields of CR1 are guarded by what uses them. */
+/* While something uses a field of CR1, writes do not change that field. */
 static uint64_t cr1_guarded(struct vsmmu *v)
 {
 	uint64_t bits = 0;

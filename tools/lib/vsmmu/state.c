@@ -16,7 +16,7 @@ int vsmmu_reset(struct vsmmu *v)
 	rc = vsmmu__check_started(v);
 	if (!rc) {
 		vsmmu__regs_reset(v);
-		/* EVENTQEN is clear, so this drops the events of the time before. */
+		/* EVENTQEN is clear, so this drops events from before the reset. */
 		vsmmu__drain_all(v);
 		rc = vsmmu__work(v);
 	}
@@ -91,8 +91,8 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 
 /*
  * Whether a virtual SMMU with the state's ID registers can be in that state. The kernel
- * judges the ID registers themselves, except for the queue sizes, with which the
- * library counts.
+ * checks the ID registers themselves, except for the queue sizes, which the library
+ * uses.
  */
 static bool state_is_valid(const struct vsmmu_state *state)
 {
@@ -128,7 +128,7 @@ static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
 }
 
 /*
- * Raise the lines again: an edge may have been lost on the way here, and one too many
+ * Raise the lines again: the migration may have lost an edge, and an edge too many
  * does no harm.
  */
 static void raise_standing(struct vsmmu *v)
@@ -179,8 +179,8 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 }
 
 /*
- * The kernel has the registers already. If it gets them again, nothing changes for any
- * stream, except for a change that was under way.
+ * The kernel has the registers already. If it gets them again, that only carries out
+ * a change that was pending.
  */
 static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 		  const struct vsmmu_state *state, const uint32_t *vsids,

@@ -49,8 +49,8 @@ static int detach(struct vsmmu *v, uint32_t vsid)
 }
 
 /*
- * A physical SMMU is known from the first ATTACH behind it on, and the ID
- * registers can be set only while no stream is attached.
+ * Attach and detach: the module knows a physical SMMU only after an ATTACH behind it,
+ * and takes ID registers only while no stream is attached.
  */
 int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 {
@@ -91,7 +91,7 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 	return rc;
 }
 
-/* Where a stream is in the list; how many there are if it is not */
+/* A stream's index in the list; the list's length if it is not there */
 static uint32_t find_stream(struct vsmmu *v, uint32_t vsid)
 {
 	uint32_t i;
@@ -117,8 +117,9 @@ int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 }
 
 /*
- * After a failure: whether the StreamIDs are set nevertheless. A new one that was not
- * in use before tells it. If there is none, the list is the same either way.
+ * After a failure, whether the kernel has set the StreamIDs. It has if it knows a new
+ * one that was not in use before. If all were in use, the library's list has the same
+ * StreamIDs either way.
  */
 static bool vsids_are_set(struct vsmmu *v,
 			  const struct smmuv3_accel_vsid *entries, uint32_t num)
@@ -135,7 +136,7 @@ static bool vsids_are_set(struct vsmmu *v,
 	return false;
 }
 
-/* All at once: each stream of the list is looked at once, by its old StreamID. */
+/* Rename all at once: look each stream of the list up once, by its old StreamID. */
 static void rename_streams(struct vsmmu *v,
 			   const struct smmuv3_accel_vsid *entries, uint32_t num)
 {

@@ -248,8 +248,8 @@ static int create(struct vsmmu *v, const struct vsmmu_config *config)
 }
 
 /*
- * This comes first: after CHANGE_PROCESS the process that had the virtual SMMU has it
- * no longer.
+ * Check before doing anything: after CHANGE_PROCESS the old process has lost the
+ * virtual SMMU, even if something fails later.
  */
 static int check_config(struct vsmmu *v, const struct vsmmu_config *config)
 {

@@ -8,8 +8,8 @@
  * call any function on a virtual SMMU. Each takes its mutex, except for vsmmu_fd(),
  * vsmmu_page() and vsmmu_last_error(). vsmmu_free() comes last.
  *
- * -EAGAIN always means: the host failed for now, nothing is lost, and vsmmu_kick()
- * tries again.
+ * -EAGAIN always means: the host failed temporarily, nothing is lost, and
+ * vsmmu_kick() tries again.
  */
 #ifndef _VSMMU_H
 #define _VSMMU_H
@@ -51,7 +51,7 @@ static inline void vsmmu_config_init(struct vsmmu_config *config)
  * vsmmu_new() - Create a virtual SMMU
  * @config: what it needs
  * @out: set to the virtual SMMU, or NULL
- * @error: set to the failure, or zeroed; may be NULL
+ * @error: set to the failure; zeroed if there is none; may be NULL
  *
  * Opens /dev/smmuv3-accel, binds it to the iommufd (SMMUV3_ACCEL_CREATE) and tells it
  * where the guest's memory is. The library allocates memory here and nowhere else.
@@ -147,10 +147,10 @@ int vsmmu_detach(struct vsmmu *v, uint32_t vsid);
  *
  * The guest's stream table applies to the streams under their new StreamIDs at once.
  *
- * If the call fails because a stream cannot be given what it needs, the new StreamIDs
- * are set, and the DMA of that stream is blocked. vsmmu_last_error() has its new
- * StreamID. Repeat the call with the new StreamIDs on both sides. After any other
- * failure nothing has changed.
+ * If the call fails because the module could not set up a stream's vDEVICE or STE, the
+ * new StreamIDs are set, and the DMA of that stream is blocked. vsmmu_last_error() has
+ * its new StreamID. Repeat the call with the new StreamIDs on both sides. After any
+ * other failure nothing has changed.
  *
  * Return: 0; -ENXIO: not started; or the errno of SMMUV3_ACCEL_SET_VSIDS.
  */
@@ -195,10 +195,10 @@ int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd);
 /**
  * vsmmu_free() - Destroy a virtual SMMU
  * @v: the virtual SMMU, or NULL. No other thread may use it any more. If the library
- *	mapped the register file, it must not be in a memory slot
+ *	mapped the register file, no memory slot may have it any more
  *
- * If the library opened /dev/smmuv3-accel, and no other process has that file, the DMA
- * of all its devices is blocked.
+ * If the library opened /dev/smmuv3-accel, and no other process has that file, this
+ * blocks the DMA of all its devices.
  */
 void vsmmu_free(struct vsmmu *v);
 
@@ -223,14 +223,15 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
  * @value: the value
  * @size: of the access, in bytes
  *
- * Carries out what follows from it, and what failed for now earlier.
+ * Carries out what the write asks for, and what the host failed to do earlier.
  *
- * After -EAGAIN and -EIO the register has its value, and the guest sees a change that
- * takes its time. Nothing is lost: each later write and vsmmu_kick() try again.
+ * After -EAGAIN and -EIO the register has its new value, and to the guest the change
+ * takes time, as on hardware. Nothing is lost: each later write and vsmmu_kick() try
+ * again.
  *
  * Return: 0; -EINVAL: there is no access of that size at that offset, and nothing was
- * done; -ENXIO: not started; -EAGAIN: the host failed for now, call vsmmu_kick() in a
- * while; -EIO: the host failed, for the reason that vsmmu_last_error() has.
+ * done; -ENXIO: not started; -EAGAIN: the host failed temporarily, call vsmmu_kick()
+ * in a while; -EIO: the host failed, for the reason that vsmmu_last_error() has.
  */
 int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
 		unsigned int size);
@@ -259,8 +260,8 @@ int vsmmu_kick(struct vsmmu *v);
  * @v: the virtual SMMU
  * @page: 0 or 1
  *
- * It has the current value of each register at its offset, for a memory slot that the
- * guest can only read.
+ * The page has the current value of each register at its offset, for a memory slot
+ * that the guest can only read.
  *
  * Return: its address, aligned to %VSMMU_PAGE_SIZE, or NULL if there is no such page.
  */
@@ -306,7 +307,7 @@ int vsmmu_poll_events(struct vsmmu *v);
  * @v: the virtual SMMU
  * @event: the record, little-endian as in memory (Arm IHI 0070, 7.3)
  *
- * Return: 0. Whether it was recorded or lost is for the guest to see.
+ * Return: 0, also if the event is lost.
  */
 int vsmmu_inject_event(struct vsmmu *v, const uint64_t event[4]);
 
@@ -333,7 +334,7 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state);
 /**
  * vsmmu_restore() - Restore the registers
  * @v: the virtual SMMU, started with the same ID registers. Guest memory is restored
- * @state: from anywhere, because the library checks it
+ * @state: the state. It may come from anywhere, because the library checks it
  *
  * Return: 0; -EINVAL: no virtual SMMU with these ID registers can be in that state,
  * and nothing was done; -ENXIO: not started; else as vsmmu_write(), with the state
@@ -342,12 +343,12 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state);
 int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state);
 
 /**
- * vsmmu_resume() - Go on where the process before stopped, for a live update
+ * vsmmu_resume() - Continue where the old process stopped, for a live update
  * @v: the virtual SMMU, of %VSMMU_CONFIG_CHANGE_PROCESS, not started
- * @options: as for vsmmu_start() in the process before. Only %VSMMU_OPT_RESET_ABORT
+ * @options: as for vsmmu_start() in the old process. Only %VSMMU_OPT_RESET_ABORT
  *	matters, because @state has the ID registers; NULL: none
- * @state: of vsmmu_save() in the process before, which had no vsmmu_reset() left that
- *	the host had failed
+ * @state: of vsmmu_save() in the old process. If a vsmmu_reset() had failed there,
+ *	vsmmu_kick() has to succeed before
  * @vsids: the attached streams' StreamIDs or names, which are copied
  * @num: how many
  *
@@ -393,8 +394,8 @@ void vsmmu_get_counters(struct vsmmu *v, struct vsmmu_counters *counters);
  *	there was none, or if that call was for another virtual SMMU
  *
  * As with errno, a call that succeeds changes nothing, and threads do not see each
- * other's failures. If a callback's own calls fail, that is forgotten when the
- * callback returns.
+ * other's failures. If @raise or @cmd_error of struct vsmmu_config makes a call that
+ * fails, the library forgets that failure when the callback returns.
  */
 void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error);
 
@@ -410,7 +411,7 @@ const char *vsmmu_reason_string(uint32_t reason);
  * vsmmu_strerror() - A failure in words
  * @error: the failure
  * @buf: where to put them
- * @len: how much room there is; 512 bytes are enough, but for a long list of fields
+ * @len: how much room there is; 512 bytes are enough, except for a long list of fields
  *
  * The text has the ioctl, the refused fields of ID registers by name or the refused
  * memory region, the reason and the errno. If there is no room for all fields, "..."
@@ -422,7 +423,7 @@ const char *vsmmu_strerror(const struct vsmmu_error *error, char *buf,
 			   size_t len);
 
 /**
- * vsmmu_compute_idr() - How vsmmu_default_idr() computes
+ * vsmmu_compute_idr() - Compute ID registers as vsmmu_default_idr() does
  * @phys: physical SMMUs
  * @num: how many
  * @options: the VMM's wishes

@@ -47,7 +47,7 @@ enum vsmmu_irq {
  *	vsmmu_config_init().
  * @VSMMU_REASON_FLAGS: A flag in struct vsmmu_config is unknown to the library.
  * @VSMMU_REASON_ACCEL_FD: VSMMU_CONFIG_CHANGE_PROCESS takes over a virtual
- *	SMMU. Set accel_fd to the descriptor from the process before.
+ *	SMMU. Set accel_fd to the descriptor from the old process.
  * @VSMMU_REASON_IOMMUFD: There is no iommufd. Set iommufd to a descriptor of
  *	/dev/iommu.
  * @VSMMU_REASON_REGS_ALIGN: The memory for the register file is not aligned to
@@ -161,8 +161,8 @@ struct vsmmu_cmd {
  * @reason: Which rule it broke: one of enum smmuv3_accel_reason
  * @index: Where it is in the queue, without the wrap bit
  * @reserved: 0
- * @cmd: Its doublewords, or 0 if the queue is not in memory. They are read after the
- *	error, so the guest may have changed them
+ * @cmd: Its doublewords, or 0 if the queue is not in memory. The library reads them
+ *	after the error, so the guest may have changed them
  */
 struct vsmmu_cmd_error {
 	uint32_t cerror;
@@ -235,8 +235,8 @@ struct vsmmu_kernel {
 /**
  * enum vsmmu_config_flags - Flags of struct vsmmu_config
  * @VSMMU_CONFIG_CLEAN: The guest reads the register file through a memory slot, and
- *	the host lacks FEAT_S2FWB or may lack it. Its loads go past the caches, so the
- *	library cleans each line to memory after a change
+ *	the host lacks FEAT_S2FWB or may lack it. The guest's loads then bypass the
+ *	caches, so the library cleans each line to memory after a change
  * @VSMMU_CONFIG_CHANGE_PROCESS: @accel_fd is the virtual SMMU of a process that this
  *	one replaces. Take it over as it is, for vsmmu_resume()
  */
@@ -278,7 +278,7 @@ enum vsmmu_config_flags {
  * them in the guest's order. The host has done them, and CONS does not show it yet.
  * When @feed returns, the guest may take them as done. From then on no access of an
  * emulated endpoint may use what they invalidate, and no walk that is under way may
- * put it back. With @flush, that holds for all that is cached: there were more
+ * put it back. With @flush, that holds for everything cached: there were more
  * commands than @cmds or, with @num 0, the registers were reset, restored or resumed.
  * The same commands may come again.
  *
@@ -317,7 +317,7 @@ struct vsmmu_config {
  * enum vsmmu_option_flags - Flags of struct vsmmu_options
  * @VSMMU_OPT_NO_RIL: Do not offer range invalidation
  * @VSMMU_OPT_ATS: Offer ATS if all physical SMMUs have it. For a VMM that also shows
- *	its devices' ATS capabilities to the guest
+ *	the ATS capabilities of its devices to the guest
  * @VSMMU_OPT_LINEAR: Do not offer 2-level stream tables
  * @VSMMU_OPT_RESET_ABORT: Out of reset SMMU_GBPA.ABORT is 1, so DMA is aborted until
  *	the guest enables the SMMU. Without it DMA bypasses stage 1, as a firmware
@@ -416,7 +416,7 @@ struct vsmmu_state {
 /**
  * struct vsmmu_counters - What a virtual SMMU did since vsmmu_new()
  * @doorbells: Writes of SMMU_CMDQ_PROD that made the command queue run
- * @runs: Calls of SMMUV3_ACCEL_RUN_CMDQ, whatever came of them
+ * @runs: Calls of SMMUV3_ACCEL_RUN_CMDQ, also those that failed
  * @cmds: Commands by which CONS moved
  * @retries: How often the library returned -EAGAIN for the host
  *

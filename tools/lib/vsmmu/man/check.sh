@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #
-# See that the man pages have the functions of vsmmu.h with their prototypes, each
-# once, and that man has nothing to say against them.
+# Check that the man pages have the functions of vsmmu.h with their prototypes, each
+# once, and that man prints no warning for them.
 
 set -eu
 cd "$(dirname "$0")"
