@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <linux/iommufd.h>
 
 #include "fuzz.h"
 #include "stress.h"
@@ -55,7 +54,7 @@ __u32 about(__u64 *r, __u32 value)
 
 __u32 any_vsid(__u64 *r)
 {
-	return FIRST_VSID + roll(r, VSIDS);
+	return one_in(r, 8) ? VSID_NAME(roll(r, DEVICES)) : FIRST_VSID + roll(r, VSIDS);
 }
 
 __u32 any_id(__u64 *r)
@@ -187,6 +186,21 @@ static bool errno_is_meddlers(int error)
 			    error == ENOSPC || error == EEXIST);
 }
 
+static void check_run(const struct smmuv3_accel_run_cmdq *in,
+		      const struct smmuv3_accel_run_cmdq *out, int error)
+{
+	const __u32 bad = SMMUV3_ACCEL_RUN_BAD_STE, overflow = SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+
+	if (out->feed_num > in->feed_num || out->out_flags >= 2 * overflow ||
+	    out->out_error > SMMUV3_ACCEL_CERROR_ATC_INV_SYNC || (error && out->out_error))
+		wrong("RUN_CMDQ: feed_num %u of %u, error %u, flags %#x, errno %d", out->feed_num,
+		      in->feed_num, out->out_error, out->out_flags, error);
+	if (out->bad_num > in->bad_num || (out->bad_num && !(out->out_flags & bad)) ||
+	    ((out->out_flags & overflow) && !(out->out_flags & bad)))
+		wrong("RUN_CMDQ: bad_num %u of %u, flags %#x", out->bad_num, in->bad_num,
+		      out->out_flags);
+}
+
 static void check_numbers(const struct accel_call *call, const union arg *in,
 			  const union arg *out, int error)
 {
@@ -204,14 +218,7 @@ static void check_numbers(const struct accel_call *call, const union arg *in,
 			      out->invalidate.out_error);
 		break;
 	case SMMUV3_ACCEL_RUN_CMDQ:
-		if (out->run_cmdq.feed_num > in->run_cmdq.feed_num ||
-		    out->run_cmdq.out_error > SMMUV3_ACCEL_CERROR_ATC_INV_SYNC ||
-		    out->run_cmdq.out_flags >= 2 * SMMUV3_ACCEL_RUN_BAD_OVERFLOW ||
-		    out->run_cmdq.bad_num > in->run_cmdq.bad_num ||
-		    (error && out->run_cmdq.out_error))
-			wrong("RUN_CMDQ: feed_num %u of %u, error %u, flags %#x, errno %d",
-			      out->run_cmdq.feed_num, in->run_cmdq.feed_num,
-			      out->run_cmdq.out_error, out->run_cmdq.out_flags, error);
+		check_run(&in->run_cmdq, &out->run_cmdq, error);
 		break;
 	}
 }
@@ -243,6 +250,9 @@ int call_at(const struct accel_call *call, int fd, const union arg *in, union ar
 		memcpy(&reason, at->bytes + call->reason, sizeof(reason));
 		if (!reason_is_known(reason))
 			wrong("%s: errno %d, unknown reason %#x", call->name, error, reason);
+		/* A signal, and sizes, need none */
+		if (error && !reason && error != EINTR)
+			wrong("%s: errno %d without a reason", call->name, error);
 		if (!s.meddle && (reason == SMMUV3_ACCEL_REASON_HOST_REJECT ||
 				  reason == SMMUV3_ACCEL_REASON_FOREIGN_MM))
 			wrong("%s: errno %d, reason %u", call->name, error, reason);
@@ -428,7 +438,6 @@ int fuzz_start(void)
 /* Open and set up all that is shared */
 int setting_open(void)
 {
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct smmuv3_accel_attach attach;
 	struct smmuv3_accel_phys phys;
 	int i, rc;
@@ -448,12 +457,14 @@ int setting_open(void)
 	s.iommufd[0] = s.g.iommufd;
 	s.ioas[0] = s.g.ioas_id;
 	s.iommufd[1] = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	if (s.iommufd[1] < 0 || ioctl(s.iommufd[1], IOMMU_IOAS_ALLOC, &alloc))
+	if (s.iommufd[1] < 0 || ioas_alloc(s.iommufd[1], &s.ioas[1]))
 		return -errno;
-	s.ioas[1] = alloc.out_ioas_id;
 	for (i = 0; i < DEVICES; i++) {
 		pthread_mutex_init(&s.dev_lock[i], NULL);
 		rc = dma_open(&s.dev[i], s.iommufd[0], DMA_TESTDEV, FIRST_DEVICE + i);
+		if (!rc)
+			rc = iommufd_nest_parent(s.iommufd[0], s.dev[i].dev_id, s.ioas[0],
+						 &s.parents[i]);
 		if (rc)
 			return rc;
 	}
@@ -477,10 +488,12 @@ int setting_close(void)
 	for (i = 0; i < ACCEL_CALLS; i++)
 		fprintf(stderr, " %s %u", accel_calls[i].name, s.good[i]);
 	fprintf(stderr, "\n");
-	if (!s.meddle)
+	for (i = 0; i < DEVICES && !s.meddle && !rc; i++)
+		rc = iommufd_destroy(s.iommufd[0], s.parents[i]);
+	if (!s.meddle && !rc)
 		rc = iommufd_destroy(s.iommufd[0], s.ioas[0]);
 	if (rc)
-		wrong("the IOAS cannot be destroyed: %d", rc);
+		wrong("parents and IOAS cannot be destroyed: %d", rc);
 	close(s.iommufd[0]);
 	close(s.iommufd[1]);
 	/* Few rounds may by chance have no DMA */

@@ -45,6 +45,7 @@
  * @accel: accel files
  * @iommufd: two of them; the second has no devices
  * @ioas: their IOASes
+ * @parents: stage-2 parents of the VMM's, one for each device
  * @ids: the latest IDs that the kernel has named
  * @bad: a page that cannot be accessed
  * @host_idr: what the devices' SMMU has
@@ -67,6 +68,7 @@ struct setting {
 	int accel[FILES];
 	int iommufd[2];
 	__u32 ioas[2];
+	__u32 parents[DEVICES];
 	__u32 ids[IDS];
 	char *bad;
 	__u32 host_idr[6];
@@ -75,7 +77,7 @@ struct setting {
 	__u64 rounds;
 	atomic_int failures;
 	atomic_uint calls;
-	atomic_uint good[16];
+	atomic_uint good[ACCEL_CALLS];
 	atomic_uint dmas;
 };
 
@@ -105,6 +107,7 @@ union arg {
 		__u32 size;
 		__u32 flags;
 	};
+	struct smmuv3_accel_info info;
 	struct smmuv3_accel_create create;
 	struct smmuv3_accel_set_idr set_idr;
 	struct smmuv3_accel_mem_table mem_table;
@@ -116,6 +119,7 @@ union arg {
 	struct smmuv3_accel_invalidate invalidate;
 	struct smmuv3_accel_set_regs set_regs;
 	struct smmuv3_accel_run_cmdq run_cmdq;
+	struct smmuv3_accel_reset reset;
 	struct smmuv3_accel_stats stats;
 	struct smmuv3_accel_change_process change_process;
 	struct smmuv3_accel_set_vsids set_vsids;

@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
-#include <linux/iommufd.h>
 #include <linux/vfio.h>
 
 #include "fuzz.h"
@@ -36,6 +35,8 @@ struct worker {
 	struct smmuv3_accel_ste entries[4];
 	struct cmd cmds[RING_SIZE];
 	struct cmd feed[RING_SIZE];
+	struct smmuv3_accel_bad_ste bad[VSIDS];
+	struct smmuv3_accel_vsid vsids[2];
 	struct smmuv3_accel_mem_region regions[4];
 	struct smmuv3_accel_vsid vsids[4];
 	struct smmuv3_accel_bad_ste bad[4];
@@ -78,21 +79,8 @@ static void any_attach(__u64 *r, struct smmuv3_accel_attach *arg)
 	}
 	if (one_in(r, 4))
 		arg->flags |= SMMUV3_ACCEL_ATTACH_DRY_RUN;
-}
-
-static void any_set_vsids(struct worker *w, struct smmuv3_accel_set_vsids *arg)
-{
-	__u64 *r = &w->random;
-	unsigned int i;
-
-	arg->entry_num = one_in(r, 16) ? random_next(r) : roll(r, ARRAY_LEN(w->vsids) + 1);
-	arg->entries_uptr = any_pointer(r, w->vsids);
-	if (arg->entry_num > ARRAY_LEN(w->vsids))
-		arg->entries_uptr = (__u64)(unsigned long)s.bad;
-	for (i = 0; i < ARRAY_LEN(w->vsids); i++) {
-		w->vsids[i].old_vsid = about(r, any_name(r));
-		w->vsids[i].new_vsid = about(r, any_name(r));
-	}
+	if (one_in(r, 4))
+		arg->s2_hwpt_id = one_in(r, 2) ? s.parents[roll(r, DEVICES)] : any_id(r);
 }
 
 static void any_invalidate(struct worker *w, struct smmuv3_accel_invalidate *arg)
@@ -117,6 +105,27 @@ static void any_run_cmdq(struct worker *w, struct smmuv3_accel_run_cmdq *arg)
 	arg->feed_uptr = any_pointer(r, w->feed);
 	arg->bad_num = roll(r, ARRAY_LEN(w->bad) + 1);
 	arg->bad_uptr = any_pointer(r, w->bad);
+}
+
+/* Also to and from names, and the same one twice */
+static void any_set_vsids(struct worker *w, struct smmuv3_accel_set_vsids *arg)
+{
+	__u64 *r = &w->random;
+	unsigned int i;
+
+	arg->entry_num = one_in(r, 16) ? random_next(r) : 1 + roll(r, 2);
+	arg->entries_uptr = any_pointer(r, w->vsids);
+	if (arg->entry_num > ARRAY_LEN(w->vsids))
+		arg->entries_uptr = (__u64)(unsigned long)s.bad;
+	for (i = 0; i < ARRAY_LEN(w->vsids); i++) {
+		w->vsids[i].old_vsid = about(r, any_vsid(r));
+		w->vsids[i].new_vsid = about(r, any_vsid(r));
+		/* A swap with the entry before */
+		if (i && one_in(r, 2)) {
+			w->vsids[i].old_vsid = w->vsids[i - 1].new_vsid;
+			w->vsids[i].new_vsid = w->vsids[i - 1].old_vsid;
+		}
+	}
 }
 
 /* The struct of a call, more or less correct */
@@ -177,6 +186,8 @@ static void any_arg(struct worker *w, const struct accel_call *call, union arg *
 		in->flags = about(r, in->flags);
 	if (one_in(r, 64))
 		in->size = roll(r, sizeof(*in));
+	if (one_in(r, 64) && call->reserved)
+		in->bytes[call->reserved] = 1;
 	/* What the kernel does not know */
 	if (one_in(r, 64))
 		in->bytes[call->size + roll(r, 32)] = 1;
@@ -213,6 +224,10 @@ static void any_call(struct worker *w)
 		see_id(&w->random, w->at.attach.out_s2_hwpt_id);
 	} else if (call->cmd == SMMUV3_ACCEL_GET_STREAM) {
 		see_id(&w->random, w->at.stream.out_hwpt_id);
+		see_id(&w->random, w->at.stream.out_vdevice_id);
+	} else if (call->cmd == SMMUV3_ACCEL_GET_PHYS) {
+		see_id(&w->random, w->at.phys.out_abort_hwpt_id);
+		see_id(&w->random, w->at.phys.out_bypass_hwpt_id);
 	}
 }
 
@@ -232,50 +247,37 @@ static void renew(__u64 *r)
 /* What a VMM can do to the module's objects without the module */
 static void meddle(__u64 *r)
 {
-	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
-	struct vfio_device_detach_iommufd_pt detach = { .argsz = sizeof(detach) };
-	struct iommu_ioas_unmap unmap = {
-		.size = sizeof(unmap),
-		.ioas_id = s.ioas[0],
-		.iova = GUEST_BASE,
-		.length = GUEST_SIZE,
-	};
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = s.ioas[0],
-		.user_va = (__u64)(unsigned long)s.g.ram,
-		.length = GUEST_SIZE,
-		.iova = GUEST_BASE,
-	};
-	int dev = s.dev[roll(r, DEVICES)].fd, fd;
+	struct dma_dev *dev = &s.dev[roll(r, DEVICES)];
 	__u32 id = any_id(r);
+	int fd;
 
-	switch (roll(r, 8)) {
+	switch (roll(r, 9)) {
 	case 0 ... 2:
 		if (id != s.ioas[0])
 			iommufd_destroy(s.iommufd[0], id);
 		break;
 	case 3:
-		ioctl(s.iommufd[0], IOMMU_IOAS_UNMAP, &unmap);
-		ioctl(s.iommufd[0], IOMMU_IOAS_MAP, &map);
+		ioas_unmap(s.iommufd[0], s.ioas[0], GUEST_BASE, GUEST_SIZE);
+		ioas_map(s.iommufd[0], s.ioas[0], GUEST_BASE, s.g.ram, GUEST_SIZE);
 		break;
 	case 4:
-		attach.pt_id = one_in(r, 2) ? s.ioas[0] : id;
-		ioctl(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+		dma_attach_pt(dev, one_in(r, 2) ? s.ioas[0] : id);
 		break;
 	case 5:
-		ioctl(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+		dma_detach_pt(dev);
 		break;
 	case 6:
-		ioctl(dev, VFIO_DEVICE_RESET);
+		ioctl(dev->fd, VFIO_DEVICE_RESET);
 		break;
 	case 7:
 		fd = veventq_open(s.iommufd[0], id, &id);
 		if (fd >= 0)
 			close(fd);
 		see_id(r, id);
+		break;
+	case 8:
+		if (!iommufd_vdevice(s.iommufd[0], id, dev->dev_id, any_vsid(r), &id))
+			see_id(r, id);
 		break;
 	}
 }

@@ -18,7 +18,11 @@
 #include "machine.h"
 #include "stress.h"
 
-static int run(struct smmuv3_accel_run_cmdq *out, __u32 cons, __u32 prod, __u32 max)
+/* Each command may name all streams */
+#define BAD_ROOM	(RING_SIZE * VSIDS)
+
+static int run(struct smmuv3_accel_run_cmdq *out, __u32 cons, __u32 prod, __u32 max,
+	       struct smmuv3_accel_bad_ste *bad)
 {
 	static struct cmd feed[RING_SIZE];
 
@@ -29,6 +33,8 @@ static int run(struct smmuv3_accel_run_cmdq *out, __u32 cons, __u32 prod, __u32 
 		.max_cmds = max,
 		.feed_num = RING_SIZE,
 		.feed_uptr = (__u64)(unsigned long)feed,
+		.bad_num = BAD_ROOM,
+		.bad_uptr = (__u64)(unsigned long)bad,
 	};
 	return ioctl(s.g.accel, SMMUV3_ACCEL_RUN_CMDQ, out) ? -errno : 0;
 }
@@ -42,20 +48,22 @@ static int set_regs(const struct strtab *st)
 /* If nobody changes queue and tables, a batch has the same result as single commands */
 static void one_go_or_many(__u64 *r)
 {
+	static struct smmuv3_accel_bad_ste whole_bad[BAD_ROOM], step_bad[2 * BAD_ROOM];
 	struct smmuv3_accel_run_cmdq whole, step;
 	__u32 cons = roll(r, 2 * RING_SIZE), num = roll(r, RING_SIZE + 1), i;
-	__u32 prod = (cons + num) & RING_MASK, flags = 0;
+	__u32 prod = (cons + num) & RING_MASK, flags = 0, bad_num = 0;
 	int whole_rc, rc = 0;
 
 	for (i = 0; i < RING_SIZE; i++)
 		*ring_slot(&s.ring, i) = any_cmd(r);
 	for (i = 0; i < 8; i++)
 		scribble(r);
-	whole_rc = run(&whole, cons, prod, 0);
+	whole_rc = run(&whole, cons, prod, 0, whole_bad);
 	step.cons = cons;
 	for (i = 0; i < num && !rc; i++) {
-		rc = run(&step, step.cons, prod, 1);
+		rc = run(&step, step.cons, prod, 1, step_bad + bad_num);
 		flags |= step.out_flags;
+		bad_num += step.bad_num;
 		if (step.out_error)
 			break;
 	}
@@ -68,6 +76,9 @@ static void one_go_or_many(__u64 *r)
 		      cons, prod, whole_rc, whole.cons, whole.out_error,
 		      whole.out_reason, whole.out_flags, rc, step.cons,
 		      step.out_error, step.out_reason, flags);
+	if (bad_num != whole.bad_num || memcmp(step_bad, whole_bad, bad_num * sizeof(*whole_bad)))
+		wrong("%#x to %#x: %u bad STEs at once, %u by steps, or others", cons, prod,
+		      whole.bad_num, bad_num);
 	if (!rc && !whole.out_error && whole.cons != prod)
 		wrong("from %#x to %#x: ended at %#x without an error", cons, prod, whole.cons);
 	atomic_fetch_add(&s.calls, 1 + i);
@@ -92,13 +103,15 @@ static void *config_load(void *arg)
 	const struct accel_call *const set_regs_call = accel_call(SMMUV3_ACCEL_SET_REGS);
 	const struct accel_call *const table_call = accel_call(SMMUV3_ACCEL_SET_MEM_TABLE);
 	struct smmuv3_accel_mem_region regions[4];
+	struct smmuv3_accel_vsid swap[2];
+	struct smmuv3_accel_set_vsids out;
 	union arg in, at;
 	__u64 r = *(__u64 *)arg;
 	__u32 vsid;
 
 	while (!atomic_load(&stop)) {
 		memset(&in, 0, sizeof(in));
-		switch (roll(&r, 8)) {
+		switch (roll(&r, 9)) {
 		case 0 ... 2:
 			in.size = set_regs_call->size;
 			any_regs(&r, &in.set_regs);
@@ -118,6 +131,11 @@ static void *config_load(void *arg)
 		case 7:
 			accel_reset(&s.g);
 			break;
+		case 8:
+			swap[0] = (struct smmuv3_accel_vsid){ any_vsid(&r), any_vsid(&r) };
+			swap[1] = (struct smmuv3_accel_vsid){ swap[0].new_vsid, swap[0].old_vsid };
+			accel_set_vsids(&s.g, swap, 1 + roll(&r, 2), &out);
+			break;
 		}
 		one_dma(&r);
 	}
@@ -127,6 +145,7 @@ static void *config_load(void *arg)
 static void runs(__u64 *r)
 {
 	const struct accel_call *const call = accel_call(SMMUV3_ACCEL_RUN_CMDQ);
+	static struct smmuv3_accel_bad_ste bad[VSIDS];
 	static struct cmd feed[RING_SIZE];
 	union arg in, at;
 	__u32 lap, asked, done;
@@ -140,6 +159,8 @@ static void runs(__u64 *r)
 	in.run_cmdq.max_cmds = roll(r, 2) ? 0 : roll(r, RING_SIZE);
 	in.run_cmdq.feed_num = roll(r, RING_SIZE + 1);
 	in.run_cmdq.feed_uptr = (__u64)(unsigned long)feed;
+	in.run_cmdq.bad_num = roll(r, ARRAY_LEN(bad) + 1);
+	in.run_cmdq.bad_uptr = (__u64)(unsigned long)bad;
 	error = call_at(call, s.g.accel, &in, &at);
 
 	lap = (in.run_cmdq.prod - in.run_cmdq.cons) & RING_MASK;
@@ -151,7 +172,23 @@ static void runs(__u64 *r)
 		wrong("RUN_CMDQ: %u of %u done and no reason", done, asked);
 }
 
-/* A guest that sets up its SMMU again can use it, whatever happened before */
+/* All streams under their own StreamIDs, whatever they have now */
+static int attach_again(void)
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < VSIDS; i++) {
+		accel_detach(&s.g, FIRST_VSID + i, NULL);
+		accel_detach(&s.g, VSID_NAME(i), NULL);
+	}
+	for (i = 0; i < DEVICES && !rc; i++)
+		rc = accel_attach(&s.g, s.dev[i].fd, FIRST_VSID + i, NULL);
+	return rc ?: accel_attach_virtual(&s.g, FIRST_VSID + 2, SMMUV3_ACCEL_ATTACH_BRIDGE, NULL) ?:
+	       accel_attach_virtual(&s.g, FIRST_VSID + 4, SMMUV3_ACCEL_ATTACH_FEED, NULL);
+}
+
+/* A guest that sets up its SMMU again can use it, whatever was before */
 static int recovers(void)
 {
 	struct smmuv3_accel_run_cmdq out;
@@ -167,7 +204,6 @@ static int recovers(void)
 	for (i = 0; i < DEVICES; i++) {
 		ste_s1(ste, s.cds[i % CDS]);
 		strtab_write(&s.strtab[1], FIRST_VSID + i, ste);
-		accel_detach(&s.g, FIRST_VSID + i, NULL);
 	}
 	s.ring.prod = 0;
 	s.ring.cons = 0;
@@ -176,8 +212,8 @@ static int recovers(void)
 	ring_put(&s.ring, cmd_sync());
 	if (!rc)
 		rc = set_regs(&s.strtab[1]);
-	for (i = 0; i < DEVICES && !rc; i++)
-		rc = accel_attach(&s.g, s.dev[i].fd, FIRST_VSID + i, NULL);
+	if (!rc)
+		rc = attach_again();
 	if (!rc)
 		rc = ring_run(&s.ring, &out);
 	if (rc || out.out_error || s.ring.cons != s.ring.prod) {
@@ -200,12 +236,6 @@ static int fuzz_rings(void)
 	close(s.g.accel);
 	if (!rc)
 		rc = guest_create_flags(&s.g, SMMUV3_ACCEL_CREATE_FEED);
-	if (!rc)
-		rc = accel_attach_virtual(&s.g, FIRST_VSID + 2, SMMUV3_ACCEL_ATTACH_BRIDGE,
-					  NULL);
-	if (!rc)
-		rc = accel_attach_virtual(&s.g, FIRST_VSID + 4, SMMUV3_ACCEL_ATTACH_FEED,
-					  NULL);
 	if (rc) {
 		wrong("set-up: %d", rc);
 		return 1;

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "calls.h"
 #include "machine.h"
 
 #define REPORTS		32
@@ -72,7 +73,7 @@ struct slot {
 
 /* Counted besides the ioctls, so that the test can show that it did something */
 enum count {
-	CALLS = 16, DMAS, SENT, RECEIVED, FORKS, EXECS, TAKEOVERS, SCRATCHES, FAULTS,
+	CALLS = ACCEL_CALLS, DMAS, SENT, RECEIVED, FORKS, EXECS, TAKEOVERS, SCRATCHES, FAULTS,
 	KILLS, HELD, CYCLES, COUNTS
 };
 

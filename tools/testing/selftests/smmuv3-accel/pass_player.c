@@ -19,7 +19,6 @@
 #include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
-#include "calls.h"
 #include "pass.h"
 #include "stress.h"
 
@@ -34,7 +33,7 @@ struct player p;
 const char * const count_names[COUNTS] = {
 	"GET_INFO", "CREATE", "SET_IDR", "SET_MEM_TABLE", "ATTACH", "DETACH", "GET_PHYS",
 	"GET_STREAM", "INSTALL_STE", "INVALIDATE", "SET_REGS", "RUN_CMDQ", "RESET",
-	"GET_STATS", "CHANGE_PROCESS",
+	"GET_STATS", "CHANGE_PROCESS", "SET_VSIDS",
 	[CALLS] = "calls", [DMAS] = "DMAs", [SENT] = "sent", [RECEIVED] = "received",
 	[FORKS] = "forks", [EXECS] = "execs", [TAKEOVERS] = "taken over",
 	[SCRATCHES] = "scratch mappings spoilt", [FAULTS] = "faults answered",
@@ -185,14 +184,13 @@ static struct item *any_for(enum kind kind, __u32 serial)
 
 static __u32 any_vsid(void)
 {
-	return FIRST_VSID + rolled(VSIDS);
+	return one_in(8) ? VSID_NAME(rolled(VSIDS)) : FIRST_VSID + rolled(VSIDS);
 }
 
 /* Players open descriptors */
 
 static void open_iommufd(void)
 {
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct iommu_ioas_map_file map = {
 		.size = sizeof(map),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
@@ -204,13 +202,12 @@ static void open_iommufd(void)
 	struct tag tag = { .kind = IOMMUFD };
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 
-	if (fd < 0 || ioctl(fd, IOMMU_IOAS_ALLOC, &alloc)) {
+	if (fd < 0 || ioas_alloc(fd, &map.ioas_id)) {
 		close(fd);
 		return;
 	}
-	map.ioas_id = alloc.out_ioas_id;
 	ioctl(fd, IOMMU_IOAS_MAP_FILE, &map);
-	tag.ioas = alloc.out_ioas_id;
+	tag.ioas = map.ioas_id;
 	tag.serial = atomic_fetch_add(&arena->serial, 1) + 1;
 	add_item(fd, tag);
 }
@@ -302,6 +299,8 @@ static void attach(struct item *accel, struct item *cdev, __u32 vsid)
 		arg.vfio_fd = -1;
 		arg.flags = SMMUV3_ACCEL_ATTACH_BRIDGE;
 	}
+	if (one_in(8))
+		arg.flags |= SMMUV3_ACCEL_ATTACH_DRY_RUN;
 	if (call(accel->dev.fd, SMMUV3_ACCEL_ATTACH, &arg) || arg.vfio_fd != cdev->dev.fd)
 		return;
 	if (!has_access(cdev))
@@ -324,6 +323,22 @@ static void detach_some(void)
 
 	if (accel)
 		call(accel->dev.fd, SMMUV3_ACCEL_DETACH, &arg);
+}
+
+static void vsids_some(void)
+{
+	struct smmuv3_accel_vsid entries[2] = {
+		{ any_vsid(), any_vsid() }, { any_vsid(), any_vsid() },
+	};
+	struct smmuv3_accel_set_vsids arg = {
+		.size = sizeof(arg),
+		.entry_num = 1 + rolled(2),
+		.entries_uptr = (__u64)(unsigned long)entries,
+	};
+	struct item *accel = any_vsmmu();
+
+	if (accel)
+		call(accel->dev.fd, SMMUV3_ACCEL_SET_VSIDS, &arg);
 }
 
 static void install(struct item *accel, __u32 vsid)
@@ -794,8 +809,6 @@ static void scratch_some(void)
 /* What a VMM can do to the module's objects behind its back */
 static void meddle_some(void)
 {
-	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
-	struct vfio_device_detach_iommufd_pt detach = { .argsz = sizeof(detach) };
 	struct item *iommufd = any_of(IOMMUFD), *cdev = any_of(CDEV);
 	__u32 id = 1 + rolled(24);
 
@@ -803,11 +816,10 @@ static void meddle_some(void)
 		return;
 	switch (rolled(4)) {
 	case 0:
-		attach.pt_id = one_in(2) ? iommufd->tag.ioas : id;
-		ioctl(cdev->dev.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+		dma_attach_pt(&cdev->dev, one_in(2) ? iommufd->tag.ioas : id);
 		break;
 	case 1:
-		ioctl(cdev->dev.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+		dma_detach_pt(&cdev->dev);
 		break;
 	default:
 		if (id != iommufd->tag.ioas)
@@ -822,7 +834,7 @@ static const struct {
 } acts[] = {
 	{ start_some, 10 }, { open_iommufd, 1 }, { open_accel, 3 }, { create_some, 3 },
 	{ open_cdev_some, 4 }, { bind_some, 3 }, { attach_some, 12 }, { detach_some, 4 },
-	{ install_some, 12 }, { change_process_some, 8 }, { regs_some, 6 },
+	{ vsids_some, 4 }, { install_some, 12 }, { change_process_some, 8 }, { regs_some, 6 },
 	{ run_some, 10 }, { invalidate_some, 6 }, { look_some, 4 }, { reset_some, 1 },
 	{ dma_some, 12 }, { send_some, 14 }, { receive_some, 14 }, { close_some, 8 },
 	{ dup_some, 2 }, { fork_some, 3 }, { exec_some, 1 }, { trap_some, 2 },
