@@ -2,6 +2,7 @@
 /*
  * The guest's command queue: DMA shows which commands have taken effect.
  */
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -192,6 +193,43 @@ TEST_F(queue, stops_at_an_illegal_command)
 	EXPECT_EQ(before.out_cmd_errors + 2, after.out_cmd_errors);
 	EXPECT_EQ(before.out_cmds + 6, after.out_cmds);
 	EXPECT_EQ(before.out_syncs + 2, after.out_syncs);
+}
+
+/* Which rule the command breaks. KUnit tests the rules themselves */
+TEST_F(queue, illegal_command_has_its_reason)
+{
+	struct machine *m = &self->m;
+	const bool ats = machine_has(m, 0, IDR0_ATS), ril = machine_has(m, 3, IDR3_RIL);
+	const struct cmd tlbi = machine_tlbi(m, 0);
+	const struct {
+		struct cmd cmd;
+		__u32 reason;
+	} illegal[] = {
+		{ cmd_illegal(), SMMUV3_ACCEL_REASON_CMD_OPCODE },
+		{ { { tlbi.w[0], tlbi.w[1] | htole64(1 << 3) } },
+		  SMMUV3_ACCEL_REASON_CMD_RESERVED },
+		/* TTL without TG */
+		{ cmd_range(tlbi, 0, 0, 0, 1), ril ? SMMUV3_ACCEL_REASON_CMD_RANGE :
+						     SMMUV3_ACCEL_REASON_CMD_RESERVED },
+		{ cmd_atc_inv(m->stream[0].vsid, 0, 53), ats ? SMMUV3_ACCEL_REASON_CMD_ATC_SIZE :
+							       SMMUV3_ACCEL_REASON_CMD_NO_ATS },
+	};
+	struct smmuv3_accel_run_cmdq out;
+	struct smmuv3_accel_invalidate inv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(illegal); i++) {
+		machine_ring_at(m, 0);
+		ring_put(&m->ring, illegal[i].cmd);
+		ASSERT_EQ(0, ring_run(&m->ring, &out));
+		EXPECT_EQ(0, out.cons);
+		EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, out.out_error);
+		EXPECT_EQ(illegal[i].reason, out.out_reason) TH_LOG("command %u", i);
+		ASSERT_EQ(0, accel_invalidate(&m->g, &illegal[i].cmd, 1, &inv));
+		EXPECT_EQ(0, inv.cmd_num);
+		EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, inv.out_error);
+		EXPECT_EQ(illegal[i].reason, inv.out_reason) TH_LOG("command %u", i);
+	}
 }
 
 /* An illegal command that differs in one bit from those around it */

@@ -38,8 +38,6 @@ struct worker {
 	struct smmuv3_accel_bad_ste bad[VSIDS];
 	struct smmuv3_accel_vsid vsids[2];
 	struct smmuv3_accel_mem_region regions[4];
-	struct smmuv3_accel_vsid vsids[4];
-	struct smmuv3_accel_bad_ste bad[4];
 };
 
 static void any_install_ste(struct worker *w, struct smmuv3_accel_install_ste *arg)
@@ -62,17 +60,10 @@ static void any_install_ste(struct worker *w, struct smmuv3_accel_install_ste *a
 	}
 }
 
-/* A StreamID, or now and then the name of a stream that has none */
-static __u32 any_name(__u64 *r)
-{
-	return any_vsid(r) | (one_in(r, 4) ? SMMUV3_ACCEL_VSID_UNSET : 0);
-}
-
 static void any_attach(__u64 *r, struct smmuv3_accel_attach *arg)
 {
-	arg->vsid = about(r, any_name(r));
+	arg->vsid = about(r, any_vsid(r));
 	arg->vfio_fd = about(r, s.dev[roll(r, DEVICES)].fd);
-	arg->s2_hwpt_id = one_in(r, 4) ? any_id(r) : 0;
 	if (one_in(r, 4)) {
 		arg->flags = 1 + roll(r, 2);
 		arg->vfio_fd = one_in(r, 8) ? 0 : -1;
@@ -157,13 +148,13 @@ static void any_arg(struct worker *w, const struct accel_call *call, union arg *
 		any_attach(r, &in->attach);
 		break;
 	case SMMUV3_ACCEL_DETACH:
-		in->detach.vsid = about(r, any_name(r));
+		in->detach.vsid = about(r, any_vsid(r));
 		break;
 	case SMMUV3_ACCEL_GET_PHYS:
 		in->phys.index = about(r, 0);
 		break;
 	case SMMUV3_ACCEL_GET_STREAM:
-		in->stream.vsid = about(r, any_name(r));
+		in->stream.vsid = about(r, any_vsid(r));
 		break;
 	case SMMUV3_ACCEL_INSTALL_STE:
 		any_install_ste(w, &in->install_ste);
