@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of how RUN_CMDQ reports streams whose STE is not legal, and of what is
- * refused while nobody knows where the guest's memory is.
+ * KUnit tests of how RUN_CMDQ reports streams whose STE is not legal, and of what the
+ * module refuses without a memory table.
  */
 #include <linux/minmax.h>
 #include <linux/uaccess.h>
@@ -40,7 +40,7 @@ static void start(struct kunit *test)
 	put_bad_stes(test);
 }
 
-/* Run commands with that much room for bad STEs. */
+/* Run commands with room for a number of bad STEs. */
 #define RUN_BAD(test, room, ...) ({					\
 	const struct cmd __cmds[] = { __VA_ARGS__ };			\
 									\
@@ -56,7 +56,7 @@ static void clear_reports(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, clear_user(f->array, ARRAY_LEN), 0);
 }
 
-/* Just these were written. */
+/* Expect that the module reported exactly these streams. */
 static void expect_reports(struct kunit *test, const struct smmuv3_accel_bad_ste *want, u32 num)
 {
 	struct smmuv3_accel_bad_ste got[MAX_BAD];
@@ -90,7 +90,7 @@ static void as_many_as_there_is_room_for(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->v->stats.out_ste_bad, BADS * (BADS + 3));
 }
 
-/* In the order of the commands, and each time that one names it */
+/* In the order of the commands. A stream comes once for each command that names it. */
 static void in_the_order_of_commands(struct kunit *test)
 {
 	const struct smmuv3_accel_bad_ste want[] = {
@@ -104,11 +104,11 @@ static void in_the_order_of_commands(struct kunit *test)
 				    cfgi_ste(VSID_UNKNOWN), cfgi_range(VSID_LAST, 1)),
 		      .done = 7, .flags = RUN(BAD_STE), .bad_num = 4);
 	expect_reports(test, want, 4);
-	/* A run that names none of them says nothing. */
+	/* A run that names none of them reports none. */
 	EXPECT_DONE(test, RUN_BAD(test, MAX_BAD, cfgi_ste(VSID_NEXT), tlbi_va(1)), 2);
 }
 
-/* What comes before a command that is not done is told. */
+/* The module reports streams of commands before one that is not done. */
 static void told_up_to_a_failure(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -261,13 +261,13 @@ static void level2_table_may_be_missing(struct kunit *test)
 	}
 	fx_expect_aborts(test, f->v, VSID_LAST, c->reason);
 
-	/* The guest allocates it, and says so. */
+	/* The guest allocates it, and issues a CFGI_STE. */
 	put_l1(test, VSID_LAST, l1_desc(VSID_LAST, 7));
 	EXPECT_DONE(test, RUN_BAD(test, MAX_BAD, cfgi_ste(VSID_LAST)), 1);
 	fx_expect_s1(test, f->v, VSID_LAST, 1);
 }
 
-/* A driver that switches a stream off means what it writes. */
+/* If a driver disables a stream, that is no bad STE. */
 static void disabled_stream_is_not_bad(struct kunit *test)
 {
 	start(test);
@@ -276,7 +276,7 @@ static void disabled_stream_is_not_bad(struct kunit *test)
 	EXPECT_DONE(test, RUN_BAD(test, MAX_BAD, cfgi_ste(VSID), cfgi_ste(VSID_OTHER)), 2);
 }
 
-/* Memory is unknown since another process has the file. */
+/* Another process has taken the file over, so there is no memory table. */
 static void start_without_memory(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -309,7 +309,7 @@ static void nothing_read_from_unknown_memory(struct kunit *test)
 	f->regs.strtab_base += 0x1000;
 	EXPECT_RESULT(test, fx_set_regs(test), NO_MEM_TABLE);
 	KUNIT_EXPECT_MEMEQ(test, &f->v->table.regs, &regs, sizeof(regs));
-	/* An array reads no queue, but may name STEs. */
+	/* INVALIDATE reads no queue, but its commands may name STEs. */
 	EXPECT_RESULT(test, fx_invalidate(test, f->v, cmds, 3), .done = 1, NO_MEM_TABLE);
 	EXPECT_UNCHANGED(test, before);
 	fx_expect_s1(test, f->v, VSID, 1);
@@ -335,11 +335,11 @@ static void memory_may_be_unknown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID_UNKNOWN)->ste.kind, KIND(BYPASS));
 	EXPECT_OK(test, SET_VSIDS(f->v, { VSID_UNKNOWN, UNSET(0) }));
 	EXPECT_DONE(test, fx_invalidate(test, f->v, cmds, 3), 3);
-	/* The queue is in memory, whatever is in it. */
+	/* The queue is in memory, so that needs the table. */
 	EXPECT_RESULT(test, fx_run(test, .num = 0), NO_MEM_TABLE);
 }
 
-/* A table without regions says where memory is: nowhere. */
+/* A table without regions is a table: there is no memory. */
 static void no_region_is_known_memory(struct kunit *test)
 {
 	struct fixture *f = test->priv;

@@ -34,7 +34,7 @@ static const struct trial {
 
 KUNIT_ARRAY_PARAM_DESC(trial, trials, name);
 
-/* Set up what the case has before. Returns what the dry run tries. */
+/* Set up the state before the dry run. Returns what the dry run tries. */
 static struct attach_options prepare(struct kunit *test)
 {
 	const struct trial *c = test->param_value;
@@ -58,7 +58,7 @@ static struct attach_options prepare(struct kunit *test)
 	return options;
 }
 
-/* Of a vSMMU, what a dry run may not change; counters of host calls are none of that. */
+/* State of a vSMMU that a dry run may not change. It may count host calls. */
 struct snapshot {
 	struct mock_state host;
 	struct smmuv3_offer offer;
@@ -86,7 +86,7 @@ static void take_snapshot(struct fixture *f, struct snapshot *s)
 		s->viommu_id += phys->viommu_id;
 }
 
-/* Whatever host call fails, and if none does */
+/* With each host call failing, and with none failing */
 static void leaves_nothing(struct kunit *test)
 {
 	const struct trial *c = test->param_value;
@@ -127,7 +127,7 @@ static int count_answers(const struct smmuv3_accel_attach *cmd, void *arg)
 	return 0;
 }
 
-/* The caller is not told of a stream that will not be. */
+/* A dry run does not call the answer function. */
 static void not_answered(struct kunit *test)
 {
 	struct fixture *f = test->priv;

@@ -107,8 +107,8 @@ struct smmuv3_hw_info {
  *	@dev_put, @dev_detach and @dev_in_force work in any context. The others,
  *	except for @change_process, work only if smmuv3_host_reachable() says so
  * @change_process: check that the descriptor is of the host's iommufd. From now on
- *	the host belongs to the caller's address space, as it may already. Sets the
- *	reason if it fails, with nothing changed
+ *	the host belongs to the caller's address space. Sets the reason if it
+ *	fails, with nothing changed
  * @dev_get: identify a VFIO descriptor. Sets the reason if it fails, for instance
  *	because a vSMMU already has the device
  * @dev_put: release the device

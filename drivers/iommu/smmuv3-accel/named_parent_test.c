@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of a stage-2 parent that ATTACH names: which are refused, and what
- * becomes of it and of the vIOMMU on it when the SMMU's last stream leaves.
+ * KUnit tests of stage-2 parents that ATTACH names: which ones the module refuses, and
+ * what happens to a parent and its vIOMMU when the SMMU's last stream leaves.
  */
 #include "fixture.h"
 
-/* The first that the vSMMU knows, SMMU 0 in these tests */
+/* The vSMMU's first physical SMMU: SMMU 0 in these tests */
 static struct smmuv3_phys *phys_of(struct smmuv3_vsmmu *v)
 {
 	return list_first_entry(&v->phys, struct smmuv3_phys, node);
@@ -16,7 +16,7 @@ static void expect_parent(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, 
 	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream_of(v, vsid)), parent);
 }
 
-/* So many of the module's objects are at the host, none of them a parent. */
+/* Expect a number of the module's objects at the host, none of them a parent. */
 static void expect_live(struct kunit *test, u32 viommus, u32 vdevices, u32 nested)
 {
 	struct mock_state state = mock_state(mock_of(test));
@@ -27,7 +27,7 @@ static void expect_live(struct kunit *test, u32 viommus, u32 vdevices, u32 neste
 	KUNIT_EXPECT_EQ(test, state.live[MOCK_NESTED], nested);
 }
 
-/* SMMU 0 is known, and nothing of it is left at the host. */
+/* Expect that the vSMMU knows SMMU 0, but has no object of it at the host. */
 static void expect_released(struct kunit *test, struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_phys *phys = phys_of(v);
@@ -57,12 +57,12 @@ static void unusable_refused(struct kunit *test)
 	EXPECT_REFUSED(test, v, -ENOENT, PARENT_REJECTED, .fd = 0, .vsid = VSID,
 		       .s2_hwpt_id = phys_of(w)->viommu_id);
 	KUNIT_EXPECT_EQ(test, v->phys_num, 0);
-	/* It is as free as before. */
+	/* The parent is still free. */
 	fx_must_attach(test, w, .fd = 4, .vsid = VSID_OTHER, .s2_hwpt_id = other);
 	expect_parent(test, w, VSID_OTHER, other);
 }
 
-/* While a stream is attached an SMMU has one parent. 0 and its own ID name that. */
+/* While a stream is attached, ATTACH takes only 0 or the parent's own ID. */
 static void one_parent_per_smmu(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -79,7 +79,7 @@ static void one_parent_per_smmu(struct kunit *test)
 	fx_must_attach(test, v, .fd = 2, .vsid = VSID_LAST, .s2_hwpt_id = parent);
 	expect_parent(test, v, VSID_LAST, parent);
 
-	/* One that was made can be named as well. */
+	/* ATTACH can also name a parent that the module allocated. */
 	fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
 	made = fx_parent_of(test, stream_of(v, VSID_OTHER));
 	EXPECT_REFUSED(test, v, -EBUSY, PARENT_OTHER, .fd = 5, .vsid = VSID_HOSTLESS,
@@ -88,7 +88,7 @@ static void one_parent_per_smmu(struct kunit *test)
 	expect_parent(test, v, VSID_HOSTLESS, made);
 }
 
-/* The caller learns of it. */
+/* Expect that the answer has the parent's ID. */
 static int expect_told(const struct smmuv3_accel_attach *cmd, void *arg)
 {
 	const u32 *parent = arg;
@@ -96,7 +96,7 @@ static int expect_told(const struct smmuv3_accel_attach *cmd, void *arg)
 	return cmd->out_s2_hwpt_id == *parent ? 0 : -EINVAL;
 }
 
-/* After a flush, and then the parent is the VMM's to use elsewhere. */
+/* The last stream flushes. Then the VMM may use the parent elsewhere. */
 static void released_with_the_last_stream(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -170,7 +170,7 @@ static void made_again(struct kunit *test)
 		expect_parent(test, v, VSID, next);
 	else
 		fx_expect_live(test, 1, 1, 0);
-	/* Nobody knows who used the VMM's parent since. */
+	/* The VMM's parent may have had another user since. */
 	KUNIT_EXPECT_EQ(test, mock_count(mock, MOCK_INVALIDATE), !!next);
 	KUNIT_EXPECT_EQ(test, v->phys_num, 1);
 	KUNIT_EXPECT_EQ(test, stream_of(v, VSID)->phys->index, 0);
@@ -178,7 +178,7 @@ static void made_again(struct kunit *test)
 	fx_expect_domain(test, v, VSID, STE_S1, 0);
 }
 
-/* One that the module made stays until close, and keeps others out until then. */
+/* A parent that the module allocated stays until close. ATTACH refuses others. */
 static void made_parent_stays(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -210,7 +210,7 @@ static const struct failing_again {
 
 KUNIT_ARRAY_PARAM_DESC(failing_again, failing_agains, name);
 
-/* An SMMU whose objects were released has none again, whichever host call fails. */
+/* If any host call fails, an SMMU whose objects were released still has none. */
 static void failed_attach_after_release_leaves_nothing(struct kunit *test)
 {
 	const struct failing_again *c = test->param_value;
@@ -278,7 +278,7 @@ static void busy_viommu_is_used_again(struct kunit *test)
 	fx_must_attach(test, w, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent);
 }
 
-/* At close it is left to the iommufd, and the parent is free. */
+/* Close leaves the vIOMMU to the iommufd, and the parent is free. */
 static void busy_viommu_given_up_at_close(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -296,7 +296,7 @@ static void busy_viommu_given_up_at_close(struct kunit *test)
 	mock_iommufd_gone(mock);
 }
 
-/* The same with a vIOMMU on a parent that the module made: both are left. */
+/* The same with a parent that the module allocated: close leaves both. */
 static void busy_viommu_on_made_parent_given_up(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -314,7 +314,7 @@ static void busy_viommu_on_made_parent_given_up(struct kunit *test)
 	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
 }
 
-/* The other user of a parent that is shared flushes, if the one that left could not. */
+/* If a vSMMU leaves a shared parent and its flush fails, the other user flushes. */
 static void shared_parent_outlives_its_first_user(struct kunit *test)
 {
 	struct mock *mock = mock_of(test);
@@ -336,7 +336,7 @@ static void shared_parent_outlives_its_first_user(struct kunit *test)
 
 /*
  * If the last flush failed, the TLB holds entries of the VMID that the other vSMMU
- * uses. The guest may reuse their ASID there, so its TLBIs have to reach them still.
+ * uses. The guest may use their ASID again there, so its TLBIs must still reach them.
  */
 static void tlbis_after_a_failed_flush(struct kunit *test)
 {

@@ -109,8 +109,8 @@ static int bad_list_add(struct smmuv3_bad_list *list,
  * @stream: the stream
  * @list: takes the stream if its STE is not legal; may be NULL
  *
- * After -EFAULT the stream is configured, and only the list could not be written.
- * After any other errno the stream is as it was.
+ * If the STE cannot be installed, the stream is as it was. If only the list cannot be
+ * written, the call returns -EFAULT with the STE installed.
  *
  * Return: 0 or an errno; -EINTR for a signal.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit tests of streams without a StreamID, and of SET_VSIDS: all StreamIDs change at
- * once, a stream has the STE of its new one, and what fails leaves DMA blocked.
+ * once, a stream has the STE of its new one, and a failure leaves its DMA blocked.
  */
 #include "fixture.h"
 
@@ -40,9 +40,9 @@ static struct mock_obj *vdevice_of(struct kunit *test, const struct mock_dev *de
 }
 
 /*
- * A device stream is as its name says: with a StreamID it translates by that one's STE,
- * or is blocked; without one it is blocked and has no vDEVICE. Returns whether it
- * translates.
+ * Expect that a stream with a StreamID translates by the STE of that StreamID or is
+ * blocked, and that a stream without one is blocked and has no vDEVICE. Returns whether
+ * it translates.
  */
 static bool expect_consistent(struct kunit *test, struct smmuv3_stream *stream)
 {
@@ -82,7 +82,7 @@ static struct smmuv3_stream *stream_of_fd(struct smmuv3_vsmmu *v, u32 fd)
 	return NULL;
 }
 
-/* The device has this name, and by it what it should have. */
+/* Expect that the device has this StreamID or name, and the state that goes with it. */
 static void expect_named(struct kunit *test, u32 fd, u32 vsid)
 {
 	struct fixture *f = test->priv;
@@ -100,13 +100,13 @@ static void expect_named(struct kunit *test, u32 fd, u32 vsid)
 	KUNIT_EXPECT_EQ(test, stream->ste.reason, REASON(NO_VSID));
 }
 
-/* How ATTACH told of a stream without a vDEVICE */
+/* The result of ATTACH for a stream without a vDEVICE */
 static int expect_no_vdevice(const struct smmuv3_accel_attach *cmd, void *arg)
 {
 	return cmd->out_vdevice_id || !cmd->out_viommu_id || !cmd->out_dev_id ? -EINVAL : 0;
 }
 
-/* In no mode has an STE any effect on it, nor has a command that names its name. */
+/* In neither mode do STEs, or commands with its name as StreamID, have an effect on it. */
 static void unset_stream_is_blocked(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -155,7 +155,7 @@ static void unset_stream_has_no_ste(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, stream_of(f->v, UNSET(1))->live);
 }
 
-/* A name is a name: in use once, whatever SIDSIZE says. A device has one stream. */
+/* A name has one stream at a time, and SIDSIZE does not limit it. */
 static void names_refused(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -223,7 +223,7 @@ static struct result repeat_change(struct kunit *test)
 	return fx_set_vsids(f->v, entries, c->num);
 }
 
-/* And the other way round */
+/* The reverse changes */
 static struct result undo_change(struct kunit *test)
 {
 	const struct change *c = test->param_value;
@@ -238,7 +238,7 @@ static struct result undo_change(struct kunit *test)
 	return fx_set_vsids(f->v, entries, c->num);
 }
 
-/* Each stream has its new name, or its old one, and what goes with it. */
+/* Expect that each stream has its new or its old name, and the state that goes with it. */
 static void expect_all_named(struct kunit *test, bool changed)
 {
 	const struct change *c = test->param_value;
@@ -250,7 +250,7 @@ static void expect_all_named(struct kunit *test, bool changed)
 	}
 }
 
-/* All DMA is blocked before the first vDEVICE changes, and nobody else's is. */
+/* The module blocks these streams, and no others, before the first vDEVICE changes. */
 static void changes_at_once(struct kunit *test)
 {
 	const struct change *c = test->param_value;
@@ -304,7 +304,7 @@ static void aborts_without_table(struct kunit *test)
 	}
 }
 
-/* The first of the failed streams, by new StreamID; 0 if all is well. */
+/* The failed stream with the lowest new StreamID; 0: none failed */
 static u32 first_failed(struct kunit *test)
 {
 	const struct change *c = test->param_value;
@@ -326,8 +326,8 @@ static u32 first_failed(struct kunit *test)
 }
 
 /*
- * A StreamID is changed, and DMA blocked, whichever host call fails and how many in a
- * row. The same StreamIDs again give each stream what it lacks.
+ * If host calls fail, one or several in a row, the StreamIDs have changed and the DMA
+ * of failed streams is blocked. The same StreamIDs again set up what is missing.
  */
 static void failure_blocks_until_repeated(struct kunit *test, enum mock_op op, u32 in_a_row,
 					  int rc)
@@ -371,7 +371,7 @@ static void device_in_reset_blocks(struct kunit *test)
 	failure_blocks_until_repeated(test, MOCK_ATTACH, 2, -EBUSY);
 }
 
-/* A signal is no end of a call that has changed something. */
+/* After the call has changed something, a signal does not end it. */
 static void signal_is_no_end(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -385,7 +385,7 @@ static void signal_is_no_end(struct kunit *test)
 	expect_named(test, 1, VSID);
 }
 
-/* A caller that is killed at a DETACH has changed no StreamID; repeating does it all. */
+/* If the caller is killed at a DETACH, no StreamID changes. Repeat the call. */
 static void killed_caller_changes_no_vsid(struct kunit *test)
 {
 	const struct change *c = test->param_value;
@@ -458,7 +458,7 @@ static void refusal_changes_nothing(struct kunit *test)
 	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, VSID_HOSTLESS }));
 }
 
-/* Too busy to be destroyed in time, it keeps its StreamID from others until repeated. */
+/* A vDEVICE that stays busy keeps its StreamID from others, until the call is repeated. */
 static void busy_vdevice_is_tried_again(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -546,7 +546,7 @@ static void feed_follows_the_vsid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->v->feed_stream_num, 1);
 }
 
-/* CDs that could not be invalidated go with the domain; another stream's stay noted. */
+/* A changed stream needs no flush of CDs any more. Other streams' flushes stay pending. */
 static void stale_cds_do_not_follow(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -557,7 +557,7 @@ static void stale_cds_do_not_follow(struct kunit *test)
 		      .vsid = VSID);
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 4);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&f->v->stale_cds), 4);
-	/* This call does not concern the others, so their failure is none of its own. */
+	/* This call does not change the others, so it does not report their failure. */
 	mock_fail(f->mock, MOCK_INVALIDATE, 1, 4, -ENOMEM);
 	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, VSID_NEXT }, { VSID_NEXT, VSID }));
 	mock_fail_stop(f->mock);
@@ -586,7 +586,7 @@ static u32 *model_find(u32 names[STREAMS], u32 name)
 	return NULL;
 }
 
-/* Entries of which most are legal, and what comes of them */
+/* Entries, most of them legal, and the expected result */
 static void model_draw(struct fixture *f, struct model *m)
 {
 	bool taken[STREAMS] = {};
