@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Streams whose STE is not legal: what the kernel says of them, and what becomes an
- * event.
+ * Streams whose STE is not legal: which of the kernel's reports become events.
  */
 #include "rig.h"
 
@@ -51,7 +50,7 @@ static void enable(struct rig *rig)
 	enable_eventq(rig, QUEUE, 6);
 }
 
-/* Run one command, and see which events it leads to, beginning with number @at. */
+/* Run one command, and expect events, beginning with number @at. */
 static void assert_events(struct rig *rig, uint32_t at, const uint64_t *events,
 			  uint32_t num)
 {
@@ -94,7 +93,7 @@ static const struct {
 	{ SMMUV3_ACCEL_REASON_ATC_TIMEOUT, 0 },
 };
 
-/* Each reason has its event or none, listed or asked for. */
+/* Each reason has an event or none, whether RUN_CMDQ or GET_STREAM reports it. */
 static void by_reason(struct rig *rig, bool recinvsid, bool overflow)
 {
 	uint32_t at = 0;
@@ -130,7 +129,7 @@ static void test_reasons(void **state)
 	}
 }
 
-/* What the kernel lists is told, in its order; nobody asks for the others. */
+/* Listed streams become events, in order. The library asks for no other stream. */
 static void test_listed(void **state)
 {
 	static const uint64_t events[] = {
@@ -154,7 +153,7 @@ static void test_listed(void **state)
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 0);
 }
 
-/* Too many for the list: the other attached streams are asked for, once each. */
+/* After an overflow, the library asks for each other attached stream, once. */
 static void test_overflow(void **state)
 {
 	static const uint64_t events[] = { 3 | 2ULL << 32, 4 | 3ULL << 32 };
@@ -178,14 +177,14 @@ static void test_overflow(void **state)
 	assert_events(rig, 0, events, 2);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
 
-	/* A stream that is gone is not asked for. */
+	/* The library does not ask for a detached stream. */
 	assert_int_equal(vsmmu_detach(rig->v, 2), 0);
 	answer.bad_num = 0;
 	assert_events(rig, 2, &after, 1);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
 }
 
-/* They are told if the call failed for something else, too. */
+/* They become events even if the call fails for another reason. */
 static void test_with_failure(void **state)
 {
 	struct rig *rig = *state;

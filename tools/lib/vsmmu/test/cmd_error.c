@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Commands that are in error, as the VMM hears of them.
+ * The callback for commands that are in error.
  */
 #include "rig.h"
 
 /**
- * struct heard - What the VMM was told
+ * struct heard - Calls of the callback
  * @calls: how often
  * @error: the last time
  */
@@ -120,14 +120,14 @@ static void test_heard(void **state)
 	assert_put(rig, CMDQ_PROD, 6);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(heard.calls, 1);
-	/* It is no better when the guest has acknowledged it. */
+	/* The guest acknowledges it without fixing it: it fails again. */
 	answer.done = 0;
 	set_command(rig, RAM_BASE + 0x1020, 0x33, 0x44);
 	assert_put(rig, GERRORN, CMDQ_ERR);
 	assert_heard(2, 2, 0x33, 0x44);
 }
 
-/* Past the wrap; in a ROM; with a base that is not aligned to the queue's size */
+/* After the wrap; in a ROM; with a base that is not aligned to the queue's size */
 static void test_where(void **state)
 {
 	struct rig *rig = *state;
@@ -149,7 +149,7 @@ static void test_where(void **state)
 	assert_heard(2, 1, 3, 4);
 }
 
-/* A queue that is not in memory has no words to show. */
+/* If the queue is not in memory, the command's words are 0. */
 static void test_unreadable(void **state)
 {
 	struct rig *rig = *state;

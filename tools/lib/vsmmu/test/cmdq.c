@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The command queue: doorbells, progress, errors of the guest's and the host's.
+ * The command queue: doorbells, progress, guest errors and host errors.
  */
 #include <unistd.h>
 #include <sys/eventfd.h>
@@ -27,7 +27,7 @@ struct script {
 	unsigned int at;
 };
 
-/* The stream of which a call fails */
+/* The stream because of which a call fails */
 #define SCRIPT_VSID	0x42U
 
 static int run_script(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
@@ -124,7 +124,7 @@ static void test_counters(void **state)
 	};
 	struct rig *rig = *state;
 
-	/* Not enabled, nothing new: no doorbell that leads to work */
+	/* If the queue is disabled or empty, a doorbell does not count. */
 	assert_put(rig, CMDQ_PROD, 0);
 	enable_cmdq(rig, 6);
 	assert_put(rig, CMDQ_PROD, 0);
@@ -134,10 +134,10 @@ static void test_counters(void **state)
 	assert_counters(rig, 1, 2, 5, 0);
 	assert_int_equal(vsmmu_doorbell(rig->v, 7), -EAGAIN);
 	assert_counters(rig, 2, 3, 6, 1);
-	/* Other writes that go on with it are none. */
+	/* Other writes that run the rest of the queue are no doorbells. */
 	assert_int_equal(put(rig, IRQ_CTRL, 0), -EIO);
 	assert_counters(rig, 2, 4, 6, 1);
-	/* An answer that is not believed moves nothing. */
+	/* A result that makes no sense does not move CONS. */
 	assert_int_equal(vsmmu_kick(rig->v), -EIO);
 	assert_counters(rig, 2, 5, 6, 1);
 	/* What is done before an error counts. */
@@ -224,9 +224,9 @@ static void test_slices(void **state)
 }
 
 /*
- * A call that does less than it was asked for, because somebody else waits or
- * because it has evaluated many STEs: the rest is run, each command once, with
- * what each call came upon.
+ * If RUN_CMDQ ends early, because another call waits or because it has evaluated many
+ * STEs, the library runs the rest, each command once, and keeps what each call
+ * reported.
  */
 static int run_little(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
@@ -280,7 +280,7 @@ static void test_cerror(void **state)
 		assert_int_equal(get(rig, GERROR), gerror);
 		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 1);
 
-		/* Neither a doorbell nor the wrong acknowledgment goes on. */
+		/* Neither a doorbell nor a wrong acknowledgment restarts the queue. */
 		assert_put(rig, CMDQ_PROD, error * 5);
 		assert_put(rig, GERRORN, (gerror ^ CMDQ_ERR) | EVENTQ_ABT_ERR);
 		assert_int_equal(get(rig, GERRORN), gerror ^ CMDQ_ERR);
@@ -293,7 +293,7 @@ static void test_cerror(void **state)
 		assert_int_equal(get(rig, CMDQ_CONS), error * 5);
 		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
 	}
-	/* Nothing is active: nothing can be acknowledged. */
+	/* No error is active, so writes of GERRORN have no effect. */
 	assert_put(rig, GERRORN, gerror ^ CMDQ_ERR);
 	assert_int_equal(get(rig, GERRORN), gerror);
 }
@@ -358,7 +358,7 @@ static void test_sync_irq(void **state)
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(read(fd, &count, sizeof(count)), -1);
 
-	/* A full eventfd has an edge to be seen already. */
+	/* In a full eventfd, an earlier edge is still pending. */
 	count = ~0ULL - 1;
 	assert_int_equal(write(fd, &count, sizeof(count)), sizeof(count));
 	script = (struct script){ .steps = { { 0, 1, 0, 0,
@@ -372,7 +372,7 @@ static void test_sync_irq(void **state)
 	close(fd);
 }
 
-/* The host's failures: what is done shows in CONS, the rest is tried again. */
+/* If the host fails, CONS shows what is done, and the library tries the rest again. */
 static void test_host_failures(void **state)
 {
 	struct script script = {
@@ -404,11 +404,11 @@ static void test_host_failures(void **state)
 	assert_int_equal(runs(rig), 5);
 	assert_int_equal(rig->fake.run.cons, 4);
 	assert_int_equal(get(rig, CMDQ_CONS), 10);
-	/* None of it is the guest's fault. */
+	/* The guest sees no error. */
 	assert_int_equal(get(rig, GERROR), 0);
 }
 
-/* A signal is no failure, unless there is no end of them. */
+/* A signal is no failure, unless too many come in a row. */
 static void test_signals(void **state)
 {
 	struct rig *rig = *state;
@@ -426,7 +426,7 @@ static void test_signals(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
 }
 
-/* Answers that cannot be end there, with nothing believed. */
+/* If a result makes no sense, the call fails and CONS does not move. */
 static void test_senseless_kernel(void **state)
 {
 	static const struct script senseless[] = {
@@ -435,7 +435,7 @@ static void test_senseless_kernel(void **state)
 		{ .steps = { { -ENOMEM, 5, 0, SMMUV3_ACCEL_REASON_RETRY, 0 } } },
 		{ .steps = { { 0, 1, 4, 0, 0 } } },
 		{ .steps = { { 0, 1, 0x101, 0, 0 } } },
-		/* A command for a feed that there is not */
+		/* A command for the feed, without a feed */
 		{ .steps = { { 0, 1, 0, 0, 0, 1 } } },
 		/* More bad STEs than there is room for, with and without progress */
 		{ .steps = { { 0, 1, 0, 0, 0, 0, FAKE_STREAMS + 1 } } },
@@ -460,7 +460,7 @@ static void test_senseless_kernel(void **state)
 	}
 }
 
-/* CMDQEN is taken away while commands could not be run: they stay. */
+/* The guest clears CMDQEN after the host failed: the commands stay in the queue. */
 static void test_disable_while_stuck(void **state)
 {
 	struct rig *rig = *state;
@@ -478,7 +478,7 @@ static void test_disable_while_stuck(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 4);
 }
 
-/* Not enabled yet as far as the kernel knows: not run, and not without the rest. */
+/* While SET_REGS fails, the library does not run the queue. */
 static void test_enable_pending(void **state)
 {
 	struct rig *rig = *state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Failures: the last one, and in words.
+ * Failures: vsmmu_last_error() and the texts.
  */
 #include <stdio.h>
 
@@ -125,7 +125,7 @@ static void test_fields(void **state)
 	assert_string_equal(vsmmu_strerror(&error, text, sizeof(text)), want);
 }
 
-/* As many as there is room for, with the sentence behind them; never more */
+/* As many field names as leave room for the sentence after them */
 static void test_many_fields(void **state)
 {
 	struct vsmmu_error error = {
@@ -223,7 +223,7 @@ static void test_last_error(void **state)
 	vsmmu_free(other);
 }
 
-/* A callback that fails at something of its own */
+/* A callback makes a call that fails. */
 static void fail_in_callback(void *opaque, enum vsmmu_irq line)
 {
 	struct rig *rig = opaque;

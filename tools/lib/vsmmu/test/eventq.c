@@ -62,7 +62,7 @@ static void test_disabled(void **state)
 	assert_int_equal(get(rig, EVENTQ_PROD), 6);
 }
 
-/* Out of the register's value comes what is in use: capped, aligned */
+/* The size that is in use is capped, and the base is aligned to it. */
 static void test_base(void **state)
 {
 	const struct vsmmu_options options = { .eventq_bits = 2 };
@@ -121,7 +121,7 @@ static void test_overflow(void **state)
 	assert_int_equal(get(rig, EVENTQ_PROD), 1);
 }
 
-/* A CONS that is nowhere near PROD is taken for a full queue. */
+/* If CONS is not within the queue, the queue counts as full. */
 static void test_cons_astray(void **state)
 {
 	struct rig *rig = *state;
@@ -162,7 +162,7 @@ static void test_irq(void **state)
 	close(fd);
 }
 
-/* Without a callback and without an eventfd an edge is nobody's. */
+/* Without callback and eventfd, the library drops edges. */
 static void test_irq_nobody(void **state)
 {
 	struct rig *rig = *state;
@@ -325,7 +325,7 @@ static void test_veventq(void **state)
 	assert_memory_equal(rig_ptr(rig, QUEUE), an_event, 32);
 	assert_memory_equal(rig_ptr(rig, QUEUE + 64), an_event, 32);
 
-	/* Nothing there, in both ways to say it; a signal */
+	/* Nothing to read, as 0 or as EAGAIN; a signal */
 	rig->fake.queue_rc[0] = -EAGAIN;
 	rig->fake.queue_rc[1] = -EINTR;
 	assert_int_equal(vsmmu_poll_events(rig->v), 0);
@@ -375,7 +375,7 @@ static void test_lost(void **state)
 		assert_int_equal(vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ), 0);
 	}
 
-	/* The record that says so takes part in the sequence. */
+	/* The record of the loss has a sequence number too. */
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
 	fake_event(&rig->fake, 0, LOST, 3, NULL);
 	fake_event(&rig->fake, 0, 0, 4, an_event);
@@ -387,7 +387,7 @@ static void test_lost(void **state)
 	assert_int_equal(vsmmu_poll_events(rig->v), 1);
 	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 4);
 
-	/* Lost while the queue is disabled is nothing to tell. */
+	/* A loss while the queue is disabled is not reported. */
 	assert_put(rig, CR0, 0);
 	fake_event(&rig->fake, 0, LOST, 7, NULL);
 	assert_int_equal(vsmmu_poll_events(rig->v), 1);
@@ -425,7 +425,7 @@ static void test_veventq_errors(void **state)
 	assert_int_equal(get(rig, EVENTQ_PROD), 3);
 }
 
-/* Others get a turn, however many events come. */
+/* One call reads a bounded number of events, so that others get a turn. */
 static void test_bounded(void **state)
 {
 	struct rig *rig = *state;
@@ -453,7 +453,7 @@ static void test_too_many(void **state)
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + i), 0);
 }
 
-/* Descriptors that are none, and the same one again */
+/* Descriptors of other kinds, and the same one twice */
 static void test_bad_veventqs(void **state)
 {
 	struct rig *rig = *state;
@@ -472,7 +472,7 @@ static void test_bad_veventqs(void **state)
 	assert_refused(rig->v, vsmmu_remove_veventq(rig->v, FAKE_VEVENTQ),
 		       -ENOENT, VSMMU_REASON_NO_VEVENTQ);
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
-	/* Without /proc nobody knows: it is taken. */
+	/* Without /proc the library cannot check the descriptor, and takes it. */
 	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_UNKNOWN), 0);
 }
 

@@ -137,7 +137,7 @@ static int fake_set_vsids(struct fake *fake,
 	return fake->vsids_rc;
 }
 
-/* What an ioctl does that does not fail */
+/* Carry out an ioctl that succeeds */
 static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 {
 	struct smmuv3_accel_stream *stream = arg;
@@ -274,7 +274,7 @@ const struct vsmmu_kernel fake_kernel = {
 	.clean = fake_clean,
 };
 
-/* A host with one physical SMMU that has all there is */
+/* A host with one physical SMMU that has all features */
 void fake_init(struct fake *fake)
 {
 	memset(fake, 0, sizeof(*fake));
@@ -301,7 +301,7 @@ void fake_fail(struct fake *fake, unsigned long request, int rc, uint32_t reason
 	fake->fail_times[_IOC_NR(request)] = times;
 }
 
-/* How often an ioctl was called since this was asked */
+/* How often an ioctl was called since the last call of this function */
 unsigned int fake_calls(struct fake *fake, unsigned long request)
 {
 	unsigned int calls = fake->calls[_IOC_NR(request)];
@@ -310,7 +310,7 @@ unsigned int fake_calls(struct fake *fake, unsigned long request)
 	return calls;
 }
 
-/* RUN_CMDQ came upon a stream whose STE is not legal. */
+/* Let RUN_CMDQ report a stream whose STE is not legal. */
 void fake_bad_ste(struct smmuv3_accel_run_cmdq *run, uint32_t vsid,
 		  uint32_t reason)
 {

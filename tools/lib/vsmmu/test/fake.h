@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Something in the kernel's place under the library: it counts, records and does
- * what a test says.
+ * A fake kernel under the library: it counts and records calls, and returns what a
+ * test sets.
  */
 #ifndef _VSMMU_TEST_FAKE_H
 #define _VSMMU_TEST_FAKE_H
@@ -15,7 +15,7 @@
 #define FAKE_VEVENTQS	3	/* that can be read */
 #define FAKE_OTHER	3000	/* something else that is open */
 #define FAKE_CLOSED	3001	/* nothing that is */
-#define FAKE_UNKNOWN	3002	/* something of which the kernel does not say what */
+#define FAKE_UNKNOWN	3002	/* the kernel does not say what it is */
 #define FAKE_REQUESTS	16
 #define FAKE_STREAMS	8
 
@@ -26,9 +26,9 @@
  * @calls: ioctls, by number
  * @fail_rc: what the next ioctls of a number return; 0: they succeed
  * @fail_reason: their out_reason
- * @fail_vsid: their out_vsid, where they have one
- * @fail_region: their out_bad_region, where they have one
- * @fail_times: how many of them do
+ * @fail_vsid: their out_vsid, if they have one
+ * @fail_region: their out_bad_region, if they have one
+ * @fail_times: how many of them fail
  * @batch: out_max_batch
  * @max_streams: out_max_streams
  * @phys: physical SMMUs
@@ -44,11 +44,11 @@
  * @idr: the last SET_IDR
  * @attach: the last ATTACH
  * @regs: the last SET_REGS
- * @run: the last RUN_CMDQ, as it came
+ * @run: the last RUN_CMDQ, as the library called it
  * @on_run: carries out RUN_CMDQ; NULL: all is done
  * @queue: bytes that a vEVENTQ has to be read
  * @queue_len: how many there are
- * @queue_rc: what read() returns, where that is not 0
+ * @queue_rc: what read() returns, if that is not 0
  * @queue_endless: @queue_len bytes can be read again and again
  * @on_clean: called when a line is cleaned
  * @cleaned: how often that was

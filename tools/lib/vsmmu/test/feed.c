@@ -42,7 +42,7 @@ static uint32_t published_cons(struct rig *rig)
 	return cons;
 }
 
-/* By the register file, as the vSMMU's mutex is held */
+/* Read the register file, because the vSMMU's mutex is held. */
 static void on_feed(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		    bool flush)
 {
@@ -67,7 +67,7 @@ static int run_fed(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	done = feeder.done[at] ? feeder.done[at] :
 	       run->prod - run->cons < run->max_cmds ? run->prod - run->cons :
 						       run->max_cmds;
-	/* Within the room that there is, whatever is said afterwards */
+	/* Write only as many as there is room for, whatever feed_num says. */
 	for (i = 0; i < feeder.feed_num[at] && i < fake->run.feed_num; i++) {
 		feed[i].dw[0] = ++feeder.written;
 		feed[i].dw[1] = ~(uint64_t)feeder.written;
@@ -111,7 +111,7 @@ static void assert_fed(uint32_t num)
 	}
 }
 
-/* The function is what makes emulated endpoints possible. */
+/* Only with the callback, CREATE has the flag for emulated endpoints. */
 static void test_create(void **state)
 {
 	struct rig *rig = *state;
@@ -139,7 +139,7 @@ static void test_create(void **state)
 	assert_int_equal(rig->fake.attached, 1);
 }
 
-/* More commands in a batch than there may be memory for: a failure, or room */
+/* With a huge batch, vsmmu_new() either fails or has room for it. */
 static void test_no_memory(void **state)
 {
 	struct rig *rig = *state;
@@ -204,7 +204,7 @@ static void test_overflow(void **state)
 	assert_fed(2);
 }
 
-/* What is done before a failure is done; where nothing is, nothing was written. */
+/* After a failure, the feed has the commands that are done, and only those. */
 static void test_failures(void **state)
 {
 	struct rig *rig = *state;
@@ -229,7 +229,7 @@ static void test_failures(void **state)
 	assert_fed(3);
 }
 
-/* More than was done or than there is room for: nothing is believed. */
+/* If feed_num exceeds what is done or the room, the call fails. */
 static void test_senseless(void **state)
 {
 	static const struct {
@@ -253,7 +253,7 @@ static void test_senseless(void **state)
 	}
 }
 
-/* A new life of the registers: whatever was cached before is not for it. */
+/* After reset, restore and resume, the VMM has to flush its cache. */
 static void test_flush(void **state)
 {
 	struct rig *rig = *state;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A guest, a kernel and a sender of events that do anything, driven by bytes:
- * libFuzzer's, or those of fuzz-main.c. The VMM has emulated endpoints. After each
- * step the registers have to be what no guest and no kernel can make them not be.
+ * A guest, a kernel and a sender of events that do anything, driven by bytes from
+ * libFuzzer or fuzz-main.c. The VMM has emulated endpoints. After each step, check
+ * rules for the registers that no guest and no kernel can break.
  */
 #include <errno.h>
 #include <stdalign.h>
@@ -385,7 +385,7 @@ static void restore(struct fuzz *f)
 			take(f, 1);
 	rc = vsmmu_restore(f->v, &state);
 	check(!vsmmu_save(f->v, &after));
-	/* What was a state once is one for ever. */
+	/* A state that was saved is valid. */
 	check(rc != -EINVAL || flips);
 	check(rc != -EINVAL || !memcmp(&before, &after, sizeof(after)));
 }

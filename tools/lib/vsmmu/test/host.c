@@ -41,7 +41,7 @@ static void test_new(void **state)
 	vsmmu_free(NULL);
 }
 
-/* A config that cannot be meant is refused before anything is done. */
+/* The library refuses a wrong config before it does anything. */
 static void assert_config_refused(struct rig *rig,
 				  const struct vsmmu_config *config,
 				  uint32_t reason)
@@ -145,7 +145,7 @@ static void test_new_fails(void **state)
 		assert_int_equal(error.error, -ENOMEM);
 }
 
-/* Memory of the VMM's for the register file */
+/* The register file in memory that the VMM supplies */
 static void test_regs_memory(void **state)
 {
 	struct rig *rig = *state;
@@ -245,7 +245,7 @@ static void test_memory(void **state)
 	assert_int_equal(rig->fake.region_num, 0);
 }
 
-/* Refused by the kernel: the memory is what it was. */
+/* If the kernel refuses the regions, the old ones stay. */
 static void test_memory_refused(void **state)
 {
 	const struct vsmmu_region region = { 0, 1, 1 };
@@ -325,7 +325,7 @@ static uint32_t random_bits(void)
 	return state >> 16;
 }
 
-/* Whatever hosts there are: what is offered, the module takes on each of them. */
+/* On random hosts, the module accepts the default ID registers for each of them. */
 static void test_idr_random(void **state)
 {
 	static const uint8_t oas[] = { 0, 32, 36, 40, 42, 44, 48, 52 };
@@ -374,7 +374,7 @@ static void test_idr_random(void **state)
 	assert_in_range(offered, 5000, 19999);
 }
 
-/* And it is not less than it could be. */
+/* And they offer as much as the hosts allow. */
 static void test_idr_default(void **state)
 {
 	struct rig *rig = *state;
@@ -486,7 +486,7 @@ static void test_real_kernel(void **state)
 	close(fds[1]);
 }
 
-/* What the kernel says of descriptors. There is no vEVENTQ on any machine. */
+/* How the real kernel names descriptors. Most machines have no vEVENTQ. */
 static void test_identify(void **state)
 {
 	int fds[2], event = eventfd(0, EFD_CLOEXEC);

@@ -85,7 +85,7 @@ FIXTURE_TEARDOWN(vsmmu)
 	close(m->g.iommufd);
 }
 
-/* From reset to stage 1 and back, seen by each device */
+/* From reset to stage 1 and back, for each device */
 TEST_F(vsmmu, translates)
 {
 	struct machine *m = &self->m;
@@ -156,7 +156,7 @@ TEST_F(vsmmu, bad_ste)
 	__u64 ste[8];
 
 	ASSERT_EQ(0, driver_start(m));
-	/* No level-2 table yet is nothing to tell. */
+	/* A missing level-2 table is no event. */
 	ASSERT_EQ(0, send(m, cmd_cfgi_ste(VSID, true)));
 	ASSERT_EQ(0, send(m, cmd_cfgi_all()));
 	EXPECT_EQ(0, get(m, REG_EVENTQ_PROD));
@@ -238,7 +238,7 @@ static bool was_fed(struct machine *m, unsigned int at, struct cmd c)
 	return at < m->fed_num && !memcmp(&m->fed[at], &c, sizeof(c));
 }
 
-/* What an emulated endpoint beside the devices has to see, and nothing else */
+/* The feed has what an emulated endpoint has to see, and nothing else. */
 TEST_F(vsmmu, feed)
 {
 	struct machine *m = &self->m;
@@ -273,7 +273,7 @@ TEST_F(vsmmu, feed)
 	EXPECT_EQ(1, m->flushes);
 }
 
-/* In a child, what the harness does not see: the parent looks at the status. */
+/* The harness does not see failures in a child: the parent checks its status. */
 static int child_failed;
 
 static void child_expect(bool holds, const char *what, int line)
@@ -294,7 +294,7 @@ static int new_process(struct machine *m, const struct vsmmu_state *state)
 	int i, fd = vsmmu_fd(m->v), iommufd = m->g.iommufd;
 	struct vsmmu_state again;
 
-	/* Not its own yet */
+	/* The file does not belong to this process yet. */
 	CHILD_EXPECT(vsmmu_doorbell(m->v, m->ring.prod) == -EIO);
 	/* Nor without the iommufd that the module acts on for it */
 	CHILD_EXPECT(other >= 0);
@@ -334,7 +334,7 @@ TEST_F(vsmmu, live_update)
 		ASSERT_EQ(0, set_ste(m, VSID + i, m->s1));
 	EXPECT_EQ(0, dma_goes(m, 0, IOVA));
 	ASSERT_EQ(0, vsmmu_save(m->v, &state));
-	/* A doorbell that the old process did not get to */
+	/* A doorbell that the old process did not handle */
 	pgtable_map(&m->pt, IOVA, m->page[1], PTE_NOT_GLOBAL);
 	ring_put(&m->ring, cmd_tlbi_asid(ASID));
 	ring_put(&m->ring, cmd_sync());
@@ -386,7 +386,7 @@ TEST_F(vsmmu, stream_ids)
 	EXPECT_EQ(-EFAULT, dma_goes(m, last, IOVA));
 }
 
-/* A dry run finds out, and leaves nothing. */
+/* A dry run leaves nothing behind. */
 TEST_F(vsmmu, dry_run)
 {
 	struct machine *m = &self->m;
@@ -451,7 +451,7 @@ TEST_F(vsmmu, refused_idr)
 	ASSERT_EQ(0, vsmmu_probe(m->v, m->dev[0].fd, 0));
 	ASSERT_EQ(0, vsmmu_default_idr(m->v, NULL, options.idr));
 	options.flags = VSMMU_OPT_IDR;
-	/* HTTU and BTM are nothing for a guest. */
+	/* No guest may see HTTU and BTM. */
 	options.idr[0] |= 3 << 6 | 1 << 5;
 	EXPECT_EQ(-EOPNOTSUPP, vsmmu_start(m->v, &options));
 	vsmmu_last_error(m->v, &error);

@@ -160,7 +160,7 @@ int set_ste(struct machine *m, __u32 vsid, const __u64 ste[8])
 	return send(m, cmd_cfgi_ste(vsid, true));
 }
 
-/* Which page a write to @iova lands in; a negative errno where in none */
+/* In which page a write to @iova lands; a negative errno if in none */
 int dma_goes(struct machine *m, int device, __u64 iova)
 {
 	int i, rc, landed = -ENOENT;
@@ -175,7 +175,7 @@ int dma_goes(struct machine *m, int device, __u64 iova)
 	return rc ? rc : landed;
 }
 
-/* Events come by an interrupt thread of the host's: wait for @prod. */
+/* An interrupt thread of the host delivers events: wait for @prod. */
 bool events_until(struct machine *m, __u32 prod)
 {
 	int i;

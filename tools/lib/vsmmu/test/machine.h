@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * A machine for tests of the library on the real module: a VMM's part, and a guest
- * driver that knows nothing but registers and memory.
+ * A machine for tests of the library on the real module: a VMM, and a guest driver
+ * that knows only registers and memory.
  */
 #ifndef _VSMMU_TEST_MACHINE_H
 #define _VSMMU_TEST_MACHINE_H
@@ -50,7 +50,7 @@ enum {
  * @cmd_errors: how many there were
  * @fed: commands that were fed, the last ones
  * @fed_num: how many there were
- * @flushes: how often all was to be forgotten
+ * @flushes: how often @feed of struct vsmmu_config was called with @flush
  * @late: CONS showed a command before it was fed
  * @parent: the stage-2 parents to name at ATTACH, by device; 0: none
  */

@@ -12,7 +12,7 @@
 /**
  * struct expected - A register as the architecture has it
  * @offset: where
- * @size: 4, or 8 where halves are accessible as well
+ * @size: 4, or 8 if halves are accessible as well
  * @bits: what can be set while nothing is enabled
  * @on: what can be set while SMMUEN, CMDQEN and EVENTQEN are 1
  */
@@ -349,7 +349,7 @@ static void test_guards_cr1(void **state)
 	assert_int_equal(get(rig, CR1), 0xfff);
 }
 
-/* CR0: the kernel is told, of all that it needs, when it has a part in it */
+/* CR0: the library calls SET_REGS, with all fields, if the kernel has a part in it. */
 static void test_cr0(void **state)
 {
 	struct rig *rig = *state;
@@ -377,7 +377,7 @@ static void test_cr0(void **state)
 	assert_int_equal(rig->fake.regs.strtab_base_cfg, 0x10208);
 	assert_int_equal(get(rig, CR0ACK), CMDQEN | EVENTQEN | SMMUEN);
 
-	/* The same again is nothing new. */
+	/* Writing the same value calls nothing. */
 	assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 0);
 	assert_put(rig, CR0, 0);
@@ -391,7 +391,7 @@ static void test_cr0_refused(void **state)
 	struct rig *rig = *state;
 	char text[256], want[256];
 
-	/* Not now: CR0 shows the wish, CR0ACK what is; each field by itself. */
+	/* The host fails: CR0 has the new value, CR0ACK the old one, for each field. */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
 		  SMMUV3_ACCEL_REASON_RETRY, 3);
 	assert_int_equal(put(rig, CR0, SMMUEN | EVENTQEN), -EAGAIN);
@@ -414,7 +414,7 @@ static void test_cr0_refused(void **state)
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
 
-	/* Not at all, until the guest takes it back: the kernel hears of that. */
+	/* The host fails with EIO. If the guest takes it back, the library calls SET_REGS. */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EIO,
 		  SMMUV3_ACCEL_REASON_HOST_REJECT, 1);
 	assert_int_equal(put(rig, CR0, EVENTQEN), -EIO);
@@ -441,7 +441,7 @@ static void test_cr0_taken_back(void **state)
 	assert_int_equal(get(rig, CR0ACK), 0);
 	vsmmu_last_error(rig->v, &error);
 	assert_int_equal(error.vsid, 0x42);
-	/* The same again is not acknowledged for that. */
+	/* Writing the same value again does not acknowledge it. */
 	assert_int_equal(put(rig, CR0, SMMUEN), -EAGAIN);
 	assert_int_equal(get(rig, CR0ACK), 0);
 

@@ -145,7 +145,7 @@ void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size)
 	assert_int_equal(get(rig, CR0ACK), get(rig, CR0));
 }
 
-/* Edges since this was asked */
+/* Edges since the last call of this function */
 unsigned int irqs(struct rig *rig, enum vsmmu_irq line)
 {
 	unsigned int n = rig->irqs[line];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * A vSMMU on a fake kernel with a little guest memory, and a guest driver's few
- * steps.
+ * A vSMMU on a fake kernel with a little guest memory, and what a guest driver does
+ * with it.
  */
 #ifndef _VSMMU_TEST_RIG_H
 #define _VSMMU_TEST_RIG_H
@@ -17,7 +17,7 @@
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Two regions that lie next to each other for the guest, not for the VMM */
+/* Two regions that are contiguous for the guest, but not for the VMM */
 #define RAM_BASE	0x80000000ULL
 #define RAM_HALF	0x10000ULL
 #define RAM_SIZE	(2 * RAM_HALF)
@@ -51,7 +51,7 @@ enum {
  * struct rig - All of it
  * @fake: the kernel
  * @v: the vSMMU
- * @ram: the VMM's memory for the guest's, the second half first
+ * @ram: the guest's memory as the VMM has it, the second half first
  * @irqs: edges of each line that were seen
  */
 struct rig {
@@ -84,7 +84,7 @@ unsigned int irqs(struct rig *rig, enum vsmmu_irq line);
 #define assert_put(rig, offset, value)	\
 	assert_int_equal(put(rig, offset, value), 0)
 
-/* A call on a vSMMU returns @_rc for @_reason, which the library gives itself. */
+/* Expect that a call returns @_rc, with a reason of enum vsmmu_reason. */
 #define assert_refused(_v, _call, _rc, _reason)				\
 	do {								\
 		struct vsmmu_error _error;				\

@@ -4,7 +4,7 @@
  */
 #include "rig.h"
 
-/* A guest in the middle of it: enabled, an overflow, an error, commands left */
+/* A running guest: enabled, with an overflow, an error, and commands left */
 static int one_then_error(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	(void)fake;
@@ -58,7 +58,7 @@ static void test_reset(void **state)
 	assert_int_equal(rig->fake.regs.cmdq_base, 0);
 	assert_int_equal(vsmmu_save(rig->v, &now), 0);
 	assert_memory_equal(&now, &fresh, sizeof(now));
-	/* Events of the time before are not for the next guest. */
+	/* Events from before the reset are dropped. */
 	assert_int_equal(rig->fake.queue_len[0], 0);
 	enable_eventq(rig, RAM_BASE, 4);
 	assert_int_equal(vsmmu_poll_events(rig->v), 0);
@@ -80,7 +80,7 @@ static void test_reset_to_abort(void **state)
 	assert_int_equal(rig->fake.regs.gbpa, ABORT);
 }
 
-/* The registers are reset whatever the host says; it is told until it listens. */
+/* If RESET fails, the registers are reset, and the library repeats the call. */
 static void test_reset_fails(void **state)
 {
 	struct vsmmu_error error;
@@ -105,7 +105,7 @@ static void test_reset_fails(void **state)
 	assert_int_equal(get(rig, CR0ACK), SMMUEN);
 }
 
-/* The kernel was told of a state's registers, once. */
+/* Expect that SET_REGS was called once, with a state's registers. */
 static void assert_kernel_has(struct rig *rig, const struct vsmmu_state *saved)
 {
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
@@ -150,7 +150,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 3);
 }
 
-/* Saved while the host had changes and commands still to take: they are taken. */
+/* Saved with changes and commands pending: restoring carries them out. */
 static void test_pending(void **state)
 {
 	struct vsmmu_state saved;
@@ -184,8 +184,8 @@ static void test_pending(void **state)
 }
 
 /*
- * From anywhere: with any one bit flipped a state is either refused, with nothing
- * changed, or becomes the vSMMU's as it is.
+ * With any one bit flipped, a state is either refused, with nothing changed, or the
+ * vSMMU has exactly that state.
  */
 static void flip_bits(struct rig *rig, const struct vsmmu_state *good,
 		      unsigned int *taken, unsigned int *refused)
@@ -342,7 +342,7 @@ static int all_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	return 0;
 }
 
-/* The library knows the streams, and what it comes to out of reset. */
+/* After resuming, the library knows the streams and the reset value of GBPA. */
 static void test_resume_streams(void **state)
 {
 	const struct vsmmu_options options = { .flags = VSMMU_OPT_RESET_ABORT };
@@ -427,7 +427,7 @@ static void test_resume_fails(void **state)
 	struct rig *rig = *state;
 	struct vsmmu *v;
 
-	/* A vSMMU that is not another process's yet: there is none to take over. */
+	/* Taking the vSMMU over fails, so the new process has none. */
 	config = rig_config(rig);
 	config.flags = VSMMU_CONFIG_CHANGE_PROCESS;
 	config.accel_fd = -1;
@@ -473,7 +473,7 @@ static void test_resume_fails(void **state)
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &bad, vsids, 2), -EINVAL);
 	assert_not_resumed(rig);
 
-	/* The host cannot just now: resumed nevertheless, to be tried again */
+	/* The host fails temporarily: resumed nevertheless, and tried again later */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
 		  SMMUV3_ACCEL_REASON_RETRY, 1);
 	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, NULL, 0), -EAGAIN);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Streams: attached, detached, renamed. Which ones the library has on its list shows
- * in those that it asks for after an overflow.
+ * Streams: attached, detached, renamed. After an overflow the library asks for all
+ * streams on its list, which shows what is on it.
  */
 #include "rig.h"
 
-/* What the library knows nothing about is passed on. */
+/* The library passes on arguments that it does not use. */
 static void test_passed_on(void **state)
 {
 	struct rig *rig = *state;
@@ -150,7 +150,7 @@ static void test_set_vsids(void **state)
 	assert_listed(rig, after_set, 2);
 }
 
-/* Failures before anything is set, and such after which all is */
+/* Failures that set no StreamID, and failures that set all of them */
 static void test_set_vsids_fails(void **state)
 {
 	static const uint32_t vsids[] = { 1, 2 }, after[] = { 1, 4 };

@@ -58,7 +58,7 @@ static void test_threads(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), ROUNDS & 0x1ff);
 }
 
-/* What the kernel sees while a guest has given it a lot to do */
+/* A long run, and what another thread's calls saw of it */
 struct long_run {
 	struct rig *rig;
 	pthread_t detacher;
@@ -78,7 +78,7 @@ static void *interrupt_run(void *arg)
 	run->runs_before_detach = __atomic_load_n(&run->runs, __ATOMIC_RELAXED);
 	if (run->reset && vsmmu_reset(run->rig->v))
 		return arg;
-	/* The callback for what a run raises is made by who runs. */
+	/* The thread that runs the queue makes the callback. */
 	return thread_irqs ? arg : NULL;
 }
 
@@ -95,7 +95,7 @@ static int run_slowly(struct fake *fake, struct smmuv3_accel_run_cmdq *cmdq)
 	return 0;
 }
 
-/* Another thread's call need not wait until a full queue has been run. */
+/* Another thread's call does not wait until a full queue is run. */
 static void test_let_in(void **state)
 {
 	struct long_run run = { .rig = *state };
@@ -124,7 +124,7 @@ static void test_let_in(void **state)
 	assert_int_equal(get(rig, CR0ACK), 0);
 }
 
-/* Each thread has its own last failure, whatever the others fail at meanwhile. */
+/* Each thread has its own last failure. */
 #define FAILURES	1000
 #define WORKERS		4
 
