@@ -119,6 +119,20 @@ static void any_set_vsids(struct worker *w, struct smmuv3_accel_set_vsids *arg)
 	}
 }
 
+/* What the kernel refuses, or ignores */
+static void spoil(__u64 *r, const struct accel_call *call, union arg *in)
+{
+	if (one_in(r, 64))
+		in->flags = about(r, in->flags);
+	if (one_in(r, 64))
+		in->size = roll(r, sizeof(*in));
+	if (one_in(r, 64) && call->reserved)
+		in->bytes[call->reserved] = 1;
+	/* What the kernel does not know */
+	if (one_in(r, 64))
+		in->bytes[call->size + roll(r, 32)] = 1;
+}
+
 /* The struct of a call, more or less correct */
 static void any_arg(struct worker *w, const struct accel_call *call, union arg *in)
 {
@@ -173,15 +187,7 @@ static void any_arg(struct worker *w, const struct accel_call *call, union arg *
 		break;
 	}
 	in->size = call->size;
-	if (one_in(r, 64))
-		in->flags = about(r, in->flags);
-	if (one_in(r, 64))
-		in->size = roll(r, sizeof(*in));
-	if (one_in(r, 64) && call->reserved)
-		in->bytes[call->reserved] = 1;
-	/* What the kernel does not know */
-	if (one_in(r, 64))
-		in->bytes[call->size + roll(r, 32)] = 1;
+	spoil(r, call, in);
 }
 
 static void any_call(struct worker *w)

@@ -858,18 +858,12 @@ FIXTURE_TEARDOWN(vmm)
 TEST_F(vmm, killed_vmm_leaves_devices_blocked_and_free)
 {
 	unsigned int seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
-	struct smmuv3_accel_attach attach;
-	struct dma_dev dev[KILL_DEVICES];
 	int ready[2], status, round, i;
 	struct timespec wait = {};
-	struct guest g;
-	__u64 bypass[8];
-	__u32 reason;
+	struct machine m;
 	pid_t pid;
 	char c;
 
-	ste_config(bypass, STE_CFG_BYPASS);
-	ASSERT_EQ(0, guest_open_memory(&g));
 	for (round = 0; round < KILLS; round++) {
 		ASSERT_EQ(0, pipe(ready));
 		pid = fork();
@@ -885,26 +879,21 @@ TEST_F(vmm, killed_vmm_leaves_devices_blocked_and_free)
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_TRUE(WIFSIGNALED(status)) TH_LOG("round %d: status %#x", round, status);
 
-		for (i = 0; i < KILL_DEVICES; i++) {
-			ASSERT_EQ(0, dma_open(&dev[i], g.iommufd, DMA_TESTDEV, i))
-				TH_LOG("round %d: device %d is not free", round, i);
-			ASSERT_EQ(-EFAULT, testdev_write(&dev[i], GUEST_BASE))
-				TH_LOG("round %d: device %d is not blocked", round, i);
-		}
-		ASSERT_EQ(0, guest_create(&g));
-		for (i = 0; i < KILL_DEVICES; i++) {
-			ASSERT_EQ(0, accel_attach(&g, dev[i].fd, VSID(i), &attach));
-			ASSERT_EQ(-EFAULT, testdev_write(&dev[i], GUEST_BASE));
-			ASSERT_EQ(0, accel_install(&g, VSID(i), bypass, &reason));
-			ASSERT_EQ(0, testdev_write(&dev[i], GUEST_BASE));
-		}
-		close(g.accel);
-		g.accel = -1;
+		ASSERT_EQ(0, machine_open(&m, .stage = STAGE_MEMORY, .devices = KILL_DEVICES))
+			TH_LOG("round %d: a device is not free", round);
 		for (i = 0; i < KILL_DEVICES; i++)
-			dma_close(&dev[i]);
+			ASSERT_EQ(-EFAULT, machine_goes(&m, i))
+				TH_LOG("round %d: device %d is not blocked", round, i);
+		ASSERT_EQ(0, machine_reach(&m, STAGE_ATTACHED));
+		for (i = 0; i < KILL_DEVICES; i++) {
+			ASSERT_EQ(-EFAULT, machine_goes(&m, i));
+			ASSERT_EQ(0, machine_install(&m, i, STE_CFG_BYPASS));
+			ASSERT_EQ(0, machine_goes(&m, i));
+		}
+		guest_close_accel(&m.g);
+		EXPECT_NOTHING_LEFT(&m.g);
+		machine_close(&m);
 	}
-	EXPECT_EQ(0, iommufd_destroy(g.iommufd, g.ioas_id));
-	guest_close(&g);
 }
 
 TEST_HARNESS_MAIN

@@ -318,22 +318,40 @@ TEST_F(parent, named_one_stays_while_a_veventq_is_on_the_viommu)
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, self->id[FIRST]));
 }
 
-TEST_F(parent, named_one_that_a_veventq_kept_goes_with_close)
+/* A parent outlives its last stream because of a vEVENTQ, which is gone now */
+static void keep_parent(struct __test_metadata *_metadata, struct machine *m, __u32 parent)
 {
-	struct machine *m = &self->m;
 	struct guest *g = &m->g;
 	__u32 queue_id;
 	int queue;
 
-	ASSERT_EQ(0, attach(m, 0, self->id[FIRST]));
+	ASSERT_EQ(0, attach(m, 0, parent));
 	queue = veventq_open(g->iommufd, m->stream[0].ids.out_viommu_id, &queue_id);
 	ASSERT_LE(0, queue);
 	ASSERT_EQ(0, machine_detach(m, 0));
 	close(queue);
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, queue_id));
-	EXPECT_EQ(-EBUSY, iommufd_destroy(g->iommufd, self->id[FIRST]));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(g->iommufd, parent));
+}
+
+TEST_F(parent, named_one_that_a_veventq_kept_goes_with_close)
+{
+	struct guest *g = &self->m.g;
+
+	keep_parent(_metadata, &self->m, self->id[FIRST]);
 	guest_close_accel(g);
 	EXPECT_EQ(0, iommufd_destroy(g->iommufd, self->id[FIRST]));
+}
+
+TEST_F(parent, named_one_that_a_veventq_kept_goes_for_another)
+{
+	struct machine *m = &self->m;
+
+	keep_parent(_metadata, m, self->id[FIRST]);
+	ASSERT_EQ(0, attach(m, 0, self->id[OTHER]));
+	EXPECT_EQ(self->id[OTHER], m->stream[0].ids.out_s2_hwpt_id);
+	EXPECT_EQ(0, iommufd_destroy(m->g.iommufd, self->id[FIRST]));
+	EXPECT_TRUE(works(m, 0));
 }
 
 /* This holds for vSMMUs that do not share ASIDs */

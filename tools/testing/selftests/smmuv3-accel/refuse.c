@@ -258,6 +258,26 @@ TEST_F(refuse, bridge_with_a_device)
 	EXPECT_NO_OBJECT(self);
 }
 
+/* The VMM allocated it, on the module's vIOMMU */
+TEST_F(refuse, device_with_a_vdevice_of_the_vmm)
+{
+	struct smmuv3_accel_attach attach;
+	struct guest *g = &self->m.g;
+	int fd = dev_of(self)->fd;
+	__u32 vdevice;
+
+	ASSERT_EQ(0, accel_attach(g, fd, VSID, &attach));
+	ASSERT_EQ(0, accel_detach(g, VSID, NULL));
+	ASSERT_EQ(0, iommufd_vdevice(g->iommufd, attach.out_viommu_id, dev_of(self)->dev_id,
+				     VSID, &vdevice));
+	EXPECT_REFUSED(g, EBUSY, DEVICE_IN_USE, .vfio_fd = fd, .vsid = VSID);
+	/* A stream without a StreamID needs no vDEVICE */
+	EXPECT_EQ(0, accel_attach(g, fd, VSID_NAME(0), NULL));
+	EXPECT_EQ(0, accel_detach(g, VSID_NAME(0), NULL));
+	ASSERT_EQ(0, iommufd_destroy(g->iommufd, vdevice));
+	EXPECT_EQ(0, accel_attach(g, fd, VSID, NULL));
+}
+
 /* The host's SIDSIZE counts, unless SET_IDR set one */
 TEST_F(refuse, streamid_beyond_sidsize)
 {

@@ -520,18 +520,6 @@ TEST_F(ste, attach_puts_the_guests_ste_in_force)
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 }
 
-TEST_F(ste, array_of_commands_may_hold_cfgi_ste)
-{
-	struct machine *m = &self->m;
-	const struct cmd cmds[] = { cmd_cfgi_ste(VSID, true), cmd_sync() };
-	struct smmuv3_accel_invalidate out;
-
-	machine_write_ste(m, 0, STE_CFG_BYPASS);
-	ASSERT_EQ(0, accel_invalidate(&m->g, cmds, 2, &out));
-	EXPECT_EQ(2, out.cmd_num);
-	EXPECT_EQ(0, machine_goes(m, 0));
-}
-
 TEST_F(ste, reset_ends_table_mode_and_flushes)
 {
 	struct machine *m = &self->m;
