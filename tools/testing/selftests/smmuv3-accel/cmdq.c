@@ -200,32 +200,39 @@ TEST_F(queue, illegal_command_has_its_reason)
 {
 	struct machine *m = &self->m;
 	const bool ats = machine_has(m, 0, IDR0_ATS), ril = machine_has(m, 3, IDR3_RIL);
-	const struct cmd tlbi = machine_tlbi(m, 0);
+	const __u32 range = ril ? SMMUV3_ACCEL_REASON_CMD_RANGE : SMMUV3_ACCEL_REASON_CMD_RESERVED;
+	const __u32 atc = ats ? SMMUV3_ACCEL_REASON_CMD_ATC_SIZE : SMMUV3_ACCEL_REASON_CMD_NO_ATS;
 	const struct {
-		struct cmd cmd;
+		__u64 w0;
+		__u64 w1;
 		__u32 reason;
 	} illegal[] = {
-		{ cmd_illegal(), SMMUV3_ACCEL_REASON_CMD_OPCODE },
-		{ { { tlbi.w[0], tlbi.w[1] | htole64(1 << 3) } },
-		  SMMUV3_ACCEL_REASON_CMD_RESERVED },
-		/* TTL without TG */
-		{ cmd_range(tlbi, 0, 0, 0, 1), ril ? SMMUV3_ACCEL_REASON_CMD_RANGE :
-						     SMMUV3_ACCEL_REASON_CMD_RESERVED },
-		{ cmd_atc_inv(m->stream[0].vsid, 0, 53), ats ? SMMUV3_ACCEL_REASON_CMD_ATC_SIZE :
-							       SMMUV3_ACCEL_REASON_CMD_NO_ATS },
+		{ 0x00, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },
+		{ 0x20, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* TLBI_EL2_ALL */
+		{ 0x28, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* TLBI_S12_VMALL */
+		{ 0x41, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* PRI_RESP */
+		{ 0x44, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* RESUME */
+		{ 0x10 | 1 << 10, 0, SMMUV3_ACCEL_REASON_CMD_RESERVED },
+		{ 0x12, 1 << 1, SMMUV3_ACCEL_REASON_CMD_RESERVED },
+		{ 0x46 | 3 << 12, 0, SMMUV3_ACCEL_REASON_CMD_RESERVED },	/* CS */
+		{ 0x12 | 1 << 12, 0, range },	/* NUM without TG */
+		{ 0x12, 1 << 10, range },	/* TG without a range */
+		{ 0x40, 53, atc },		/* Size */
 	};
 	struct smmuv3_accel_run_cmdq out;
 	struct smmuv3_accel_invalidate inv;
+	struct cmd cmd;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_LEN(illegal); i++) {
+		cmd = (struct cmd){ { htole64(illegal[i].w0), htole64(illegal[i].w1) } };
 		machine_ring_at(m, 0);
-		ring_put(&m->ring, illegal[i].cmd);
+		ring_put(&m->ring, cmd);
 		ASSERT_EQ(0, ring_run(&m->ring, &out));
 		EXPECT_EQ(0, out.cons);
 		EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, out.out_error);
 		EXPECT_EQ(illegal[i].reason, out.out_reason) TH_LOG("command %u", i);
-		ASSERT_EQ(0, accel_invalidate(&m->g, &illegal[i].cmd, 1, &inv));
+		ASSERT_EQ(0, accel_invalidate(&m->g, &cmd, 1, &inv));
 		EXPECT_EQ(0, inv.cmd_num);
 		EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, inv.out_error);
 		EXPECT_EQ(illegal[i].reason, inv.out_reason) TH_LOG("command %u", i);

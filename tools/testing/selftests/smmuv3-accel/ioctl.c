@@ -512,34 +512,4 @@ TEST_F(args, index_without_a_physical_smmu)
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_NO_PHYS, phys.out_reason);
 }
 
-TEST_F(args, each_illegal_command_has_its_reason)
-{
-	static const struct {
-		struct cmd cmd;
-		__u32 reason;
-	} bad[] = {
-		{ { { 0x00 } }, SMMUV3_ACCEL_REASON_CMD_OPCODE },
-		{ { { 0x20 } }, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* EL2_ALL */
-		{ { { 0x28 } }, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* S12_VMALL */
-		{ { { 0x41 } }, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* PRI_RESP */
-		{ { { 0x44 } }, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* RESUME */
-		{ { { 0x10 | 1 << 10 } }, SMMUV3_ACCEL_REASON_CMD_RESERVED },
-		{ { { 0x12, 2 } }, SMMUV3_ACCEL_REASON_CMD_RESERVED },
-		{ { { 0x46 | 3 << 12 } }, SMMUV3_ACCEL_REASON_CMD_RESERVED },
-		{ { { 0x12 | 1 << 12 } }, SMMUV3_ACCEL_REASON_CMD_RANGE },
-		{ { { 0x12, 1 << 10 } }, SMMUV3_ACCEL_REASON_CMD_RANGE },
-	};
-	struct smmuv3_accel_invalidate out;
-	unsigned int i;
-
-	/* What is legal depends on the SMMU */
-	ASSERT_EQ(0, machine_attach(&self->m, 0));
-	for (i = 0; i < ARRAY_LEN(bad); i++) {
-		EXPECT_EQ(0, accel_invalidate(&self->m.g, &bad[i].cmd, 1, &out));
-		EXPECT_EQ(0, out.cmd_num);
-		EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, out.out_error) TH_LOG("%u", i);
-		EXPECT_EQ(bad[i].reason, out.out_reason) TH_LOG("%u", i);
-	}
-}
-
 TEST_HARNESS_MAIN
