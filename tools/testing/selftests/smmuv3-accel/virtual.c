@@ -289,7 +289,20 @@ TEST_F(virtual, dry_run_leaves_nothing)
 	EXPECT_EQ(0, accel_detach(g, VSID_FEED, NULL));
 }
 
-/* With a name in place of a StreamID, STEs have no effect */
+/* How many commands the feed gets, or a negative errno */
+static int fed(struct machine *m, struct cmd cmd)
+{
+	struct smmuv3_accel_run_cmdq out;
+	struct cmd feed[2];
+	int rc;
+
+	ring_put(&m->ring, cmd);
+	rc = machine_doorbell(m, &out, .feed = feed, .feed_room = ARRAY_LEN(feed));
+	m->ring.cons = out.cons;
+	return rc ?: (int)out.feed_num;
+}
+
+/* With a name in place of a StreamID, STEs and commands have no effect */
 TEST_F(virtual, stream_without_a_streamid_aborts)
 {
 	const __u32 name = VSID_NAME(5);
@@ -305,8 +318,10 @@ TEST_F(virtual, stream_without_a_streamid_aborts)
 	EXPECT_STREAM(g, name, KIND(ABORT), REASON(NO_VSID), 0, 0);
 	EXPECT_RUNS(m, cmd_cfgi_all(), 0);
 	EXPECT_STREAM(g, name, KIND(ABORT), REASON(NO_VSID), 0, 0);
+	EXPECT_EQ(0, fed(m, cmd_cfgi_cd(name, 0, true)));
 	ASSERT_EQ(0, accel_set_vsids(g, &set, 1, &out));
 	EXPECT_STREAM(g, VSID_FEED, KIND(S1), 0, ste[0], ste[1]);
+	EXPECT_EQ(variant->kind == FEED, fed(m, cmd_cfgi_cd(VSID_FEED, 0, true)));
 	ASSERT_EQ(0, accel_set_vsids(g, &unset, 1, &out));
 	EXPECT_STREAM(g, name, KIND(ABORT), REASON(NO_VSID), 0, 0);
 	EXPECT_EQ(0, accel_detach(g, name, NULL));

@@ -113,7 +113,7 @@ static bool works(struct machine *m, int i)
 		EXPECT_EQ(0, _out.out_vsid);					\
 	} while (0)
 
-/* Under its name. STEs and the VMM's own domains change nothing */
+/* A stream under its name */
 #define EXPECT_UNSET(m, i, name)						\
 	do {									\
 		struct smmuv3_accel_stream _s;					\
@@ -171,13 +171,12 @@ TEST_F(vsids, stream_without_one_is_blocked)
 	EXPECT_EQ(-EFAULT, machine_goes(m, 2));
 }
 
-TEST_F(vsids, stream_without_one_is_not_disturbed_by_the_vmms_own_domains)
+TEST_F(vsids, set_one_takes_the_device_back_from_the_vmm)
 {
 	struct machine *m = &self->m;
 	struct stream *s = &m->stream[2];
 
 	ASSERT_EQ(0, attach_unset(m, 2, NAME));
-	/* The VMM may take the device back, and SET_VSIDS takes it again */
 	ASSERT_EQ(0, dma_attach_pt(&s->dev, m->g.ioas_id));
 	EXPECT_EQ(0, machine_goes(m, 2));
 	machine_write_ste(m, 2, STE_CFG_S1);
@@ -370,6 +369,7 @@ TEST_F(vsids, refusal_changes_nothing)
 {
 	struct machine *m = &self->m;
 	const __u32 a = m->stream[0].vsid, b = m->stream[1].vsid, bridge = 0x300;
+	struct smmuv3_accel_set_vsids out;
 	struct smmuv3_accel_stream stream;
 
 	ASSERT_EQ(0, accel_attach_virtual(&m->g, bridge, SMMUV3_ACCEL_ATTACH_BRIDGE, NULL));
@@ -387,15 +387,11 @@ TEST_F(vsids, refusal_changes_nothing)
 	EXPECT_UNSET(m, 2, NAME);
 
 	/* The same new StreamID twice: either entry may be named */
-	{
-		struct smmuv3_accel_set_vsids out;
-
-		EXPECT_EQ(-EINVAL, SET_VSIDS(m, &out, { a, VSID_FREE }, { b, VSID_FREE }));
-		EXPECT_EQ(REASON(VSID_TWICE), out.out_reason);
-		EXPECT_TRUE(out.out_vsid == a || out.out_vsid == b);
-		EXPECT_EQ(page_of(m, 0), machine_goes(m, 0));
-		EXPECT_EQ(page_of(m, 1), machine_goes(m, 1));
-	}
+	EXPECT_EQ(-EINVAL, SET_VSIDS(m, &out, { a, VSID_FREE }, { b, VSID_FREE }));
+	EXPECT_EQ(REASON(VSID_TWICE), out.out_reason);
+	EXPECT_TRUE(out.out_vsid == a || out.out_vsid == b);
+	EXPECT_EQ(page_of(m, 0), machine_goes(m, 0));
+	EXPECT_EQ(page_of(m, 1), machine_goes(m, 1));
 }
 
 /* The host knows no stream by them */
