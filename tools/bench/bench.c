@@ -447,7 +447,7 @@ static void bench_ste(struct side *side)
 	       median(new) / loops / 1e3, median(same) / loops / 1e3,
 	       median(dir) / loops / 1e3);
 	result("ste_new_vs_direct", median(new_ratio), "at most", 1.0);
-	result("ste_same_vs_direct", median(same_ratio), "at most", 0.3);
+	result("ste_same_vs_direct", median(same_ratio), "at most", 0.33);
 }
 
 /*
