@@ -139,7 +139,7 @@ static void unwritable_list(struct kunit *test)
 	start(test);
 	EXPECT_RESULT(test, fx_run(test, .cmds = cmds, .num = 3, .bad = UNMAPPED, .bad_room = 1),
 		      .rc = -EFAULT, .done = 1, .reason = REASON(BAD_POINTER),
-		      .flags = RUN(BAD_STE), .vsid = VSID);
+		      .vsid = VSID);
 	fx_expect_aborts(test, f->v, VSID, REASON(STE_CONFIG));
 	fx_expect_aborts(test, f->v, VSID_LAST, REASON(STE_S1CONTEXTPTR));
 	EXPECT_RESULT(test, fx_run(test, .cmds = cmds, .num = 3, .bad = UNMAPPED),
@@ -161,10 +161,25 @@ static void unwritable_at_its_end(struct kunit *test)
 
 	start(test);
 	EXPECT_RESULT(test, fx_run(test, .cmds = &all, .num = 1, .bad = at, .bad_room = 9),
-		      .rc = -EFAULT, .reason = REASON(BAD_POINTER), .flags = RUN(BAD_STE),
-		      .bad_num = 2, .vsid = bad_stes[2].vsid);
+		      .rc = -EFAULT, .reason = REASON(BAD_POINTER),
+		      .vsid = bad_stes[2].vsid);
 	KUNIT_ASSERT_EQ(test, copy_from_user(got, at, sizeof(got)), 0);
 	KUNIT_EXPECT_MEMEQ(test, got, bad_stes, sizeof(got));
+}
+
+/* A command that fails for one stream comes again, and must not report others twice. */
+static void failed_command_reports_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	fx_put_ste(test, VSID_NEXT, STE_BYPASS, 0);
+	mock_fail(f->mock, MOCK_ATTACH, 2, 1, -EIO);
+	EXPECT_RESULT(test, RUN_BAD(test, MAX_BAD, cfgi_all()), .rc = -EIO,
+		      .reason = REASON(HOST_REJECT), .vsid = VSID_NEXT);
+	EXPECT_RESULT(test, RUN_BAD(test, MAX_BAD, cfgi_all()), .done = 1,
+		      .flags = RUN(BAD_STE), .bad_num = BADS);
+	expect_reports(test, bad_stes, BADS);
 }
 
 /* A batch that counts for nothing, because its feed cannot be written, reports nothing. */
@@ -358,6 +373,7 @@ static struct kunit_case bad_ste_cases[] = {
 	KUNIT_CASE(told_up_to_a_failure),
 	KUNIT_CASE(unwritable_list),
 	KUNIT_CASE(unwritable_at_its_end),
+	KUNIT_CASE(failed_command_reports_nothing),
 	KUNIT_CASE(unwritable_feed_reports_nothing),
 	KUNIT_CASE(reported_for_commands_alone),
 	KUNIT_CASE_PARAM(level2_table_may_be_missing, l1_gen_params),

@@ -454,6 +454,7 @@ static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 {
 	u32 sid = FIELD_GET(CMD_0_SID, cmd[0]);
 	struct smmuv3_run *run = &v->queue.run;
+	const struct smmuv3_bad_list bad = run->bad;
 	struct smmuv3_reread reread = {
 		.first = sid,
 		.last = sid,
@@ -481,6 +482,8 @@ static bool run_cfgi_ste(struct smmuv3_vsmmu *v, const u64 cmd[2])
 	run->ste_num += reread.num;
 	if (!run->rc)
 		return true;
+	/* The command is not done. If it is run again, it reports its streams then. */
+	run->bad = bad;
 	run->vsid = reread.failed;
 	run->reason = reread.reason;
 	return false;
