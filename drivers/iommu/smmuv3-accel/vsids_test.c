@@ -343,7 +343,8 @@ static void failure_blocks_until_repeated(struct kunit *test, enum mock_op op, u
 		failed = mock_fail_stop(f->mock);
 		if (!failed)
 			break;
-		EXPECT_RESULT(test, r, .rc = rc, .reason = REASON(RETRY),
+		/* ENOMEM would tell that nothing has changed. */
+		EXPECT_RESULT(test, r, .rc = -EBUSY, .reason = REASON(RETRY),
 			      .vsid = first_failed(test));
 		KUNIT_EXPECT_NE_MSG(test, r.vsid, 0, "call %u", n);
 		EXPECT_OK(test, repeat_change(test));

@@ -556,8 +556,8 @@ static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
 	if (!rc && v->table.enabled)
 		rc = smmuv3_table_apply(v, stream, NULL);
-	/* EINTR would tell the caller that nothing has changed. */
-	if (rc == -EINTR && !fatal_signal_pending(current))
+	/* EINTR and ENOMEM would tell the caller that nothing has changed. */
+	if (rc == -ENOMEM || (rc == -EINTR && !fatal_signal_pending(current)))
 		rc = -EBUSY;
 	if (rc && !*reason)
 		*reason = smmuv3_host_reason(rc);

@@ -970,8 +970,8 @@ enum smmuv3_accel_run_flags {
  * the module cannot install a stream's new STE, the stream keeps its old one and
  * @out_vsid names it. The other streams get theirs.
  *
- * If a command named a stream whose STE is not legal or cannot be read, the module
- * writes the stream and the reason to @bad_uptr, so that the VMM can record an
+ * If a command that is done named a stream whose STE is not legal or cannot be read,
+ * the module writes the stream and the reason to @bad_uptr, so that the VMM can record an
  * event. A stream for which the guest has no level-2 table yet (Span 0) aborts too,
  * but is not written there: Linux allocates these tables as it finds devices.
  *
@@ -1131,10 +1131,9 @@ struct smmuv3_accel_vsid {
  * abort until the next SMMUV3_ACCEL_INSTALL_STE. If the new StreamID is unset, the
  * stream has no vDEVICE, and its DMA stays blocked.
  *
- * If the call is malformed or fails with NO_MEM_TABLE, nothing has changed. After
- * EINTR nothing has changed either, unless the caller is being killed. After ENOMEM
- * nothing has changed if SMMUV3_ACCEL_GET_STREAM does not know the new StreamIDs.
- * After any other error the StreamIDs are set. If the module could not set up a
+ * If the call is malformed or fails with NO_MEM_TABLE or ENOMEM, nothing has changed.
+ * After EINTR nothing has changed either, unless the caller is being killed. After
+ * any other error the StreamIDs are set. If the module could not set up a
  * stream's vDEVICE or STE, the stream's DMA is blocked. Repeat the call with the new
  * StreamIDs on both sides to set up what is missing.
  *
@@ -1145,7 +1144,7 @@ struct smmuv3_accel_vsid {
  *  - EEXIST (VSID_IN_USE)
  *  - ENXIO (NO_MEM_TABLE)
  *  - EBUSY (DEVICE_IN_USE, RETRY)
- *  - ENOMEM, ETIMEDOUT (RETRY)
+ *  - ETIMEDOUT (RETRY)
  *  - EIO, EINVAL (HOST_REJECT)
  *  - EADDRINUSE (RESERVED_IOVA)
  *  - ENODEV (NO_POWER)
