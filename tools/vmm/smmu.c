@@ -258,13 +258,15 @@ static void event_ready(void *arg)
 {
 	const struct source *source = arg;
 	struct smmu *smmu = source->smmu;
+	struct vsmmu_error error;
 
 	if (vsmmu_poll_events(smmu->v) >= 0)
 		return;
+	vsmmu_last_error(smmu->v, &error);
 	/* Remove it: it would stay readable for ever. */
 	last_note(smmu, "a vEVENTQ is not read any more");
-	event_del(source->fd);
-	vsmmu_remove_veventq(smmu->v, source->fd);
+	event_del(error.fd);
+	vsmmu_remove_veventq(smmu->v, error.fd);
 }
 
 /* Open the vEVENTQ of a host SMMU's vIOMMU and pass its events to the guest. */

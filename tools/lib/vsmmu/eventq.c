@@ -180,9 +180,13 @@ int vsmmu__drain_all(struct vsmmu *v)
 		if (rc >= 0)
 			taken += rc;
 		else if (!first)
-			first = vsmmu__refuse(v, rc, rc == -EPROTO ?
-					      VSMMU_REASON_EVENT_RECORD :
-					      VSMMU_REASON_VEVENTQ_READ);
+			first = vsmmu__fail(v, &(struct vsmmu_error){
+				.error = rc,
+				.reason = rc == -EPROTO ?
+					  VSMMU_REASON_EVENT_RECORD :
+					  VSMMU_REASON_VEVENTQ_READ,
+				.fd = v->veventq[i].fd,
+			});
 	}
 	return first ? first : taken;
 }

@@ -137,6 +137,8 @@ enum vsmmu_reason {
  * @bad_region: Index of the refused memory region, if @reason is one of REGION_*
  * @bad_idr: The refused fields of SMMU_IDR0 to SMMU_IDR5, if @reason is IDR_ILLEGAL,
  *	IDR_HOST or IDR_OFFERED
+ * @fd: The vEVENTQ, if @reason is %VSMMU_REASON_VEVENTQ_READ or
+ *	%VSMMU_REASON_EVENT_RECORD
  */
 struct vsmmu_error {
 	int error;
@@ -145,6 +147,7 @@ struct vsmmu_error {
 	uint32_t vsid;
 	uint32_t bad_region;
 	uint32_t bad_idr[6];
+	int fd;
 };
 
 /**
@@ -161,8 +164,8 @@ struct vsmmu_cmd {
  * @reason: Which rule it broke: one of enum smmuv3_accel_reason
  * @index: Where it is in the queue, without the wrap bit
  * @reserved: 0
- * @cmd: Its doublewords, or 0 if the queue is not in memory. The library reads them
- *	after the error, so the guest may have changed them
+ * @cmd: Its doublewords, or 0 if it could not be fetched (CERROR_ABT). The library
+ *	reads them after the error, so the guest may have changed them
  */
 struct vsmmu_cmd_error {
 	uint32_t cerror;
