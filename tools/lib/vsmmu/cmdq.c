@@ -177,8 +177,11 @@ static void command_failed(struct vsmmu *v,
 	vsmmu__raise_gerror(v, GERROR_CMDQ_ERR);
 	if (!v->cmd_error)
 		return;
-	vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], bits, CMD_SIZE,
-					  run->cons), &cmd, sizeof(cmd));
+	/* Here it would be a fault to read what the module could not read. */
+	if (run->out_error != SMMUV3_ACCEL_CERROR_ABT)
+		vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], bits,
+						  CMD_SIZE, run->cons),
+				   &cmd, sizeof(cmd));
 	v->cmd_failed = true;
 	v->failed_cmd = (struct vsmmu_cmd_error){
 		.cerror = run->out_error,
@@ -234,7 +237,8 @@ static int run_batch(struct vsmmu *v)
 	/* The feed and events come before the guest sees that a CMD_SYNC is done. */
 	if (done)
 		feed(v, &arg);
-	report_bad_stes(v, &arg);
+	if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
+		report_bad_stes(v, &arg);
 	vsmmu__reg_set(v, REG_CMDQ_CONS,
 		       FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) | (arg.cons & mask));
 	v->counters.cmds += done;

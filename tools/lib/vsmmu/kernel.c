@@ -47,13 +47,13 @@ static ssize_t kernel_read(void *data, int fd, void *buf, size_t len)
 static int kernel_identify(void *data, int fd)
 {
 	static const char iommufd[] = "anon_inode:[iommufd-";
-	char path[32], name[64];
+	char path[40], name[64];
 	ssize_t len;
 
 	(void)data;
 	if (fcntl(fd, F_GETFD) < 0)
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
 	len = readlink(path, name, sizeof(name) - 1);
 	if (len < 0)
 		return VSMMU_FD_UNKNOWN;

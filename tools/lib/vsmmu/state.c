@@ -10,6 +10,7 @@
 
 int vsmmu_reset(struct vsmmu *v)
 {
+	const struct last_failure last = vsmmu__last;
 	int rc;
 
 	vsmmu__lock(v);
@@ -18,6 +19,8 @@ int vsmmu_reset(struct vsmmu *v)
 		vsmmu__regs_reset(v);
 		/* EVENTQEN is clear, so this drops events from before the reset. */
 		vsmmu__drain_all(v);
+		/* A vEVENTQ that cannot be read does not fail the reset. */
+		vsmmu__last = last;
 		rc = vsmmu__work(v);
 	}
 	vsmmu__unlock(v);

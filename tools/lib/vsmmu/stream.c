@@ -80,8 +80,11 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 	rc = vsmmu__check_started(v);
 	/* A kernel that has more room than it said must not overflow the list. */
 	if (!rc && !dry_run && v->stream_num == v->stream_max)
-		rc = vsmmu__refuse(v, -ENOSPC,
-				   SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS);
+		rc = vsmmu__fail(v, &(struct vsmmu_error){
+			.error = -ENOSPC,
+			.reason = SMMUV3_ACCEL_REASON_TOO_MANY_STREAMS,
+			.vsid = vsid,
+		});
 	if (!rc)
 		rc = attach(v, vfio_fd, vsid, flags, s2_hwpt_id,
 			    info ? info : &scratch);
@@ -165,7 +168,9 @@ static int set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
 	if (rc)
 		return rc;
 	rc = vsmmu__call(v, SMMUV3_ACCEL_SET_VSIDS, &arg);
-	if (!rc || vsids_are_set(v, entries, num))
+	/* The library does not read entries that the kernel could not read. */
+	if (!rc || (rc != -EFAULT && arg.out_reason != SMMUV3_ACCEL_REASON_ARRAY &&
+		    vsids_are_set(v, entries, num)))
 		rename_streams(v, entries, num);
 	if (!rc)
 		return 0;

@@ -9,7 +9,7 @@
  * vsmmu_page() and vsmmu_last_error(). vsmmu_free() comes last.
  *
  * -EAGAIN always means: the host failed temporarily, nothing is lost, and
- * vsmmu_kick() tries again.
+ * vsmmu_kick() tries again. After vsmmu_start() call that again instead.
  */
 #ifndef _VSMMU_H
 #define _VSMMU_H

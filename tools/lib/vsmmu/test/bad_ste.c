@@ -28,7 +28,8 @@ static int run_answer(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	for (i = 0; i < answer.bad_num; i++)
 		fake_bad_ste(run, answer.bad[i].vsid, answer.bad[i].reason);
 	if (answer.overflow)
-		run->out_flags |= SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+		run->out_flags |= SMMUV3_ACCEL_RUN_BAD_STE |
+				  SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
 	run->cons++;
 	return answer.rc;
 }

@@ -2,6 +2,8 @@
 /*
  * The callback for commands that are in error.
  */
+#include <sys/mman.h>
+
 #include "rig.h"
 
 /**
@@ -162,6 +164,26 @@ static void test_unreadable(void **state)
 	assert_heard(1, 0, 0, 0);
 }
 
+/* A region may have pages that nobody can read. The library does not read them. */
+static void test_region_with_a_hole(void **state)
+{
+	struct rig *rig = *state;
+	void *hole = mmap(NULL, 0x10000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct vsmmu_region region = {
+		.gpa = RAM_BASE, .size = 0x10000, .uaddr = (uintptr_t)hole,
+	};
+
+	assert_ptr_not_equal(hole, MAP_FAILED);
+	answer = (struct answer){
+		0, SMMUV3_ACCEL_CERROR_ABT, SMMUV3_ACCEL_REASON_CMD_UNREADABLE, 0,
+	};
+	assert_int_equal(vsmmu_set_memory(rig->v, &region, 1), 0);
+	start_at(rig, RAM_BASE, 4, 0);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_heard(1, 0, 0, 0);
+	munmap(hole, 0x10000);
+}
+
 /* A failure of the host is no error of the guest. */
 static void test_not_heard(void **state)
 {
@@ -185,6 +207,7 @@ int main(void)
 		TEST(test_heard),
 		TEST(test_where),
 		TEST(test_unreadable),
+		TEST(test_region_with_a_hole),
 		TEST(test_not_heard),
 	};
 

@@ -50,7 +50,7 @@ static int run_overflow(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	(void)fake;
 	run->cons = run->prod;
-	run->out_flags = SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+	run->out_flags = SMMUV3_ACCEL_RUN_BAD_STE | SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
 	return 0;
 }
 
