@@ -12,6 +12,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "guest_mem.h"
 
 static int region_cmp(const void *a, const void *b)

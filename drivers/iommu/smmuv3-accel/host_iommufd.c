@@ -37,6 +37,7 @@
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
+#include "compat.h"
 #include "host.h"
 
 /*

@@ -12,6 +12,7 @@
 #include <linux/export.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "parent.h"
 
 /**
