@@ -20,6 +20,9 @@
 
 #include "accelctl.h"
 
+/* IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI, which older headers lack */
+#define HW_FLAG_REPEAT_TLBI_CFGI	0x1
+
 static int failed(struct probe *probe, const char *step)
 {
 	probe->step = step;
@@ -47,7 +50,7 @@ static int read_idr(struct probe *probe, int iommufd, __u32 dev_id)
 	probe->iidr = smmu.iidr;
 	probe->aidr = smmu.aidr;
 	probe->repeats = smmu.flags &
-			 IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
+			 HW_FLAG_REPEAT_TLBI_CFGI;
 	probe->has_idr = true;
 	return 0;
 }
