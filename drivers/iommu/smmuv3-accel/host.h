@@ -128,7 +128,9 @@ struct smmuv3_hw_info {
  * @invalidate: carry out up to %SMMUV3_HOST_MAX_BATCH commands, in any order.
  *	After an error, any of them may be done
  * @invalidate_user: the same for commands in the VMM's memory, which the host
- *	reads itself. The VMM may change them meanwhile
+ *	reads itself. The guest may change them meanwhile, so this is only for a host
+ *	that checks commands
+ * @checks_commands: whether the host refuses commands that are illegal
  *
  * Operations that return an int return 0 or a negative errno. -EIO: the host
  * refuses, for instance because the VMM has destroyed one of the module's objects.
@@ -163,6 +165,7 @@ struct smmuv3_host_ops {
 			  const __le64 (*cmds)[2], u32 num);
 	int (*invalidate_user)(struct smmuv3_host *host, u32 viommu_id,
 			       const void __user *cmds, u32 num);
+	bool (*checks_commands)(struct smmuv3_host *host, u32 viommu_id);
 };
 
 /**

@@ -37,6 +37,7 @@
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
+#include "arch.h"
 #include "compat.h"
 #include "host.h"
 
@@ -851,8 +852,8 @@ static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 							  num)));
 }
 
-static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
-				   const __le64 (*cmds)[2], u32 num)
+static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
+			     const __le64 (*cmds)[2], u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
 	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
@@ -868,7 +869,29 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 	memcpy(lane_kaddr(lane, SCRATCH_CMDS), cmds, num * sizeof(*cmds));
 	arg = stage_invalidation(lane, viommu_id, lane_uaddr(lane, SCRATCH_CMDS),
 				 num);
-	return object_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE, arg));
+	return file_ioctl(h->file, IOMMU_HWPT_INVALIDATE, arg);
+}
+
+static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
+				   const __le64 (*cmds)[2], u32 num)
+{
+	return object_error(invalidate_staged(host, viommu_id, cmds, num));
+}
+
+/*
+ * Before Linux 7.3 the host driver checks the opcode and the StreamID, and hands on
+ * all other bits. Of TLBI_NSNH_ALL it hands on no bit, but makes another command of
+ * it. So a reserved bit there shows whether the host checks, and never reaches an
+ * SMMU. Any error but that of a check counts as a host that does not check.
+ */
+static bool host_iommufd_checks_commands(struct smmuv3_host *host, u32 viommu_id)
+{
+	const __le64 reserved[][2] = {
+		{ cpu_to_le64(CMD_TLBI_NSNH_ALL), cpu_to_le64(1) },
+	};
+
+	return invalidate_staged(host, viommu_id, reserved,
+				 ARRAY_SIZE(reserved)) == -EIO;
 }
 
 static const struct smmuv3_host_ops host_iommufd_ops = {
@@ -887,6 +910,7 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.destroy = host_iommufd_destroy,
 	.invalidate = host_iommufd_invalidate,
 	.invalidate_user = host_iommufd_invalidate_user,
+	.checks_commands = host_iommufd_checks_commands,
 };
 
 /* An IOAS exists if IOMMU_IOAS_IOVA_RANGES fails only because there is no room. */

@@ -382,10 +382,19 @@ static int mock_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 	void *copy = kunit_kmalloc(mock->test, len, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(mock->test, copy);
+	MUST(mock, !mock->unchecked, "commands that nobody checks");
 	MUST(mock, !copy_from_user(copy, cmds, len), "commands that are not there");
 	if (mock->scribble)
 		MUST(mock, !clear_user((void __user *)cmds, len), "read-only commands");
 	return do_invalidate(mock, viommu_id, copy, num, cmds);
+}
+
+static bool mock_checks_commands(struct smmuv3_host *host, u32 viommu_id)
+{
+	struct mock *mock = to_mock_lane(host, SMMUV3_LANE_QUEUE);
+
+	MUST(mock, mock_find(mock, viommu_id), "%u is no object", viommu_id);
+	return !mock->unchecked;
 }
 
 static void mock_close(struct smmuv3_host *host)
@@ -441,6 +450,7 @@ static const struct smmuv3_host_ops mock_ops = {
 	.destroy = mock_destroy,
 	.invalidate = mock_invalidate,
 	.invalidate_user = mock_invalidate_user,
+	.checks_commands = mock_checks_commands,
 };
 
 /* Set up SMMUs that can nest and have ATS. The mock is freed with the test. */

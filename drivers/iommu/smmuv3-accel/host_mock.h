@@ -105,6 +105,7 @@ struct mock {
 	bool left;			/* objects that keep others busy */
 	bool signal;			/* after each invalidation, a signal is pending */
 	bool scribble;			/* after each read, the VMM changes what was read */
+	bool unchecked;			/* the host does not check commands */
 
 	/*
 	 * Called within the next ALLOC of a parent, when it exists; within the next

@@ -352,6 +352,7 @@ void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 	phys->kept = true;
 	if (!list_empty(&phys->node))
 		return;
+	phys->host_checks = v->host->ops->checks_commands(v->host, phys->viommu_id);
 	list_add_tail(&phys->node, &v->phys);
 	v->phys_num++;
 	smmuv3_phys_update_offer(v);

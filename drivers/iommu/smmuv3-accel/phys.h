@@ -33,7 +33,8 @@ static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  * @cmds: validated commands, in any order
- * @ucmds: the same commands in the VMM's memory, for the host to read; or NULL
+ * @ucmds: the same commands in the VMM's memory, for the host to read if it checks
+ *	them; or NULL
  * @num: how many, up to %SMMUV3_HOST_MAX_BATCH
  * @repeat: they are TLBIs or CFGIs, which an SMMU with erratum T264-SMMU-3 needs
  *	twice, the second time after the first has returned
@@ -59,6 +60,8 @@ static __always_inline int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v,
 
 	lockdep_assert_held(&v->queue_lock);
 
+	if (unlikely(!phys->host_checks))
+		ucmds = NULL;
 	for (;;) {
 		v->stats.out_host_calls++;
 		v->stats.out_issued += num;

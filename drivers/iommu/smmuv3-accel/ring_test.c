@@ -313,6 +313,22 @@ static void zero_copy_of_one_stretch(struct kunit *test)
 	fx_expect_from(test, 0, f->ring + cut + PIECE_GAP);
 }
 
+/* A host that checks no command gets copies, which the guest cannot change. */
+static void only_copies_for_a_host_that_does_not_check(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->unchecked = true;
+	fx_start(test);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
+	EXPECT_DONE(test, RUN_CMDS(test, sync(), tlbi_va(1), tlbi_va(2), sync()), 4);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 1)), 1);
+	EXPECT_DONE(test, RUN_CMDS(test, atc_inv(VSID, 1), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_zero_copy, 0);
+	fx_expect_from(test, 0, NULL);
+	EXPECT_BATCH(test, 0, 0, atc_inv(VSID, 1));
+}
+
 /* After an error, changes that the VMM makes to the ring do not matter. */
 static void replay_from_checked_copy(struct kunit *test)
 {
@@ -326,6 +342,37 @@ static void replay_from_checked_copy(struct kunit *test)
 	fx_expect_from(test, 1, NULL);
 	EXPECT_BATCH(test, 1, 0, cfgi_cd(VSID, 1));
 	f->mock->scribble = false;
+}
+
+/*
+ * Hosts differ in where they stop at an error, and in what they count as handled then.
+ * The module issues the whole call again, whichever it was.
+ */
+static void replay_is_whole(struct kunit *test)
+{
+	static const int errors[] = { -EIO, -EINVAL, -EFAULT, -ENOMEM };
+	struct mock *mock = mock_of(test);
+	const struct mock_call *call;
+	u32 at, i, n;
+
+	fx_start(test);
+	/* One call for CDs, one for TLBIs on each SMMU, one for the ATC */
+	for (n = 0; n < 4 * ARRAY_SIZE(errors); n++) {
+		at = n % 4;
+		mock_fail(mock, MOCK_INVALIDATE, at + 1, 1, errors[n / 4]);
+		EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 1), cfgi_cd(VSID, 2), tlbi_va(1),
+					   tlbi_va(2), tlbi_va(3), atc_inv(VSID, 1),
+					   atc_inv(VSID, 2), sync()), 8);
+		KUNIT_EXPECT_EQ(test, mock_fail_stop(mock), 1);
+		KUNIT_ASSERT_EQ(test, mock->log_num, 5);
+		for (i = 0; i < 5; i++)
+			KUNIT_EXPECT_EQ(test, !!mock->log[i].rc, i == at);
+		call = &mock->log[at];
+		KUNIT_EXPECT_EQ(test, call[1].smmu, call[0].smmu);
+		KUNIT_ASSERT_EQ(test, call[1].num, call[0].num);
+		KUNIT_EXPECT_MEMEQ(test, call[1].cmds, call[0].cmds, call[0].num * CMD_LEN);
+		KUNIT_EXPECT_NULL(test, (__force void *)call[1].from);
+	}
 }
 
 /* With the erratum, all but ATC_INV is repeated, after the first call has returned. */
@@ -583,7 +630,9 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(sync_irq_if_done),
 	KUNIT_CASE(no_sync_irq_of_a_failed_segment),
 	KUNIT_CASE(zero_copy_of_one_stretch),
+	KUNIT_CASE(only_copies_for_a_host_that_does_not_check),
 	KUNIT_CASE(replay_from_checked_copy),
+	KUNIT_CASE(replay_is_whole),
 	KUNIT_CASE(smmu_without_stream_is_spared),
 	KUNIT_CASE(erratum_repeats_all_but_atc_inv),
 	KUNIT_CASE(sync_keeps_phases_in_order),

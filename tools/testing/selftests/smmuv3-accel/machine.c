@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
+#include <linux/iommufd.h>
 
 #include "machine.h"
 
@@ -356,6 +359,34 @@ bool machine_has(struct machine *m, int reg, __u32 bit)
 	struct smmuv3_accel_phys phys;
 
 	return !accel_phys(&m->g, 0, &phys) && phys.out_idr[reg] & bit;
+}
+
+/* Give a command to the host, as any VMM can, past the module */
+int machine_host_cmd(struct machine *m, const struct cmd *cmd)
+{
+	struct iommu_hwpt_invalidate inv = {
+		.size = sizeof(inv),
+		.hwpt_id = m->stream[0].ids.out_viommu_id,
+		.data_uptr = (__u64)(unsigned long)cmd,
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.entry_len = sizeof(*cmd),
+		.entry_num = 1,
+	};
+
+	return ioctl(m->g.iommufd, IOMMU_HWPT_INVALIDATE, &inv) ? -errno : 0;
+}
+
+/*
+ * Whether the host checks commands, as Linux 7.3 does. Older ones hand on what they are
+ * given, so an illegal command would reach the SMMU. A bit that is set in TLBI_NSNH_ALL
+ * does not: the host puts TLBI_NH_ALL in its place.
+ */
+bool machine_host_checks(struct machine *m)
+{
+	struct cmd cmd = cmd_tlbi_nsnh_all();
+
+	cmd.w[1] = htole64(1);
+	return machine_host_cmd(m, &cmd) == -EIO;
 }
 
 /* A legal command without an effect: no stream has its ASID */
