@@ -23,11 +23,14 @@ for config in "$kdir/.config" "$kdir/include/config/auto.conf" ''; do
 done
 [ -n "$config" ] || die "the kernel in $kdir is not configured: it has neither .config nor include/config/auto.conf"
 
-# 7.2 is the oldest that the module was compiled for, see tools/testing/kernels.txt.
+# From 6.17 on, a vDEVICE ends with its device. Before, the host driver goes on to follow
+# its pointer to a device that may be gone.
+oldest=6.17
+floor=$((${oldest%.*} << 16 | ${oldest#*.} << 8))
 version=$kdir/include/generated/uapi/linux/version.h
 code=$(sed -n 's/^#define LINUX_VERSION_CODE //p' "$version" 2>/dev/null || :)
-[ "${code:-$((7 << 16 | 2 << 8))}" -ge $((7 << 16 | 2 << 8)) ] ||
-	die "the kernel in $kdir is Linux $((code >> 16)).$((code >> 8 & 255)), the module needs 7.2 or later"
+[ "${code:-$floor}" -ge "$floor" ] ||
+	die "the kernel in $kdir is Linux $((code >> 16)).$((code >> 8 & 255)), the module needs $oldest or later"
 
 lacking=
 for option in ARM64 IOMMUFD ARM_SMMU_V3_IOMMUFD VFIO VFIO_DEVICE_CDEV; do

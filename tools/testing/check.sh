@@ -194,9 +194,12 @@ check_refusals() {
 			grep -q " CONFIG_$option\$" "$work/refusal" || echo "CONFIG_$option is not missed"
 	done
 	mkdir -p "$work/kdir/include/generated/uapi/linux"
-	echo '#define LINUX_VERSION_CODE 459263' >"$work/kdir/include/generated/uapi/linux/version.h"
+	cp "$kernel/.config" "$work/kdir/.config"
+	echo '#define LINUX_VERSION_CODE 397568' >"$work/kdir/include/generated/uapi/linux/version.h"
+	ARCH=arm64 scripts/check-kernel.sh "$work/kdir" 2>&1 || echo "Linux 6.17 is refused"
+	echo '#define LINUX_VERSION_CODE 397567' >"$work/kdir/include/generated/uapi/linux/version.h"
 	! ARCH=arm64 scripts/check-kernel.sh "$work/kdir" 2>"$work/refusal" &&
-		grep -q ' is Linux 7\.1, ' "$work/refusal" || echo "Linux 7.1 is not refused"
+		grep -q ' is Linux 6\.16, ' "$work/refusal" || echo "Linux 6.16 is not refused"
 }
 
 # Only its owner can change the cache.

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make check-kernels: the module must compile without a warning for the kernels that
-# kernels.txt marks as supported. The build must refuse the others in one sentence.
+# make check-kernels: the module must compile without a warning for every series from
+# the oldest that it supports to the newest that Debian has. The build must refuse
+# Debian's own kernels, in kernels.txt, in one sentence.
 #
 #   kernels.sh [SERIES]...     only kernels of these series, such as 7.2
 #
-# The script fetches Debian's package lists once a day.
+# gcc compiles for all series, clang for the oldest and the newest. The last line names
+# the series of which the mirror has no source. The script fetches Debian's package
+# lists once a day.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL V
@@ -14,8 +17,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL V
 here=$(cd -- "$VM_DIR/.." && pwd)
 kernels=$CACHE/kernels
 options=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
-# LLVM= for the kernel's make, for each compiler: empty for gcc
-compilers=('' -19)
+oldest=$(sed -n 's/^oldest=//p' "$TOP_DIR/scripts/check-kernel.sh")
 
 # Packages of one line of the table, "package version suite". $1: suites, $2: name.
 packages() {
@@ -27,54 +29,68 @@ packages() {
 	done
 }
 
-# "expected architecture package version suite" for each kernel
+# "builds SERIES VERSION" and "refused PACKAGE VERSION SUITE" for each kernel. The
+# version of a series is the newest that the lists name.
 find_kernels() {
-	local expected arch suites name list
+	local suites name list series
+	(
+		kernels_apt
+		for series in $(kernel_series "$oldest"); do
+			apt-cache showsrc linux | sed -n "s/^Version: \(${series//./\\.}[.~-].*\)/builds $series \1/p" |
+				sort -V | tail -n 1
+		done
+	)
 	list=$(sed '/^#/d' "$here/kernels.txt")
-	for arch in amd64 arm64; do
-		suites=$(awk -v arch="$arch" '$2 == arch { print $3 }' <<<"$list" | tr , '\n' | sort -u)
-		(
-			# shellcheck disable=SC2086 # several words
-			private_apt "kernels-$arch" "$arch" $suites
-			awk -v arch="$arch" '$2 == arch' <<<"$list" | while read -r expected _ suites name; do
-				packages "$suites" "$name" | sort -k 2V |
-					if [ "$expected" = builds ]; then cat; else tail -n 1; fi |
-					sed "s/^/$expected $arch /"
-			done
-		)
-	done
+	(
+		# shellcheck disable=SC2046 # several words
+		private_apt kernels-arm64 arm64 $(awk '{ print $1 }' <<<"$list" | tr , '\n' | sort -u)
+		while read -r suites name; do
+			packages "$suites" "$name" | sort -k 2V | tail -n 1 | sed 's/^/refused /'
+		done <<<"$list"
+	)
 }
 
-# $1: folder, $2: architecture, $3: package, $4: version. Unpack a source package
-# without most of the files that "make modules_prepare" does not read.
-fetch() {
-	local dir=$1 new=$1.new name=$3
-	[ "$(cat "$dir/version" 2>/dev/null)" != "$4" ] || return 0
+# Print what "make modules_prepare" does not read of a kernel's source.
+unread() {
+	printf '%s\n' {drivers,fs,net,sound}'/*.[chS]' 'Documentation/*.'{rst,yaml,svg,txt} 'arch/*.dts*' \
+		tools/{perf,testing}
+}
+
+# Fetch the source of a series. $1: folder, $2: series, $3: its newest version. Status
+# 1: there is none.
+fetch_series() {
+	local dir=$1 new=$1.new file patterns
+	[ "$(cat "$dir/version" 2>/dev/null)" != "$3" ] || return 0
 	need_space 2000
-	say "fetching $3 $4"
+	say "fetching the source of Linux $2"
+	rm -rf "$new"
+	mkdir -p "$new"/{fetched,tree}
+	file=$(APT_CONFIG=$CACHE/apt/linux-series/apt.conf kernel_source "$2" "$new/fetched")
+	[ -n "$file" ] || { rm -rf "$new"; return 1; }
+	mapfile -t patterns < <(unread)
+	unpack_kernel "$new/fetched/$file" "$new/tree" "${patterns[@]}"
+	printf '%s\n' "$3" >"$new/version"
+	publish "$new" "$dir"
+}
+
+# Fetch a headers package. $1: folder, $2: package, $3: version
+fetch_headers() {
+	local dir=$1 new=$1.new
+	[ "$(cat "$dir/version" 2>/dev/null)" != "$3" ] || return 0
+	need_space 2000
+	say "fetching $2 $3"
 	rm -rf "$new"
 	mkdir -p "$new/tree"
 	(
 		cd "$new"
-		export APT_CONFIG=$CACHE/apt/kernels-$2/apt.conf
-		logged "$CACHE/log/kernels-fetch.log" verified_apt download "$3=$4"
-	) || die "cannot fetch $3 $4: is there a network?"
-	case $name in
-	linux-source-*)
-		dpkg-deb --fsys-tarfile "$new"/*.deb |
-			tar -xO "./usr/src/$name.tar.xz" |
-			tar -xJ -C "$new/tree" --strip-components=1 --wildcards \
-				--exclude="$name/"{drivers,fs,net,sound}'/*.[chS]' \
-				--exclude="$name/Documentation/*."{rst,yaml,svg,txt} \
-				--exclude="$name/arch/*.dts*" --exclude="$name/tools/"{perf,testing}
-		;;
-	*)
-		dpkg-deb --fsys-tarfile "$new"/*.deb |
-			tar -x -C "$new/tree" --strip-components=4 --wildcards './usr/src/linux-headers-*/*'
-		;;
-	esac || die "cannot unpack $3 $4"
+		APT_CONFIG=$CACHE/apt/kernels-arm64/apt.conf logged "$CACHE/log/kernels-fetch.log" \
+			verified_apt download "$2=$3"
+	) || die "cannot fetch $2 $3: is there a network?"
+	dpkg-deb --fsys-tarfile "$new"/*.deb |
+		tar -x -C "$new/tree" --strip-components=4 --wildcards './usr/src/linux-headers-*/*' ||
+		die "cannot unpack $2 $3"
 	rm "$new"/*.deb
-	printf '%s\n' "$4" >"$new/version"
+	printf '%s\n' "$3" >"$new/version"
 	publish "$new" "$dir"
 }
 
@@ -109,23 +125,34 @@ compile() { # $1: kernel's output, $2: ours, $3: compiler
 	done
 }
 
+# $1: series, $2: its newest version
 builds() {
-	local dir=$kernels/$1 tree=$kernels/$1/tree compiler
+	local dir=$kernels/linux-$1 tree=$kernels/linux-$1/tree compilers=('') compiler
 	# The emulated host's kernel may be one of them.
-	if [ "$(make -s -C "$CACHE/linux" kernelversion 2>/dev/null)" = "${2%%-*}" ]; then
+	if [[ "$(make -s -C "$CACHE/linux" kernelversion 2>/dev/null)" == "$1".* ]]; then
 		tree=$CACHE/linux
-	else
-		fetch "$dir" amd64 "$1" "$2"
+	elif [ -r "$CACHE/linux-$1/Makefile" ]; then
+		tree=$CACHE/linux-$1
+	elif ! fetch_series "$dir" "$1" "$2"; then
+		: >"$work/missing"
+		return 0
+	fi
+	mkdir -p "$dir"
+	if [[ ! -e $work/clang || $1 == "$newest" ]]; then
+		compilers+=(-19)
+		: >"$work/clang"
 	fi
 	for compiler in "${compilers[@]}"; do
 		prepare "$tree" "$dir/out$compiler" "$compiler"
 		compile "$dir/out$compiler" "build/kernels/$1$compiler" "$compiler"
 	done
+	printf '     Linux %s\n' "$(make -s -C "$tree" kernelversion)" >&3
 }
 
+# $1: package, $2: version
 refused() {
 	local tree=$kernels/$1/tree
-	fetch "$kernels/$1" arm64 "$1" "$2"
+	fetch_headers "$kernels/$1" "$1" "$2"
 	if ARCH=arm64 scripts/check-kernel.sh "$tree" >"$work/said" 2>&1; then
 		echo "was not refused"
 	elif [ "$(wc -l <"$work/said")" = 1 ] && grep -q "^check-kernel.sh: the kernel in $tree " "$work/said"; then
@@ -144,31 +171,40 @@ trap 'exit 130' INT TERM
 mkdir -p "$kernels"
 exec {lock}>"$kernels/lock"
 flock "$lock"
-found=$kernels/found-$(sha256sum <"$here/kernels.txt" | cut -c1-16)
+found=$kernels/found-$({ cat "$here/kernels.txt"; echo "$oldest"; } | sha256sum | cut -c1-16)
 if [ -z "$(find "$found" -mmin -1440 2>/dev/null)" ]; then
 	find_kernels >"$found.new"
 	mv "$found.new" "$found"
 fi
 
-count=0 failed=0
-while read -r expected _ package version suite; do
+newest=$(awk '$1 == "builds" { print $2 }' "$found" | tail -n 1)
+
+count=0 failed=0 absent=''
+while read -r expected name version suite; do
 	series=$(grep -o '^[0-9]*\.[0-9]*' <<<"$version")
 	(($# == 0)) || [[ " $* " == *" $series "* ]] || continue
-	count=$((count + 1))
 	# Run it in the background, without "||", so that errors still end the
 	# function.
 	rc=0
-	"$expected" "$package" "$version" >"$work/log" 3>"$work/why" </dev/null &
+	"$expected" "$name" "$version" >"$work/log" 3>"$work/why" </dev/null &
 	wait $! || rc=$?
 	((rc == 0)) || [ -s "$work/log" ] || echo "status $rc" >"$work/log"
+	if [ -e "$work/missing" ]; then
+		rm "$work/missing"
+		absent+="${absent:+, }$name"
+		printf 'skip linux %s: the mirror has no source of it, though it lists %s\n' "$name" "$version"
+		continue
+	fi
+	count=$((count + 1))
+	[ "$expected" = refused ] || name="linux $name"
 	if [ -s "$work/log" ]; then
 		failed=$((failed + 1))
-		printf 'FAIL %s %s (%s)\n' "$package" "$version" "$suite"
+		printf 'FAIL %s %s%s\n' "$name" "$version" "${suite:+ ($suite)}"
 		sed 's/^/    | /' "$work/log"
 	else
-		printf 'ok   %s %s (%s): %s\n' "$package" "$version" "$suite" "$expected"
+		printf 'ok   %s %s%s: %s\n' "$name" "$version" "${suite:+ ($suite)}" "$expected"
 		cat "$work/why"
 	fi
 done <"$found"
-printf '%d kernels, %d failed\n' "$count" "$failed"
+printf '%d kernels, %d failed%s\n' "$count" "$failed" "${absent:+; no source of: $absent}"
 exit $((failed > 0 || count == 0))

@@ -165,10 +165,12 @@ verified_apt() {
 		-o Acquire::AllowDowngradeToInsecureRepositories=0 -o APT::Get::AllowUnauthenticated=0 "$@"
 }
 
-# Set up a private package root. $1: its name, $2: architecture, $3...: suites. Sets
-# APT_CONFIG for the apt commands that follow in the same (sub)shell.
+# Set up a private package root. $1: its name, $2: architecture, with "+source" if it
+# has source packages as well, $3...: suites. Sets APT_CONFIG for the apt commands that
+# follow in the same (sub)shell.
 private_apt() {
-	local dir=$CACHE/apt/$1 arch=$2 suite mirror
+	local dir=$CACHE/apt/$1 arch=${2%+source} lists=(Packages) list type suite mirror
+	[ "$arch" = "$2" ] || lists+=(Sources)
 	shift 2
 	host_packages debian-archive-keyring
 	mirror=$(debian_mirror)
@@ -176,8 +178,11 @@ private_apt() {
 	: >"$dir/status"
 	: >"$dir/sources.list"
 	for suite; do
-		printf 'deb [arch=%s signed-by=%s] %s %s main\n' "$arch" "$KEYRING" "$mirror" "$suite" \
-			>>"$dir/sources.list"
+		for list in "${lists[@]}"; do
+			[ "$list" = Sources ] && type='deb-src' || type=deb
+			printf '%s [arch=%s signed-by=%s] %s %s main\n' "$type" "$arch" "$KEYRING" "$mirror" "$suite" \
+				>>"$dir/sources.list"
+		done
 	done
 	cat >"$dir/apt.conf" <<-CONF
 		Dir::State "$dir/state";
@@ -200,8 +205,10 @@ private_apt() {
 		die "cannot read the lists of $*: is there a network?"
 	# apt-get update only warns if it cannot reach a suite.
 	for suite; do
-		compgen -G "$dir/state/lists/*_dists_${suite}_*Packages*" >/dev/null ||
-			die "no package list of $suite could be fetched: is there a network?"
+		for list in "${lists[@]}"; do
+			compgen -G "$dir/state/lists/*_dists_${suite}_*$list*" >/dev/null ||
+				die "no package list of $suite could be fetched: is there a network?"
+		done
 	done
 }
 
@@ -227,6 +234,59 @@ qemu_from() {
 	shift
 	QEMU_MODULE_DIR=$lib/qemu exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" \
 		"$root/usr/bin/qemu-system-aarch64" -L "$root/usr/share/qemu" "$@"
+}
+
+# The private package root that has kernels of many series
+kernels_apt() { private_apt linux-series amd64+source trixie-backports sid experimental; }
+
+# Print the series of kernels that the lists of kernels_apt() name, from $1 on.
+kernel_series() {
+	{ echo "$1"; apt-cache showsrc linux | sed -n 's/^Version: \([0-9]*\.[0-9]*\)[.~-].*/\1/p'; } |
+		sort -Vu | awk -v from="$1" '$0 == from { found = 1 } found'
+}
+
+# Fetch the newest source of a series that the mirror has, after kernels_apt(): Debian's
+# package linux-source-SERIES or, for older series, the pristine archive of a source
+# package. The lists name versions that the mirror has no more. $1: series, $2: folder.
+# Prints the name of the file, or nothing if no version can be fetched.
+kernel_source() {
+	local version uri file size hash seen=' ' log=$CACHE/log/kernel-source.log
+	mkdir -p "$CACHE/log"
+	while read -r version; do
+		(cd "$2" && verified_apt download "linux-source-$1=$version" >"$log" 2>&1) || continue
+		(cd "$2" && compgen -G "linux-source-$1_*.deb")
+		return
+	done < <(apt-cache madison "linux-source-$1" | awk '$NF == "Packages" { print $3 }' | sort -Vru)
+	while read -r version; do
+		read -r uri file size hash < <(verified_apt source --print-uris "linux=$version" 2>/dev/null |
+			tr -d "'" | grep '\.orig\.tar\.xz ') || continue
+		[[ $hash == SHA256:* && $seen != *" $file "* ]] || continue
+		seen+="$file "
+		if /usr/lib/apt/apt-helper download-file "$uri" "$2/$file" "$hash" >"$log" 2>&1 &&
+		   [ "$(stat -c %s "$2/$file")" = "$size" ]; then
+			echo "$file"
+			return
+		fi
+	done < <(apt-cache showsrc linux | sed -n "s/^Version: \(${1//./\\.}[.~-].*\)/\1/p" | sort -Vru)
+}
+
+# Unpack a file of kernel_source(), and remove it. $1: the file, $2: where to, rest:
+# patterns of what to leave out.
+unpack_kernel() {
+	local file=$1 dir=$2 name top
+	name=$(basename "$file")
+	name=${name%%_*}
+	kernel_archive() {
+		case $file in
+		*.deb) dpkg-deb --fsys-tarfile "$file" | tar -xO "./usr/src/$name.tar.xz" ;;
+		*) cat "$file" ;;
+		esac
+	}
+	shift 2
+	top=$(kernel_archive 2>/dev/null | tar -tJ 2>/dev/null | head -n 1) || true
+	kernel_archive | tar -xJ -C "$dir" --strip-components=1 --wildcards "${@/#/--exclude=$top}" ||
+		die "cannot unpack $file"
+	rm "$file"
 }
 
 # Publish a finished folder: an incomplete one never has the final name.
