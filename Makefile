@@ -6,12 +6,13 @@
 #   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
 #   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
+#   make check-hosts       KUnit and the kselftests on older kernels
 #   make coverage          the same on a kernel that counts how often each line runs
 #   make bench             measure what a doorbell costs, on the emulated host
 #   make bench-guest       the same guest there behind QEMU and behind the reference VMM
 #   make htmldocs          the documentation, as web pages in build/htmldocs
 #   make deb, check-deb    build Debian packages in build/deb; test them
-#   make check-kernels     compile the module for Debian's kernels
+#   make check-kernels     compile the module for each series of kernels from the oldest
 #   make clean
 #
 # KDIR=, ARCH=, CROSS_COMPILE=, V=1 as for the kernel.
@@ -23,7 +24,7 @@ Q := $(if $(filter 1,$(V)),,@)
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
-.PHONY: coverage bench-guest htmldocs deb check-deb check-kernels
+.PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -46,6 +47,9 @@ check:
 
 check-debug:
 	$(Q)tools/testing/check.sh --debug
+
+check-hosts:
+	$(Q)tools/testing/check.sh --hosts
 
 coverage:
 	$(Q)tools/testing/check.sh --coverage

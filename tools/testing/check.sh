@@ -9,6 +9,9 @@
 # SMMUV3_ACCEL_ROUNDS (500) rounds. Then the programs with threads, on a kernel that
 # finds data races.
 #
+# make check-hosts (check.sh --hosts): KUnit, the kselftests and a guest's short run on
+# kernels that are older than the newest.
+#
 # make coverage (check.sh --coverage): KUnit and the kselftests on a kernel that
 # counts how often each line runs. Leaves build/coverage: the module's sources with
 # their counts, and the lines that did not run.
@@ -35,12 +38,17 @@ named=" ${hosts[*]##*: } ${debug_hosts[*]##*: } "
 threads='authority closed fuzz_ioctl fuzz_ring halves hotplug idr lifetime pass postcopy scratch sharing smmus unload'
 kcsan_hosts=("--testdev 4 --edu 2 --grouped --smmus 2: $threads")
 
+# Series of kernels for --hosts: the oldest with long-term support, and one between it
+# and the newest
+series=(6.18 7.1)
+
 flavour=base
 case ${1:-} in
 '') ;;
 --debug) flavour=debug ;;
 --coverage) flavour=gcov ;;
-*) die "usage: check.sh [--debug | --coverage]" ;;
+--hosts) flavour=hosts ;;
+*) die "usage: check.sh [--debug | --coverage | --hosts]" ;;
 esac
 
 driver=drivers/iommu/smmuv3-accel
@@ -62,12 +70,14 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+# Before each result: with --hosts, the host's kernel
+label=''
 passed=0 failed=0 skipped=0
-ok() { passed=$((passed + 1)); printf 'ok   %s\n' "$1"; }
-skip() { skipped=$((skipped + 1)); printf 'skip %s: %s\n' "$1" "${2:-no reason given}"; }
+ok() { passed=$((passed + 1)); printf 'ok   %s%s\n' "$label" "$1"; }
+skip() { skipped=$((skipped + 1)); printf 'skip %s%s: %s\n' "$label" "$1" "${2:-no reason given}"; }
 fail() { # $1: what, $2: a file with what it printed; drop the firmware's escapes
 	failed=$((failed + 1))
-	printf 'FAIL %s\n' "$1"
+	printf 'FAIL %s%s\n' "$label" "$1"
 	sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g; s/^/    | /' "$2"
 }
 
@@ -223,6 +233,12 @@ check_accelctl() {
 		>"$work/accelctl.out" 2>&1 && ! grep '^not ok' "$work/accelctl.out" ||
 		tail -n 25 "$work/accelctl.out"
 }
+# It compiles with the headers of an older series, too. $1: series
+check_accelctl_headers() {
+	make -s -C tools/smmuv3-accelctl O="$work/accelctl-$1" \
+		KHDR_INCLUDES="-isystem $CACHE/kernel-$1/usr/include" all >"$work/accelctl.out" 2>&1 ||
+		tail -n 25 "$work/accelctl.out"
+}
 check_accelctl_vm() {
 	make -s -C tools/smmuv3-accelctl check-vm >"$work/accelctl-vm.out" 2>&1 &&
 		! grep '^not ok' "$work/accelctl-vm.out" || tail -n 25 "$work/accelctl-vm.out"
@@ -236,6 +252,18 @@ check_fuzz() {
 
 # The short test of a guest behind the reference VMM
 check_guest() { tools/testing/demo-guest.sh --short "$@" >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
+
+# Prepare the host's kernel of a series, and what runs on it. Status 1: it cannot run.
+series_ready() {
+	local rc=0
+	"$VM_DIR/setup.sh" "kernel-$1" 2>&1 | tee "$work/setup" >&2 || rc=$?
+	case $rc in
+	0) ;;
+	4) skip "KUnit, kselftests, demo-guest" "$(tail -n 1 "$work/setup")"; return 1 ;;
+	*) fail "set-up" "$work/setup"; return 1 ;;
+	esac
+	make -s "vm-$1" >"$work/programs" 2>&1 || { fail "vm-programs" "$work/programs"; return 1; }
+}
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
 
@@ -361,6 +389,9 @@ gcov)
 		hosts[i]="--gcov --share $work/counts.$i ${hosts[i]}"
 	done
 	;;
+hosts)
+	"$VM_DIR/setup.sh" || { fail "set-up" /dev/null; finish; }
+	;;
 esac
 
 mapfile -t rest < <(
@@ -369,20 +400,35 @@ mapfile -t rest < <(
 	echo libvsmmu-dma
 )
 [[ ${rest[*]} == *kunit:*' '[^k]* ]] || fail "no KUnit suite or no kselftest was found" /dev/null
-if ! make -s "vm-$flavour" >/dev/null 2>&1; then
+# Boot all hosts. $1: options of run.sh for each
+boot_hosts() {
+	local host test tests
+	for host in "${hosts[@]}"; do
+		read -ra tests <<<"${host##*: }"
+		if [ "${tests[*]}" = rest ]; then
+			tests=()
+			for test in "${rest[@]}"; do
+				[[ $named == *" $test "* ]] || tests+=("$test")
+			done
+		fi
+		boot "${1:+$1 }${host%: *}" "${tests[@]}"
+	done
+}
+
+if [ $flavour = hosts ]; then
+	for host_kernel in "${series[@]}"; do
+		label="Linux $host_kernel: "
+		series_ready "$host_kernel" || continue
+		check accelctl check_accelctl_headers "$host_kernel"
+		boot_hosts "--kernel $host_kernel"
+		check demo-guest check_guest --kernel "$host_kernel"
+	done
+	label=''
+elif make -s "vm-$flavour" >/dev/null 2>&1; then
+	boot_hosts
+else
 	skip "KUnit and kselftests" "what the emulated host runs was not built"
-	hosts=()
 fi
-for host in "${hosts[@]}"; do
-	read -ra tests <<<"${host##*: }"
-	if [ "${tests[*]}" = rest ]; then
-		tests=()
-		for test in "${rest[@]}"; do
-			[[ $named == *" $test "* ]] || tests+=("$test")
-		done
-	fi
-	boot "${host%: *}" "${tests[@]}"
-done
 
 case $flavour in
 base) result coccinelle ;;

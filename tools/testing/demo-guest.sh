@@ -5,17 +5,20 @@
 # disk and an edu device behind its vSMMU. Prints PASS, or what failed.
 #
 # --short: only the tests of one boot, as TAP. --debug: the host has the debug kernel.
+# --kernel SERIES: it has a kernel of that series.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 
 here=$VM_DIR/../demo-guest
 form=long host=()
-for arg; do
-	case $arg in
+while (($#)); do
+	case $1 in
 	--short) form=short ;;
 	--debug) host=(--debug) ;;
-	*) die "usage: demo-guest.sh [--short] [--debug]" ;;
+	--kernel) host=(--kernel "${2:?}"); shift ;;
+	*) die "usage: demo-guest.sh [--short] [--debug | --kernel SERIES]" ;;
 	esac
+	shift
 done
 
 "$VM_DIR/setup.sh"

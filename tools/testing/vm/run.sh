@@ -23,6 +23,7 @@ usage() {
 	  --icount       a clock that advances by 1 ns with each instruction, so that
 	                 times do not depend on how busy this machine is
 	  --mem SIZE     memory, as QEMU's -m (2G)
+	  --kernel S     a host kernel of series S, such as 6.18, instead of the newest
 	  --debug        the debug kernel (KASAN, lockdep, fault injection)
 	  --debian       a kernel that Debian's programs run on
 	  --gcov         a kernel that counts how often each line of the module runs
@@ -52,9 +53,13 @@ while (($#)); do
 		esac
 		shift
 		;;
-	--nvme | --mem | --share)
+	--nvme | --mem | --share | --kernel)
 		(($# > 1)) || die "$1 wants a value"
 		case $1 in
+		--kernel)
+			[[ $2 =~ ^[0-9]+\.[0-9]+$ ]] || die "--kernel wants a series such as 6.18, not '$2'"
+			flavour=$2
+			;;
 		--nvme) nvmes+=("$2") ;;
 		--mem) mem=$2 ;;
 		--share) share=$2 ;;
@@ -80,6 +85,8 @@ for nvme in ${nvmes[@]+"${nvmes[@]}"}; do
 	[ -r "$nvme" ] && [ -w "$nvme" ] || die "--nvme: cannot read and write '$nvme'"
 done
 
+# The newest series is that of the kernel "base".
+[[ "$(make -s -C "$CACHE/linux" kernelversion 2>/dev/null)" != "$flavour".* ]] || flavour=base
 parts=(default)
 [ "$flavour" = base ] || parts+=("kernel-$flavour")
 "$VM_DIR/setup.sh" "${parts[@]}" || exit 125

@@ -5,7 +5,10 @@
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
 #            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
-#            [kernel-gcov] [kernel-kcsan] [kernel-debian] [debian-arm64]
+#            [kernel-gcov] [kernel-kcsan] [kernel-debian] [kernel-SERIES] [debian-arm64]
+#
+# kernel-SERIES: the kernel "base" of another series, such as 6.18. Status 4: the mirror
+# has no source of that series, which the last line says.
 #
 # Without arguments: what "run.sh" needs. A part that is there takes no time and
 # prints nothing. To start again, or to get newer versions of Debian's packages,
@@ -165,34 +168,61 @@ setup_linux_source() {
 	publish "$CACHE/linux.tmp" "$CACHE/linux"
 }
 
-# $1: base, or the name of the config on top of that. The key has all that the build
-# depends on. An interrupted build continues.
+# The source of a series beside the newest. $1: series
+setup_series_source() {
+	local file dir=$CACHE/linux-$1.tmp
+	[ ! -r "$CACHE/linux-$1/Makefile" ] || return 0
+	need_space 6000
+	say "fetching the source of Linux $1 (about 160 MB)"
+	rm -rf "$dir"
+	mkdir -p "$dir"/{fetched,tree}
+	kernels_apt
+	file=$(kernel_source "$1" "$dir/fetched")
+	if [ -z "$file" ]; then
+		rm -rf "$dir"
+		echo "the mirror has no source of Linux $1" >&2
+		exit 4
+	fi
+	say "unpacking $file"
+	unpack_kernel "$dir/fetched/$file" "$dir/tree"
+	publish "$dir/tree" "$CACHE/linux-$1"
+	rm -rf "$dir"
+}
+
+# $1: base, the name of the config on top of that, or a series of kernels. The key has
+# all that the build depends on. An interrupted build continues.
 setup_kernel() {
-	local out=$CACHE/kernel-$1 key fragments=("$VM_DIR/config/base.config")
-	[ "$1" = base ] || fragments+=("$VM_DIR/config/$1.config")
+	local out=$CACHE/kernel-$1 key version source=$CACHE/linux fragments=("$VM_DIR/config/base.config")
+	[[ $1 = base || $1 = *.* ]] || fragments+=("$VM_DIR/config/$1.config")
 	key=$(cat "${fragments[@]}" | sha256sum | cut -c1-16)
+	if [[ $1 = *.* ]]; then
+		setup_series_source "$1"
+		source=$CACHE/linux-$1
+		version=$(make -s -C "$source" kernelversion)
+		key+=-$version
+	fi
 	if [ "$(cat "$out/key" 2>/dev/null)" = "$key" ]; then
 		return 0
 	fi
 	setup_linux_source
-	say "building the $1 kernel ($(make -s -C "$CACHE/linux" kernelversion), $([[ $1 = @(debug|kcsan) ]] && echo 20 || echo 8) minutes on 2 cores)"
+	version=${version:-$(make -s -C "$source" kernelversion)}
+	say "building the $1 kernel ($version, $([[ $1 = @(debug|kcsan) ]] && echo 20 || echo 8) minutes on 2 cores)"
 	need_space 4000
 	mkdir -p "$out"
 	rm -f "$out/key"
-	kmake "$out" -s tinyconfig
-	(cd "$CACHE/linux" && ARCH=arm64 scripts/kconfig/merge_config.sh -m -Q -O "$out" \
+	kmake "$source" "$out" -s tinyconfig
+	(cd "$source" && ARCH=arm64 scripts/kconfig/merge_config.sh -m -Q -O "$out" \
 		"$out/.config" "${fragments[@]}" >/dev/null)
-	kmake "$out" -s olddefconfig
+	kmake "$source" "$out" -s olddefconfig
 	check_config "$out/.config" "${fragments[@]}"
-	logged "$CACHE/log/kernel-$1.log" kmake "$out" -j"$(nproc)" Image modules headers ||
+	logged "$CACHE/log/kernel-$1.log" kmake "$source" "$out" -j"$(nproc)" Image modules headers ||
 		die "the $1 kernel did not build"
 	printf '%s\n' "$key" >"$out/key"
 }
 
+# $1: source, $2: output, rest: for make
 kmake() {
-	local out=$1
-	shift
-	make -C "$CACHE/linux" O="$out" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- "$@"
+	make -C "$1" O="$2" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- "${@:3}"
 }
 
 # Check for options that Kconfig dropped, which nobody would miss until much later.
@@ -222,6 +252,9 @@ main() {
 		libfdt) setup_libfdt ;;
 		kernel) setup_toolchain; setup_kernel base ;;
 		kernel-64k | kernel-debian | kernel-debug | kernel-gcov | kernel-kcsan)
+			setup_toolchain; setup_kernel "${part#kernel-}" ;;
+		kernel-[0-9]*.[0-9]*)
+			[[ $part =~ ^kernel-[0-9]+\.[0-9]+$ ]] || die "unknown part '$part'"
 			setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		debian-arm64) setup_debian_arm64 ;;
 		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;

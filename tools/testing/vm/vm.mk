@@ -9,8 +9,9 @@ VM_CFLAGS := -O2 -Wall -Wextra -Werror -static -D_GNU_SOURCE -I$(CURDIR)/include
 VM_CONFIG := CONFIG_SMMUV3_ACCEL=m CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m
 VM_SILENT := $(if $(filter 1,$(V)),,-s)
 
-# The host kernels in tools/testing/vm/config
-VM_FLAVOURS := base debian debug gcov kcsan
+# The host kernels: those in tools/testing/vm/config, and "base" of other series
+VM_FLAVOURS := base debian debug gcov kcsan \
+	$(patsubst $(VM_CACHE)/kernel-%/key,%,$(wildcard $(VM_CACHE)/kernel-[0-9]*.[0-9]*/key))
 
 VM_UAPI := include/uapi/linux/smmuv3_accel.h
 VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
