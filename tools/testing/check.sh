@@ -9,7 +9,7 @@
 # SMMUV3_ACCEL_ROUNDS (500) rounds. Then the programs with threads, on a kernel that
 # finds data races.
 #
-# make check-hosts (check.sh --hosts): KUnit, the kselftests and a guest's short run on
+# make check-hosts (check.sh --hosts [SERIES]...): KUnit, the kselftests and a guest's short run on
 # kernels that are older than the newest.
 #
 # make coverage (check.sh --coverage): KUnit and the kselftests on a kernel that
@@ -47,8 +47,11 @@ case ${1:-} in
 '') ;;
 --debug) flavour=debug ;;
 --coverage) flavour=gcov ;;
---hosts) flavour=hosts ;;
-*) die "usage: check.sh [--debug | --coverage | --hosts]" ;;
+--hosts)
+	flavour=hosts
+	(($# == 1)) || series=("${@:2}")
+	;;
+*) die "usage: check.sh [--debug | --coverage | --hosts [SERIES]...]" ;;
 esac
 
 driver=drivers/iommu/smmuv3-accel
@@ -318,6 +321,7 @@ boot() {
 	case ${options[0]} in
 	--debug) set -- "$@" kmemleak ;;
 	--kcsan) set -- "$@" kcsan ;;
+	--kernel) set -- "$@" warnings ;;
 	esac
 	for test; do
 		[[ $ended == *" $test "* ]] || fail "$test: did not end" "$out"

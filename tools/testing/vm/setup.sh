@@ -193,7 +193,11 @@ setup_series_source() {
 # all that the build depends on. An interrupted build continues.
 setup_kernel() {
 	local out=$CACHE/kernel-$1 key version source=$CACHE/linux fragments=("$VM_DIR/config/base.config")
-	[[ $1 = base || $1 = *.* ]] || fragments+=("$VM_DIR/config/$1.config")
+	case $1 in
+	base) ;;
+	*.*) fragments+=("$VM_DIR/config/series.config") ;;
+	*) fragments+=("$VM_DIR/config/$1.config") ;;
+	esac
 	key=$(cat "${fragments[@]}" | sha256sum | cut -c1-16)
 	if [[ $1 = *.* ]]; then
 		setup_series_source "$1"
