@@ -19,6 +19,7 @@ VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
 VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma
+VM_SCRIPTS := console.sh run-tests rounds rounds-test
 
 # Do one build at a time, because emulated hosts may be started side by side. lib.sh
 # refuses a cache that another user can change.
@@ -30,7 +31,7 @@ $(VM_FLAVOURS:%=vm-%): vm-%:
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
 
 $(VM_FLAVOURS:%=vm-files-%): vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
-		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm build/vm/%/bin/run-tests
+		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm $(VM_SCRIPTS:%=build/vm/\%/bin/%)
 	@:
 
 # $(1): folder, $(2): what makes it, $(3): the kernel's key. Remove the leftovers of a
@@ -101,9 +102,16 @@ build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)
 		LDFLAGS="-L$(VM_CACHE)/libfdt/lib"
 	$(Q)rsync -t build/vmm-$*/vmm $@
 
-build/vm/%/bin/run-tests: tools/testing/vm/run-tests
-	@mkdir -p $(@D)
-	$(Q)install -m 755 $< $@
+# $(1): a script
+define vm_script
+build/vm/%/bin/$(notdir $(1)): $(1)
+	@mkdir -p $$(@D)
+	$$(Q)install -m 755 $$< $$@
+endef
+$(eval $(call vm_script,tools/testing/vm/console.sh))
+$(eval $(call vm_script,tools/testing/vm/run-tests))
+$(eval $(call vm_script,tools/bench/guest/rounds))
+$(eval $(call vm_script,tools/bench/guest/rounds-test))
 
 $(VM_CACHE)/libfdt/include/libfdt.h:
 	@echo "$@ is missing: run tools/testing/vm/setup.sh libfdt" >&2; exit 1
