@@ -181,6 +181,9 @@ check_python() { sources '*.py' | PYTHONPYCACHEPREFIX=$work/pycache each python3
 # shellcheck disable=SC2016 # $0 is awk's
 check_shell() {
 	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.(ba)?sh$/) { print FILENAME }' | each shellcheck
+	sources | each awk 'FNR == 1 { sh = 0 } /^# shellcheck shell=sh/ { sh = 1 }
+		sh && /^[^#]*[^_[:alpha:]]read .*<&/ && !/ -n 1 / {
+			print FILENAME ":" FNR ": busybox forgets half a line at a signal: use console.sh" }'
 }
 check_licences() {
 	sources ':!LICENSES' ':!*.md' ':!*.golden' ":!$selftests/"{config,settings} \
