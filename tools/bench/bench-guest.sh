@@ -29,7 +29,7 @@ measure() { # $1: the clock's name; rest: run.sh's options
 	shift
 	say "booting the emulated host, and ${#sides[@]} guests in it, for $rounds rounds; clock: $clock"
 	# rounds has time-outs of its own, and tells which line did not come.
-	"$VM_DIR/run.sh" "${disks[@]}" "$@" --mem 3G --share "$out/share" --timeout $((3600 + 60 * rounds)) \
+	"$VM_DIR/run.sh" "${disks[@]}" "$@" --mem 3G --share "$out/share" --timeout $((7200 + 60 * rounds)) \
 		-- rounds "$rounds" "${sides[@]}" | tee "$out/$clock"
 }
 measure instructions --icount
