@@ -182,7 +182,7 @@ check_python() { sources '*.py' | PYTHONPYCACHEPREFIX=$work/pycache each python3
 check_shell() {
 	sources | each awk 'FNR == 1 && (/^#!.*sh$/ || FILENAME ~ /\.(ba)?sh$/) { print FILENAME }' | each shellcheck
 	sources | each awk 'FNR == 1 { sh = 0 } /^# shellcheck shell=sh/ { sh = 1 }
-		sh && /^[^#]*[^_[:alpha:]]read .*<&/ && !/ -n 1 / {
+		sh && /(^|^[^#]*[^_[:alpha:]])read .*<&|^[^#]*done <&/ && !/ -n 1 / {
 			print FILENAME ":" FNR ": busybox forgets half a line at a signal: use console.sh" }'
 }
 check_licences() {

@@ -39,8 +39,8 @@ vmm_ended() {
 # Send a line to the guest. This does not wait, even if the VMM has ended.
 tell() { echo "$*" 1<>"/tmp/$side.in"; }
 
-# Set "line" to the console's next line. Fail once the VMM has ended and all is read, or
-# at "deadline".
+# Set "line" to the console's next line, or to the first 4096 characters of a longer one.
+# Fail once the VMM has ended and all is read, or at "deadline".
 #
 # busybox's read forgets the beginning of a line when a signal arrives or its time is
 # over, and a child sends SIGCHLD when it ends, stops or continues. So read one character
@@ -52,6 +52,7 @@ read_line() {
 		if IFS= read -r -t 1 -n 1 char <&"$out"; then
 			[ -n "$char" ] || return 0
 			line=$line$char
+			[ ${#line} -lt 4096 ] || return 0
 			continue
 		fi
 		[ -z "$ended" ] || return 1
@@ -80,9 +81,9 @@ expect() {
 		wait "$pid"
 		why="the VMM '$side' ended with status $? when '$1' was expected"
 	else
-		why="'$side': '$1' did not come within $patience seconds"
+		why="the guest behind '$side' did not print '$1' within $patience seconds"
 	fi
-	[ -z "$line" ] || why="$why; the last line is '$line'"
+	[ -z "$line" ] || why="$why; its last line: $(printf %.60s "$line")"
 	return 1
 }
 
