@@ -17,7 +17,7 @@
 /* The SMMU aligns a table's address to the table's size, by ignoring low bits. */
 static u64 align_to(u64 addr, unsigned int shift)
 {
-	return addr & ~((1ULL << shift) - 1);
+	return shift < 64 ? addr & ~((1ULL << shift) - 1) : 0;
 }
 
 /**
@@ -25,27 +25,29 @@ static u64 align_to(u64 addr, unsigned int shift)
  * @strtab: the result
  * @strtab_base: raw SMMU_STRTAB_BASE
  * @strtab_base_cfg: raw SMMU_STRTAB_BASE_CFG
+ * @sid_bits: SMMU_IDR1.SIDSIZE; no more than 32
  *
  * Arm IHI 0070, 6.3.24 and 6.3.25. A reserved FMT acts as linear, a reserved SPLIT
- * as 6, and a LOG2SIZE over 32 as 32.
+ * as 6. SIDSIZE caps the number of StreamIDs, but the address is aligned by the
+ * literal LOG2SIZE.
  */
 void smmuv3_strtab_decode(struct smmuv3_strtab *strtab, u64 strtab_base,
-			  u32 strtab_base_cfg)
+			  u32 strtab_base_cfg, u32 sid_bits)
 {
 	u32 log2size = FIELD_GET(STRTAB_CFG_LOG2SIZE, strtab_base_cfg);
 	u32 split = FIELD_GET(STRTAB_CFG_SPLIT, strtab_base_cfg);
 	u32 shift;
 
-	strtab->log2size = min(log2size, 32U);
+	strtab->log2size = min(log2size, sid_bits);
 	if (FIELD_GET(STRTAB_CFG_FMT, strtab_base_cfg) == STRTAB_FMT_2LEVEL) {
 		strtab->split = split == 8 || split == 10 ? split : 6;
 		shift = L1STD_SHIFT;
-		if (strtab->log2size > strtab->split)
-			shift += strtab->log2size - strtab->split;
+		if (log2size > strtab->split)
+			shift += log2size - strtab->split;
 		shift = max_t(u32, shift, STE_SHIFT);
 	} else {
 		strtab->split = 0;
-		shift = STE_SHIFT + strtab->log2size;
+		shift = STE_SHIFT + log2size;
 	}
 	strtab->base = align_to(strtab_base & STRTAB_BASE_ADDR, shift);
 }

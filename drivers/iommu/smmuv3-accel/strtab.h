@@ -31,7 +31,7 @@ struct smmuv3_strtab {
 };
 
 void smmuv3_strtab_decode(struct smmuv3_strtab *strtab, u64 strtab_base,
-			  u32 strtab_base_cfg);
+			  u32 strtab_base_cfg, u32 sid_bits);
 enum smmuv3_accel_reason smmuv3_strtab_read(const struct smmuv3_strtab *strtab,
 					    u32 sid,
 					    struct smmuv3_reader *reader,

@@ -87,10 +87,19 @@ static u64 aligned(u64 addr, u64 size)
 	return addr - addr % size;
 }
 
-static struct walk make_walk(u64 base, u32 cfg, u32 sid, u64 desc)
+/*
+ * The same for a size that may be more than an address has bits for. It is that of the
+ * table which LOG2SIZE asks for, also where SIDSIZE leaves some of it unreachable.
+ */
+static u64 aligned_log2(u64 addr, u32 size_log2)
 {
-	u64 log2size = min(cfg % 64, 32U), split = cfg / 64 % 32, span = desc % 32;
-	u64 sids = 1ULL << log2size, per_desc, descs, stes;
+	return size_log2 > 51 ? 0 : aligned(addr, 1ULL << size_log2);
+}
+
+static struct walk make_walk(u64 base, u32 cfg, u32 sid_bits, u32 sid, u64 desc)
+{
+	u64 log2size = cfg % 64, split = cfg / 64 % 32, span = desc % 32;
+	u64 sids = 1ULL << min(log2size, sid_bits), per_desc, stes;
 	struct walk walk = {};
 
 	if (sid >= sids) {
@@ -98,15 +107,15 @@ static struct walk make_walk(u64 base, u32 cfg, u32 sid, u64 desc)
 		return walk;
 	}
 	if (cfg / 0x10000 % 4 != TWO_LEVEL) {
-		walk_read(&walk, aligned(base, 64 * sids) + 64ULL * sid, 64);
+		walk_read(&walk, aligned_log2(base, 6 + log2size) + 64ULL * sid, 64);
 		return walk;
 	}
 
 	if (split != 8 && split != 10)
 		split = 6;
 	per_desc = 1ULL << split;
-	descs = DIV_ROUND_UP(sids, per_desc);
-	walk_read(&walk, aligned(base, max(64ULL, 8 * descs)) + 8 * (sid / per_desc), 8);
+	walk_read(&walk, aligned_log2(base, max(6ULL, log2size + 3 - min(split, log2size))) +
+		  8 * (sid / per_desc), 8);
 	if (!span) {
 		walk.reason = REASON(STE_L1_NONE);
 		return walk;
@@ -124,24 +133,24 @@ static struct walk make_walk(u64 base, u32 cfg, u32 sid, u64 desc)
 	return walk;
 }
 
-static void check(struct kunit *test, u64 base, u32 cfg, u32 sid, u64 desc)
+static void check_of(struct kunit *test, u64 base, u32 cfg, u32 sid_bits, u32 sid, u64 desc)
 {
-	const struct walk walk = make_walk(base, cfg, sid, desc);
+	const struct walk walk = make_walk(base, cfg, sid_bits, sid, desc);
 	struct memory mem = { .reader.read = memory_read, .desc = desc };
 	struct smmuv3_strtab strtab;
 	u32 i, fail;
 	u64 ste[8];
 
-	smmuv3_strtab_decode(&strtab, base, cfg);
+	smmuv3_strtab_decode(&strtab, base, cfg, sid_bits);
 	KUNIT_ASSERT_EQ_MSG(test, smmuv3_strtab_read(&strtab, sid, &mem.reader, ste),
-			    walk.reason, "base %llx cfg %x StreamID %x descriptor %llx",
-			    base, cfg, sid, desc);
+			    walk.reason, "base %llx cfg %x SIDSIZE %u StreamID %x descriptor %llx",
+			    base, cfg, sid_bits, sid, desc);
 	KUNIT_ASSERT_EQ_MSG(test, mem.reads, walk.reads,
 			    "base %llx cfg %x StreamID %x descriptor %llx", base, cfg, sid, desc);
 	for (i = 0; i < walk.reads; i++) {
 		KUNIT_ASSERT_EQ_MSG(test, mem.gpa[i], walk.gpa[i],
-				    "read %u, base %llx cfg %x StreamID %x descriptor %llx",
-				    i, base, cfg, sid, desc);
+				    "read %u, base %llx cfg %x SIDSIZE %u StreamID %x descriptor %llx",
+				    i, base, cfg, sid_bits, sid, desc);
 		KUNIT_ASSERT_EQ(test, mem.len[i], walk.len[i]);
 	}
 	for (i = 0; !walk.reason && i < ARRAY_SIZE(ste); i++)
@@ -155,6 +164,11 @@ static void check(struct kunit *test, u64 base, u32 cfg, u32 sid, u64 desc)
 				REASON(STE_UNREADABLE));
 		KUNIT_ASSERT_EQ(test, mem.reads, fail);
 	}
+}
+
+static void check(struct kunit *test, u64 base, u32 cfg, u32 sid, u64 desc)
+{
+	check_of(test, base, cfg, 32, sid, desc);
 }
 
 static u64 random_u64(struct rnd_state *rnd)
@@ -262,10 +276,42 @@ static void strtab_each_bit(struct kunit *test)
 	}
 }
 
+/*
+ * A LOG2SIZE over SIDSIZE, of each form. The first table is at 0x40000000: with 2^20
+ * StreamIDs it is 64 MiB long, of which 2^16 StreamIDs use 4 MiB.
+ */
+static void strtab_larger_than_sidsize(struct kunit *test)
+{
+	const u32 forms[] = {
+		FMT(LINEAR), FMT(TWO_LEVEL) | SPLIT(6), FMT(TWO_LEVEL) | SPLIT(8),
+		FMT(TWO_LEVEL) | SPLIT(10),
+	};
+	struct smmuv3_strtab strtab;
+	u32 i, log2, sid_bits, edge, sid;
+	struct rnd_state rnd;
+
+	smmuv3_strtab_decode(&strtab, 0x40400000, FMT(LINEAR) | LOG2SIZE(20), 16);
+	KUNIT_EXPECT_EQ(test, strtab.base, 0x40000000);
+	KUNIT_EXPECT_EQ(test, strtab.log2size, 16);
+
+	prandom_seed_state(&rnd, 0x57ab3);
+	for (i = 0; i < 64 * ARRAY_SIZE(forms); i++) {
+		log2 = i % 64;
+		for (sid_bits = 0; sid_bits <= 32; sid_bits++) {
+			for (edge = 0; edge < EDGES; edge++) {
+				sid = edge_sid(&rnd, edge, min(log2, sid_bits));
+				check_of(test, random_addr(&rnd), forms[i / 64] | LOG2SIZE(log2),
+					 sid_bits, sid, 9);
+			}
+		}
+	}
+}
+
 static struct kunit_case strtab_cases[] = {
 	KUNIT_CASE(strtab_linear),
 	KUNIT_CASE(strtab_two_level),
 	KUNIT_CASE(strtab_each_bit),
+	KUNIT_CASE(strtab_larger_than_sidsize),
 	{}
 };
 

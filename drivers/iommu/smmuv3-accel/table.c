@@ -34,23 +34,19 @@ static int mem_reader_read(struct smmuv3_reader *reader, u64 gpa, void *buf,
 
 /*
  * Decode the table's registers within the ID registers that the guest sees: FMT is
- * RES0 without 2-level tables, and LOG2SIZE is capped at SIDSIZE (6.3.25).
+ * RES0 without 2-level tables (6.3.25).
  */
 static void table_decode(const struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs,
 			 struct smmuv3_strtab *strtab)
 {
-	u32 cfg = regs->strtab_base_cfg;
+	u32 cfg = regs->strtab_base_cfg, sid_bits = 32;
 
 	if (v->offer.idr_set) {
-		u32 log2size = FIELD_GET(STRTAB_CFG_LOG2SIZE, cfg);
-		u32 sid_size = FIELD_GET(IDR1_SIDSIZE, v->offer.idr[1]);
-
-		cfg &= ~STRTAB_CFG_LOG2SIZE;
-		cfg |= FIELD_PREP(STRTAB_CFG_LOG2SIZE, min(log2size, sid_size));
+		sid_bits = FIELD_GET(IDR1_SIDSIZE, v->offer.idr[1]);
 		if (!(v->offer.idr[0] & IDR0_ST_LEVEL))
 			cfg &= ~STRTAB_CFG_FMT;
 	}
-	smmuv3_strtab_decode(strtab, regs->strtab_base, cfg);
+	smmuv3_strtab_decode(strtab, regs->strtab_base, cfg, sid_bits);
 }
 
 /*

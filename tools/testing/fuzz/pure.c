@@ -275,12 +275,12 @@ static int table_read(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t l
 	return 0;
 }
 
-/* The size of the table, or of its first level (6.3.24) */
-static u64 strtab_size(bool two_level, u32 log2size, u32 split)
+/* The size of the table, or of its first level, as a logarithm (6.3.24) */
+static u32 strtab_size(bool two_level, u32 log2size, u32 split)
 {
 	if (!two_level)
-		return 64ULL << log2size;
-	return log2size > split + 3 ? 8ULL << (log2size - split) : 64;
+		return 6 + log2size;
+	return log2size > split + 3 ? 3 + log2size - split : 6;
 }
 
 /* Return: why the module reads no STE after a level-1 descriptor with this Span (5.1) */
@@ -308,23 +308,26 @@ static void check_l2(const struct table *table, u32 split, u32 sid)
 static void fuzz_strtab(struct input *in)
 {
 	u64 base = take(in, 8), l1 = take(in, 8), table_base, size, ste[8];
-	u32 cfg = take(in, 4), sid = take(in, 4), fails = take(in, 1) % 4;
-	struct table table = { { table_read }, .l1 = l1, .fails = fails };
-	u32 log2size = min(cfg & 0x3f, 32U), split = cfg >> 6 & 0x1f, i;
+	u32 cfg = take(in, 4), sid = take(in, 4), fails = take(in, 1), sid_bits, i;
+	struct table table = { { table_read }, .l1 = l1, .fails = fails % 4 };
+	u32 log2size = cfg & 0x3f, split = cfg >> 6 & 0x1f;
 	enum smmuv3_accel_reason reason, of_l1;
 	bool two_level = (cfg >> 16 & 3) == 1;
 	struct smmuv3_strtab strtab;
 
-	smmuv3_strtab_decode(&strtab, base, cfg);
+	sid_bits = 32 - min(fails / 4, 32U);
+	fails %= 4;
+	smmuv3_strtab_decode(&strtab, base, cfg, sid_bits);
 	reason = smmuv3_strtab_read(&strtab, sid, &table.reader, ste);
 
-	if ((u64)sid >> log2size) {
+	if ((u64)sid >> min(log2size, sid_bits)) {
 		check(reason == SMMUV3_ACCEL_REASON_STE_SID_RANGE && !table.reads);
 		return;
 	}
 	if (split != 8 && split != 10)
 		split = 6;
 	size = strtab_size(two_level, log2size, split);
+	size = size < 52 ? 1ULL << size : 1ULL << 52;
 	table_base = base & GENMASK_ULL(51, 6) & ~(size - 1);
 	check(table.reads);
 	check(table.addr[0] >= table_base && table.addr[0] - table_base <= size - table.len[0]);

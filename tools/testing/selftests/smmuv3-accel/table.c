@@ -298,8 +298,9 @@ TEST_F(table, new_table_takes_effect_with_its_registers)
 }
 
 /*
- * A guest cannot exceed its ID registers: the queue's length is capped (6.3.26), and a
- * 2-level table counts as a linear one (6.3.25).
+ * A guest cannot exceed its ID registers: the queue's length is capped (6.3.26), a 2-level
+ * table counts as a linear one, and SIDSIZE caps the StreamIDs (6.3.25). But the table is
+ * aligned by the literal LOG2SIZE (6.3.24).
  */
 TEST(guest_gets_no_more_than_id_registers_offer)
 {
@@ -323,15 +324,18 @@ TEST(guest_gets_no_more_than_id_registers_offer)
 	idr[1] |= 9 | 4 << 21;
 	ASSERT_EQ(0, accel_set_idr(&m.g, idr, &set));
 
-	/* 512 StreamIDs in one level, whatever STRTAB_BASE_CFG says */
-	m.strtab.base_cfg |= 0x3f | 6 << 6 | 1 << 16;
+	/* 512 StreamIDs in one level, whatever STRTAB_BASE_CFG says, at the start of 1 MiB */
+	ASSERT_EQ(0, strtab_init(&m.strtab, &m.g, 14, 0));
+	machine_write_ste(&m, 0, STE_CFG_S1);
+	strtab_write(&m.strtab, 511, m.stream[0].s1.ste);
+	m.strtab.base |= 0x48000;
+	m.strtab.base_cfg |= 6 << 6 | 1 << 16;
 	ASSERT_EQ(0, machine_set_regs(&m));
 	ASSERT_EQ(0, machine_attach(&m, 0));
 	EXPECT_EQ(1, machine_goes(&m, 0)) TH_LOG("reason %u", machine_reason(&m, VSID));
 	ASSERT_EQ(0, machine_detach(&m, 0));
 	EXPECT_EQ(-EINVAL, accel_attach(&m.g, m.stream[0].dev.fd, 512, &attach));
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_VSID_RANGE, attach.out_reason);
-	strtab_write(&m.strtab, 511, m.stream[0].s1.ste);
 	ASSERT_EQ(0, accel_attach(&m.g, m.stream[0].dev.fd, 511, &attach));
 	EXPECT_EQ(1, machine_goes(&m, 0)) TH_LOG("reason %u", machine_reason(&m, 511));
 
