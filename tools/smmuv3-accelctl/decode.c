@@ -309,6 +309,14 @@ static void print_reason(const struct judgement *judged)
 	line("reason", text);
 }
 
+static void print_given(const struct judgement *judged)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "0x%016llx 0x%016llx", judged->host[0], judged->host[1]);
+	line("host_is_given", text);
+}
+
 static void decode_ste(const __u64 *words)
 {
 	static const char * const kinds[] = {
@@ -317,7 +325,7 @@ static void decode_ste(const __u64 *words)
 		[SMMUV3_ACCEL_KIND_S1] = "is translated by the guest's stage 1",
 	};
 	struct judgement judged;
-	char needs[160], text[160];
+	char needs[160];
 
 	judge_ste(&judged, words);
 	judge_ste_needs(words, needs, sizeof(needs));
@@ -331,11 +339,8 @@ static void decode_ste(const __u64 *words)
 		print_reason(&judged);
 	if (!judged.legal)
 		line("guest", "gets C_BAD_STE from the VMM");
-	if (judged.kind == SMMUV3_ACCEL_KIND_S1) {
-		snprintf(text, sizeof(text), "0x%016llx 0x%016llx", judged.host[0],
-			 judged.host[1]);
-		line("host_is_given", text);
-	}
+	if (judged.kind == SMMUV3_ACCEL_KIND_S1)
+		print_given(&judged);
 	if (needs[0])
 		line("needs", needs);
 	end_entry();
@@ -416,6 +421,8 @@ static void decode_cmd(const __u64 *words)
 		if (shape)
 			print_reach(shape, words);
 		line("module", judged.what);
+		if (judged.rewritten)
+			print_given(&judged);
 	} else {
 		line("module", "refuses it: CERROR_ILL");
 		print_reason(&judged);

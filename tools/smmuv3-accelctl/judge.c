@@ -101,6 +101,9 @@ void judge_cmd(struct judgement *result, const __u64 cmd[2])
 	if (result->legal) {
 		result->what = class_text(class);
 		result->hint = class == SMMUV3_CMD_NOP;
+		result->host[0] = cmd[0];
+		result->host[1] = cmd[1];
+		result->rewritten = smmuv3_cmd_rewrite(result->host, &caps);
 	} else if (result->reason == SMMUV3_ACCEL_REASON_CMD_RESERVED) {
 		find_wrong(result, cmd);
 	}
@@ -123,19 +126,26 @@ void judge_idr(struct judgement *result, const __u64 idr[6])
 		result->wrong[i] = bad[i];
 }
 
-static bool ste_is_legal(const __u64 *ste, const struct smmuv3_caps *with)
+/* Whether an STE is legal, and does for an SMMU with less what it does with all options */
+static bool ste_is_same(const __u64 *ste, const struct smmuv3_caps *with)
 {
-	struct smmuv3_ste decoded;
+	struct smmuv3_ste decoded, full;
 
+	smmuv3_ste_decode(&full, ste, &caps);
 	smmuv3_ste_decode(&decoded, ste, with);
-	return !smmuv3_ste_is_bad(decoded.reason);
+	return !smmuv3_ste_is_bad(decoded.reason) && smmuv3_ste_same(&decoded, &full);
 }
 
-static bool cmd_is_legal(const __u64 *cmd, const struct smmuv3_caps *with)
+static bool cmd_is_same(const __u64 *cmd, const struct smmuv3_caps *with)
 {
+	__u64 less[2] = { cmd[0], cmd[1] }, full[2] = { cmd[0], cmd[1] };
 	enum smmuv3_cmd_class class;
 
-	return !smmuv3_cmd_check(cmd, with, &class);
+	if (smmuv3_cmd_check(cmd, with, &class))
+		return false;
+	smmuv3_cmd_rewrite(full, &caps);
+	smmuv3_cmd_rewrite(less, with);
+	return less[0] == full[0] && less[1] == full[1];
 }
 
 static void add(char *needs, size_t size, const char *name, unsigned int least)
@@ -149,22 +159,22 @@ static void add(char *needs, size_t size, const char *name, unsigned int least)
 		snprintf(needs + len, size - len, "%s%s", len ? ", " : "", name);
 }
 
-/* Take each option away in turn: if that makes it illegal, it needs the option. */
+/* Take each option away in turn: if that makes a difference, it needs the option. */
 static void find_needs(const __u64 *words,
-		       bool (*is_legal)(const __u64 *words,
-					const struct smmuv3_caps *with),
+		       bool (*is_same)(const __u64 *words,
+				       const struct smmuv3_caps *with),
 		       char *needs, size_t size)
 {
 	struct smmuv3_caps less;
 
 	needs[0] = '\0';
-	if (given || !is_legal(words, &caps))
+	if (given || !is_same(words, &caps))
 		return;
 
 #define NEEDS(_cap, _name) do {					\
 		less = caps;					\
 		less._cap = false;				\
-		if (!is_legal(words, &less))			\
+		if (!is_same(words, &less))			\
 			add(needs, size, _name, 1);		\
 	} while (0)
 	NEEDS(cd2l, "SMMU_IDR0.CD2L");
@@ -176,7 +186,7 @@ static void find_needs(const __u64 *words,
 
 	less = caps;
 	less.ssid_bits = 0;
-	while (!is_legal(words, &less))
+	while (!is_same(words, &less))
 		less.ssid_bits++;
 	if (less.ssid_bits)
 		add(needs, size, "SMMU_IDR1.SSIDSIZE", less.ssid_bits);
@@ -184,10 +194,10 @@ static void find_needs(const __u64 *words,
 
 void judge_ste_needs(const __u64 ste[8], char *needs, size_t size)
 {
-	find_needs(ste, ste_is_legal, needs, size);
+	find_needs(ste, ste_is_same, needs, size);
 }
 
 void judge_cmd_needs(const __u64 cmd[2], char *needs, size_t size)
 {
-	find_needs(cmd, cmd_is_legal, needs, size);
+	find_needs(cmd, cmd_is_same, needs, size);
 }

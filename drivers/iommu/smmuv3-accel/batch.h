@@ -79,8 +79,8 @@ struct smmuv3_batch_stretch {
 
 /**
  * struct smmuv3_batch - A batch, and room to work on it
- * @cmds: the commands, copied once from the guest. smmuv3_batch_reduce() changes
- *	them in place, and keeps each one legal
+ * @cmds: the commands, copied once from the guest. smmuv3_batch_replace() and
+ *	smmuv3_batch_reduce() change them in place, and keep each one legal
  * @tags: the phase and physical SMMU of each command
  * @phases: the commands of each phase
  * @tlbi_plain: all TLBIs have the same first word and invalidate single addresses
@@ -163,6 +163,25 @@ static inline void smmuv3_batch_add(struct smmuv3_batch *batch, u32 index,
 		stretch->mixed = true;
 	}
 	stretch->last = index;
+}
+
+/**
+ * smmuv3_batch_replace() - Put another command in the place of a guest's command
+ * @batch: the batch
+ * @index: the command's index
+ * @cmd: the other command, CPU-endian
+ *
+ * The host has to use the batch, not the guest's memory.
+ */
+static inline void smmuv3_batch_replace(struct smmuv3_batch *batch, u32 index,
+					const u64 cmd[2])
+{
+	enum smmuv3_phase phase;
+
+	batch->cmds[index][0] = cpu_to_le64(cmd[0]);
+	batch->cmds[index][1] = cpu_to_le64(cmd[1]);
+	for (phase = 0; phase < SMMUV3_PHASE_NUM; phase++)
+		batch->phases[phase].changed = true;
 }
 
 /**

@@ -537,6 +537,25 @@ static void count_syncs(struct smmuv3_vsmmu *v)
 }
 
 /*
+ * Check a command that is not simple, and write it as the host driver accepts it. The
+ * feed gets it like that too, so that a VMM needs to know no reserved forms.
+ */
+static enum smmuv3_accel_reason run_check(struct smmuv3_vsmmu *v, u32 index, u64 cmd[2],
+					  enum smmuv3_cmd_class *class)
+{
+	struct smmuv3_batch *batch = v->queue.batch;
+	enum smmuv3_accel_reason rule;
+
+	rule = smmuv3_cmd_check(cmd, &v->offer.caps, class);
+	if (rule || !smmuv3_cmd_rewrite(cmd, &v->offer.caps))
+		return rule;
+	smmuv3_batch_replace(batch, index, cmd);
+	if (v->queue.run.feed)
+		memcpy(v->queue.feed_cmds[index], batch->cmds[index], CMD_SIZE);
+	return SMMUV3_ACCEL_REASON_NONE;
+}
+
+/*
  * Run the batch. STEs change in order with the commands around them. The commands
  * between two STE changes form a segment, which the module carries out phase by phase.
  * It checks all commands of a segment before it issues any, because the phases change
@@ -555,12 +574,12 @@ static void run_batch(struct smmuv3_vsmmu *v)
 
 	smmuv3_batch_start(batch);
 	while (i < run->num) {
-		const u64 cmd[2] = { le64_to_cpu(batch->cmds[i][0]),
-				     le64_to_cpu(batch->cmds[i][1]) };
+		u64 cmd[2] = { le64_to_cpu(batch->cmds[i][0]),
+			       le64_to_cpu(batch->cmds[i][1]) };
 
 		rule = smmuv3_cmd_is_simple(&v->offer.rules, cmd, &class) ?
 			       SMMUV3_ACCEL_REASON_NONE :
-			       smmuv3_cmd_check(cmd, &v->offer.caps, &class);
+			       run_check(v, i, cmd, &class);
 		if (unlikely(rule)) {
 			done = run_illegal(v, start, i, rule);
 			goto out;
@@ -624,7 +643,7 @@ static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 }
 
 /*
- * Write to the VMM, as the guest wrote them, the batch's commands that are done and
+ * Write to the VMM, as run_check() left them, the batch's commands that are done and
  * that emulated endpoints have to see. After an overflow no room is left, so the feed
  * never has a gap.
  */

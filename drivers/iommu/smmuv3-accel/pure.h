@@ -97,8 +97,8 @@ void smmuv3_cmd_make_rules(struct smmuv3_cmd_rules *rules,
  * @cmd: the command's two words
  * @class: set to what the module does for the command, if it is simple
  *
- * Return: true if smmuv3_cmd_check() would accept the command. If false,
- * smmuv3_cmd_check() has to decide.
+ * Return: true if smmuv3_cmd_check() would accept the command, and smmuv3_cmd_rewrite()
+ * would not change it. If false, they have to decide.
  */
 static inline bool smmuv3_cmd_is_simple(const struct smmuv3_cmd_rules *rules,
 					const u64 cmd[2],
@@ -118,4 +118,5 @@ static inline bool smmuv3_cmd_is_simple(const struct smmuv3_cmd_rules *rules,
 enum smmuv3_accel_reason smmuv3_cmd_check(const u64 cmd[2],
 					  const struct smmuv3_caps *caps,
 					  enum smmuv3_cmd_class *class);
+bool smmuv3_cmd_rewrite(u64 cmd[2], const struct smmuv3_caps *caps);
 #endif

@@ -276,7 +276,7 @@ struct smmuv3_run {
  * @uaddr: its address in the VMM, if it is contiguous there; otherwise NULL
  * @atc_failed: an ATC_INV timed out; the next CMD_SYNC has to report that
  * @batch: the current batch
- * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the batch as the guest wrote it
+ * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the batch before it is reduced
  * @run: the current run; here, because it is large for the stack
  */
 struct smmuv3_queue {

@@ -200,11 +200,15 @@ enum smmuv3_accel_cmd {
  *	command queue may not use it.
  * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit of the command that must be zero is
  *	set.
- * @SMMUV3_ACCEL_REASON_CMD_RANGE: The range invalidation's TG, TTL, NUM and
- *	SCALE form a reserved combination.
  * @SMMUV3_ACCEL_REASON_CMD_ATC_SIZE: The ATC_INV's Size is over 52.
  * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: The command is an ATC_INV, but the virtual SMMU
  *	does not offer ATS.
+ * @SMMUV3_ACCEL_REASON_CMD_NO_HYP: The command invalidates TLB entries of EL2, but the
+ *	virtual SMMU has no EL2: SMMU_IDR0.Hyp is 0. The guest's driver is for a
+ *	hypervisor, or does not look at Hyp.
+ * @SMMUV3_ACCEL_REASON_CMD_NO_S2: The command invalidates TLB entries of stage 2, but
+ *	the virtual SMMU has only stage 1: SMMU_IDR0.S2P is 0. The guest's driver needs
+ *	an SMMU with stage 2.
  * @SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE: The command is a CFGI_STE,
  *	CFGI_STE_RANGE or CFGI_ALL, and the VMM installs STEs itself. Install the
  *	STEs, and continue after the command.
@@ -299,12 +303,13 @@ enum smmuv3_accel_reason {
 
 	SMMUV3_ACCEL_REASON_CMD_OPCODE = 80,
 	SMMUV3_ACCEL_REASON_CMD_RESERVED = 81,
-	SMMUV3_ACCEL_REASON_CMD_RANGE = 82,
 	SMMUV3_ACCEL_REASON_CMD_ATC_SIZE = 83,
 	SMMUV3_ACCEL_REASON_CMD_NO_ATS = 84,
 	SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE = 85,
 	SMMUV3_ACCEL_REASON_ATC_TIMEOUT = 86,
 	SMMUV3_ACCEL_REASON_CMD_UNREADABLE = 87,
+	SMMUV3_ACCEL_REASON_CMD_NO_HYP = 88,
+	SMMUV3_ACCEL_REASON_CMD_NO_S2 = 89,
 
 	SMMUV3_ACCEL_REASON_IDR_ILLEGAL = 96,
 	SMMUV3_ACCEL_REASON_FROZEN = 97,
@@ -979,8 +984,9 @@ enum smmuv3_accel_run_flags {
  * commands that the endpoint's software IOTLB must see. These are all TLBIs,
  * CFGI_STE_RANGEs and CFGI_ALLs, and the CFGI_STEs, CFGI_CDs, CFGI_CD_ALLs and
  * ATC_INVs that name an emulated endpoint. The module writes only commands that are
- * done, in order and as the guest wrote them. The VMM applies them before it shows
- * @cons to the guest. If the module cannot write to @feed_uptr (EFAULT), it counts
+ * done, in order and as the guest wrote them, except that it replaces reserved forms
+ * by others as it does for the host. The VMM applies them before it shows @cons to the
+ * guest. If the module cannot write to @feed_uptr (EFAULT), it counts
  * none of these commands as done.
  *
  * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO

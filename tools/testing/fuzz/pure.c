@@ -162,12 +162,41 @@ static bool range_is_reserved(const u64 cmd[2], const struct smmuv3_caps *caps)
 	return tg ? (!size && !ttl) || (tg == 2 && ttl == 1 && !caps->ds) : size || ttl;
 }
 
+static bool host_refuses(const u64 cmd[2], const struct smmuv3_caps *caps)
+{
+	u32 op = cmd[0] & 0xff;
+
+	return (cmd[0] & never(op, 0, caps)) || (cmd[1] & never(op, 1, caps)) ||
+	       range_is_reserved(cmd, caps);
+}
+
+/* What the host gets for a legal command: the command itself, unless it refuses that */
+static void check_given(const u64 cmd[2], enum smmuv3_cmd_class class,
+			const struct smmuv3_caps *caps)
+{
+	u64 given[2] = { cmd[0], cmd[1] }, again[2];
+	enum smmuv3_cmd_class given_class;
+	bool rewritten;
+
+	check(never(cmd[0] & 0xff, 0, caps));
+	rewritten = smmuv3_cmd_rewrite(given, caps);
+	check(rewritten == host_refuses(cmd, caps));
+	check(!host_refuses(given, caps));
+	check(!smmuv3_cmd_check(given, caps, &given_class) && given_class == class);
+	memcpy(again, given, sizeof(again));
+	check(!smmuv3_cmd_rewrite(again, caps));
+	/* Without substreams, their operands are left out. */
+	if (class != SMMUV3_CMD_TLBI)
+		check(!((cmd[0] ^ given[0]) & ~GENMASK_ULL(31, 9)) && cmd[1] == given[1]);
+	check(class != SMMUV3_CMD_ATC || (caps->ats && (cmd[1] & 0x3f) <= 52));
+}
+
 static void fuzz_cmd(struct input *in)
 {
 	enum smmuv3_cmd_class class, wider_class, simple_class;
 	struct smmuv3_cmd_rules rules;
 	struct smmuv3_caps caps, wider;
-	u64 cmd[2];
+	u64 cmd[2], same[2];
 
 	take_caps(in, &caps);
 	take_caps(in, &wider);
@@ -192,17 +221,16 @@ static void fuzz_cmd(struct input *in)
 			check(!simple);
 			continue;
 		}
-		check(!simple || simple_class == class);
+		if (simple) {
+			check(simple_class == class);
+			memcpy(same, cmd, sizeof(same));
+			check(!smmuv3_cmd_rewrite(same, &caps));
+		}
 		/* An SMMU with more options accepts at least as much. */
 		check(!smmuv3_cmd_check(cmd, &wider, &wider_class));
 		check(wider_class == class);
-		if (class == SMMUV3_CMD_NOP || class == SMMUV3_CMD_SYNC || class == SMMUV3_CMD_STE)
-			continue;
-		check(never(cmd[0] & 0xff, 0, &caps));
-		check(!(cmd[0] & never(cmd[0] & 0xff, 0, &caps)));
-		check(!(cmd[1] & never(cmd[0] & 0xff, 1, &caps)));
-		check(!range_is_reserved(cmd, &caps));
-		check(class != SMMUV3_CMD_ATC || (caps.ats && (cmd[1] & 0x3f) <= 52));
+		if (class == SMMUV3_CMD_CD || class == SMMUV3_CMD_TLBI || class == SMMUV3_CMD_ATC)
+			check_given(cmd, class, &caps);
 	}
 }
 
@@ -462,6 +490,19 @@ static bool does_work_of(const u64 cmd[2], const u64 of[2])
 	return (cmd[0] & 0xff) == CMD_CFGI_CD_ALL || (cmd[0] == of[0] && !(cmd[1] & 1));
 }
 
+/* Write a legal command as the host accepts it. It must not lose an entry by that. */
+static void rewrite(struct cmd *cmd, const struct smmuv3_caps *caps, enum smmuv3_cmd_class class)
+{
+	struct cmd meant = *cmd;
+
+	if (!smmuv3_cmd_rewrite(cmd->w, caps) || class != SMMUV3_CMD_TLBI)
+		return;
+	/* This TTL acts as 0 (4.4.1.1). */
+	if ((meant.w[1] >> 8 & 0xf) == 0x9 && !caps->ds)
+		meant.w[1] ^= BIT(8);
+	check_tlbi(&meant, cmd, 1, false);
+}
+
 static u32 take_cmds(struct input *in, const struct smmuv3_caps *caps, struct cmd *cmds)
 {
 	enum smmuv3_cmd_class class;
@@ -476,6 +517,7 @@ static u32 take_cmds(struct input *in, const struct smmuv3_caps *caps, struct cm
 		repeat = how & 0x80 ? how & 0x3f : 0;
 		if (smmuv3_cmd_check(cmd.w, caps, &class))
 			continue;
+		rewrite(&cmd, caps, class);
 		cmd.phys = cmd.w[0] >> 32 & 1;
 		switch (class) {
 		case SMMUV3_CMD_CD:
@@ -535,6 +577,7 @@ static void check_phase(struct smmuv3_batch *batch, enum smmuv3_phase phase, u8 
 		left[i].w[0] = batch->stage[i][0];
 		left[i].w[1] = batch->stage[i][1];
 		check(!smmuv3_cmd_check(left[i].w, caps, &class));
+		check(!host_refuses(left[i].w, caps));
 		check(class == (phase == SMMUV3_PHASE_CD ? SMMUV3_CMD_CD :
 				phase == SMMUV3_PHASE_TLBI ? SMMUV3_CMD_TLBI : SMMUV3_CMD_ATC));
 		check(phase == SMMUV3_PHASE_TLBI || (left[i].w[0] >> 32 & 1) == phys);

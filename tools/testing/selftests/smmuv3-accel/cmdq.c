@@ -199,8 +199,7 @@ TEST_F(queue, stops_at_an_illegal_command)
 TEST_F(queue, illegal_command_has_its_reason)
 {
 	struct machine *m = &self->m;
-	const bool ats = machine_has(m, 0, IDR0_ATS), ril = machine_has(m, 3, IDR3_RIL);
-	const __u32 range = ril ? SMMUV3_ACCEL_REASON_CMD_RANGE : SMMUV3_ACCEL_REASON_CMD_RESERVED;
+	const bool ats = machine_has(m, 0, IDR0_ATS);
 	const __u32 atc = ats ? SMMUV3_ACCEL_REASON_CMD_ATC_SIZE : SMMUV3_ACCEL_REASON_CMD_NO_ATS;
 	const struct {
 		__u64 w0;
@@ -208,15 +207,17 @@ TEST_F(queue, illegal_command_has_its_reason)
 		__u32 reason;
 	} illegal[] = {
 		{ 0x00, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },
-		{ 0x20, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* TLBI_EL2_ALL */
-		{ 0x28, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* TLBI_S12_VMALL */
+		{ 0x20, 0, SMMUV3_ACCEL_REASON_CMD_NO_HYP },	/* TLBI_EL2_ALL */
+		{ 0x21, 0, SMMUV3_ACCEL_REASON_CMD_NO_HYP },	/* TLBI_EL2_ASID */
+		{ 0x22, 0, SMMUV3_ACCEL_REASON_CMD_NO_HYP },	/* TLBI_EL2_VA */
+		{ 0x28, 0, SMMUV3_ACCEL_REASON_CMD_NO_S2 },	/* TLBI_S12_VMALL */
+		{ 0x2a, 0, SMMUV3_ACCEL_REASON_CMD_NO_S2 },	/* TLBI_S2_IPA */
 		{ 0x41, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* PRI_RESP */
 		{ 0x44, 0, SMMUV3_ACCEL_REASON_CMD_OPCODE },	/* RESUME */
 		{ 0x10 | 1 << 10, 0, SMMUV3_ACCEL_REASON_CMD_RESERVED },
 		{ 0x12, 1 << 1, SMMUV3_ACCEL_REASON_CMD_RESERVED },
 		{ 0x46 | 3 << 12, 0, SMMUV3_ACCEL_REASON_CMD_RESERVED },	/* CS */
-		{ 0x12 | 1 << 12, 0, range },	/* NUM without TG */
-		{ 0x12, 1 << 10, range },	/* TG without a range */
+		{ 0x03 | 1 << 10, 0, SMMUV3_ACCEL_REASON_CMD_RESERVED },	/* SSec */
 		{ 0x40, 53, atc },		/* Size */
 	};
 	struct smmuv3_accel_run_cmdq out;

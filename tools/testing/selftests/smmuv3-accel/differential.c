@@ -27,6 +27,7 @@
 #define OP_CFGI_CD_ALL	0x06
 #define OP_TLBI_NH_VA	0x12
 #define OP_TLBI_NH_VAA	0x13
+#define OP_ATC_INV	0x40
 
 /* Commands that are legal and that the host never sees */
 static const struct {
@@ -39,6 +40,41 @@ static const struct {
 	{ 0x04, "CFGI_STE_RANGE: the STEs become domains" },
 	{ 0x46, "CMD_SYNC is the return of the calls before it" },
 };
+
+/*
+ * Commands that the host refuses. The module accepts them, and gives the host others that
+ * invalidate at least as much
+ */
+enum kinder { SUBSTREAM, TG_ALONE, NO_TG, LEVEL_1, LONG_SCALE, KINDER_NUM };
+
+static const char *const kinder_why[KINDER_NUM] = {
+	[SUBSTREAM] = "without substreams SubstreamID, SSV and Global are ignored (4.3.3, 4.5.1)",
+	[TG_ALONE] = "TG alone is reserved (4.4.1.1), and drivers mean one granule by it",
+	[NO_TG] = "without TG the other fields of a range are reserved (4.4.1.1)",
+	[LEVEL_1] = "TTL 1 for 16K is reserved without DS and acts as 0 (4.4.1.1)",
+	[LONG_SCALE] = "SCALE over 31 is reserved without DS (4.4.1.1)",
+};
+
+/* The cause, or KINDER_NUM: there is none */
+static enum kinder why_kinder(const __u64 w[2], const __u32 idr[6])
+{
+	const __u64 size = w[0] & (BITS(16, 12) | BITS(25, 20));
+	const unsigned int tg = w[1] >> 10 & 3, ttl = w[1] >> 8 & 3;
+	const bool ds = idr[5] & IDR5_DS;
+	const __u8 op = w[0];
+
+	if (op == OP_CFGI_CD || op == OP_ATC_INV)
+		return idr[1] & IDR1_SSIDSIZE ? KINDER_NUM : SUBSTREAM;
+	if ((op != OP_TLBI_NH_VA && op != OP_TLBI_NH_VAA) || !(idr[3] & IDR3_RIL))
+		return KINDER_NUM;
+	if (!tg && (size || ttl))
+		return NO_TG;
+	if (tg && !size && !ttl)
+		return TG_ALONE;
+	if (tg == 2 && ttl == 1 && !ds)
+		return LEVEL_1;
+	return (w[0] & BITS(25, 25)) && !ds ? LONG_SCALE : KINDER_NUM;
+}
 
 /* STEs that the host accepts. The module refuses them, so that the guest is told */
 static const struct {
@@ -71,20 +107,30 @@ static const __u64 dropped[2] = {
  * @issued: how many commands the module has issued
  * @given: how many commands or STEs both got
  * @legal: how many of these were legal for the module
+ * @kinder: by cause, how many of these the host refuses
  * @differ: about how many of these the two differ without a known cause
+ * @idr: ID registers of the host's SMMU
  */
 struct both {
 	struct machine m;
 	__u64 issued;
 	unsigned int given;
 	unsigned int legal;
+	unsigned int kinder[KINDER_NUM];
 	unsigned int differ;
+	__u32 idr[6];
 };
 
 static void both_close(struct both *b)
 {
+	unsigned int i;
+
 	fprintf(stderr, "# %u given to both, %u legal, %u differ without a known cause\n",
 		b->given, b->legal, b->differ);
+	for (i = 0; i < KINDER_NUM; i++)
+		if (b->kinder[i])
+			fprintf(stderr, "# %u that the host refuses: %s\n", b->kinder[i],
+				kinder_why[i]);
 	machine_close(&b->m);
 }
 
@@ -141,12 +187,15 @@ FIXTURE_VARIANT_ADD(command, ring) { .way = BY_RING };
 FIXTURE_SETUP(command)
 {
 	const bool ring = variant->way == BY_RING;
+	struct smmuv3_accel_phys phys;
 
 	ASSERT_EQ(0, machine_open(&self->b.m, .stage = ring ? STAGE_RUNNING : STAGE_EXPLICIT,
 				  .devices = 1, .vsid = { VSID }));
 	ASSERT_EQ(1, machine_goes(&self->b.m, 0));
 	if (!machine_host_checks(&self->b.m))
 		SKIP(return, "the host checks no commands, so it has no opinion");
+	ASSERT_EQ(0, accel_phys(&self->b.m.g, 0, &phys));
+	memcpy(self->b.idr, phys.out_idr, sizeof(self->b.idr));
 	self->b.issued = machine_stats(&self->b.m).out_issued;
 }
 
@@ -206,8 +255,9 @@ static bool host_never_sees(const __u64 w[2])
 static int compare_cmd(struct both *b, enum entrance way, const __u64 w[2])
 {
 	const struct cmd cmd = { { htole64(w[0]), htole64(w[1]) } };
+	bool legal, kinder = false, elsewhere = host_never_sees(w);
+	const enum kinder why = why_kinder(w, b->idr);
 	struct verdict ours;
-	bool legal;
 	int host, rc;
 
 	rc = our_cmd(b, way, &cmd, &ours);
@@ -222,12 +272,16 @@ static int compare_cmd(struct both *b, enum entrance way, const __u64 w[2])
 		ours.rc = 0;
 	legal = !ours.rc && ours.error == SMMUV3_ACCEL_CERROR_NONE;
 	b->legal += legal;
+	if (legal && host && !elsewhere && why != KINDER_NUM) {
+		kinder = true;
+		b->kinder[why]++;
+	}
 	if (ours.rc || (host && host != -EIO) ||
 	    (!legal && (ours.error != SMMUV3_ACCEL_CERROR_ILL || ours.issued)))
 		differ(b, "failed:", w, ours.rc, ours.reason, host);
-	else if (legal && host_never_sees(w) ? !host : legal != !host)
+	else if (!kinder && (legal && elsewhere ? !host : legal != !host))
 		differ(b, "legal for one alone:", w, legal, ours.reason, host);
-	else if (legal && !host && !ours.issued)
+	else if (legal && !elsewhere && !ours.issued)
 		differ(b, "not handed on:", w, legal, ours.reason, host);
 	return 0;
 }
@@ -294,6 +348,9 @@ TEST_F(command, module_and_host_agree_on_each_bit_of_a_range)
 	}
 	EXPECT_EQ(0, self->b.differ);
 	EXPECT_LT(1000, self->b.legal);
+	for (n = TG_ALONE; n < KINDER_NUM; n++)
+		EXPECT_LT(self->b.idr[5] & IDR5_DS && n >= LEVEL_1 ? -1 : 10,
+			  (int)self->b.kinder[n]) TH_LOG("cause %u", n);
 	EXPECT_EQ(1, machine_goes(&self->b.m, 0));
 }
 

@@ -26,6 +26,8 @@ enum tlbi {
 	TLBI_VA, TLBI_VA_LEAF, TLBI_VAA, TLBI_VAA_LEAF, TLBI_ASID, TLBI_ALL,
 	TLBI_NSNH, TLBI_RANGE_VA, TLBI_RANGE_VA_TTL, TLBI_RANGE_VA_SCALE,
 	TLBI_RANGE_VAA_ONE,
+	/* Reserved combinations, of which the host gets something else */
+	TLBI_TG_ALONE, TLBI_TTL_ALONE, TLBI_NUM_ALONE, TLBI_LEVEL_1, TLBI_LONG_SCALE,
 };
 
 FIXTURE(tlbi)
@@ -66,6 +68,11 @@ TLBI_VARIANTS(RANGE_VA, 8);
 TLBI_VARIANTS(RANGE_VA_TTL, 1);
 TLBI_VARIANTS(RANGE_VA_SCALE, 12);
 TLBI_VARIANTS(RANGE_VAA_ONE, 2);
+TLBI_VARIANTS(TG_ALONE, 1);
+TLBI_VARIANTS(TTL_ALONE, 1);
+TLBI_VARIANTS(NUM_ALONE, 8);
+TLBI_VARIANT(LEVEL_1, 8, 16K);
+TLBI_VARIANTS(LONG_SCALE, 3);
 
 FIXTURE_SETUP(tlbi)
 {
@@ -115,6 +122,16 @@ static struct cmd tlbi_command(enum tlbi kind, unsigned int shift)
 		return cmd_range(cmd_tlbi_va(MACHINE_ASID, IOVA, false), 2, 2, tg, 0);
 	case TLBI_RANGE_VAA_ONE:	/* 1 << 1 granules */
 		return cmd_range(cmd_tlbi_vaa(IOVA, true), 0, 1, tg, 3);
+	case TLBI_TG_ALONE:
+		return cmd_range(cmd_tlbi_va(MACHINE_ASID, IOVA, false), 0, 0, tg, 0);
+	case TLBI_TTL_ALONE:
+		return cmd_range(cmd_tlbi_va(MACHINE_ASID, IOVA, true), 0, 0, 0, 3);
+	case TLBI_NUM_ALONE:		/* 8 granules of some size */
+		return cmd_range(cmd_tlbi_va(MACHINE_ASID, IOVA, true), 7, 0, 0, 0);
+	case TLBI_LEVEL_1:		/* 8 granules, as if at any level */
+		return cmd_range(cmd_tlbi_va(MACHINE_ASID, IOVA, true), 7, 0, tg, 1);
+	case TLBI_LONG_SCALE:		/* needs SMMU_IDR5.DS */
+		return cmd_range(cmd_tlbi_va(MACHINE_ASID, IOVA, true), 0, 33, tg, 0);
 	}
 	return cmd_sync();
 }

@@ -99,8 +99,8 @@ static unsigned int tg(unsigned int shift)
 }
 
 /*
- * A range of pages. A range of one granule must have a TTL. One that NUM cannot express
- * must be a multiple of 2 << SCALE.
+ * A range of pages. A range of one granule without a TTL is reserved, and the host gets a
+ * single address. One that NUM cannot express must be a multiple of 2 << SCALE.
  */
 static void queue_range(struct run *r, struct cmd first, unsigned int num,
 			unsigned int shift, unsigned int ttl)
@@ -111,8 +111,7 @@ static void queue_range(struct run *r, struct cmd first, unsigned int num,
 		num = (num + 1) / 2;
 		scale++;
 	}
-	queue(r, cmd_range(first, num - 1, scale, tg(shift),
-			   num == 1 && !scale ? 3 : ttl));
+	queue(r, cmd_range(first, num - 1, scale, tg(shift), ttl));
 }
 
 /* Adjacent pages */
