@@ -15,7 +15,7 @@
 
 /*
  * All that a guest may be offered, except stall_both: the guest does not choose
- * STE.S1STALLD in the host's STE.
+ * STE.S1STALLD in the host's STE. The words that "list" shows may have it.
  */
 static struct smmuv3_caps caps = {
 	.sid_bits = 32,
@@ -25,6 +25,7 @@ static struct smmuv3_caps caps = {
 	.ats = true,
 	.ril = true,
 	.ds = true,
+	.s1stalld = true,
 };
 
 static bool given;	/* @caps are those of the SMMU with @given_idr */
@@ -182,6 +183,7 @@ static void find_needs(const __u64 *words,
 	NEEDS(ats, "SMMU_IDR0.ATS");
 	NEEDS(ril, "SMMU_IDR3.RIL");
 	NEEDS(ds, "SMMU_IDR5.DS");
+	NEEDS(s1stalld, "SMMU_IDR0.STALL_MODEL 0b00");
 #undef NEEDS
 
 	less = caps;

@@ -67,12 +67,13 @@
 #define  STE_CONFIG_S1		5
 #define STE_0_S1FMT		GENMASK_ULL(5, 4)
 #define  STE_S1FMT_LINEAR	0
-#define  STE_S1FMT_RESERVED	3
+#define  STE_S1FMT_RESERVED	3	/* acts as linear */
 #define STE_0_S1CONTEXTPTR	GENMASK_ULL(51, 6)
 #define STE_0_S1CONTEXTPTR_OVER	GENMASK_ULL(55, 52)
 #define STE_0_S1CDMAX		GENMASK_ULL(63, 59)
 #define STE_1_S1DSS		GENMASK_ULL(1, 0)
-#define  STE_S1DSS_RESERVED	3
+#define  STE_S1DSS_TERMINATE	0
+#define  STE_S1DSS_RESERVED	3	/* acts as 0 */
 #define STE_1_S1CIR		GENMASK_ULL(3, 2)
 #define STE_1_S1COR		GENMASK_ULL(5, 4)
 #define STE_1_S1CSH		GENMASK_ULL(7, 6)
@@ -80,6 +81,8 @@
 #define STE_1_EATS		GENMASK_ULL(29, 28)
 #define  STE_EATS_ABORT		0
 #define  STE_EATS_FULL		1
+#define  STE_EATS_SPLIT		2
+#define  STE_EATS_RESERVED	3	/* acts as 0, without SMMU_IDR3.DPT */
 
 /* 4.2 to 4.7: commands */
 #define CMD_0_OP		GENMASK_ULL(7, 0)

@@ -18,6 +18,8 @@
  */
 void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6])
 {
+	bool stall_both = FIELD_GET(IDR0_STALL_MODEL, idr[0]) == STALL_MODEL_BOTH;
+
 	*caps = (struct smmuv3_caps){
 		.sid_bits = FIELD_GET(IDR1_SIDSIZE, idr[1]),
 		.ssid_bits = FIELD_GET(IDR1_SSIDSIZE, idr[1]),
@@ -26,8 +28,8 @@ void smmuv3_caps_from_idr(struct smmuv3_caps *caps, const u32 idr[6])
 		.ats = idr[0] & IDR0_ATS,
 		.ril = idr[3] & IDR3_RIL,
 		.ds = idr[5] & IDR5_DS,
-		.stall_both = FIELD_GET(IDR0_STALL_MODEL, idr[0]) ==
-			      STALL_MODEL_BOTH,
+		.s1stalld = stall_both,
+		.stall_both = stall_both,
 	};
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_from_idr);
@@ -38,7 +40,7 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_from_idr);
  * @with: those of the second SMMU
  *
  * @stall_both does not change: guests are not offered it. It decides how one
- * particular SMMU has to be programmed.
+ * particular SMMU has to be programmed. @s1stalld is the guest's side of it.
  */
 void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
 {
@@ -49,6 +51,7 @@ void smmuv3_caps_meet(struct smmuv3_caps *caps, const struct smmuv3_caps *with)
 	caps->ats &= with->ats;
 	caps->ril &= with->ril;
 	caps->ds &= with->ds;
+	caps->s1stalld &= with->s1stalld;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_caps_meet);
 

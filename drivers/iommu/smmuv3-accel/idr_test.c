@@ -15,7 +15,8 @@ static bool caps_equal(const struct smmuv3_caps *a, const struct smmuv3_caps *b)
 	return a->sid_bits == b->sid_bits && a->ssid_bits == b->ssid_bits &&
 	       a->asid16 == b->asid16 &&
 	       a->cd2l == b->cd2l && a->ats == b->ats && a->ril == b->ril &&
-	       a->ds == b->ds && a->stall_both == b->stall_both;
+	       a->ds == b->ds && a->s1stalld == b->s1stalld &&
+	       a->stall_both == b->stall_both;
 }
 
 static u32 bits(const u32 *idr, u32 reg, u32 hi, u32 lo)
@@ -33,7 +34,8 @@ static struct smmuv3_caps caps_by_bits(const u32 *idr)
 		.ats = bits(idr, 0, 10, 10),
 		.ril = bits(idr, 3, 10, 10),
 		.ds = bits(idr, 5, 7, 7),
-		.stall_both = !bits(idr, 0, 25, 24),	/* STALL_MODEL */
+		.s1stalld = !bits(idr, 0, 25, 24),	/* STALL_MODEL */
+		.stall_both = !bits(idr, 0, 25, 24),
 	};
 }
 
@@ -68,6 +70,7 @@ static void all_caps_of_number(struct smmuv3_caps *caps, unsigned int n)
 		.ril = n & BIT(3),
 		.ds = n & BIT(4),
 		.stall_both = n & BIT(5),
+		.s1stalld = n & BIT(6),
 	};
 }
 
@@ -75,20 +78,20 @@ static void caps_meet(struct kunit *test)
 {
 	unsigned int a, b, n;
 
-	for (n = 0; n < 64 * 64; n++) {
+	for (n = 0; n < 128 * 128; n++) {
 		struct smmuv3_caps one, two, kept, there, back, want;
 
-		a = n % 64;
-		b = n / 64;
+		a = n % 128;
+		b = n / 128;
 		all_caps_of_number(&one, a);
 		all_caps_of_number(&two, b);
-		/* Each pair of sizes comes up four times */
+		/* Each pair of sizes comes up sixteen times */
 		one.ssid_bits = a % 32;
 		two.ssid_bits = b % 32;
 		one.sid_bits = b % 33;
 		two.sid_bits = a % 33;
 		kept = two;
-		/* The flags that both have, except for the stall model */
+		/* The flags that both have, except for how to program the first */
 		all_caps_of_number(&want, (a & b & ~BIT(5)) | (a & BIT(5)));
 		want.ssid_bits = min(a % 32, b % 32);
 		want.sid_bits = min(a % 33, b % 33);

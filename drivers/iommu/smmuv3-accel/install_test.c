@@ -5,8 +5,8 @@
  */
 #include "fixture.h"
 
-/* Fields that an STE may have, but the host must not see: SHCFG, S1STALLD */
-#define STE_1_IGNORED	(BIT_ULL(44) | STE_1_S1STALLD)
+/* Fields that an STE may have, but the host must not see: SHCFG, STRW */
+#define STE_1_IGNORED	(BIT_ULL(44) | GENMASK_ULL(31, 30))
 
 static const struct transition {
 	const char *name;
@@ -132,8 +132,9 @@ static void bad_ste_aborts(struct kunit *test)
 		{ STE_ABORT, 0, REASON(STE_ABORT) },
 		{ STE_BAD_CONFIG, 0, REASON(STE_CONFIG) },
 		{ STE_S1 | FIELD_CONST(STE_0_S1CDMAX, 9), 0, REASON(STE_S1CDMAX) },
-		{ STE_S1 | FIELD_CONST(STE_0_S1CDMAX, 8), STE_S1DSS_RESERVED,
-		  REASON(STE_S1DSS) },
+		{ STE_S1 | FIELD_CONST(STE_0_S1CONTEXTPTR_OVER, 1), 0,
+		  REASON(STE_S1CONTEXTPTR) },
+		{ STE_S1, STE_1_S1STALLD, REASON(STE_S1STALLD) },
 	};
 	struct smmuv3_vsmmu *v = fx_open(test);
 	int i;

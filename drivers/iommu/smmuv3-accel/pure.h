@@ -22,6 +22,7 @@
  * @ats: ATS
  * @ril: range invalidation
  * @ds: the encodings that come with 52-bit addresses in 4K and 16K granules
+ * @s1stalld: STE.S1STALLD may be set
  * @stall_both: each STE and CD chooses whether faults stall or terminate
  */
 struct smmuv3_caps {
@@ -32,6 +33,7 @@ struct smmuv3_caps {
 	bool ats : 1;
 	bool ril : 1;
 	bool ds : 1;
+	bool s1stalld : 1;
 	bool stall_both : 1;
 };
 

@@ -26,7 +26,7 @@
 #define EATS(x)		((u64)(x) << 28)
 
 /* Capabilities for each number. Those that do not matter to STEs share a bit. */
-#define CAPS_NUM	64
+#define CAPS_NUM	128
 
 static void caps_of_number(struct smmuv3_caps *caps, unsigned int n)
 {
@@ -40,6 +40,7 @@ static void caps_of_number(struct smmuv3_caps *caps, unsigned int n)
 		.asid16 = n & BIT(5),
 		.ril = n & BIT(5),
 		.ds = n & BIT(5),
+		.s1stalld = n & BIT(6),
 	};
 }
 
@@ -51,8 +52,10 @@ static u64 field(const u64 *ste, unsigned int hi, unsigned int lo)
 /* The fields that reach the host from an STE with Config = stage 1. */
 enum when {
 	ALWAYS,
-	SUBSTREAMS,	/* S1CDMax is not 0 */
+	HAS_SUBSTREAMS,	/* SSIDSIZE is not 0 */
+	SUBSTREAMS,	/* and S1CDMax is not 0 */
 	ATS,
+	NO_S1STALLD,	/* it would be illegal */
 };
 
 struct ste_bits {
@@ -67,11 +70,12 @@ static const struct ste_bits s1_bits[] = {
 	{ 5, 4, SUBSTREAMS },	/* S1Fmt */
 	{ 51, 6 },		/* S1ContextPtr */
 	{ 55, 52 },		/* S1ContextPtr beyond 52 bits */
-	{ 63, 59 },		/* S1CDMax */
+	{ 63, 59, HAS_SUBSTREAMS },	/* S1CDMax */
 	{ 65, 64, SUBSTREAMS },	/* S1DSS */
 	{ 67, 66 },		/* S1CIR */
 	{ 69, 68 },		/* S1COR */
 	{ 71, 70 },		/* S1CSH */
+	{ 91, 91, NO_S1STALLD },	/* S1STALLD */
 	{ 93, 92, ATS },	/* EATS */
 	{}
 };
@@ -80,10 +84,14 @@ static bool is_in_use(enum when when, const u64 *ste,
 		      const struct smmuv3_caps *caps)
 {
 	switch (when) {
+	case HAS_SUBSTREAMS:
+		return caps->ssid_bits;
 	case SUBSTREAMS:
-		return field(ste, 63, 59);
+		return caps->ssid_bits && field(ste, 63, 59);
 	case ATS:
 		return caps->ats;
+	case NO_S1STALLD:
+		return !caps->s1stalld;
 	default:
 		return true;
 	}
@@ -106,13 +114,8 @@ static void bits_in_use(const struct ste_bits *bits, const u64 *ste,
 }
 
 /*
- * The rules that an STE with Config = stage 1 breaks, as a bit for each reason. If it
- * breaks several, any of them may be reported.
- *
- * The architecture lets the reserved values of S1Fmt, S1DSS and EATS act as 0, and
- * ignores S1CDMax if there are no SubstreamIDs. The module aborts the stream in all
- * these cases, as documented for their reasons, so that a guest learns that it uses
- * what does not exist.
+ * The rules that an STE with Config = stage 1 breaks, as a bit for each reason: what
+ * makes it ILLEGAL (5.2.2). If it breaks several, any of them may be reported.
  */
 static u64 broken_rules(const u64 *ste, const struct smmuv3_caps *caps)
 {
@@ -120,15 +123,22 @@ static u64 broken_rules(const u64 *ste, const struct smmuv3_caps *caps)
 
 	if (field(ste, 55, 52))
 		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR);
-	if (cdmax > caps->ssid_bits)
+	if (caps->ssid_bits && cdmax > caps->ssid_bits)
 		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1CDMAX);
-	if (cdmax && (fmt == 3 || (fmt && !caps->cd2l)))
+	if (caps->ssid_bits && cdmax && !caps->cd2l && (fmt == 1 || fmt == 2))
 		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1FMT);
-	if (cdmax && field(ste, 65, 64) == 3)
-		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1DSS);
-	if (caps->ats && field(ste, 93, 92) > 1)
+	if (caps->ats && field(ste, 93, 92) == 2)
 		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_EATS);
+	if (!caps->s1stalld && field(ste, 91, 91))
+		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1STALLD);
 	return rules;
+}
+
+/* Clear a field, bits @hi to @lo, that has the reserved value 3: it acts as 0. */
+static void clear_reserved(u64 *ste, unsigned int hi, unsigned int lo)
+{
+	if (field(ste, hi, lo) == 3)
+		ste[lo / 64] &= ~GENMASK_ULL(hi % 64, lo % 64);
 }
 
 /* What each Config does. S1 holds only if no further rule is broken. */
@@ -172,6 +182,9 @@ static void check(struct kunit *test, const u64 *ste,
 			bits_in_use(s1_bits, ste, caps, data);
 			data[0] &= ste[0];
 			data[1] &= ste[1];
+			clear_reserved(data, 5, 4);
+			clear_reserved(data, 65, 64);
+			clear_reserved(data, 93, 92);
 			if (caps->stall_both)
 				data[1] |= S1STALLD;
 		}
@@ -297,8 +310,6 @@ static void ste_each_bit(struct kunit *test)
 		u64 ste[STE_WORDS] = { base->ste[0], base->ste[1] };
 
 		caps_of_number(&caps, n);
-		if (field(ste, 63, 59) > caps.ssid_bits)
-			continue;
 		check(test, ste, &caps, &before, "capabilities", n);
 		bits_in_use(base->bits, ste, &caps, mask);
 
@@ -340,7 +351,10 @@ static void ste_upper_words(struct kunit *test)
 	}
 }
 
-/* A CD table with more SubstreamIDs than the SMMU has */
+/*
+ * A CD table with more SubstreamIDs than the SMMU has. If it has none, S1CDMax is
+ * ignored.
+ */
 static void ste_s1cdmax(struct kunit *test)
 {
 	unsigned int ssid_bits, cdmax;
@@ -351,21 +365,21 @@ static void ste_s1cdmax(struct kunit *test)
 
 		for (cdmax = 0; cdmax < 32; cdmax++) {
 			u64 ste[STE_WORDS] = { S1 | S1CDMAX(cdmax) };
+			bool legal = !ssid_bits || cdmax <= ssid_bits;
 
 			check(test, ste, &caps, &out, "S1CDMax", cdmax);
 			KUNIT_ASSERT_EQ_MSG(test, out.reason,
-					    cdmax <= ssid_bits ?
-					    SMMUV3_ACCEL_REASON_NONE :
-					    SMMUV3_ACCEL_REASON_STE_S1CDMAX,
+					    legal ? SMMUV3_ACCEL_REASON_NONE :
+						    SMMUV3_ACCEL_REASON_STE_S1CDMAX,
 					    "S1CDMax %u of %u", cdmax, ssid_bits);
 			KUNIT_ASSERT_EQ_MSG(test, out.data[0],
-					    cdmax <= ssid_bits ? ste[0] : 0,
+					    !legal ? 0 : ssid_bits ? ste[0] : S1,
 					    "S1CDMax %u of %u", cdmax, ssid_bits);
 		}
 	}
 }
 
-/* Fields with illegal values, if the fields are in use */
+/* Fields with illegal and reserved values, if the fields are in use */
 static void ste_values(struct kunit *test)
 {
 	unsigned int n, val;
@@ -386,50 +400,59 @@ static void ste_values(struct kunit *test)
 			bool bad;
 
 			check(test, fmt, &caps, &out, "S1Fmt", val);
-			bad = cdmax && (caps.cd2l ? val == 3 : val != 0);
+			bad = cdmax && !caps.cd2l && (val == 1 || val == 2);
 			KUNIT_EXPECT_EQ_MSG(test, out.reason,
 					    bad ? SMMUV3_ACCEL_REASON_STE_S1FMT :
 						  SMMUV3_ACCEL_REASON_NONE,
 					    "S1Fmt %u, round %u", val, n);
 
 			check(test, dss, &caps, &out, "S1DSS", val);
-			bad = cdmax && val == 3;
-			KUNIT_EXPECT_EQ_MSG(test, out.reason,
-					    bad ? SMMUV3_ACCEL_REASON_STE_S1DSS :
-						  SMMUV3_ACCEL_REASON_NONE,
+			KUNIT_EXPECT_EQ_MSG(test, out.reason, SMMUV3_ACCEL_REASON_NONE,
+					    "S1DSS %u, round %u", val, n);
+			KUNIT_EXPECT_EQ_MSG(test, out.data[1], cdmax && val < 3 ? val : 0,
 					    "S1DSS %u, round %u", val, n);
 
 			check(test, eats, &caps, &out, "EATS", val);
-			bad = caps.ats && val >= 2;
+			bad = caps.ats && val == 2;
 			KUNIT_EXPECT_EQ_MSG(test, out.reason,
 					    bad ? SMMUV3_ACCEL_REASON_STE_EATS :
 						  SMMUV3_ACCEL_REASON_NONE,
 					    "EATS %u, round %u", val, n);
 			KUNIT_EXPECT_EQ_MSG(test, out.data[1],
-					    caps.ats && !bad ? EATS(val) : 0,
+					    caps.ats && val == 1 ? EATS(1) : 0,
 					    "EATS %u, round %u", val, n);
 		}
 	}
 }
 
-/* No guest can stall the host's SMMU, whatever its S1STALLD says. */
+/*
+ * No guest can stall the host's SMMU, whatever its S1STALLD says. It may set that only
+ * on an SMMU that lets it choose.
+ */
 static void ste_s1stalld(struct kunit *test)
 {
 	struct smmuv3_ste out;
 	unsigned int n;
 
-	for (n = 0; n < 4; n++) {
-		struct smmuv3_caps caps = { .stall_both = n & 1 };
+	for (n = 0; n < 8; n++) {
+		struct smmuv3_caps caps = { .stall_both = n & 1, .s1stalld = n & 4 };
 		u64 ste[STE_WORDS] = { S1, n & 2 ? S1STALLD : 0 };
+		bool bad = (n & 2) && !caps.s1stalld;
 
 		smmuv3_ste_decode(&out, ste, &caps);
-		KUNIT_EXPECT_EQ(test, out.kind, SMMUV3_ACCEL_KIND_S1);
+		KUNIT_EXPECT_EQ_MSG(test, out.reason,
+				    bad ? SMMUV3_ACCEL_REASON_STE_S1STALLD :
+					  SMMUV3_ACCEL_REASON_NONE, "round %u", n);
+		KUNIT_EXPECT_EQ_MSG(test, out.kind, bad ? SMMUV3_ACCEL_KIND_ABORT :
+							  SMMUV3_ACCEL_KIND_S1, "round %u", n);
 		KUNIT_EXPECT_EQ_MSG(test, out.data[1],
-				    caps.stall_both ? S1STALLD : 0,
+				    caps.stall_both && !bad ? S1STALLD : 0,
 				    "stall_both %d, guest's S1STALLD %d",
 				    caps.stall_both, !!(n & 2));
+		/* With stage 1 bypassed, it is IGNORED. */
 		ste[0] = BYPASS;
 		smmuv3_ste_decode(&out, ste, &caps);
+		KUNIT_EXPECT_EQ(test, out.kind, SMMUV3_ACCEL_KIND_BYPASS);
 		KUNIT_EXPECT_EQ_MSG(test, out.data[1], 0,
 				    "bypass, stall_both %d", caps.stall_both);
 	}
@@ -467,6 +490,8 @@ static void random_ste(struct rnd_state *rnd, u64 ste[STE_WORDS])
 		ste[0] &= ~S1FMT(3);
 	if (dice & 0x800)
 		ste[1] &= ~EATS(2);
+	if (dice & 0x30000)
+		ste[1] &= ~S1STALLD;
 }
 
 static void ste_random(struct kunit *test)
@@ -505,6 +530,7 @@ static void ste_random(struct kunit *test)
 
 		memset(ste, 0, sizeof(ste));
 		memcpy(ste, out.data, sizeof(out.data));
+		ste[1] &= ~S1STALLD;	/* which the module has set */
 		smmuv3_ste_decode(&again, ste, &caps);
 		KUNIT_ASSERT_TRUE_MSG(test, smmuv3_ste_same(&again, &out),
 				      "random STE %u: %016llx %016llx decodes to %016llx %016llx",

@@ -166,11 +166,12 @@ enum smmuv3_accel_cmd {
  *	2, which the virtual SMMU does not have.
  * @SMMUV3_ACCEL_REASON_STE_S1CDMAX: The stream aborts: STE.S1CDMax is larger
  *	than SMMU_IDR1.SSIDSIZE.
- * @SMMUV3_ACCEL_REASON_STE_S1FMT: The stream aborts: STE.S1Fmt is reserved, or
- *	asks for a 2-level CD table without SMMU_IDR0.CD2L.
- * @SMMUV3_ACCEL_REASON_STE_S1DSS: The stream aborts: STE.S1DSS is reserved.
- * @SMMUV3_ACCEL_REASON_STE_EATS: The stream aborts: STE.EATS is reserved, or
- *	asks for split-stage ATS, which needs a stage 2.
+ * @SMMUV3_ACCEL_REASON_STE_S1FMT: The stream aborts: STE.S1Fmt asks for a 2-level
+ *	CD table without SMMU_IDR0.CD2L.
+ * @SMMUV3_ACCEL_REASON_STE_S1STALLD: The stream aborts: STE.S1STALLD is set, but
+ *	SMMU_IDR0.STALL_MODEL does not let software choose whether faults stall.
+ * @SMMUV3_ACCEL_REASON_STE_EATS: The stream aborts: STE.EATS asks for split-stage
+ *	ATS, which needs a stage 2.
  * @SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR: The stream aborts: STE.S1ContextPtr has
  *	more than 52 bits.
  * @SMMUV3_ACCEL_REASON_STE_SID_RANGE: The stream aborts: its StreamID is beyond
@@ -287,7 +288,7 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_STE_CONFIG = 52,
 	SMMUV3_ACCEL_REASON_STE_S1CDMAX = 53,
 	SMMUV3_ACCEL_REASON_STE_S1FMT = 54,
-	SMMUV3_ACCEL_REASON_STE_S1DSS = 55,
+	SMMUV3_ACCEL_REASON_STE_S1STALLD = 55,
 	SMMUV3_ACCEL_REASON_STE_EATS = 56,
 	SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR = 57,
 	SMMUV3_ACCEL_REASON_STE_SID_RANGE = 58,

@@ -57,6 +57,7 @@ static void take_caps(struct input *in, struct smmuv3_caps *caps)
 		.ril = bits & BIT(8),
 		.ds = bits & BIT(9),
 		.stall_both = bits & BIT(10),
+		.s1stalld = bits & BIT(11),
 	};
 }
 
@@ -264,8 +265,10 @@ static void fuzz_ste(struct input *in)
 		check(ste.data[0] >> 59 <= caps.ssid_bits);
 		check((ste.data[0] & GENMASK_ULL(51, 6)) == (words[0] & GENMASK_ULL(55, 6)));
 		check((ste.data[1] >> 28 & 3) <= caps.ats);
-		/* Decoding the result gives the same. */
+		check(caps.s1stalld || !(words[1] & BIT_ULL(27)));
+		/* Decoding the result gives the same, without the bit that the module sets. */
 		memcpy(again, ste.data, sizeof(ste.data));
+		again[1] &= ~BIT_ULL(27);
 		smmuv3_ste_decode(&other, again, &caps);
 		check(smmuv3_ste_same(&ste, &other) && other.reason == ste.reason);
 	}

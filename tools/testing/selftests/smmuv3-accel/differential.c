@@ -84,9 +84,9 @@ static const struct {
 	{ SMMUV3_ACCEL_REASON_STE_S1CDMAX,
 	  "ILLEGAL (5.2), which the SMMU would say and the driver does not check" },
 	{ SMMUV3_ACCEL_REASON_STE_S1FMT,
-	  "reserved or without CD2L, which the driver does not check" },
-	{ SMMUV3_ACCEL_REASON_STE_S1DSS,
-	  "reserved, which the driver does not check" },
+	  "2-level without CD2L, which the driver does not check" },
+	{ SMMUV3_ACCEL_REASON_STE_S1STALLD,
+	  "ILLEGAL if the stall model is fixed, which the driver does not check" },
 };
 
 /*

@@ -444,12 +444,33 @@ TEST_F(ste, unchanged_ste_costs_no_domain_but_rereads_cds)
 	EXPECT_EQ(before.out_ste_installed, machine_stats(m).out_ste_installed);
 }
 
+/* S1Fmt and S1DSS, and S1CDMax without substreams. STRW too, since Hyp is 0 */
+TEST_F(ste, reserved_and_ignored_fields_do_no_harm)
+{
+	struct machine *m = &self->m;
+	struct stage1 *s1 = &m->stream[0].s1;
+	const __u64 plain[2] = { s1->ste[0], s1->ste[1] };
+
+	s1->ste[0] |= 3ULL << 4;
+	if (!machine_has(m, 1, IDR1_SSIDSIZE))
+		s1->ste[0] |= 31ULL << 59;
+	s1->ste[1] |= 3ULL << 0 | 2ULL << 30;
+	machine_write_ste(m, 0, STE_CFG_ABORT);
+	EXPECT_RUNS(m, cmd_cfgi_ste(VSID, true), 0);
+	machine_write_ste(m, 0, STE_CFG_S1);
+	EXPECT_RUNS(m, cmd_cfgi_ste(VSID, true), 0);
+	EXPECT_EQ(1, machine_goes(m, 0)) TH_LOG("reason %u", machine_reason(m, VSID));
+	s1->ste[0] = plain[0];
+	s1->ste[1] = plain[1];
+}
+
 TEST_F(ste, each_aborting_ste_has_its_reason)
 {
 	const struct {
 		__u64 w0;
 		__u32 reason;
 		__u32 flags;
+		__u64 w1;
 	} stes[] = {
 		{ 0, SMMUV3_ACCEL_REASON_STE_INVALID, 0 },
 		{ STE_V, SMMUV3_ACCEL_REASON_STE_ABORT, 0 },
@@ -457,17 +478,21 @@ TEST_F(ste, each_aborting_ste_has_its_reason)
 		  SMMUV3_ACCEL_RUN_BAD_STE },
 		{ STE_V | STE_CFG(STE_CFG_NESTED), SMMUV3_ACCEL_REASON_STE_CONFIG,
 		  SMMUV3_ACCEL_RUN_BAD_STE },
-		{ STE_V | STE_CFG(STE_CFG_S1) | 31ULL << 59,
-		  SMMUV3_ACCEL_REASON_STE_S1CDMAX, SMMUV3_ACCEL_RUN_BAD_STE },
 		{ STE_V | STE_CFG(STE_CFG_S1) | 1ULL << 52,
 		  SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR, SMMUV3_ACCEL_RUN_BAD_STE },
+		/* Only if the stall model is fixed */
+		{ STE_V | STE_CFG(STE_CFG_S1), SMMUV3_ACCEL_REASON_STE_S1STALLD,
+		  SMMUV3_ACCEL_RUN_BAD_STE, 1ULL << 27 },
 	};
 	struct machine *m = &self->m;
 	__u64 words[8] = { 0 };
-	unsigned int i;
+	unsigned int i, num = ARRAY_LEN(stes);
 
-	for (i = 0; i < ARRAY_LEN(stes); i++) {
+	if (!machine_has(m, 0, IDR0_STALL))
+		num--;
+	for (i = 0; i < num; i++) {
 		words[0] = stes[i].w0;
+		words[1] = stes[i].w1;
 		strtab_write(&m->strtab, VSID, words);
 		EXPECT_RUNS(m, cmd_cfgi_ste(VSID, true), stes[i].flags);
 		EXPECT_EQ(stes[i].reason, machine_reason(m, VSID)) TH_LOG("%u", i);
