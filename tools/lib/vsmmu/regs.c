@@ -102,29 +102,25 @@ void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value)
 		v->kernel->clean(v->kernel_data, at);
 }
 
-/*
- * Find the register that an access of @size at @offset reaches, and by how many bits
- * the access is shifted within it. Returns -EINVAL if there is no such access (6.2).
- */
-static int reg_find(uint64_t offset, unsigned int size, enum reg_id *reg,
-		    unsigned int *shift)
+/* Whether there is such an access (6.2) */
+static bool access_exists(uint64_t offset, unsigned int size)
+{
+	return (size == 4 || size == 8) && !(offset % size) &&
+	       offset < VSMMU_REGS_SIZE;
+}
+
+/* Find the register at an aligned word, and by how many bits the word is within it. */
+static enum reg_id reg_at(uint64_t offset, unsigned int *shift)
 {
 	enum reg_id i;
 
-	if ((size != 4 && size != 8) || offset % size ||
-	    offset >= VSMMU_REGS_SIZE)
-		return -EINVAL;
 	for (i = 0; i < REG_NUM; i++) {
 		if (offset - vsmmu__regs[i].offset >= vsmmu__regs[i].size)
 			continue;
-		if (size > vsmmu__regs[i].size)
-			return -EINVAL;
-		*reg = i;
 		*shift = (offset - vsmmu__regs[i].offset) * 8;
-		return 0;
+		return i;
 	}
-	*reg = REG_RESERVED;
-	return size == 4 ? 0 : -EINVAL;
+	return REG_RESERVED;
 }
 
 /* CR0 bits that are set, about to be set, or not yet cleared */
@@ -232,50 +228,79 @@ void vsmmu__regs_reset(struct vsmmu *v)
 		v->feed(v->opaque, NULL, 0, true);
 }
 
+static uint64_t read_word(struct vsmmu *v, uint64_t offset)
+{
+	unsigned int shift;
+	enum reg_id reg = reg_at(offset, &shift);
+
+	return reg == REG_RESERVED ? 0 : (v->reg[reg] >> shift) & U32;
+}
+
 int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
 	       unsigned int size)
 {
-	unsigned int shift;
-	enum reg_id reg;
-	int rc;
-
 	*value = 0;
-	rc = reg_find(offset, size, &reg, &shift);
-	if (rc)
-		return vsmmu__refuse(v, rc, VSMMU_REASON_ACCESS);
-	if (reg == REG_RESERVED)
-		return 0;
+	if (!access_exists(offset, size))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_ACCESS);
 	vsmmu__lock(v);
-	*value = v->reg[reg] >> shift;
-	if (size == 4)
-		*value &= U32;
+	*value = read_word(v, offset);
+	if (size == 8)
+		*value |= read_word(v, offset + 4) << 32;
 	vsmmu__unlock(v);
 	return 0;
+}
+
+/* Write a word or a 64-bit register, and do what it asks for. */
+static int write_one(struct vsmmu *v, enum reg_id reg, unsigned int shift,
+		     uint64_t value, unsigned int size)
+{
+	uint64_t written = size == 8 ? ~0ULL : U32;
+	uint64_t runs = v->counters.runs;
+	int rc;
+
+	reg_write(v, reg, value << shift, written << shift);
+	rc = vsmmu__work(v);
+	if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
+		v->counters.doorbells++;
+	return rc;
+}
+
+/*
+ * Write two words: the lower one first, which the architecture leaves open. What the
+ * second one returns counts, because it also does what the first one could not.
+ */
+static int write_pair(struct vsmmu *v, uint64_t offset, uint64_t value)
+{
+	unsigned int shift;
+	enum reg_id reg = reg_at(offset, &shift);
+	int rc = 0;
+
+	if (reg != REG_RESERVED)
+		rc = write_one(v, reg, shift, value, 4);
+	reg = reg_at(offset + 4, &shift);
+	if (reg != REG_RESERVED)
+		rc = write_one(v, reg, shift, value >> 32, 4);
+	return rc;
 }
 
 int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
 		unsigned int size)
 {
-	uint64_t written = size == 8 ? ~0ULL : U32;
 	unsigned int shift;
 	enum reg_id reg;
-	uint64_t runs;
 	int rc;
 
-	rc = reg_find(offset, size, &reg, &shift);
-	if (rc)
-		return vsmmu__refuse(v, rc, VSMMU_REASON_ACCESS);
-	if (reg == REG_RESERVED)
+	if (!access_exists(offset, size))
+		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_ACCESS);
+	reg = reg_at(offset, &shift);
+	if (reg == REG_RESERVED && size == 4)
 		return 0;
 	vsmmu__lock(v);
 	rc = vsmmu__check_started(v);
-	if (!rc) {
-		runs = v->counters.runs;
-		reg_write(v, reg, value << shift, written << shift);
-		rc = vsmmu__work(v);
-		if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
-			v->counters.doorbells++;
-	}
+	if (!rc && (reg == REG_RESERVED || size > vsmmu__regs[reg].size))
+		rc = write_pair(v, offset, value);
+	else if (!rc)
+		rc = write_one(v, reg, shift, value, size);
 	vsmmu__unlock(v);
 	return rc;
 }

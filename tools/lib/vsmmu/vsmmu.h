@@ -209,7 +209,9 @@ void vsmmu_free(struct vsmmu *v);
  * @v: the virtual SMMU
  * @offset: from the start of page 0
  * @value: set to the value; 0 if there is no such access
- * @size: of the access, in bytes
+ * @size: of the access, in bytes: 4 or 8
+ *
+ * An aligned read of 8 bytes over two 32-bit registers reads both.
  *
  * Return: 0, or -EINVAL: there is no access of that size at that offset.
  */
@@ -221,9 +223,11 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
  * @v: the virtual SMMU
  * @offset: from the start of page 0
  * @value: the value
- * @size: of the access, in bytes
+ * @size: of the access, in bytes: 4 or 8
  *
- * Carries out what the write asks for, and what the host failed to do earlier.
+ * Carries out what the write asks for, and what the host failed to do earlier. An
+ * aligned write of 8 bytes over two 32-bit registers acts as two writes, first of the
+ * register at the lower offset.
  *
  * After -EAGAIN and -EIO the register has its new value, and to the guest the change
  * takes time, as on hardware. Nothing is lost: each later write and vsmmu_kick() try

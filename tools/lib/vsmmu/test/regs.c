@@ -63,13 +63,8 @@ static const struct expected *expected_at(uint64_t offset)
 
 static bool access_exists(uint64_t offset, unsigned int size)
 {
-	const struct expected *e = expected_at(offset);
-
-	if (offset >= VSMMU_REGS_SIZE)
-		return false;
-	if (size == 8)
-		return e && e->size == 8 && e->offset == offset;
-	return size == 4 && offset % 4 == 0;
+	return (size == 4 || size == 8) && offset % size == 0 &&
+	       offset < VSMMU_REGS_SIZE;
 }
 
 static void copy_pages(struct rig *rig, char *to)
@@ -129,34 +124,42 @@ static void expect(char *pages, uint32_t offset, uint32_t value)
 	memcpy(pages + offset, &value, sizeof(value));
 }
 
+/* What a write of ones to the word at @offset does to the pages in before[] */
+static void expect_ones(uint64_t offset, bool on)
+{
+	const struct expected *e = expected_at(offset);
+	uint64_t bits, value;
+
+	if (!e)
+		return;
+	bits = on ? e->on : e->bits;
+	bits &= 0xffffffffULL << (offset - e->offset) * 8;
+	value = load(before, e) | bits;
+	memcpy(before + e->offset, &value, e->size);
+	if (offset == CR0)
+		expect(before, CR0ACK, value);
+	else if (offset == IRQ_CTRL)
+		expect(before, IRQ_CTRLACK, value);
+	else if (offset == GBPA)
+		expect(before, GBPA, ABORT);
+	else if (offset == CMDQ_PROD && on)
+		expect(before, CMDQ_CONS, 1);	/* of a queue of one */
+}
+
 /* Write ones; all that changes is that register's bits, and what follows it. */
 static void write_ones(struct rig *rig, uint64_t offset, unsigned int size, bool on)
 {
-	const struct expected *e = expected_at(offset);
-	uint64_t value, bits, ones = ~0ULL;
+	unsigned int i;
 	int rc;
 
 	copy_pages(rig, before);
-	rc = vsmmu_write(rig->v, offset, ones, size);
+	rc = vsmmu_write(rig->v, offset, ~0ULL, size);
 	copy_pages(rig, after);
 	if (rc != (access_exists(offset, size) ? 0 : -EINVAL))
 		fail_msg("write of %u at %#llx: %d", size,
 			 (unsigned long long)offset, rc);
-	if (e && !rc) {
-		bits = on ? e->on : e->bits;
-		if (size == 4)
-			bits &= 0xffffffffULL << (offset - e->offset) * 8;
-		value = load(before, e) | bits;
-		memcpy(before + e->offset, &value, e->size);
-		if (offset == CR0)
-			expect(before, CR0ACK, value);
-		else if (offset == IRQ_CTRL)
-			expect(before, IRQ_CTRLACK, value);
-		else if (offset == GBPA)
-			expect(before, GBPA, ABORT);
-		else if (offset == CMDQ_PROD && on)
-			expect(before, CMDQ_CONS, 1);	/* of a queue of one */
-	}
+	for (i = 0; !rc && i < size; i += 4)
+		expect_ones(offset + i, on);
 	if (memcmp(before, after, sizeof(before)))
 		fail_msg("write of %u at %#llx has another effect", size,
 			 (unsigned long long)offset);
@@ -183,7 +186,8 @@ static void test_write_all(void **state)
 
 	for (offset = 0; offset < VSMMU_REGS_SIZE; offset += 4) {
 		for (i = 0; i < ARRAY_LEN(sizes); i++) {
-			bool known = expected_at(offset);
+			bool known = expected_at(offset) ||
+				     (sizes[i] == 8 && expected_at(offset + 4));
 
 			if (known)
 				all_off(rig);
@@ -223,6 +227,54 @@ static void test_write_bits(void **state)
 			assert_int_equal(get64(rig, e->offset), one & e->bits);
 		}
 	}
+}
+
+/* 64 bits over two registers: both, on both pages; stores act as two, the lower first */
+static void test_pairs(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct rig *rig = *state;
+
+	assert_int_equal(get64(rig, IDR0), get(rig, IDR0) |
+					   (uint64_t)get(rig, IDR1) << 32);
+	enable_eventq(rig, RAM_BASE + 0x1000, 4);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(put64(rig, EVENTQ_PROD, 0x100000007ULL), 0);
+	assert_int_equal(get64(rig, EVENTQ_PROD), 0x100000001ULL);
+
+	/* PROD and CONS of a disabled queue; then PROD is a doorbell, and CONS is ignored. */
+	assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | 4), 0);
+	assert_int_equal(put64(rig, CMDQ_PROD, 0x300000003ULL), 0);
+	assert_int_equal(get64(rig, CMDQ_PROD), 0x300000003ULL);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 0);
+	assert_put(rig, CR0, CMDQEN);
+	assert_int_equal(put64(rig, CMDQ_PROD, 0x900000005ULL), 0);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 1);
+	assert_int_equal(get64(rig, CMDQ_PROD), 0x500000005ULL);
+
+	/* The lower one first: CR1 is not guarded yet. The higher one alone: a reserved word. */
+	assert_put(rig, CR0, 0);
+	assert_int_equal(put64(rig, CR1, 0x200000fffULL), 0);
+	assert_int_equal(get64(rig, CR1), 0x200000fffULL);
+	assert_int_equal(put64(rig, GBPA - 4, (uint64_t)(UPDATE | ABORT) << 32), 0);
+	assert_int_equal(get64(rig, GBPA - 4), (uint64_t)ABORT << 32);
+
+	/* What the first store could not do is done with the second one, or reported. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(put64(rig, CR0, CMDQEN), 0);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(put64(rig, GBPA - 4, (uint64_t)UPDATE << 32), -EAGAIN);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, GBPA), 0);
+
+	/* No pair across the pages' end, none that is not aligned */
+	assert_int_equal(put64(rig, VSMMU_REGS_SIZE - 8, 1), 0);
+	assert_refused(rig->v, put64(rig, CR0ACK, 1), -EINVAL, VSMMU_REASON_ACCESS);
+	assert_refused(rig->v, put64(rig, VSMMU_REGS_SIZE - 4, 1), -EINVAL,
+		       VSMMU_REASON_ACCESS);
 }
 
 static void test_reset_values(void **state)
@@ -551,6 +603,7 @@ int main(void)
 		TEST(test_read_all, rig_setup),
 		TEST(test_write_all, rig_setup),
 		TEST(test_write_bits, rig_setup),
+		TEST(test_pairs, rig_setup),
 		TEST(test_reset_values, rig_setup),
 		TEST(test_bits_by_idr, rig_setup_off),
 		TEST(test_guards, rig_setup),
