@@ -170,7 +170,7 @@ static void feed(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run)
 
 /* Tell the guest that the command at CONS is in error, and the VMM if it wants to know. */
 static void command_failed(struct vsmmu *v,
-			   const struct smmuv3_accel_run_cmdq *run, uint32_t bits)
+			   const struct smmuv3_accel_run_cmdq *run, uint32_t mask)
 {
 	struct vsmmu_cmd cmd = { { 0 } };
 
@@ -179,14 +179,14 @@ static void command_failed(struct vsmmu *v,
 		return;
 	/* Here it would be a fault to read what the module could not read. */
 	if (run->out_error != SMMUV3_ACCEL_CERROR_ABT)
-		vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], bits,
+		vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], mask,
 						  CMD_SIZE, run->cons),
 				   &cmd, sizeof(cmd));
 	v->cmd_failed = true;
 	v->failed_cmd = (struct vsmmu_cmd_error){
 		.cerror = run->out_error,
 		.reason = run->out_reason,
-		.index = run->cons & ((1U << bits) - 1),
+		.index = run->cons & (mask / 2),
 		.cmd = cmd,
 	};
 }
@@ -211,9 +211,7 @@ static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
  */
 static int run_batch(struct vsmmu *v)
 {
-	uint32_t bits = queue_bits(v->reg[REG_CMDQ_BASE],
-				   FIELD_GET(IDR1_CMDQS, v->reg[REG_IDR1]));
-	uint32_t mask = (2U << bits) - 1;
+	uint32_t mask = vsmmu__cmdq_mask(v);
 	uint32_t num = cmdq_pending(v, mask), done;
 	struct smmuv3_accel_run_cmdq arg = {
 		.size = sizeof(arg),
@@ -245,7 +243,7 @@ static int run_batch(struct vsmmu *v)
 	if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
 		vsmmu__raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
 	if (arg.out_error)
-		command_failed(v, &arg, bits);
+		command_failed(v, &arg, mask);
 	if (rc)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc, arg.out_reason,
 					  arg.out_vsid);

@@ -25,26 +25,24 @@ static void eventq_overflow(struct vsmmu *v)
  */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 {
-	uint32_t bits = queue_bits(v->reg[REG_EVENTQ_BASE],
-				FIELD_GET(IDR1_EVENTQS, v->reg[REG_IDR1]));
-	uint64_t prod = v->reg[REG_EVENTQ_PROD], size = 1U << bits;
-	uint64_t used;
+	uint32_t mask = vsmmu__eventq_mask(v);
+	uint64_t prod = v->reg[REG_EVENTQ_PROD], used;
 
 	if (!(v->reg[REG_CR0] & CR0_EVENTQEN) ||
 	    (active_errors(v) & GERROR_EVENTQ_ABT_ERR))
 		return;
-	used = (prod - v->reg[REG_EVENTQ_CONS]) & (2 * size - 1);
-	if (used >= size) {
+	used = (prod - v->reg[REG_EVENTQ_CONS]) & mask;
+	if (used > mask / 2) {
 		eventq_overflow(v);
 		return;
 	}
-	if (!vsmmu__memory_write(v, queue_entry(v->reg[REG_EVENTQ_BASE], bits,
+	if (!vsmmu__memory_write(v, queue_entry(v->reg[REG_EVENTQ_BASE], mask,
 						EVENT_SIZE, prod),
 				 event, EVENT_SIZE)) {
 		vsmmu__raise_gerror(v, GERROR_EVENTQ_ABT_ERR);
 		return;
 	}
-	vsmmu__reg_set(v, REG_EVENTQ_PROD, ((prod + 1) & (2 * size - 1)) |
+	vsmmu__reg_set(v, REG_EVENTQ_PROD, ((prod + 1) & mask) |
 					   (prod & QUEUE_OVFLG));
 	if (!used && (v->reg[REG_IRQ_CTRL] & IRQ_CTRL_EVENTQ))
 		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);

@@ -186,18 +186,22 @@ static inline uint64_t active_errors(struct vsmmu *v)
 	return v->reg[REG_GERROR] ^ v->reg[REG_GERRORN];
 }
 
-static inline uint32_t queue_bits(uint64_t base, uint32_t offered)
+/* The bits of a queue's indices that count: up to the wrap bit */
+static inline uint32_t queue_mask(uint64_t base, uint32_t offered)
 {
 	uint32_t bits = FIELD_GET(QUEUE_BASE_LOG2SIZE, base);
 
-	return bits < offered ? bits : offered;
+	return (2U << (bits < offered ? bits : offered)) - 1;
 }
 
-/* The address of a queue's entry. The SMMU ignores bits of the base below its size. */
-static inline uint64_t queue_entry(uint64_t base, uint32_t bits,
+/*
+ * The address of a queue's entry; @mask as of queue_mask(). The SMMU ignores bits of
+ * the base below its size.
+ */
+static inline uint64_t queue_entry(uint64_t base, uint32_t mask,
 				   uint32_t entry_size, uint64_t index)
 {
-	uint64_t size = 1ULL << bits;
+	uint64_t size = (uint64_t)mask / 2 + 1;
 
 	return (base & QUEUE_BASE_ADDR & ~(size * entry_size - 1)) +
 	       (index & (size - 1)) * entry_size;
@@ -242,6 +246,8 @@ int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
 
 /* regs.c */
 uint64_t vsmmu__bits_by_idr(enum reg_id reg, uint32_t idr0, uint32_t idr5);
+uint32_t vsmmu__cmdq_mask(struct vsmmu *v);
+uint32_t vsmmu__eventq_mask(struct vsmmu *v);
 void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value);
 void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error);
 void vsmmu__regs_reset(struct vsmmu *v);

@@ -86,6 +86,18 @@ static uint64_t reg_bits(struct vsmmu *v, enum reg_id reg)
 	return vsmmu__bits_by_idr(reg, v->reg[REG_IDR0], v->reg[REG_IDR5]);
 }
 
+uint32_t vsmmu__cmdq_mask(struct vsmmu *v)
+{
+	return queue_mask(v->reg[REG_CMDQ_BASE],
+			  FIELD_GET(IDR1_CMDQS, v->reg[REG_IDR1]));
+}
+
+uint32_t vsmmu__eventq_mask(struct vsmmu *v)
+{
+	return queue_mask(v->reg[REG_EVENTQ_BASE],
+			  FIELD_GET(IDR1_EVENTQS, v->reg[REG_IDR1]));
+}
+
 /*
  * Set a register and publish it, in one access that comes after all earlier ones.
  */
@@ -138,15 +150,20 @@ void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error)
 }
 
 /*
- * Acknowledge errors. Toggling the bit of an error that is not active is CONSTRAINED
- * UNPREDICTABLE, and ignored here. CMDQ_CONS.ERR is 0 unless CMDQ_ERR is active.
+ * Acknowledge errors. GERRORN reads as it was last written (6.3.20). If that toggles
+ * the bit of an error that is not active, it is CONSTRAINED UNPREDICTABLE whether the
+ * error becomes active. Here it does not: GERROR follows. CMDQ_CONS.ERR is 0 unless
+ * CMDQ_ERR is active.
  */
 static void write_gerrorn(struct vsmmu *v, uint64_t value)
 {
-	uint64_t acked = (value ^ v->reg[REG_GERRORN]) & active_errors(v);
+	uint64_t toggled = value ^ v->reg[REG_GERRORN], active = active_errors(v);
 
-	vsmmu__reg_set(v, REG_GERRORN, v->reg[REG_GERRORN] ^ acked);
-	if (acked & GERROR_CMDQ_ERR)
+	if (toggled & ~active)
+		vsmmu__reg_set(v, REG_GERROR,
+			       v->reg[REG_GERROR] ^ (toggled & ~active));
+	vsmmu__reg_set(v, REG_GERRORN, value);
+	if (toggled & active & GERROR_CMDQ_ERR)
 		vsmmu__reg_set(v, REG_CMDQ_CONS, v->reg[REG_CMDQ_CONS] & QUEUE_INDEX);
 }
 
@@ -179,17 +196,45 @@ static uint64_t cr1_guarded(struct vsmmu *v)
 	return bits;
 }
 
+/*
+ * Set a queue's base. Bits above the wrap bit of the index that the SMMU moves read 0
+ * (6.3.28), so a smaller queue truncates that index.
+ */
+static void write_queue_base(struct vsmmu *v, enum reg_id reg, uint64_t value)
+{
+	vsmmu__reg_set(v, reg, value);
+	if (reg == REG_CMDQ_BASE)
+		vsmmu__reg_set(v, REG_CMDQ_CONS, v->reg[REG_CMDQ_CONS] &
+			       (CMDQ_CONS_ERR | vsmmu__cmdq_mask(v)));
+	else
+		vsmmu__reg_set(v, REG_EVENTQ_PROD, v->reg[REG_EVENTQ_PROD] &
+			       (QUEUE_OVFLG | vsmmu__eventq_mask(v)));
+}
+
+/* The bits that a write can change now */
+static uint64_t writable(struct vsmmu *v, enum reg_id reg)
+{
+	if (vsmmu__regs[reg].read_only || (enabled(v) & vsmmu__regs[reg].guard))
+		return 0;
+	switch (reg) {
+	case REG_CR1:
+		return reg_bits(v, reg) & ~cr1_guarded(v);
+	case REG_CMDQ_CONS:
+		return vsmmu__cmdq_mask(v);
+	case REG_EVENTQ_PROD:
+		return QUEUE_OVFLG | vsmmu__eventq_mask(v);
+	default:
+		return reg_bits(v, reg);
+	}
+}
+
 static void reg_write(struct vsmmu *v, enum reg_id reg, uint64_t value,
 		      uint64_t written)
 {
-	uint64_t bits = reg_bits(v, reg) & written, old = v->reg[reg];
+	uint64_t bits = writable(v, reg) & written, old = v->reg[reg];
 
-	if (vsmmu__regs[reg].read_only || (enabled(v) & vsmmu__regs[reg].guard))
+	if (!bits)
 		return;
-	if (reg == REG_CR1)
-		bits &= ~cr1_guarded(v);
-	else if (reg == REG_CMDQ_CONS)
-		bits &= QUEUE_INDEX;
 	value = (old & ~bits) | (value & bits);
 
 	switch (reg) {
@@ -207,6 +252,10 @@ static void reg_write(struct vsmmu *v, enum reg_id reg, uint64_t value,
 		break;
 	case REG_GERRORN:
 		write_gerrorn(v, value);
+		break;
+	case REG_CMDQ_BASE:
+	case REG_EVENTQ_BASE:
+		write_queue_base(v, reg, value);
 		break;
 	default:
 		vsmmu__reg_set(v, reg, value);

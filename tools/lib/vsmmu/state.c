@@ -116,6 +116,13 @@ static bool state_is_valid(const struct vsmmu_state *state)
 			return false;
 	if ((state->cr0 ^ state->cr0ack) & ~CR0_KERNEL)
 		return false;
+	if (state->cmdq_cons & QUEUE_INDEX &
+	    ~queue_mask(state->cmdq_base, FIELD_GET(IDR1_CMDQS, state->idr[1])))
+		return false;
+	if (state->eventq_prod & QUEUE_INDEX &
+	    ~queue_mask(state->eventq_base,
+			FIELD_GET(IDR1_EVENTQS, state->idr[1])))
+		return false;
 	return cerror <= CERROR_MAX && cmdq_err == (cerror != 0);
 }
 
@@ -139,7 +146,8 @@ static void raise_standing(struct vsmmu *v)
 	uint64_t irqs = v->reg[REG_IRQ_CTRL];
 
 	if ((irqs & IRQ_CTRL_EVENTQ) &&
-	    ((v->reg[REG_EVENTQ_PROD] ^ v->reg[REG_EVENTQ_CONS]) & QUEUE_INDEX))
+	    ((v->reg[REG_EVENTQ_PROD] ^ v->reg[REG_EVENTQ_CONS]) &
+	     vsmmu__eventq_mask(v)))
 		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
 	if ((irqs & IRQ_CTRL_GERROR) && active_errors(v))
 		vsmmu__raise_irq(v, VSMMU_IRQ_GERROR);

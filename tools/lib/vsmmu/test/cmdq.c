@@ -246,6 +246,7 @@ static void test_less_done(void **state)
 	struct rig *rig = *state;
 	uint32_t calls = 0;
 
+	assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | 8), 0);
 	assert_put(rig, CMDQ_PROD, 0xfe);
 	assert_put(rig, CMDQ_CONS, 0xfe);
 	enable_cmdq(rig, 8);
@@ -283,7 +284,9 @@ static void test_cerror(void **state)
 		/* Neither a doorbell nor a wrong acknowledgment restarts the queue. */
 		assert_put(rig, CMDQ_PROD, error * 5);
 		assert_put(rig, GERRORN, (gerror ^ CMDQ_ERR) | EVENTQ_ABT_ERR);
-		assert_int_equal(get(rig, GERRORN), gerror ^ CMDQ_ERR);
+		assert_int_equal(get(rig, GERRORN),
+				 (gerror ^ CMDQ_ERR) | EVENTQ_ABT_ERR);
+		assert_int_equal(get(rig, GERROR), gerror | EVENTQ_ABT_ERR);
 		assert_int_equal(vsmmu_kick(rig->v), 0);
 		assert_int_equal(runs(rig), 0);
 
@@ -293,9 +296,11 @@ static void test_cerror(void **state)
 		assert_int_equal(get(rig, CMDQ_CONS), error * 5);
 		assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
 	}
-	/* No error is active, so writes of GERRORN have no effect. */
+	/* No error is active, and a write of GERRORN activates none: GERROR follows. */
 	assert_put(rig, GERRORN, gerror ^ CMDQ_ERR);
-	assert_int_equal(get(rig, GERRORN), gerror);
+	assert_int_equal(get(rig, GERRORN), gerror ^ CMDQ_ERR);
+	assert_int_equal(get(rig, GERROR), gerror ^ CMDQ_ERR);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
 }
 
 static void test_cerror_without_irq(void **state)

@@ -51,6 +51,7 @@ static void test_disabled(void **state)
 
 	inject(rig, 1);
 	assert_int_equal(get(rig, EVENTQ_PROD), 0);
+	assert_int_equal(put64(rig, EVENTQ_BASE, QUEUE | 3), 0);
 	assert_put(rig, EVENTQ_PROD, 5);
 	assert_put(rig, EVENTQ_CONS, 5);
 	enable_eventq(rig, QUEUE, 3);

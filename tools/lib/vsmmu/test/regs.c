@@ -23,7 +23,10 @@ struct expected {
 	uint64_t on;
 };
 
-/* All that can be written, but GBPA and GERRORN; ID registers come by default. */
+/*
+ * All that can be written, but GBPA and GERRORN; ID registers come by default. The
+ * queues have one entry.
+ */
 static const struct expected table[] = {
 	{ 0x00, 4, 0, 0 }, { 0x04, 4, 0, 0 }, { 0x08, 4, 0, 0 },
 	{ 0x0c, 4, 0, 0 }, { 0x10, 4, 0, 0 }, { 0x14, 4, 0, 0 },
@@ -43,10 +46,10 @@ static const struct expected table[] = {
 	{ STRTAB_BASE_CFG, 4, 0x307ff, 0 },
 	{ CMDQ_BASE, 8, RA | ADDR, 0 },
 	{ CMDQ_PROD, 4, 0xfffff, 0xfffff },
-	{ CMDQ_CONS, 4, 0xfffff, 0 },
+	{ CMDQ_CONS, 4, 0x1, 0 },
 	{ EVENTQ_BASE, 8, RA | ADDR, 0 },
 	{ 0xb0, 8, 0, 0 },		/* EVENTQ_IRQ_CFG0 */
-	{ EVENTQ_PROD, 4, 0x800fffff, 0 },
+	{ EVENTQ_PROD, 4, 0x80000001, 0 },
 	{ EVENTQ_CONS, 4, 0x800fffff, 0x800fffff },
 };
 
@@ -124,6 +127,12 @@ static void expect(char *pages, uint32_t offset, uint32_t value)
 	memcpy(pages + offset, &value, sizeof(value));
 }
 
+static void expect_pair(char *pages, uint32_t offset, uint32_t low, uint32_t high)
+{
+	expect(pages, offset, low);
+	expect(pages, offset + 4, high);
+}
+
 /* What a write of ones to the word at @offset does to the pages in before[] */
 static void expect_ones(uint64_t offset, bool on)
 {
@@ -142,6 +151,8 @@ static void expect_ones(uint64_t offset, bool on)
 		expect(before, IRQ_CTRLACK, value);
 	else if (offset == GBPA)
 		expect(before, GBPA, ABORT);
+	else if (offset == GERRORN)
+		expect_pair(before, GERROR, 0x5, 0x5);
 	else if (offset == CMDQ_PROD && on)
 		expect(before, CMDQ_CONS, 1);	/* of a queue of one */
 }
@@ -293,6 +304,60 @@ static void test_reset_values(void **state)
 	assert_int_equal(get(rig, AIDR), 2);
 }
 
+/* Above the wrap bit the index that the SMMU moves reads 0, at each queue size. */
+static void test_index_bits(void **state)
+{
+	static const struct {
+		uint32_t base;
+		uint32_t index;
+		uint32_t flag;
+	} queues[] = {
+		{ CMDQ_BASE, CMDQ_CONS, 0 },
+		{ EVENTQ_BASE, EVENTQ_PROD, OVFLG },
+	};
+	const struct vsmmu_options options = { .cmdq_bits = 17, .eventq_bits = 17 };
+	struct rig *rig = *state;
+	uint32_t log2size, mask;
+	size_t i;
+
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	for (i = 0; i < ARRAY_LEN(queues); i++) {
+		for (log2size = 0; log2size < 32; log2size++) {
+			mask = (2U << (log2size < 17 ? log2size : 17)) - 1;
+			assert_int_equal(put64(rig, queues[i].base, log2size), 0);
+			assert_put(rig, queues[i].index, ~0U);
+			assert_int_equal(get(rig, queues[i].index),
+					 mask | queues[i].flag);
+			/* A smaller queue truncates it. */
+			assert_int_equal(put64(rig, queues[i].base, 1), 0);
+			assert_int_equal(get(rig, queues[i].index),
+					 (mask & 3) | queues[i].flag);
+			assert_int_equal(put64(rig, queues[i].base, log2size), 0);
+			assert_int_equal(get(rig, queues[i].index),
+					 (mask & 3) | queues[i].flag);
+		}
+	}
+	/* Those that the guest moves keep what it wrote, which has no other effect. */
+	assert_put(rig, CMDQ_PROD, ~0U);
+	assert_int_equal(get(rig, CMDQ_PROD), 0xfffff);
+	assert_put(rig, EVENTQ_CONS, ~0U);
+	assert_int_equal(get(rig, EVENTQ_CONS), OVFLG | 0xfffff);
+}
+
+/* GERRORN reads as it was last written, and activates no error. */
+static void test_gerrorn(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t value;
+
+	for (value = 0; value < 8; value++) {
+		assert_put(rig, GERRORN, ~0U << 8 | value);
+		assert_int_equal(get(rig, GERRORN), value & 0x5);
+		assert_int_equal(get(rig, GERROR), value & 0x5);
+		assert_int_equal(get(rig, CMDQ_CONS), 0);
+	}
+}
+
 /* What is not offered is RES0 */
 static void test_bits_by_idr(void **state)
 {
@@ -332,7 +397,7 @@ static void test_guards(void **state)
 		{ CMDQ_BASE, CMDQEN, 0x1000 },
 		{ CMDQ_CONS, CMDQEN, 0x0 },
 		{ EVENTQ_BASE, EVENTQEN, 0x1000 },
-		{ EVENTQ_PROD, EVENTQEN, 0x3 },
+		{ EVENTQ_PROD, EVENTQEN, 0x1 },
 	};
 	static const uint32_t enables[] = { SMMUEN, CMDQEN, EVENTQEN };
 	struct rig *rig = *state;
@@ -605,6 +670,8 @@ int main(void)
 		TEST(test_write_bits, rig_setup),
 		TEST(test_pairs, rig_setup),
 		TEST(test_reset_values, rig_setup),
+		TEST(test_index_bits, rig_setup_off),
+		TEST(test_gerrorn, rig_setup),
 		TEST(test_bits_by_idr, rig_setup_off),
 		TEST(test_guards, rig_setup),
 		TEST(test_guards_cr1, rig_setup),
