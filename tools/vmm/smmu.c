@@ -217,7 +217,7 @@ static const uint32_t least_idr[6] = {
 	/* ST_LEVEL 2-level, TERM_MODEL, no stalls, little endian, COHACC, AArch64, S1P */
 	[0] = 1U << 27 | 1U << 26 | 1U << 24 | 2U << 21 | 1U << 4 | 2U << 2 | 1U << 1,
 	/* CMDQS, EVENTQS, SIDSIZE */
-	[1] = 19U << 21 | 19U << 16 | 16U,
+	[1] = 12U << 21 | 11U << 16 | 16U,
 	/* GRAN4K, OAS of 40 bits */
 	[5] = 1U << 4 | 2U,
 };

@@ -39,17 +39,22 @@
 #define IDR1_EVENTQS		BITS(20, 16)
 #define IDR1_CMDQS		BITS(25, 21)
 #define  QUEUE_BITS_MAX		19
+#define  CMDQS_64K		12	/* of commands of 16 bytes */
+#define  EVENTQS_64K		11	/* of records of 32 bytes */
 #define IDR3_HAD		BITS(2, 2)
 #define IDR3_RIL		BITS(10, 10)
 #define IDR3_BBML		BITS(12, 11)
 #define IDR5_OAS		BITS(2, 0)
-#define  OAS_52			6
+#define  OAS_48			5
 #define IDR5_GRAN		BITS(6, 4)
-#define IDR5_DS			BITS(7, 7)
+#define IDR5_GRAN64K		BITS(6, 6)
 #define IDR5_VAX		BITS(11, 10)
+#define  VAX_48			0
+#define  VAX_52			1
 
 /* 6.3.8: SMMU_AIDR */
-#define AIDR_SMMUV3_2		2
+#define AIDR_SMMUV3_0		0
+#define AIDR_SMMUV3_1		1
 
 /* 6.3.9 to 6.3.19: control, interrupts, errors */
 #define CR0_SMMUEN		BITS(0, 0)

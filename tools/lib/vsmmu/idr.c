@@ -53,12 +53,31 @@ static int meet(uint32_t idr[6], const uint32_t host[6])
 	limit_field(&idr[1], IDR1_SSIDSIZE, FIELD_GET(IDR1_SSIDSIZE, host[1]));
 	idr[3] &= host[3] | ~(IDR3_HAD | IDR3_RIL);
 	limit_field(&idr[3], IDR3_BBML, FIELD_GET(IDR3_BBML, host[3]));
-	idr[5] &= host[5] | ~(IDR5_GRAN | IDR5_DS);
+	idr[5] &= host[5] | ~IDR5_GRAN;
 	limit_field(&idr[5], IDR5_VAX, FIELD_GET(IDR5_VAX, host[5]));
 	limit_field(&idr[5], IDR5_OAS, FIELD_GET(IDR5_OAS, host[5]));
 	if (!(idr[0] & IDR0_TTF) || !(idr[5] & IDR5_GRAN))
 		return -EOPNOTSUPP;
 	return 0;
+}
+
+/*
+ * Offer what some version of the architecture can have (2.9): all features that it
+ * makes mandatory, and any of the next version. SMMUv3.1 has HAD, and may have range
+ * invalidation and BBML of SMMUv3.2. Without HAD it is SMMUv3.0, which knows none of
+ * them, nor 52 bits. No version before SMMUv3.3 may have DS, and later ones have more
+ * than the module offers. So only 64K pages have 52 bits.
+ */
+static void agree(uint32_t idr[6])
+{
+	bool had = idr[3] & IDR3_HAD;
+
+	if (!had)
+		idr[3] &= ~(IDR3_RIL | IDR3_BBML);
+	if (!had || !(idr[5] & IDR5_GRAN64K)) {
+		limit_field(&idr[5], IDR5_OAS, OAS_48);
+		limit_field(&idr[5], IDR5_VAX, VAX_48);
+	}
 }
 
 int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, uint32_t num,
@@ -92,20 +111,22 @@ int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, uint32_t num,
 	idr[1] = FIELD_PREP(IDR1_SIDSIZE, or_default(options->sid_bits, 16)) |
 		 FIELD_PREP(IDR1_SSIDSIZE, options->ssid_bits) |
 		 FIELD_PREP(IDR1_CMDQS, or_default(options->cmdq_bits,
-						   QUEUE_BITS_MAX)) |
+						   CMDQS_64K)) |
 		 FIELD_PREP(IDR1_EVENTQS, or_default(options->eventq_bits,
-						     QUEUE_BITS_MAX));
+						     EVENTQS_64K));
 	idr[2] = 0;
 	idr[3] = IDR3_HAD | IDR3_BBML;
 	if (!(options->flags & VSMMU_OPT_NO_RIL))
 		idr[3] |= IDR3_RIL;
 	idr[4] = 0;
-	idr[5] = IDR5_GRAN | IDR5_DS | IDR5_VAX | FIELD_PREP(IDR5_OAS, oas);
+	idr[5] = IDR5_GRAN | FIELD_PREP(IDR5_VAX, VAX_52) |
+		 FIELD_PREP(IDR5_OAS, oas);
 
 	for (i = 0; i < num; i++) {
 		rc = meet(idr, phys[i].out_idr);
 		if (rc)
 			return rc;
 	}
+	agree(idr);
 	return 0;
 }

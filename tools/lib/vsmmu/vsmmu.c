@@ -98,7 +98,8 @@ static int start(struct vsmmu *v, const struct vsmmu_options *options)
 		vsmmu__reg_set(v, REG_IDR0 + i, idr[i]);
 	vsmmu__reg_set(v, REG_IIDR, options->iidr);
 	vsmmu__reg_set(v, REG_AIDR, options->aidr ? options->aidr :
-				    idr[3] & IDR3_RIL ? AIDR_SMMUV3_2 : 0);
+				    idr[3] & IDR3_HAD ? AIDR_SMMUV3_1 :
+							AIDR_SMMUV3_0);
 	v->reset_gbpa = reset_gbpa(options);
 	vsmmu__regs_reset(v);
 	rc = vsmmu__work(v);

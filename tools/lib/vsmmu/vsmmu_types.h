@@ -343,10 +343,12 @@ enum vsmmu_option_flags {
  *	the physical SMMUs have
  * @sid_bits: Most bits of a StreamID, up to 31; 0: 16, as many as a PCI segment needs
  * @ssid_bits: Most bits of a SubstreamID, up to 20; 0: no substreams
- * @cmdq_bits: log2 of the largest command queue, up to 19; 0: 19. Linux wants 7
- * @eventq_bits: log2 of the largest event queue, up to 19; 0: 19
+ * @cmdq_bits: log2 of the largest command queue, up to 19; 0: 12, which are 64 KiB.
+ *	Linux wants 7
+ * @eventq_bits: log2 of the largest event queue, up to 19; 0: 11, which are 64 KiB
  * @iidr: SMMU_IIDR
- * @aidr: SMMU_AIDR; 0: SMMUv3.2 with range invalidation, else SMMUv3.0
+ * @aidr: SMMU_AIDR; 0: SMMUv3.1 if SMMU_IDR3.HAD is offered, else SMMUv3.0. With
+ *	%VSMMU_OPT_IDR for a guest that is migrated: what it was offered
  * @idr: SMMU_IDR0 to SMMU_IDR5, with %VSMMU_OPT_IDR
  */
 struct vsmmu_options {

@@ -315,6 +315,105 @@ static bool module_takes(const uint32_t idr[6], const uint32_t host[6])
 	       field(idr, 1, 25, 21) <= 19 && field(idr, 1, 20, 16) <= 19;
 }
 
+/*
+ * Whether an SMMU of the version that AIDR names can have these ID registers: it has
+ * all mandatory features of its version, and others of at most the next one (Arm IHI
+ * 0070, 2.9).
+ */
+static bool version_has(uint32_t aidr, const uint32_t idr[6])
+{
+	bool had = field(idr, 3, 2, 2), ril = field(idr, 3, 10, 10);
+	bool gran64k = field(idr, 5, 6, 6), ds = field(idr, 5, 7, 7);
+	uint32_t oas = field(idr, 5, 2, 0), vax = field(idr, 5, 11, 10);
+	uint32_t bbml = field(idr, 3, 12, 11);
+	bool fwb = field(idr, 3, 8, 8), e0pd = field(idr, 3, 13, 13);
+
+	if (aidr > 4 || vax > 1 || oas > 6)		/* needs 128-bit descriptors */
+		return false;
+	if (!gran64k && !ds && (vax || oas == 6))
+		return false;
+	switch (aidr) {
+	case 0:						/* reserved values */
+		if (oas == 6 || vax || ril || bbml)
+			return false;
+		break;
+	case 1:
+		if (!had)
+			return false;
+		break;
+	default:
+		if (!had || !ril || bbml < 1 || bbml > 2 || !fwb ||
+		    (aidr > 2 && !e0pd))
+			return false;
+		break;
+	}
+	return !ds || aidr >= 3;
+}
+
+/* SMMU_AIDR of a virtual SMMU on given physical SMMUs */
+static uint32_t aidr_of(struct rig *rig, const struct vsmmu_options *options)
+{
+	struct vsmmu_config config = rig_config(rig);
+	uint64_t aidr;
+
+	vsmmu_free(rig->v);
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	assert_int_equal(vsmmu_start(rig->v, options), 0);
+	assert_int_equal(vsmmu_read(rig->v, AIDR, &aidr, 4), 0);
+	return aidr;
+}
+
+/*
+ * All options on hosts of each version, and on hosts that no version has: what is
+ * offered is something that an SMMU can be.
+ */
+static void test_idr_versions(void **state)
+{
+	static const uint32_t idr3[] = {
+		0, 1 << 2, 1 << 10, 1 << 2 | 1 << 10, 1 << 2 | 1 << 11,
+		1 << 2 | 1 << 10 | 1 << 11, 1 << 2 | 1 << 10 | 2 << 11,
+		1 << 10 | 2 << 11, 1 << 2 | 1 << 8 | 1 << 10 | 2 << 11 | 1 << 13,
+	};
+	static const uint32_t idr5[] = {
+		5 | 7 << 4, 6 | 7 << 4, 6 | 1 << 4, 5 | 7 << 4 | 1 << 10,
+		6 | 3 << 4 | 1 << 7 | 1 << 10, 6 | 7 << 4 | 1 << 7 | 1 << 10,
+		7 | 7 << 4 | 3 << 7 | 2 << 10, 2 | 4 << 4,
+	};
+	static const uint8_t oas[] = { 0, 32, 48, 52 };
+	struct rig *rig = *state;
+	struct vsmmu_options options = {};
+	unsigned int seen[2] = { 0 };
+	uint32_t idr[6], aidr;
+	size_t i, j, k;
+
+	for (i = 0; i < ARRAY_LEN(idr3) * ARRAY_LEN(idr5); i++) {
+		rig->fake.phys[0].out_idr[3] = idr3[i % ARRAY_LEN(idr3)];
+		rig->fake.phys[0].out_idr[5] = idr5[i / ARRAY_LEN(idr3)];
+		for (j = 0; j < ARRAY_LEN(oas) * 16; j++) {
+			options.flags = j % 16;
+			options.oas = oas[j / 16];
+			aidr = aidr_of(rig, &options);
+			for (k = 0; k < 6; k++)
+				idr[k] = get(rig, k * 4);
+			assert_in_range(aidr, 0, 1);
+			seen[aidr]++;
+			if (!version_has(aidr, idr))
+				fail_msg("flags %#x, oas %u: AIDR %u, %#x %#x",
+					 options.flags, options.oas, aidr, idr[3],
+					 idr[5]);
+			/* Nothing is held back that SMMUv3.1 may have. */
+			if (aidr && !(options.flags & VSMMU_OPT_NO_RIL))
+				assert_int_equal(idr[3], idr3[i % ARRAY_LEN(idr3)] &
+							 (1 << 2 | 1 << 10 | 3 << 11));
+		}
+	}
+	assert_true(seen[0] && seen[1]);
+
+	/* What the VMM says itself comes first. */
+	options = (struct vsmmu_options){ .flags = VSMMU_OPT_IDR, .aidr = 2 };
+	assert_int_equal(aidr_of(rig, &options), 2);
+}
+
 static uint32_t random_bits(void)
 {
 	static uint64_t state = 88172645463325252ULL;
@@ -383,11 +482,12 @@ static void test_idr_default(void **state)
 
 	assert_int_equal(vsmmu_default_idr(rig->v, NULL, idr), 0);
 	assert_int_equal(idr[0], 0x0d48101a);
-	assert_int_equal(idr[1], 19 << 21 | 19 << 16 | 16);
+	/* Queues of 64 KiB each */
+	assert_int_equal(idr[1], 12 << 21 | 11 << 16 | 16);
 	assert_int_equal(idr[2], 0);
 	assert_int_equal(idr[3], 1 << 2 | 1 << 10 | 2 << 11);
 	assert_int_equal(idr[4], 0);
-	assert_int_equal(idr[5], 6 | 7 << 4 | 1 << 7 | 1 << 10);
+	assert_int_equal(idr[5], 6 | 7 << 4 | 1 << 10);
 
 	options.flags = VSMMU_OPT_ATS | VSMMU_OPT_NO_RIL | VSMMU_OPT_LINEAR;
 	options.oas = 44;
@@ -399,7 +499,7 @@ static void test_idr_default(void **state)
 	assert_int_equal(idr[0], 0x0548141a);
 	assert_int_equal(idr[1], 10 << 21 | 7 << 16 | 8 << 6 | 20);
 	assert_int_equal(idr[3], 1 << 2 | 2 << 11);
-	assert_int_equal(idr[5], 4 | 7 << 4 | 1 << 7 | 1 << 10);
+	assert_int_equal(idr[5], 4 | 7 << 4 | 1 << 10);
 
 	/* A second host with less of each */
 	rig->fake.phys_num = 2;
@@ -411,7 +511,7 @@ static void test_idr_default(void **state)
 	assert_int_equal(vsmmu_default_idr(rig->v, &options, idr), 0);
 	assert_int_equal(idr[0], 2 << 2 | 2 | 1 << 4 | 2 << 21 | 1 << 24 | 1 << 26);
 	assert_int_equal(idr[1], 10 << 21 | 7 << 16 | 5 << 6 | 9);
-	assert_int_equal(idr[3], 1 << 11);
+	assert_int_equal(idr[3], 0);
 	assert_int_equal(idr[5], 2 | 5 << 4);
 
 	/* The order of hosts does not matter. */
@@ -523,6 +623,7 @@ int main(void)
 		TEST(test_memory_refused, rig_setup),
 		TEST(test_idr_random, rig_setup_off),
 		TEST(test_idr_default, rig_setup_off),
+		TEST(test_idr_versions, rig_setup_off),
 		TEST(test_idr_errors, rig_setup_off),
 		TEST(test_real_kernel, rig_setup_off),
 		TEST(test_identify, rig_setup_off),

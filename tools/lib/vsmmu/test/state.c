@@ -274,7 +274,7 @@ static void test_hostile(void **state)
 	OTHER_IDR(idr[0], 0);
 	OTHER_IDR(idr[5], good.idr[5] ^ 1);
 	OTHER_IDR(iidr, 1);
-	OTHER_IDR(aidr, 1);
+	OTHER_IDR(aidr, 2);
 	INVALID(cr0, 2);
 	INVALID(cr0, EVENTQEN);			/* not acknowledged */
 	INVALID(cr0ack, ATSCHK);
