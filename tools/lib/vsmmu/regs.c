@@ -304,53 +304,44 @@ static int write_one(struct vsmmu *v, enum reg_id reg, unsigned int shift,
 		     uint64_t value, unsigned int size)
 {
 	uint64_t written = size == 8 ? ~0ULL : U32;
-	uint64_t runs = v->counters.runs;
+	uint64_t runs;
 	int rc;
 
-	reg_write(v, reg, value << shift, written << shift);
-	rc = vsmmu__work(v);
-	if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
-		v->counters.doorbells++;
+	vsmmu__lock(v);
+	rc = vsmmu__check_started(v);
+	if (!rc) {
+		runs = v->counters.runs;
+		reg_write(v, reg, value << shift, written << shift);
+		rc = vsmmu__work(v);
+		if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
+			v->counters.doorbells++;
+	}
+	vsmmu__unlock(v);
 	return rc;
 }
 
 /*
- * Write two words: the lower one first, which the architecture leaves open. What the
- * second one returns counts, because it also does what the first one could not.
+ * A write of two words is two writes, the lower one first, which the architecture
+ * leaves open. What the last one returns counts, because it also does what the one
+ * before could not.
  */
-static int write_pair(struct vsmmu *v, uint64_t offset, uint64_t value)
-{
-	unsigned int shift;
-	enum reg_id reg = reg_at(offset, &shift);
-	int rc = 0;
-
-	if (reg != REG_RESERVED)
-		rc = write_one(v, reg, shift, value, 4);
-	reg = reg_at(offset + 4, &shift);
-	if (reg != REG_RESERVED)
-		rc = write_one(v, reg, shift, value >> 32, 4);
-	return rc;
-}
-
 int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
 		unsigned int size)
 {
-	unsigned int shift;
+	unsigned int shift, at;
 	enum reg_id reg;
-	int rc;
+	int rc = 0;
 
 	if (!access_exists(offset, size))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_ACCESS);
 	reg = reg_at(offset, &shift);
-	if (reg == REG_RESERVED && size == 4)
-		return 0;
-	vsmmu__lock(v);
-	rc = vsmmu__check_started(v);
-	if (!rc && (reg == REG_RESERVED || size > vsmmu__regs[reg].size))
-		rc = write_pair(v, offset, value);
-	else if (!rc)
-		rc = write_one(v, reg, shift, value, size);
-	vsmmu__unlock(v);
+	if (reg != REG_RESERVED && size <= vsmmu__regs[reg].size)
+		return write_one(v, reg, shift, value, size);
+	for (at = 0; at < size; at += 4) {
+		reg = reg_at(offset + at, &shift);
+		if (reg != REG_RESERVED)
+			rc = write_one(v, reg, shift, value >> at * 8, 4);
+	}
 	return rc;
 }
 

@@ -199,6 +199,32 @@ static void test_not_heard(void **state)
 	assert_int_equal(heard.calls, 0);
 }
 
+/* An error, and all is well once the guest has acknowledged it */
+static int run_error_once(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	fake->on_run = NULL;
+	run->out_error = SMMUV3_ACCEL_CERROR_ILL;
+	return 0;
+}
+
+/*
+ * A write of two registers is two writes: the first one, here of a read-only register,
+ * runs what is left, and its error is heard before the second one acknowledges it.
+ */
+static void test_pair(void **state)
+{
+	struct rig *rig = *state;
+
+	start_at(rig, RAM_BASE, 4, 0);
+	answer = (struct answer){ 0, 0, SMMUV3_ACCEL_REASON_RETRY, -EBUSY };
+	assert_int_equal(put(rig, CMDQ_PROD, 1), -EAGAIN);
+	rig->fake.on_run = run_error_once;
+	assert_int_equal(put64(rig, GERROR, (uint64_t)CMDQ_ERR << 32), 0);
+	assert_int_equal(heard.calls, 1);
+	assert_int_equal(get(rig, GERRORN), CMDQ_ERR);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +235,7 @@ int main(void)
 		TEST(test_unreadable),
 		TEST(test_region_with_a_hole),
 		TEST(test_not_heard),
+		TEST(test_pair),
 	};
 
 	return cmocka_run_group_tests_name("cmd_error", tests, NULL, NULL);
