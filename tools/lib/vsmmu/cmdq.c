@@ -97,10 +97,35 @@ static bool regs_pending(struct vsmmu *v)
 }
 
 /*
+ * Whether SET_REGS put the registers in force, though it failed. It did unless it was
+ * refused as a whole: then it failed for a stream.
+ */
+static bool regs_in_force(int rc, uint32_t reason)
+{
+	switch (reason) {
+	case SMMUV3_ACCEL_REASON_NO_MEM_TABLE:
+	case SMMUV3_ACCEL_REASON_NOT_CREATED:
+	case SMMUV3_ACCEL_REASON_FOREIGN_MM:
+		return false;
+	}
+	switch (rc) {
+	case -EINTR:
+	case -EFAULT:
+	case -E2BIG:
+	case -EOPNOTSUPP:
+	case -ENOTTY:
+	case -EBADF:
+		return false;
+	}
+	return true;
+}
+
+/*
  * The base registers need no SET_REGS of their own, because they can only be written
- * while nothing uses them. After a failure the registers are in force, but a stream
+ * while nothing uses them. After most failures the registers are in force, but a stream
  * that the kernel could not configure aborts. So repeat the call, even if the guest
- * takes its change back, and acknowledge nothing before it succeeds.
+ * takes its change back, and acknowledge what concerns streams when it succeeds. The
+ * command queue is no stream: acknowledge CMDQEN when it is in force.
  */
 static int send_regs(struct vsmmu *v)
 {
@@ -113,14 +138,18 @@ static int send_regs(struct vsmmu *v)
 		.cmdq_base = v->reg[REG_CMDQ_BASE],
 	};
 	int rc = vsmmu__call(v, SMMUV3_ACCEL_SET_REGS, &arg);
+	uint64_t acked = rc ? CR0_CMDQEN : CR0_KERNEL;
 
-	v->sent_cr0 = arg.cr0;
 	v->want_regs = rc;
+	if (!rc || regs_in_force(rc, arg.out_reason)) {
+		v->sent_cr0 = arg.cr0;
+		vsmmu__reg_set(v, REG_CR0ACK, (v->reg[REG_CR0ACK] & ~acked) |
+					      (v->reg[REG_CR0] & acked));
+	}
 	if (rc)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_SET_REGS, rc, arg.out_reason,
 					  arg.out_vsid);
 	vsmmu__reg_set(v, REG_GBPA, v->reg[REG_GBPA] & ~GBPA_UPDATE);
-	vsmmu__reg_set(v, REG_CR0ACK, v->reg[REG_CR0]);
 	return 0;
 }
 
@@ -132,7 +161,8 @@ static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 {
 	uint32_t num = (v->reg[REG_CMDQ_PROD] - v->reg[REG_CMDQ_CONS]) & mask;
 
-	if (!(v->reg[REG_CR0ACK] & CR0_CMDQEN) ||
+	/* The guest enables the queue, sees it enabled, and the kernel has it enabled. */
+	if (!(v->reg[REG_CR0] & v->reg[REG_CR0ACK] & v->sent_cr0 & CR0_CMDQEN) ||
 	    (active_errors(v) & GERROR_CMDQ_ERR) || num > mask / 2 + 1)
 		return 0;
 	return num;
@@ -254,19 +284,27 @@ static int run_batch(struct vsmmu *v)
  * Do all pending work. A guest can make that long, so let other callers in between
  * batches, for instance to detach a device that the host wants back. They may
  * reset the virtual SMMU, so each round looks at everything.
+ *
+ * If the kernel cannot configure a stream, commands are run all the same.
  */
 int vsmmu__work(struct vsmmu *v)
 {
-	int rc;
+	int regs_rc = 0, rc;
 
 	for (;;) {
 		rc = v->want_reset ? send_reset(v) : 0;
-		if (!rc && regs_pending(v))
-			rc = send_regs(v);
-		if (!rc)
-			rc = run_batch(v);
-		if (rc <= 0)
+		if (rc)
 			return rc;
+		/* Once: the kernel looks at all streams. */
+		if (regs_pending(v) && !regs_rc)
+			regs_rc = send_regs(v);
+		rc = run_batch(v);
+		if (rc <= 0)
+			break;
 		vsmmu__let_in(v);
 	}
+	if (!regs_pending(v))
+		return rc;
+	/* The VMM tries again after -EAGAIN. */
+	return rc == -EAGAIN || !regs_rc ? -EAGAIN : regs_rc;
 }

@@ -99,7 +99,7 @@ struct veventq {
  * @started: vsmmu_start() was called: the ID registers are fixed
  * @want_reset: a call of RESET is pending
  * @want_regs: a call of SET_REGS is pending, even if CR0ACK equals CR0
- * @sent_cr0: SMMU_CR0 of the last SET_REGS
+ * @sent_cr0: SMMU_CR0 that the kernel has: of the last SET_REGS that put it in force
  * @reg: values of the registers
  * @page: the register file, for guest and VMM to read. The library itself reads
  *	only @reg

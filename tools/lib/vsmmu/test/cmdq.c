@@ -66,6 +66,14 @@ static int run_slices(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	return 0;
 }
 
+/* One command at a time */
+static int run_one(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons++;
+	return 0;
+}
+
 static unsigned int runs(struct rig *rig)
 {
 	return fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ);
@@ -483,21 +491,86 @@ static void test_disable_while_stuck(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 4);
 }
 
-/* While SET_REGS fails, the library does not run the queue. */
+/* Until the kernel has CMDQEN, the library does not run the queue. */
 static void test_enable_pending(void **state)
+{
+	static const struct {
+		int rc;
+		uint32_t reason;
+		unsigned int times;
+		int want;
+	} refusals[] = {
+		{ -EINTR, 0, 200, -EAGAIN },
+		{ -ENXIO, SMMUV3_ACCEL_REASON_NO_MEM_TABLE, 2, -EIO },
+		{ -EIO, SMMUV3_ACCEL_REASON_FOREIGN_MM, 2, -EIO },
+		{ -ENXIO, SMMUV3_ACCEL_REASON_NOT_CREATED, 2, -EIO },
+		{ -EFAULT, SMMUV3_ACCEL_REASON_BAD_POINTER, 2, -EIO },
+	};
+	struct rig *rig = *state;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(refusals); i++) {
+		assert_int_equal(vsmmu_reset(rig->v), 0);
+		assert_put(rig, CMDQ_PROD, 1);
+		assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | 4), 0);
+		fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, refusals[i].rc,
+			  refusals[i].reason, refusals[i].times);
+		assert_int_equal(put(rig, CR0, CMDQEN), refusals[i].want);
+		assert_int_equal(get(rig, CR0ACK), 0);
+		assert_int_equal(put(rig, CMDQ_PROD, 2), refusals[i].want);
+		assert_int_equal(runs(rig), 0);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_int_equal(runs(rig), 1);
+		assert_int_equal(get(rig, CMDQ_CONS), 2);
+		assert_int_equal(get(rig, CR0ACK), CMDQEN);
+	}
+}
+
+/* A stream that the kernel cannot configure does not stop the command queue. */
+static void test_stream_pending(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_put(rig, CMDQ_PROD, 1);
+	/* Enabled together with SMMUEN */
 	assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | 4), 0);
-	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
-		  SMMUV3_ACCEL_REASON_RETRY, 2);
-	assert_int_equal(put(rig, CR0, CMDQEN), -EAGAIN);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+		  SMMUV3_ACCEL_REASON_RETRY, ~0U);
+	assert_int_equal(put(rig, CR0, SMMUEN | CMDQEN), -EAGAIN);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
 	assert_int_equal(put(rig, CMDQ_PROD, 2), -EAGAIN);
-	assert_int_equal(runs(rig), 0);
-	assert_int_equal(vsmmu_kick(rig->v), 0);
-	assert_int_equal(runs(rig), 1);
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
+
+	/* The same with an update of GBPA, whose failure is not temporary */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENODEV,
+		  SMMUV3_ACCEL_REASON_NO_POWER, ~0U);
+	assert_int_equal(put(rig, GBPA, UPDATE | ABORT), -EIO);
+	assert_int_equal(put(rig, CMDQ_PROD, 5), -EIO);
+	assert_int_equal(get(rig, CMDQ_CONS), 5);
+	assert_int_equal(get(rig, GBPA), UPDATE | ABORT);
+
+	/* A temporary failure of the queue lets the VMM try again. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(put(rig, CMDQ_PROD, 6), -EAGAIN);
+	assert_int_equal(get(rig, CMDQ_CONS), 5);
+
+	/* Each call tries SET_REGS once, however many batches it runs. */
+	fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS);
+	rig->fake.on_run = run_one;
+	assert_int_equal(put(rig, CMDQ_PROD, 10), -EIO);
+	assert_int_equal(get(rig, CMDQ_CONS), 10);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 1);
+
+	/* Disabled, the queue stops, and its base can change. */
+	assert_int_equal(put(rig, CR0, SMMUEN), -EIO);
+	assert_int_equal(get(rig, CR0ACK), 0);
+	assert_int_equal(put64(rig, CMDQ_BASE, RAM_BASE | 3), -EIO);
+	assert_int_equal(get64(rig, CMDQ_BASE), RAM_BASE | 3);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, 0, 0, 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN);
+	assert_int_equal(get(rig, GBPA), ABORT);
 }
 
 /* Where CONS and GERROR are published, in order */
@@ -565,6 +638,7 @@ int main(void)
 		TEST(test_senseless_kernel, rig_setup),
 		TEST(test_disable_while_stuck, rig_setup),
 		TEST(test_enable_pending, rig_setup),
+		TEST(test_stream_pending, rig_setup),
 		TEST(test_order, rig_setup_clean),
 	};
 

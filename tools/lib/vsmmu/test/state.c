@@ -179,6 +179,8 @@ static void test_pending(void **state)
 		  SMMUV3_ACCEL_REASON_RETRY, 3);
 	assert_int_equal(put(rig, CR0, CMDQEN | SMMUEN), -EAGAIN);
 	assert_int_equal(put(rig, GBPA, UPDATE | ABORT), -EAGAIN);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
 	assert_int_equal(put(rig, CMDQ_PROD, 5), -EAGAIN);
 	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
 	assert_int_equal(saved.cr0ack, CMDQEN);
@@ -187,12 +189,19 @@ static void test_pending(void **state)
 	rig_teardown(state);
 	rig_setup(state);
 	rig = *state;
-	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
-		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EINTR, 0, 100);
 	assert_int_equal(vsmmu_restore(rig->v, &saved), -EAGAIN);
 	assert_int_equal(get(rig, CR0), CMDQEN | SMMUEN);
 	assert_int_equal(get(rig, CR0ACK), CMDQEN);
 	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	/* CR0ACK shows CMDQEN, but the kernel has to have it again. */
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 0);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
+		  SMMUV3_ACCEL_REASON_RETRY, 1);
+	assert_int_equal(vsmmu_kick(rig->v), -EAGAIN);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN);
+	assert_int_equal(get(rig, GBPA), UPDATE | ABORT);
+	assert_int_equal(get(rig, CMDQ_CONS), 5);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(get(rig, CR0ACK), CMDQEN | SMMUEN);
 	assert_int_equal(get(rig, GBPA), ABORT);
