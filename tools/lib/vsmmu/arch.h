@@ -84,8 +84,17 @@
 #define CMDQ_CONS_ERR		BITS(30, 24)
 #define  CERROR_MAX		3
 
-/* 4.1: commands */
+/* 4.1 to 4.7: commands */
 #define CMD_SIZE		16
+#define CMD_0_OP		BITS(7, 0)
+#define CMD_0_SID		BITS(63, 32)
+#define CMD_CFGI_STE		0x03
+#define CMD_CFGI_STE_RANGE	0x04
+#define CMD_CFGI_CD		0x05
+#define CMD_CFGI_CD_ALL		0x06
+#define CFGI_1_RANGE		BITS(4, 0)
+#define  CFGI_RANGE_ALL		31
+#define CMD_SYNC		0x46
 
 /* 7.3: event records */
 #define EVENT_SIZE		32

@@ -51,32 +51,43 @@ static bool is_listed(struct vsmmu *v, uint32_t num, uint32_t vsid)
 	return false;
 }
 
+/* Ask the kernel about the streams that commands named. */
+static void report_named(struct vsmmu *v, uint32_t listed)
+{
+	struct smmuv3_accel_stream stream;
+	uint32_t i;
+
+	for (i = 0; i < v->stream_num; i++) {
+		if (!v->named[i])
+			continue;
+		v->named[i] = false;
+		stream = (struct smmuv3_accel_stream){
+			.size = sizeof(stream),
+			.vsid = v->vsid[i],
+		};
+		if (!is_listed(v, listed, v->vsid[i]) &&
+		    !vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream))
+			report_bad_ste(v, v->vsid[i], stream.out_reason);
+	}
+}
+
 /*
  * Tell the guest which streams abort because their STE is not legal. Hardware does so
  * when a transaction comes. Here the host's STE aborts without an event, so the library
  * puts one into the queue when a command names the stream.
  *
- * If the list has no room for all of them, ask the kernel about the other streams.
+ * If the list has no room for all of them, ask the kernel about the other streams that
+ * the commands named.
  */
 static void report_bad_stes(struct vsmmu *v,
 			    const struct smmuv3_accel_run_cmdq *run)
 {
-	struct smmuv3_accel_stream stream;
 	uint32_t i;
 
 	for (i = 0; i < run->bad_num; i++)
 		report_bad_ste(v, v->bad[i].vsid, v->bad[i].reason);
-	if (!(run->out_flags & SMMUV3_ACCEL_RUN_BAD_OVERFLOW))
-		return;
-	for (i = 0; i < v->stream_num; i++) {
-		stream = (struct smmuv3_accel_stream){
-			.size = sizeof(stream),
-			.vsid = v->vsid[i],
-		};
-		if (!is_listed(v, run->bad_num, v->vsid[i]) &&
-		    !vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream))
-			report_bad_ste(v, v->vsid[i], stream.out_reason);
-	}
+	if (run->out_flags & SMMUV3_ACCEL_RUN_BAD_OVERFLOW)
+		report_named(v, run->bad_num);
 }
 
 static int send_reset(struct vsmmu *v)
@@ -141,6 +152,9 @@ static int send_regs(struct vsmmu *v)
 	uint64_t acked = rc ? CR0_CMDQEN : CR0_KERNEL;
 
 	v->want_regs = rc;
+	/* STEs that a CFGI named while they had no effect have one now. */
+	if (!rc && (arg.cr0 & ~v->reg[REG_CR0ACK] & CR0_SMMUEN))
+		report_named(v, 0);
 	if (!rc || regs_in_force(rc, arg.out_reason)) {
 		v->sent_cr0 = arg.cr0;
 		vsmmu__reg_set(v, REG_CR0ACK, (v->reg[REG_CR0ACK] & ~acked) |
@@ -221,6 +235,32 @@ static void command_failed(struct vsmmu *v,
 	};
 }
 
+/*
+ * What comes before the guest sees that commands are done: the feed, faults that were
+ * recorded before a CMD_SYNC behind a CFGI (4.7.3: as far as the host has them), and
+ * records of bad STEs.
+ */
+static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
+			uint32_t done)
+{
+	const struct last_failure last = vsmmu__last;
+	bool overflow = run->out_flags & SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+	const struct look look = {
+		.named = overflow || !(v->reg[REG_CR0ACK] & CR0_SMMUEN),
+		.all = overflow,
+	};
+
+	if (done)
+		feed(v, run);
+	if ((v->veventq_num || look.named) && vsmmu__ring_look(v, done, &look)) {
+		vsmmu__drain_all(v);
+		/* A vEVENTQ that cannot be read does not fail the commands. */
+		vsmmu__last = last;
+	}
+	if (run->out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
+		report_bad_stes(v, run);
+}
+
 /* Whether the kernel's answer to a run of up to @num commands makes sense */
 static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
 		    int rc, uint32_t num, uint32_t done)
@@ -262,11 +302,7 @@ static int run_batch(struct vsmmu *v)
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
 					  VSMMU_REASON_KERNEL_ANSWER, 0);
 
-	/* The feed and events come before the guest sees that a CMD_SYNC is done. */
-	if (done)
-		feed(v, &arg);
-	if (arg.out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
-		report_bad_stes(v, &arg);
+	before_cons(v, &arg, done);
 	vsmmu__reg_set(v, REG_CMDQ_CONS,
 		       FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) | (arg.cons & mask));
 	v->counters.cmds += done;

@@ -119,6 +119,9 @@ struct veventq {
  * @irqfd: eventfds of the lines, or -1
  * @bad: where the kernel writes streams whose STE is not legal, @stream_max of them
  * @vsid: the attached streams
+ * @named: for each of them, a CFGI_STE* named it while SMMUEN was 0. Then its STE may
+ *	be illegal, and the kernel says so only when it is asked
+ * @cfgi_done: a CFGI is done, and no CMD_SYNC since
  * @stream_num: how many there are
  * @stream_max: how many there can be
  * @region: the guest's memory
@@ -159,6 +162,8 @@ struct vsmmu {
 	int irqfd[VSMMU_IRQ_NUM];
 	struct smmuv3_accel_bad_ste *bad;
 	uint32_t *vsid;
+	bool *named;
+	bool cfgi_done;
 	uint32_t stream_num;
 	uint32_t stream_max;
 	struct vsmmu_region region[VSMMU_MAX_REGIONS];
@@ -166,6 +171,16 @@ struct vsmmu {
 	struct smmuv3_accel_mem_region table[VSMMU_MAX_REGIONS];
 	struct veventq veventq[VSMMU_MAX_VEVENTQS];
 	unsigned int veventq_num;
+};
+
+/**
+ * struct look - What vsmmu__ring_look() looks for
+ * @named: set @named of struct vsmmu for the streams that a CFGI_STE* names
+ * @all: CFGI_ALL names streams too
+ */
+struct look {
+	bool named;
+	bool all;
 };
 
 /**
@@ -255,6 +270,9 @@ void vsmmu__regs_reset(struct vsmmu *v);
 /* eventq.c */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event);
 int vsmmu__drain_all(struct vsmmu *v);
+
+/* ring.c */
+bool vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look);
 
 /* cmdq.c */
 int vsmmu__work(struct vsmmu *v);

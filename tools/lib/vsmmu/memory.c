@@ -45,7 +45,7 @@ static bool memory_exists(struct vsmmu *v, uint64_t gpa, size_t len, bool write)
 	return true;
 }
 
-/* The library reads nothing but a command that is in error. */
+/* The library reads nothing but commands that are done, and one that is in error. */
 bool vsmmu__memory_read(struct vsmmu *v, uint64_t gpa, void *buf, size_t len)
 {
 	char *to = buf;

@@ -4,6 +4,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -273,6 +274,8 @@ void vsmmu__regs_reset(struct vsmmu *v)
 	v->want_reset = true;
 	v->want_regs = true;
 	v->sent_cr0 = 0;
+	v->cfgi_done = false;
+	memset(v->named, 0, v->stream_num * sizeof(*v->named));
 	if (v->feed)
 		v->feed(v->opaque, NULL, 0, true);
 }

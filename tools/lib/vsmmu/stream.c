@@ -88,8 +88,10 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 	if (!rc)
 		rc = attach(v, vfio_fd, vsid, flags, s2_hwpt_id,
 			    info ? info : &scratch);
-	if (!rc && !dry_run)
+	if (!rc && !dry_run) {
+		v->named[v->stream_num] = false;
 		v->vsid[v->stream_num++] = vsid;
+	}
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -113,8 +115,10 @@ int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 	vsmmu__lock(v);
 	rc = detach(v, vsid);
 	i = find_stream(v, vsid);
-	if (!rc && i < v->stream_num)
+	if (!rc && i < v->stream_num) {
 		v->vsid[i] = v->vsid[--v->stream_num];
+		v->named[i] = v->named[v->stream_num];
+	}
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -150,6 +154,7 @@ static void rename_streams(struct vsmmu *v,
 			if (v->vsid[i] != entries[j].old_vsid)
 				continue;
 			v->vsid[i] = entries[j].new_vsid;
+			v->named[i] = false;
 			break;
 		}
 	}

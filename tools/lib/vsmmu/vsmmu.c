@@ -208,12 +208,13 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	v->max_batch = info.out_max_batch;
 	v->stream_max = info.out_max_streams;
 	v->vsid = calloc(v->stream_max, sizeof(*v->vsid));
+	v->named = calloc(v->stream_max, sizeof(*v->named));
 	v->bad = calloc(v->stream_max, sizeof(*v->bad));
 	if (v->feed) {
 		v->feed_room = v->max_batch;
 		v->feed_cmds = calloc(v->feed_room, sizeof(*v->feed_cmds));
 	}
-	if (!v->vsid || !v->bad || (v->feed && !v->feed_cmds))
+	if (!v->vsid || !v->named || !v->bad || (v->feed && !v->feed_cmds))
 		return vsmmu__fail_plain(v, -ENOMEM);
 	return 0;
 }
@@ -364,6 +365,7 @@ void vsmmu_free(struct vsmmu *v)
 	pthread_mutex_destroy(&v->turn);
 	free(v->feed_cmds);
 	free(v->vsid);
+	free(v->named);
 	free(v->bad);
 	free(v);
 }

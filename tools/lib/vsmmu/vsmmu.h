@@ -169,8 +169,8 @@ int vsmmu_set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
  * The module reads the stream table and the command queue from any region. The
  * library writes event records to regions without %VSMMU_REGION_READONLY, which have
  * to be mapped writable. It writes nothing else. If the event queue is in any other
- * place, the guest gets GERROR.EVENTQ_ABT_ERR. The library reads a command that is in
- * error, for @cmd_error of struct vsmmu_config.
+ * place, the guest gets GERROR.EVENTQ_ABT_ERR. The library reads commands that are
+ * done, and one that is in error.
  *
  * Return: 0; -EINVAL: the library or the module refuses a region; or the errno of
  * SMMUV3_ACCEL_SET_MEM_TABLE.

@@ -11,12 +11,14 @@
  * @bad: streams whose STE is not legal
  * @bad_num: how many
  * @overflow: there were more than it had room for
+ * @num: how many commands it runs; 0: one
  * @rc: what it returns
  */
 static struct answer {
 	struct smmuv3_accel_bad_ste bad[FAKE_STREAMS];
 	uint32_t bad_num;
 	bool overflow;
+	uint32_t num;
 	int rc;
 } answer;
 
@@ -30,7 +32,7 @@ static int run_answer(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	if (answer.overflow)
 		run->out_flags |= SMMUV3_ACCEL_RUN_BAD_STE |
 				  SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
-	run->cons++;
+	run->cons += answer.num ? answer.num : 1;
 	return answer.rc;
 }
 
@@ -45,20 +47,22 @@ static int setup_queues(void **state)
 	return 0;
 }
 
+/* A queue of CFGI_ALLs */
 static void enable(struct rig *rig)
 {
+	fill_ring(rig, 8, CFGI_STE_RANGE(0), CFGI_ALL);
 	enable_cmdq(rig, 8);
 	enable_eventq(rig, QUEUE, 6);
 }
 
-/* Run one command, and expect events, beginning with number @at. */
-static void assert_events(struct rig *rig, uint32_t at, const uint64_t *events,
-			  uint32_t num)
+/* Run commands, and expect events, beginning with number @at. */
+static void assert_events_of(struct rig *rig, uint32_t cmds, uint32_t at,
+			     const uint64_t *events, uint32_t num)
 {
 	const uint64_t *queue = rig_ptr(rig, QUEUE);
 	uint32_t i;
 
-	assert_put(rig, CMDQ_PROD, get(rig, CMDQ_PROD) + 1);
+	assert_put(rig, CMDQ_PROD, get(rig, CMDQ_PROD) + cmds);
 	assert_int_equal(get(rig, EVENTQ_PROD), at + num);
 	for (i = 0; i < num; i++, at++) {
 		assert_int_equal(queue[at * 4], events[i]);
@@ -66,6 +70,13 @@ static void assert_events(struct rig *rig, uint32_t at, const uint64_t *events,
 		assert_int_equal(queue[at * 4 + 2], 0);
 		assert_int_equal(queue[at * 4 + 3], 0);
 	}
+}
+
+/* The same with one command */
+static void assert_events(struct rig *rig, uint32_t at, const uint64_t *events,
+			  uint32_t num)
+{
+	assert_events_of(rig, 1, at, events, num);
 }
 
 static const struct {
@@ -185,6 +196,112 @@ static void test_overflow(void **state)
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
 }
 
+/* After an overflow, the library asks for streams that the commands named alone. */
+static void test_overflow_named(void **state)
+{
+	static const uint64_t events[] = {
+		4 | 2ULL << 32, 4 | 4ULL << 32, 4 | 5ULL << 32,
+	};
+	struct rig *rig = *state;
+	uint32_t i;
+
+	enable(rig);
+	for (i = 1; i <= 7; i++) {
+		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, 0, NULL), 0);
+		rig->fake.stream_reason[i] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	}
+	put_cmd(rig, 0, CFGI_STE(2), 1);
+	put_cmd(rig, 1, CFGI_CD(1), 0);
+	put_cmd(rig, 2, CFGI_STE_RANGE(5), 0);		/* 4 and 5 */
+	put_cmd(rig, 3, SYNC, 0);
+	put_cmd(rig, 4, CFGI_STE(3), 1);		/* not run yet */
+	answer.overflow = true;
+	answer.num = 4;
+	assert_events_of(rig, 4, 0, events, 3);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
+
+	/* What one batch named does not count for the next one. */
+	answer.num = 1;
+	assert_events(rig, 3, (const uint64_t[]){ 4 | 3ULL << 32 }, 1);
+}
+
+/*
+ * While SMMUEN is 0, STEs have no effect. When it becomes 1, there is one event for
+ * each stream whose STE is not legal and that a CFGI_STE named meanwhile. CFGI_ALL, as
+ * drivers begin with, names none.
+ */
+static void test_enable(void **state)
+{
+	const uint64_t *queue;
+	struct rig *rig = *state;
+	uint32_t i, way;
+
+	queue = rig_ptr(rig, QUEUE);
+	for (i = 1; i <= 6; i++) {
+		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, 0, NULL), 0);
+		rig->fake.stream_reason[i] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	}
+	rig->fake.stream_reason[3] = SMMUV3_ACCEL_REASON_STE_ABORT;
+	for (way = 0; way < 3; way++) {
+		assert_int_equal(vsmmu_reset(rig->v), 0);
+		enable(rig);
+		put_cmd(rig, 1, CFGI_STE(2), 1);
+		put_cmd(rig, 2, CFGI_STE(3), 1);
+		put_cmd(rig, 3, CFGI_STE_RANGE(0x24), 5);	/* 0 to 63 */
+		put_cmd(rig, 4, CFGI_STE(2), 1);
+		put_cmd(rig, 5, CFGI_STE(99), 1);
+		answer.num = 1;
+		assert_put(rig, CMDQ_PROD, way ? way == 1 ? 3 : 6 : 1);
+		assert_int_equal(get(rig, EVENTQ_PROD), 0);
+
+		fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM);
+		fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+			  SMMUV3_ACCEL_REASON_RETRY, 1);
+		assert_int_equal(put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN), -EAGAIN);
+		assert_int_equal(get(rig, EVENTQ_PROD), 0);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM),
+				 way ? way == 1 ? 2 : 6 : 0);
+		assert_int_equal(get(rig, EVENTQ_PROD), way ? way == 1 ? 1 : 5 : 0);
+		if (way)
+			assert_int_equal(queue[way == 1 ? 0 : 4],
+					 4 | 2ULL << 32);
+
+		/* Once, not each time it is enabled; with it on, RUN_CMDQ reports them. */
+		assert_put(rig, EVENTQ_CONS, get(rig, EVENTQ_PROD));
+		put_cmd(rig, 6, CFGI_STE(4), 1);
+		put_cmd(rig, 7, CFGI_STE(4), 1);
+		assert_put(rig, CMDQ_PROD, 8);
+		assert_put(rig, CR0, CMDQEN | EVENTQEN);
+		assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
+		assert_int_equal(get(rig, EVENTQ_PROD), get(rig, EVENTQ_CONS));
+	}
+}
+
+/* A stream that is attached or gets its StreamID later was not named. */
+static void test_enable_others(void **state)
+{
+	const struct smmuv3_accel_vsid entry = { 2, 5 };
+	struct rig *rig = *state;
+	uint32_t i;
+
+	for (i = 1; i <= 3; i++)
+		assert_int_equal(vsmmu_attach(rig->v, 3, i, 0, 0, NULL), 0);
+	for (i = 0; i < FAKE_STREAMS; i++)
+		rig->fake.stream_reason[i] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	enable(rig);
+	for (i = 1; i <= 5; i++)
+		put_cmd(rig, i, CFGI_STE(i), 1);
+	answer.num = 1;
+	assert_put(rig, CMDQ_PROD, 6);
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 4, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_set_vsids(rig->v, &entry, 1), 0);
+	assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+	assert_int_equal(*(uint64_t *)rig_ptr(rig, QUEUE), 4 | 3ULL << 32);
+}
+
 /* They become events even if the call fails for another reason. */
 static void test_with_failure(void **state)
 {
@@ -210,6 +327,9 @@ int main(void)
 		TEST(test_reasons),
 		TEST(test_listed),
 		TEST(test_overflow),
+		TEST(test_overflow_named),
+		TEST(test_enable),
+		TEST(test_enable_others),
 		TEST(test_with_failure),
 	};
 

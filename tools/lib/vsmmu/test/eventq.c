@@ -441,6 +441,80 @@ static void test_bounded(void **state)
 	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 64);
 }
 
+/* One command at a time */
+static int run_one(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons++;
+	return 0;
+}
+
+/* The events that are in the queue when CONS shows that a command is done */
+static uint32_t prod_at_cons[16];
+
+static void on_cons(struct fake *fake, const volatile void *line)
+{
+	struct rig *rig = fake->data;
+	char *page = vsmmu_page(rig->v, 0);
+	uint32_t cons, prod;
+
+	if (line != page + CMDQ_CONS)
+		return;
+	memcpy(&cons, page + CMDQ_CONS, sizeof(cons));
+	memcpy(&prod, page + EVENTQ_PROD, sizeof(prod));
+	prod_at_cons[cons % 16] = prod;
+}
+
+/*
+ * A CMD_SYNC behind a CFGI, at once or later, takes the events that there are before
+ * CONS shows it. Other commands and other CMD_SYNCs do not.
+ */
+static void test_sync_behind_cfgi(void **state)
+{
+	static const struct {
+		uint64_t dw0;
+		uint32_t events;
+	} cmds[] = {
+		{ SYNC, 0 }, { TLBI_NH_ALL, 0 }, { SYNC, 0 },
+		{ CFGI_STE(1), 0 }, { SYNC, 1 }, { SYNC, 1 },
+		{ CFGI_STE_RANGE(1), 1 }, { TLBI_NH_ALL, 1 }, { SYNC, 2 },
+		{ CFGI_CD(1), 2 }, { CFGI_CD_ALL(1), 2 }, { SYNC, 3 },
+	};
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	uint32_t i;
+
+	enable_cmdq(rig, 4);
+	enable_eventq(rig, QUEUE, 6);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	rig->fake.data = rig;
+	rig->fake.on_clean = on_cons;
+	rig->fake.on_run = run_one;
+	for (i = 0; i < ARRAY_LEN(cmds); i++) {
+		put_cmd(rig, i, cmds[i].dw0, 0);
+		if (!rig->fake.queue_len[0])
+			fake_event(&rig->fake, 0, 0, i, an_event);
+		assert_put(rig, CMDQ_PROD, i + 1);
+		assert_int_equal(prod_at_cons[i + 1] & ~OVFLG, cmds[i].events);
+	}
+
+	/* All of them in one batch, over the end of the ring; a vEVENTQ that fails */
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + 1), 0);
+	assert_refused(rig->v, vsmmu_add_veventq(rig->v, FAKE_CLOSED), -EBADF,
+		       SMMUV3_ACCEL_REASON_BAD_FD);
+	rig->fake.queue_rc[1] = -ENODEV;
+	rig->fake.on_run = NULL;
+	for (i = 12; i < 18; i++)
+		put_cmd(rig, i % 16, i == 14 ? CFGI_STE(1) : i == 16 ? SYNC :
+			TLBI_NH_ALL, 0);
+	fake_event(&rig->fake, 0, 0, i, an_event);
+	assert_put(rig, CMDQ_PROD, 18);
+	assert_int_equal(get(rig, CMDQ_CONS), 18);
+	assert_int_equal(prod_at_cons[18 % 16] & ~OVFLG, 4);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, -EBADF);
+}
+
 static void test_too_many(void **state)
 {
 	struct rig *rig = *state;
@@ -545,6 +619,7 @@ int main(void)
 		TEST(test_lost, rig_setup),
 		TEST(test_veventq_errors, rig_setup),
 		TEST(test_bounded, rig_setup),
+		TEST(test_sync_behind_cfgi, rig_setup_clean),
 		TEST(test_too_many, rig_setup),
 		TEST(test_bad_veventqs, rig_setup),
 		TEST(test_bad_irqfds, rig_setup),

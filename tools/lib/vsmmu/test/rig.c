@@ -138,6 +138,24 @@ void enable_cmdq(struct rig *rig, unsigned int log2size)
 	assert_int_equal(get(rig, CR0ACK), get(rig, CR0));
 }
 
+/* Put a command into a queue at RAM_BASE. */
+void put_cmd(struct rig *rig, unsigned int index, uint64_t dw0, uint64_t dw1)
+{
+	uint64_t *cmd = rig_ptr(rig, RAM_BASE + index * 16);
+
+	cmd[0] = dw0;
+	cmd[1] = dw1;
+}
+
+/* Fill the queue with one command. */
+void fill_ring(struct rig *rig, unsigned int log2size, uint64_t dw0, uint64_t dw1)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << log2size; i++)
+		put_cmd(rig, i, dw0, dw1);
+}
+
 void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size)
 {
 	assert_int_equal(put64(rig, EVENTQ_BASE, base | log2size), 0);

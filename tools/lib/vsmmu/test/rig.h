@@ -47,6 +47,15 @@ enum {
 #define GERROR_IRQEN	0x1U
 #define EVENTQ_IRQEN	0x4U
 
+/* Commands (chapter 4) */
+#define CFGI_STE(sid)		(0x03ULL | (uint64_t)(sid) << 32)
+#define CFGI_STE_RANGE(sid)	(0x04ULL | (uint64_t)(sid) << 32)
+#define CFGI_ALL		31	/* of CFGI_STE_RANGE, in the second doubleword */
+#define CFGI_CD(sid)		(0x05ULL | (uint64_t)(sid) << 32)
+#define CFGI_CD_ALL(sid)	(0x06ULL | (uint64_t)(sid) << 32)
+#define TLBI_NH_ALL		0x10ULL
+#define SYNC			0x46ULL
+
 /**
  * struct rig - All of it
  * @fake: the kernel
@@ -78,6 +87,8 @@ uint64_t get64(struct rig *rig, uint64_t offset);
 int put(struct rig *rig, uint64_t offset, uint32_t value);
 int put64(struct rig *rig, uint64_t offset, uint64_t value);
 void enable_cmdq(struct rig *rig, unsigned int log2size);
+void put_cmd(struct rig *rig, unsigned int index, uint64_t dw0, uint64_t dw1);
+void fill_ring(struct rig *rig, unsigned int log2size, uint64_t dw0, uint64_t dw1);
 void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size);
 unsigned int irqs(struct rig *rig, enum vsmmu_irq line);
 

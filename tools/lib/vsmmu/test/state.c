@@ -378,6 +378,8 @@ static void test_resume_streams(void **state)
 	const struct vsmmu_options options = { .flags = VSMMU_OPT_RESET_ABORT };
 	struct vsmmu_state saved;
 	struct rig *rig = *state;
+	uint64_t *cmds = (uint64_t *)rig->ram;
+	unsigned int i;
 
 	assert_int_equal(vsmmu_attach(rig->v, 3, vsids[0], 0, 0, NULL), 0);
 	assert_int_equal(vsmmu_attach(rig->v, 3, 4, 0, 0, NULL), 0);
@@ -388,6 +390,11 @@ static void test_resume_streams(void **state)
 	assert_int_equal(put(rig, CMDQ_PROD, 2), -EAGAIN);
 	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
 	take_over(rig);
+	/* The new process has the memory in one piece. */
+	for (i = 0; i < 16; i++) {
+		cmds[2 * i] = CFGI_STE_RANGE(0);
+		cmds[2 * i + 1] = CFGI_ALL;
+	}
 	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
 	rig->fake.stream_reason[4] = SMMUV3_ACCEL_REASON_STE_CONFIG;
 	rig->fake.stream_reason[5] = SMMUV3_ACCEL_REASON_STE_CONFIG;

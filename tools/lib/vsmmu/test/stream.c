@@ -66,6 +66,7 @@ static void assert_listed(struct rig *rig, const uint32_t *vsids, uint32_t num)
 	fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM);
 	assert_int_equal(vsmmu_reset(rig->v), 0);
 	enable_cmdq(rig, 4);
+	fill_ring(rig, 4, CFGI_STE_RANGE(0), CFGI_ALL);
 	enable_eventq(rig, RAM_BASE + 0x1000, 4);
 	assert_put(rig, CMDQ_PROD, 1);
 	prod = get(rig, EVENTQ_PROD);

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The commands that the kernel has run, as far as the registers depend on them.
+ *
+ * The guest may change them meanwhile: nothing here does harm if it does. Each command is
+ * read once.
+ */
+#include <endian.h>
+
+#include "internal.h"
+
+/* How many commands to copy at a time */
+#define PART	32
+
+/* Whether a CFGI_STE or CFGI_STE_RANGE names a stream */
+static bool is_named(uint64_t dw0, uint64_t dw1, uint32_t vsid)
+{
+	uint64_t mask = 0;
+
+	if (FIELD_GET(CMD_0_OP, dw0) == CMD_CFGI_STE_RANGE)
+		mask = (2ULL << FIELD_GET(CFGI_1_RANGE, dw1)) - 1;
+	return !((FIELD_GET(CMD_0_SID, dw0) ^ vsid) & ~mask);
+}
+
+static bool is_cfgi_all(uint64_t dw0, uint64_t dw1)
+{
+	return FIELD_GET(CMD_0_OP, dw0) == CMD_CFGI_STE_RANGE &&
+	       FIELD_GET(CFGI_1_RANGE, dw1) == CFGI_RANGE_ALL;
+}
+
+/* Mark the streams that a command names. */
+static void mark_named(struct vsmmu *v, uint64_t dw0, uint64_t dw1, bool all)
+{
+	uint32_t i;
+
+	if (!all && is_cfgi_all(dw0, dw1))
+		return;
+	for (i = 0; i < v->stream_num; i++)
+		v->named[i] |= is_named(dw0, dw1, v->vsid[i]);
+}
+
+/* Look at a command. Returns true if it is a CMD_SYNC behind a CFGI. */
+static bool look_at(struct vsmmu *v, const struct vsmmu_cmd *cmd,
+		    const struct look *look)
+{
+	uint64_t dw0 = le64toh(cmd->dw[0]), dw1 = le64toh(cmd->dw[1]);
+	bool behind = v->cfgi_done;
+
+	switch (FIELD_GET(CMD_0_OP, dw0)) {
+	case CMD_CFGI_STE:
+	case CMD_CFGI_STE_RANGE:
+		if (look->named)
+			mark_named(v, dw0, dw1, look->all);
+		v->cfgi_done = true;
+		return false;
+	case CMD_CFGI_CD:
+	case CMD_CFGI_CD_ALL:
+		v->cfgi_done = true;
+		return false;
+	case CMD_SYNC:
+		v->cfgi_done = false;
+		return behind;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Look at the next @num commands from CMDQ_CONS on, which are done. Returns true if a
+ * CMD_SYNC behind a CFGI is among them.
+ */
+bool vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look)
+{
+	uint32_t mask = vsmmu__cmdq_mask(v), at = v->reg[REG_CMDQ_CONS], i, part;
+	struct vsmmu_cmd cmds[PART];
+	bool behind = false;
+
+	for (; num; num -= part, at += part) {
+		/* Up to the end of the ring */
+		part = mask / 2 + 1 - (at & mask / 2);
+		part = num < part ? num : part;
+		part = part < PART ? part : PART;
+		if (!vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], mask,
+						       CMD_SIZE, at),
+					cmds, part * sizeof(cmds[0])))
+			return behind;
+		for (i = 0; i < part; i++)
+			behind |= look_at(v, &cmds[i], look);
+	}
+	return behind;
+}
