@@ -17,6 +17,7 @@
 #define IDR0_COHACC		BIT(4)
 #define IDR0_ATS		BIT(10)
 #define IDR0_ASID16		BIT(12)
+#define IDR0_MSI		BIT(13)
 #define IDR0_VMID16		BIT(18)
 #define IDR0_CD2L		BIT(19)
 #define IDR0_TTENDIAN		GENMASK(22, 21)

@@ -90,7 +90,8 @@ struct cmd_rule {
  * them by its own. Ignore reserved bits of the commands that the module keeps, as 4.1.5
  * allows, except SSec, which is ILLEGAL (4.1.6): drivers leave some of them undefined.
  * Check those of the commands for the host, which refuses them. PREFETCH is a hint, so
- * its operands do not matter.
+ * its operands do not matter. The MSI of a CMD_SYNC is for the VMM to send, and its
+ * fields are IGNORED without SMMU_IDR0.MSI (4.7.3).
  */
 static const struct cmd_rule cmd_rules[SMMUV3_CMD_OPCODES] = {
 	RULE(CMD_PREFETCH_CONFIG, SMMUV3_CMD_NOP, 0, ~CMD_0_SSEC, ~0ULL, 0),

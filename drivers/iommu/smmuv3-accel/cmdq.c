@@ -785,6 +785,17 @@ int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, void *arg)
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_invalidate);
 
+/* Whether a command is a CMD_SYNC, with or without an interrupt by line or by MSI */
+static bool is_plain_sync(const struct smmuv3_vsmmu *v, const __le64 cmd[2])
+{
+	const u64 *unusual = v->offer.rules.op[CMD_SYNC].unusual;
+	u64 cmd0 = le64_to_cpu(cmd[0]);
+
+	return FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC &&
+	       FIELD_GET(SYNC_0_CS, cmd0) != SYNC_CS_RESERVED &&
+	       !(cmd0 & unusual[0] & ~SYNC_0_CS) && !(le64_to_cpu(cmd[1]) & unusual[1]);
+}
+
 /*
  * Whether the first @num commands of the batch fit the fast path: one or more
  * TLBI_NH_VA that differ only in rising addresses, and a CMD_SYNC. A driver issues
@@ -797,8 +808,7 @@ static bool fast_fits(const struct smmuv3_vsmmu *v, u32 num)
 	u64 tlbi = le64_to_cpu(cmds[0][0]);
 	u32 last = num - 1;
 
-	if ((le64_to_cpu(cmds[last][0]) & ~FIELD_PREP(SYNC_0_CS, SYNC_CS_IRQ)) !=
-		    CMD_SYNC || cmds[last][1])
+	if (!is_plain_sync(v, cmds[last]))
 		return false;
 	if (FIELD_GET(CMD_0_OP, tlbi) != CMD_TLBI_NH_VA || (tlbi & unusual[0]) ||
 	    (le64_to_cpu(cmds[0][1]) & unusual[1]))

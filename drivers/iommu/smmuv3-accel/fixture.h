@@ -408,6 +408,13 @@ static inline struct cmd sync_irq(void)
 	return sync_cs(SYNC_CS_IRQ);
 }
 
+/* A CMD_SYNC with an MSI. Linux sets the attributes in any case. */
+static inline struct cmd sync_msi(u32 cs, u64 address, u32 data)
+{
+	return cmd(CMD_SYNC | FIELD_PREP(SYNC_0_CS, cs) | SYNC_0_MSH | SYNC_0_MSIATTR |
+		   FIELD_PREP(SYNC_0_MSIDATA, data), address);
+}
+
 /* Opcodes that do not exist, also 0, as in memory that the guest never wrote */
 static inline struct cmd bad_cmd(u32 n)
 {

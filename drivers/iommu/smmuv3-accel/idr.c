@@ -95,8 +95,8 @@ enum idr_rule {
  * @value: for %IDR_FREE, %IDR_FIXED, %IDR_UP_TO and %IDR_EQUAL_OR_ANY
  * @mask: the field
  *
- * Bits that belong to no field of the table must be 0: S2P, HYP, BTM, HTTU, PRI, MSI,
- * SEV, ATOS, ECMDQ and so on are not offered.
+ * Bits that belong to no field of the table must be 0: S2P, HYP, BTM, HTTU, PRI, SEV,
+ * ATOS, ECMDQ and so on are not offered.
  */
 struct idr_field {
 	u8 reg;
@@ -113,6 +113,8 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_SUBSET, 0, IDR0_CD2L },
 	/* Belongs to stage 2, which no guest has */
 	{ 0, IDR_FREE, 1, IDR0_VMID16 },
+	/* The VMM sends them: the guest's interrupts are none of the host SMMU's */
+	{ 0, IDR_FREE, 1, IDR0_MSI },
 	{ 0, IDR_SUBSET, 0, IDR0_ASID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ATS },
 	{ 0, IDR_FIXED, 1, IDR0_COHACC },

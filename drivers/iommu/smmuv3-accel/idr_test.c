@@ -167,6 +167,7 @@ static const struct guest_field {
 	{ "COHACC", 0, 4, 4, 0b10, ANY },
 	{ "ATS", 0, 10, 10, 0b11, NO_BIT_MORE },
 	{ "ASID16", 0, 12, 12, 0b11, NO_BIT_MORE },
+	{ "MSI", 0, 13, 13, 0b11, ANY },
 	{ "VMID16", 0, 18, 18, 0b11, ANY },
 	{ "CD2L", 0, 19, 19, 0b11, NO_BIT_MORE },
 	{ "TTENDIAN", 0, 22, 21, 0b1101, SAME_UNLESS_MIXED },

@@ -471,8 +471,9 @@ struct smmuv3_accel_create {
  * module walks either kind of table), TERM_MODEL, TTENDIAN, CD2L, ASID16, ATS,
  * TTF; IDR1 SIDSIZE up to 31, SSIDSIZE, and EVENTQS and CMDQS up to 19; IDR3
  * BBML, RIL, HAD; IDR5 VAX, GRAN64K, GRAN16K, GRAN4K, DS, OAS. IDR0 VMID16 has no
- * effect, because it belongs to stage 2. S1P and COHACC must be 1, STALL_MODEL
- * must be 0b01, and everything else must be 0.
+ * effect, because it belongs to stage 2. IDR0 MSI has none either, because the VMM
+ * sends the MSIs, of CMD_SYNCs too. S1P and COHACC must be 1, STALL_MODEL must be
+ * 0b01, and everything else must be 0.
  *
  * Errors besides the general ones: EOPNOTSUPP (IDR_ILLEGAL, IDR_HOST), EBUSY
  * (FROZEN).
@@ -925,7 +926,9 @@ struct smmuv3_accel_bad_ste {
 /**
  * enum smmuv3_accel_run_flags - What SMMUV3_ACCEL_RUN_CMDQ found in the queue
  * @SMMUV3_ACCEL_RUN_SYNC_IRQ: A CMD_SYNC with CS = SIG_IRQ: the guest wants its
- *	CMD_SYNC interrupt
+ *	CMD_SYNC interrupt and, if the VMM offers IDR0.MSI, the MSI in the command. The
+ *	VMM finds these commands between the old and the new @cons. It reads them before
+ *	it shows CONS to the guest, and sends the MSIs after that
  * @SMMUV3_ACCEL_RUN_BAD_STE: A command named a stream whose STE is not legal, or
  *	cannot be read. The stream aborts, and bad_uptr names it
  * @SMMUV3_ACCEL_RUN_BAD_OVERFLOW: bad_uptr has no room for all such streams.

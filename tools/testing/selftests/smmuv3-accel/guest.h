@@ -107,6 +107,7 @@ void ste_config(__u64 ste[8], unsigned int cfg);
 #define IDR0_COHACC	(1U << 4)
 #define IDR0_ATS	(1U << 10)
 #define IDR0_ASID16	(1U << 12)
+#define IDR0_MSI	(1U << 13)
 #define IDR0_VMID16	(1U << 18)
 #define IDR0_CD2L	(1U << 19)
 #define IDR0_TTENDIAN	(3U << 21)

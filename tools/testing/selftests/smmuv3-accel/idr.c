@@ -111,10 +111,11 @@ TEST_F(idr, all_or_less_of_what_the_host_has_is_accepted)
 	EXPECT_EQ(SMMUV3_ACCEL_REASON_NONE, out.out_reason);
 	expect_bad(_metadata, none, out.out_bad_idr);
 	EXPECT_EQ(0, accel_set_idr(&self->m.g, idr_least, &out));
-	/* Smaller queues, a stream table of one level, VMIDs of any size */
+	/* Smaller queues, a stream table of one level, VMIDs of any size, MSIs */
 	memcpy(idr, self->idr, sizeof(idr));
 	idr[0] &= ~IDR0_ST_LEVEL;
 	idr[0] ^= IDR0_VMID16;
+	idr[0] |= IDR0_MSI;
 	idr[1] &= ~(IDR1_EVENTQS | IDR1_CMDQS | IDR1_SSIDSIZE);
 	EXPECT_EQ(0, accel_set_idr(&self->m.g, idr, &out));
 }
@@ -124,7 +125,7 @@ TEST_F(idr, bits_outside_of_known_fields_are_refused)
 	const __u32 known[6] = {
 		[0] = IDR0_S1P | IDR0_TTF | IDR0_COHACC | IDR0_ATS | IDR0_ASID16 |
 		      IDR0_CD2L | IDR0_TTENDIAN | IDR0_STALL | IDR0_TERM |
-		      IDR0_ST_LEVEL | IDR0_VMID16,
+		      IDR0_ST_LEVEL | IDR0_VMID16 | IDR0_MSI,
 		[1] = IDR1_SIDSIZE | IDR1_SSIDSIZE | IDR1_EVENTQS | IDR1_CMDQS,
 		[3] = IDR3_HAD | IDR3_RIL | IDR3_BBML,
 		[5] = IDR5_OAS | IDR5_GRAN | IDR5_DS | IDR5_VAX,
