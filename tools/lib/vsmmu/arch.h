@@ -25,6 +25,7 @@
 #define IDR0_COHACC		BITS(4, 4)
 #define IDR0_ATS		BITS(10, 10)
 #define IDR0_ASID16		BITS(12, 12)
+#define IDR0_MSI		BITS(13, 13)
 #define IDR0_CD2L		BITS(19, 19)
 #define IDR0_TTENDIAN		BITS(22, 21)
 #define  TTENDIAN_MIXED		0
@@ -70,6 +71,12 @@
 #define IRQ_CTRL_EVENTQ		BITS(2, 2)
 #define GERROR_CMDQ_ERR		BITS(0, 0)
 #define GERROR_EVENTQ_ABT_ERR	BITS(2, 2)
+#define GERROR_MSI_CMDQ_ABT_ERR	BITS(4, 4)
+#define GERROR_MSI_EVENTQ_ABT_ERR BITS(5, 5)
+#define GERROR_MSI_GERROR_ABT_ERR BITS(7, 7)
+#define IRQ_CFG0_ADDR		BITS(51, 2)
+#define IRQ_CFG1_DATA		BITS(31, 0)
+#define IRQ_CFG2_ATTR		BITS(5, 0)	/* SH and MemAttr, without effect */
 
 /* 6.3.24 to 6.3.30: the stream table and the queues */
 #define BASE_HINT		BITS(62, 62)	/* read or write allocate */
@@ -95,6 +102,10 @@
 #define CFGI_1_RANGE		BITS(4, 0)
 #define  CFGI_RANGE_ALL		31
 #define CMD_SYNC		0x46
+#define SYNC_0_CS		BITS(13, 12)
+#define  SYNC_CS_IRQ		1
+#define SYNC_0_MSIDATA		BITS(63, 32)
+#define SYNC_1_MSIADDRESS	BITS(55, 2)
 
 /* 7.3: event records */
 #define EVENT_SIZE		32

@@ -246,19 +246,33 @@ static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run
 	const struct last_failure last = vsmmu__last;
 	bool overflow = run->out_flags & SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
 	const struct look look = {
+		.msi = (v->reg[REG_IDR0] & IDR0_MSI) &&
+		       (run->out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ),
 		.named = overflow || !(v->reg[REG_CR0ACK] & CR0_SMMUEN),
 		.all = overflow,
 	};
 
 	if (done)
 		feed(v, run);
-	if ((v->veventq_num || look.named) && vsmmu__ring_look(v, done, &look)) {
+	v->sync_num = 0;
+	if ((v->veventq_num || look.named || look.msi) &&
+	    vsmmu__ring_look(v, done, &look)) {
 		vsmmu__drain_all(v);
 		/* A vEVENTQ that cannot be read does not fail the commands. */
 		vsmmu__last = last;
 	}
 	if (run->out_flags & SMMUV3_ACCEL_RUN_BAD_STE)
 		report_bad_stes(v, run);
+}
+
+/* The line, and the MSIs in the order of the CMD_SYNCs (4.7.3) */
+static void signal_syncs(struct vsmmu *v)
+{
+	uint32_t i;
+
+	vsmmu__raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
+	for (i = 0; i < v->sync_num; i++)
+		vsmmu__send_msi(v, &v->syncs[i], GERROR_MSI_CMDQ_ABT_ERR);
 }
 
 /* Whether the kernel's answer to a run of up to @num commands makes sense */
@@ -307,7 +321,7 @@ static int run_batch(struct vsmmu *v)
 		       FIELD_PREP(CMDQ_CONS_ERR, arg.out_error) | (arg.cons & mask));
 	v->counters.cmds += done;
 	if (arg.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ)
-		vsmmu__raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
+		signal_syncs(v);
 	if (arg.out_error)
 		command_failed(v, &arg, mask);
 	if (rc)

@@ -45,7 +45,8 @@ void vsmmu__eventq_put(struct vsmmu *v, const void *event)
 	vsmmu__reg_set(v, REG_EVENTQ_PROD, ((prod + 1) & mask) |
 					   (prod & QUEUE_OVFLG));
 	if (!used && (v->reg[REG_IRQ_CTRL] & IRQ_CTRL_EVENTQ))
-		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
+		vsmmu__signal(v, VSMMU_IRQ_EVENTQ, REG_EVENTQ_IRQ_CFG0,
+			      GERROR_MSI_EVENTQ_ABT_ERR);
 }
 
 /* A vEVENTQ's index in the list; the list's length if it is not there */

@@ -9,7 +9,7 @@
 #include "vsmmu.h"
 
 #define ALL_OPTIONS	(VSMMU_OPT_NO_RIL | VSMMU_OPT_ATS | VSMMU_OPT_LINEAR | \
-			 VSMMU_OPT_RESET_ABORT | VSMMU_OPT_IDR)
+			 VSMMU_OPT_RESET_ABORT | VSMMU_OPT_IDR | VSMMU_OPT_MSI)
 
 /* SMMU_IDR5.OAS for a number of address bits; -EINVAL if there is none */
 static int oas_of_bits(unsigned int bits)
@@ -106,6 +106,8 @@ int vsmmu_compute_idr(const struct smmuv3_accel_phys *phys, uint32_t num,
 		 FIELD_PREP(IDR0_STALL_MODEL, STALL_MODEL_TERMINATE);
 	if (options->flags & VSMMU_OPT_ATS)
 		idr[0] |= IDR0_ATS;
+	if (options->flags & VSMMU_OPT_MSI)
+		idr[0] |= IDR0_MSI;
 	if (!(options->flags & VSMMU_OPT_LINEAR))
 		idr[0] |= FIELD_PREP(IDR0_ST_LEVEL, 1);
 	idr[1] = FIELD_PREP(IDR1_SIDSIZE, or_default(options->sid_bits, 16)) |

@@ -26,6 +26,7 @@
 /* Bits of CR0 that the kernel has a part in */
 #define CR0_KERNEL	(CR0_SMMUEN | CR0_CMDQEN)
 
+/* By offset */
 enum reg_id {
 	REG_IDR0, REG_IDR1, REG_IDR2, REG_IDR3, REG_IDR4, REG_IDR5,
 	REG_IIDR,
@@ -40,6 +41,8 @@ enum reg_id {
 	REG_GERROR,
 	REG_GERRORN,
 	REG_GERROR_IRQ_CFG0,
+	REG_GERROR_IRQ_CFG1,
+	REG_GERROR_IRQ_CFG2,
 	REG_STRTAB_BASE,
 	REG_STRTAB_BASE_CFG,
 	REG_CMDQ_BASE,
@@ -47,6 +50,8 @@ enum reg_id {
 	REG_CMDQ_CONS,
 	REG_EVENTQ_BASE,
 	REG_EVENTQ_IRQ_CFG0,
+	REG_EVENTQ_IRQ_CFG1,
+	REG_EVENTQ_IRQ_CFG2,
 	REG_EVENTQ_PROD,
 	REG_EVENTQ_CONS,
 	REG_NUM,
@@ -86,6 +91,19 @@ struct veventq {
 };
 
 /**
+ * struct msi - A message-signaled interrupt
+ * @address: where to write
+ * @data: what
+ */
+struct msi {
+	uint64_t address;
+	uint32_t data;
+};
+
+/* Room for MSIs besides those of a batch: of the event queue and of errors */
+#define MORE_MSIS	8
+
+/**
  * struct vsmmu - A virtual SMMU
  * @id: not 0; no other virtual SMMU of the process has or had it
  * @turn: its holder is the next to get @lock
@@ -109,10 +127,16 @@ struct veventq {
  * @raise: the VMM's callback for interrupts
  * @feed: the VMM's callback for commands, or NULL
  * @cmd_error: the VMM's callback for commands in error, or NULL
- * @opaque: for @raise, @feed and @cmd_error
+ * @msi: the VMM's callback for MSIs that do not go to memory, or NULL
+ * @opaque: for @raise, @feed, @cmd_error and @msi
  * @feed_cmds: where the kernel writes commands for @feed
  * @feed_room: how many there is room for
  * @raised: lines to call @raise for, when @lock is free
+ * @syncs: MSIs of the CMD_SYNCs of a batch, to send when CONS is published
+ * @sync_num: how many there are
+ * @msis: MSIs to call @msi for, when @lock is free
+ * @msi_num: how many there are
+ * @msi_max: how many there is room for
  * @cmd_failed: call @cmd_error for @failed_cmd, when @lock is free
  * @failed_cmd: the command that is in error. The queue stops there until the guest
  *	makes another access, so there is one at a time
@@ -153,10 +177,16 @@ struct vsmmu {
 	void (*feed)(void *opaque, const struct vsmmu_cmd *cmds, uint32_t num,
 		     bool flush);
 	void (*cmd_error)(void *opaque, const struct vsmmu_cmd_error *error);
+	void (*msi)(void *opaque, uint64_t address, uint32_t data);
 	void *opaque;
 	struct vsmmu_cmd *feed_cmds;
 	uint32_t feed_room;
 	unsigned int raised;
+	struct msi *syncs;
+	uint32_t sync_num;
+	struct msi *msis;
+	uint32_t msi_num;
+	uint32_t msi_max;
 	bool cmd_failed;
 	struct vsmmu_cmd_error failed_cmd;
 	int irqfd[VSMMU_IRQ_NUM];
@@ -175,10 +205,12 @@ struct vsmmu {
 
 /**
  * struct look - What vsmmu__ring_look() looks for
+ * @msi: put the MSIs of CMD_SYNCs into @syncs of struct vsmmu
  * @named: set @named of struct vsmmu for the streams that a CFGI_STE* names
  * @all: CFGI_ALL names streams too
  */
 struct look {
+	bool msi;
 	bool named;
 	bool all;
 };
@@ -254,6 +286,7 @@ int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 bool vsmmu__memory_read(struct vsmmu *v, uint64_t gpa, void *buf, size_t len);
 bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len);
+bool vsmmu__memory_write32(struct vsmmu *v, uint64_t gpa, uint32_t value);
 int vsmmu__check_regions(struct vsmmu *v, const struct vsmmu_region *regions,
 			 uint32_t num);
 int vsmmu__set_memory(struct vsmmu *v, const struct vsmmu_region *regions,
@@ -266,6 +299,11 @@ uint32_t vsmmu__eventq_mask(struct vsmmu *v);
 void vsmmu__reg_set(struct vsmmu *v, enum reg_id reg, uint64_t value);
 void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error);
 void vsmmu__regs_reset(struct vsmmu *v);
+
+/* msi.c */
+void vsmmu__send_msi(struct vsmmu *v, const struct msi *msi, uint64_t error);
+void vsmmu__signal(struct vsmmu *v, enum vsmmu_irq line, enum reg_id cfg0,
+		   uint64_t error);
 
 /* eventq.c */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The mutex of a virtual SMMU, and the callbacks that become due under it: for edges of
- * interrupt lines, and for command errors.
+ * interrupt lines, for MSIs, and for command errors.
  */
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -15,38 +16,68 @@ void vsmmu__lock(struct vsmmu *v)
 	pthread_mutex_unlock(&v->turn);
 }
 
+/* How many MSIs to take at a time */
+#define PART	32
+
+/* Take MSIs that are due. Returns how many. */
+static uint32_t take_msis(struct vsmmu *v, struct msi msis[PART])
+{
+	uint32_t num = v->msi_num < PART ? v->msi_num : PART;
+
+	if (!num)
+		return 0;
+	memcpy(msis, v->msis, num * sizeof(*msis));
+	v->msi_num -= num;
+	memmove(v->msis, v->msis + num, v->msi_num * sizeof(*msis));
+	return num;
+}
+
+/* Free the lock and make the callbacks. Returns whether more are due. */
+static bool unlock_once(struct vsmmu *v)
+{
+	const struct last_failure last = vsmmu__last;
+	const struct vsmmu_cmd_error failed_cmd = v->failed_cmd;
+	bool cmd_failed = v->cmd_failed, more;
+	unsigned int raised = v->raised;
+	struct msi msis[PART];
+	uint32_t num = take_msis(v, msis), i;
+	enum vsmmu_irq line;
+
+	more = v->msi_num;
+	v->cmd_failed = false;
+	v->raised = 0;
+	pthread_mutex_unlock(&v->lock);
+	if (!raised && !cmd_failed && !num)
+		return false;
+	if (cmd_failed)
+		v->cmd_error(v->opaque, &failed_cmd);
+	for (line = 0; line < VSMMU_IRQ_NUM; line++)
+		if (raised & 1U << line)
+			v->raise(v->opaque, line);
+	for (i = 0; i < num; i++)
+		v->msi(v->opaque, msis[i].address, msis[i].data);
+	vsmmu__last = last;
+	return more;
+}
+
 /*
  * Free the lock, then make the callbacks that became due under it. They may call the
  * library. A failure there does not replace that of the call that ends here.
  */
 void vsmmu__unlock(struct vsmmu *v)
 {
-	const struct last_failure last = vsmmu__last;
-	const struct vsmmu_cmd_error failed_cmd = v->failed_cmd;
-	bool cmd_failed = v->cmd_failed;
-	unsigned int raised = v->raised;
-	enum vsmmu_irq line;
-
-	v->cmd_failed = false;
-	v->raised = 0;
-	pthread_mutex_unlock(&v->lock);
-	if (!raised && !cmd_failed)
-		return;
-	if (cmd_failed)
-		v->cmd_error(v->opaque, &failed_cmd);
-	for (line = 0; line < VSMMU_IRQ_NUM; line++)
-		if (raised & 1U << line)
-			v->raise(v->opaque, line);
-	vsmmu__last = last;
+	while (unlock_once(v))
+		vsmmu__lock(v);
 }
 
 /*
  * Let a waiting caller in. It holds @turn, so no other thread gets the lock before it.
- * Afterwards the virtual SMMU may be in any state.
+ * Afterwards the virtual SMMU may be in any state. Also make the callbacks for MSIs, of
+ * which there can be as many as commands.
  */
 void vsmmu__let_in(struct vsmmu *v)
 {
-	if (!pthread_mutex_trylock(&v->turn)) {
+	if (!v->msi_num && !pthread_mutex_trylock(&v->turn)) {
 		pthread_mutex_unlock(&v->turn);
 		return;
 	}

@@ -2,6 +2,7 @@
 /*
  * The guest's memory.
  */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ bool vsmmu__memory_read(struct vsmmu *v, uint64_t gpa, void *buf, size_t len)
 	return true;
 }
 
-/* The library writes nothing but event records: each whole, or not at all. */
+/* The library writes nothing but event records and MSIs: each whole, or not at all. */
 bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 			 size_t len)
 {
@@ -81,6 +82,23 @@ bool vsmmu__memory_write(struct vsmmu *v, uint64_t gpa, const void *buf,
 		from += part;
 		len -= part;
 	}
+	return true;
+}
+
+/*
+ * Write an MSI: in one access, after all earlier ones. No memory that the guest can
+ * write: nothing is written.
+ */
+bool vsmmu__memory_write32(struct vsmmu *v, uint64_t gpa, uint32_t value)
+{
+	const uint32_t le = htole32(value);
+	size_t len = sizeof(le);
+	void *to = memory_find(v, gpa, &len, true);
+
+	/* The VMM may have the memory in pieces of any alignment. */
+	if (!to || len < sizeof(le) || (uintptr_t)to % sizeof(le))
+		return vsmmu__memory_write(v, gpa, &le, sizeof(le));
+	__atomic_store_n((uint32_t *)to, le, __ATOMIC_RELEASE);
 	return true;
 }
 

@@ -10,16 +10,16 @@
 
 #define U32	0xffffffffULL
 #define IRQS	(IRQ_CTRL_GERROR | IRQ_CTRL_EVENTQ)
-#define ERRORS	(GERROR_CMDQ_ERR | GERROR_EVENTQ_ABT_ERR)
+#define MSI_ERRORS (GERROR_MSI_CMDQ_ABT_ERR | GERROR_MSI_EVENTQ_ABT_ERR | \
+		    GERROR_MSI_GERROR_ABT_ERR)
+#define ERRORS	(GERROR_CMDQ_ERR | GERROR_EVENTQ_ABT_ERR | MSI_ERRORS)
 #define CR0_BITS (CR0_SMMUEN | CR0_EVENTQEN | CR0_CMDQEN | CR0_ATSCHK)
 #define STRTAB_CFG_BITS (STRTAB_CFG_FMT | STRTAB_CFG_SPLIT | STRTAB_CFG_LOG2SIZE)
 #define QUEUE_BASE_BITS	(BASE_HINT | QUEUE_BASE_ADDR | QUEUE_BASE_LOG2SIZE)
 
 /*
- * SMMU_IDR0.MSI is 0: the IRQ_CFG registers are RES0. Two of them have an entry,
- * because drivers write them with 64 bits. CR2.PTM and E2H, IRQ_CTRL.PRIQ_IRQEN
- * and all of GBPA but ABORT are RES0 without BTM, HYP, PRI and attribute
- * overrides.
+ * CR2.PTM and E2H, IRQ_CTRL.PRIQ_IRQEN and all of GBPA but ABORT are RES0 without BTM,
+ * HYP, PRI and attribute overrides.
  */
 const struct reg_info vsmmu__regs[REG_NUM] = {
 	[REG_IDR0] = { 0x00, 4, true, 0, U32 },
@@ -39,7 +39,9 @@ const struct reg_info vsmmu__regs[REG_NUM] = {
 	[REG_IRQ_CTRLACK] = { 0x54, 4, true, 0, IRQS },
 	[REG_GERROR] = { 0x60, 4, true, 0, ERRORS },
 	[REG_GERRORN] = { 0x64, 4, false, 0, ERRORS },
-	[REG_GERROR_IRQ_CFG0] = { 0x68, 8, true, 0, 0 },
+	[REG_GERROR_IRQ_CFG0] = { 0x68, 8, false, 0, IRQ_CFG0_ADDR },
+	[REG_GERROR_IRQ_CFG1] = { 0x70, 4, false, 0, IRQ_CFG1_DATA },
+	[REG_GERROR_IRQ_CFG2] = { 0x74, 4, false, 0, IRQ_CFG2_ATTR },
 	[REG_STRTAB_BASE] = { 0x80, 8, false, CR0_SMMUEN,
 			      BASE_HINT | STRTAB_BASE_ADDR },
 	[REG_STRTAB_BASE_CFG] = { 0x88, 4, false, CR0_SMMUEN, STRTAB_CFG_BITS },
@@ -48,38 +50,52 @@ const struct reg_info vsmmu__regs[REG_NUM] = {
 	[REG_CMDQ_CONS] = { 0x9c, 4, false, CR0_CMDQEN,
 			    CMDQ_CONS_ERR | QUEUE_INDEX },
 	[REG_EVENTQ_BASE] = { 0xa0, 8, false, CR0_EVENTQEN, QUEUE_BASE_BITS },
-	[REG_EVENTQ_IRQ_CFG0] = { 0xb0, 8, true, 0, 0 },
+	[REG_EVENTQ_IRQ_CFG0] = { 0xb0, 8, false, 0, IRQ_CFG0_ADDR },
+	[REG_EVENTQ_IRQ_CFG1] = { 0xb8, 4, false, 0, IRQ_CFG1_DATA },
+	[REG_EVENTQ_IRQ_CFG2] = { 0xbc, 4, false, 0, IRQ_CFG2_ATTR },
 	[REG_EVENTQ_PROD] = { 0x100a8, 4, false, CR0_EVENTQEN,
 			      QUEUE_OVFLG | QUEUE_INDEX },
 	[REG_EVENTQ_CONS] = { 0x100ac, 4, false, 0, QUEUE_OVFLG | QUEUE_INDEX },
 };
 
+/* The bits of an address that an SMMU with this SMMU_IDR5 puts out */
+static uint64_t oas_bits(uint32_t idr5)
+{
+	static const uint8_t bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
+
+	return BITS(bits[FIELD_GET(IDR5_OAS, idr5)] - 1, 0);
+}
+
 /* The bits of a register that an SMMU with these SMMU_IDR0 and IDR5 implements */
 uint64_t vsmmu__bits_by_idr(enum reg_id reg, uint32_t idr0, uint32_t idr5)
 {
-	static const uint8_t oas_bits[] = { 32, 36, 40, 42, 44, 48, 52, 52 };
 	uint64_t bits = vsmmu__regs[reg].bits;
 
 	switch (reg) {
 	case REG_CR0:
 	case REG_CR0ACK:
-		if (!(idr0 & IDR0_ATS))
-			bits &= ~CR0_ATSCHK;
-		break;
+		return idr0 & IDR0_ATS ? bits : bits & ~CR0_ATSCHK;
+	case REG_GERROR:
+	case REG_GERRORN:
+		return idr0 & IDR0_MSI ? bits : bits & ~MSI_ERRORS;
+	case REG_GERROR_IRQ_CFG0:
+	case REG_EVENTQ_IRQ_CFG0:
+		return idr0 & IDR0_MSI ? bits & oas_bits(idr5) : 0;
+	case REG_GERROR_IRQ_CFG1:
+	case REG_GERROR_IRQ_CFG2:
+	case REG_EVENTQ_IRQ_CFG1:
+	case REG_EVENTQ_IRQ_CFG2:
+		return idr0 & IDR0_MSI ? bits : 0;
 	case REG_STRTAB_BASE:
 	case REG_CMDQ_BASE:
 	case REG_EVENTQ_BASE:
-		bits &= BITS(oas_bits[FIELD_GET(IDR5_OAS, idr5)] - 1, 0) |
-			BASE_HINT;
-		break;
+		return bits & (oas_bits(idr5) | BASE_HINT);
 	case REG_STRTAB_BASE_CFG:
-		if (!(idr0 & IDR0_ST_LEVEL))
-			bits &= ~(STRTAB_CFG_FMT | STRTAB_CFG_SPLIT);
-		break;
+		return idr0 & IDR0_ST_LEVEL ? bits :
+		       bits & ~(STRTAB_CFG_FMT | STRTAB_CFG_SPLIT);
 	default:
-		break;
+		return bits;
 	}
-	return bits;
 }
 
 static uint64_t reg_bits(struct vsmmu *v, enum reg_id reg)
@@ -125,13 +141,18 @@ static bool access_exists(uint64_t offset, unsigned int size)
 /* Find the register at an aligned word, and by how many bits the word is within it. */
 static enum reg_id reg_at(uint64_t offset, unsigned int *shift)
 {
-	enum reg_id i;
+	unsigned int low = 0, high = REG_NUM, i;
 
-	for (i = 0; i < REG_NUM; i++) {
-		if (offset - vsmmu__regs[i].offset >= vsmmu__regs[i].size)
-			continue;
-		*shift = (offset - vsmmu__regs[i].offset) * 8;
-		return i;
+	while (low < high) {
+		i = (low + high) / 2;
+		if (offset < vsmmu__regs[i].offset) {
+			high = i;
+		} else if (offset - vsmmu__regs[i].offset >= vsmmu__regs[i].size) {
+			low = i + 1;
+		} else {
+			*shift = (offset - vsmmu__regs[i].offset) * 8;
+			return i;
+		}
 	}
 	return REG_RESERVED;
 }
@@ -147,7 +168,8 @@ void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error)
 {
 	vsmmu__reg_set(v, REG_GERROR, v->reg[REG_GERROR] ^ error);
 	if (v->reg[REG_IRQ_CTRL] & IRQ_CTRL_GERROR)
-		vsmmu__raise_irq(v, VSMMU_IRQ_GERROR);
+		vsmmu__signal(v, VSMMU_IRQ_GERROR, REG_GERROR_IRQ_CFG0,
+			      GERROR_MSI_GERROR_ABT_ERR);
 }
 
 /*
@@ -220,6 +242,14 @@ static uint64_t writable(struct vsmmu *v, enum reg_id reg)
 	switch (reg) {
 	case REG_CR1:
 		return reg_bits(v, reg) & ~cr1_guarded(v);
+	case REG_GERROR_IRQ_CFG0:
+	case REG_GERROR_IRQ_CFG1:
+	case REG_GERROR_IRQ_CFG2:
+		return v->reg[REG_IRQ_CTRL] & IRQ_CTRL_GERROR ? 0 : reg_bits(v, reg);
+	case REG_EVENTQ_IRQ_CFG0:
+	case REG_EVENTQ_IRQ_CFG1:
+	case REG_EVENTQ_IRQ_CFG2:
+		return v->reg[REG_IRQ_CTRL] & IRQ_CTRL_EVENTQ ? 0 : reg_bits(v, reg);
 	case REG_CMDQ_CONS:
 		return vsmmu__cmdq_mask(v);
 	case REG_EVENTQ_PROD:

@@ -39,6 +39,21 @@ static void mark_named(struct vsmmu *v, uint64_t dw0, uint64_t dw1, bool all)
 		v->named[i] |= is_named(dw0, dw1, v->vsid[i]);
 }
 
+/* Keep the MSI of a CMD_SYNC, which is due when CONS is published. */
+static void keep_msi(struct vsmmu *v, uint64_t dw0, uint64_t dw1)
+{
+	if (FIELD_GET(SYNC_0_CS, dw0) != SYNC_CS_IRQ || !(dw1 & SYNC_1_MSIADDRESS) ||
+	    v->sync_num == v->max_batch)
+		return;
+	v->syncs[v->sync_num++] = (struct msi){
+		/* Cut to OAS, as an address in a register (3.4.3) */
+		.address = dw1 & vsmmu__bits_by_idr(REG_GERROR_IRQ_CFG0,
+						    v->reg[REG_IDR0],
+						    v->reg[REG_IDR5]),
+		.data = FIELD_GET(SYNC_0_MSIDATA, dw0),
+	};
+}
+
 /* Look at a command. Returns true if it is a CMD_SYNC behind a CFGI. */
 static bool look_at(struct vsmmu *v, const struct vsmmu_cmd *cmd,
 		    const struct look *look)
@@ -58,6 +73,8 @@ static bool look_at(struct vsmmu *v, const struct vsmmu_cmd *cmd,
 		v->cfgi_done = true;
 		return false;
 	case CMD_SYNC:
+		if (look->msi)
+			keep_msi(v, dw0, dw1);
 		v->cfgi_done = false;
 		return behind;
 	default:

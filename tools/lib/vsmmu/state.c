@@ -47,6 +47,9 @@ static const struct {
 	SAVED(REG_IRQ_CTRL, irq_ctrl),
 	SAVED(REG_GERROR, gerror),
 	SAVED(REG_GERRORN, gerrorn),
+	SAVED(REG_GERROR_IRQ_CFG0, gerror_irq_cfg0),
+	SAVED(REG_GERROR_IRQ_CFG1, gerror_irq_cfg1),
+	SAVED(REG_GERROR_IRQ_CFG2, gerror_irq_cfg2),
 	SAVED(REG_STRTAB_BASE, strtab_base),
 	SAVED(REG_STRTAB_BASE_CFG, strtab_base_cfg),
 	SAVED(REG_CMDQ_BASE, cmdq_base),
@@ -55,6 +58,9 @@ static const struct {
 	SAVED(REG_EVENTQ_BASE, eventq_base),
 	SAVED(REG_EVENTQ_PROD, eventq_prod),
 	SAVED(REG_EVENTQ_CONS, eventq_cons),
+	SAVED(REG_EVENTQ_IRQ_CFG0, eventq_irq_cfg0),
+	SAVED(REG_EVENTQ_IRQ_CFG1, eventq_irq_cfg1),
+	SAVED(REG_EVENTQ_IRQ_CFG2, eventq_irq_cfg2),
 };
 
 static void state_put(struct vsmmu_state *state, unsigned int i, uint64_t value)
@@ -76,7 +82,7 @@ static uint64_t state_get(const struct vsmmu_state *state, unsigned int i)
 	return *(const uint32_t *)at;
 }
 
-static_assert(sizeof(struct vsmmu_state) == 120, "it has padding, or has changed");
+static_assert(sizeof(struct vsmmu_state) == 152, "it has padding, or has changed");
 
 int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 {
@@ -92,6 +98,13 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state)
 	return rc;
 }
 
+/* Version 1 ended before @gerror_irq_cfg0: SMMU_IDR0.MSI could not be offered. */
+static bool version_is_known(const struct vsmmu_state *state)
+{
+	return state->version == VSMMU_STATE_VERSION ||
+	       (state->version == 1 && !(state->idr[0] & IDR0_MSI));
+}
+
 /*
  * Whether a virtual SMMU with the state's ID registers can be in that state. The kernel
  * checks the ID registers themselves, except for the queue sizes, which the library
@@ -103,8 +116,7 @@ static bool state_is_valid(const struct vsmmu_state *state)
 	uint32_t cerror = FIELD_GET(CMDQ_CONS_ERR, state->cmdq_cons);
 	unsigned int i;
 
-	if (state->version != VSMMU_STATE_VERSION || state->reserved ||
-	    state->reserved2)
+	if (!version_is_known(state) || state->reserved || state->reserved2)
 		return false;
 	if (FIELD_GET(IDR1_CMDQS, state->idr[1]) > QUEUE_BITS_MAX ||
 	    FIELD_GET(IDR1_EVENTQS, state->idr[1]) > QUEUE_BITS_MAX)
@@ -138,7 +150,7 @@ static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
 }
 
 /*
- * Raise the lines again: the migration may have lost an edge, and an edge too many
+ * Signal the interrupts again: the migration may have lost an edge, and an edge too many
  * does no harm.
  */
 static void raise_standing(struct vsmmu *v)
@@ -148,9 +160,11 @@ static void raise_standing(struct vsmmu *v)
 	if ((irqs & IRQ_CTRL_EVENTQ) &&
 	    ((v->reg[REG_EVENTQ_PROD] ^ v->reg[REG_EVENTQ_CONS]) &
 	     vsmmu__eventq_mask(v)))
-		vsmmu__raise_irq(v, VSMMU_IRQ_EVENTQ);
+		vsmmu__signal(v, VSMMU_IRQ_EVENTQ, REG_EVENTQ_IRQ_CFG0,
+			      GERROR_MSI_EVENTQ_ABT_ERR);
 	if ((irqs & IRQ_CTRL_GERROR) && active_errors(v))
-		vsmmu__raise_irq(v, VSMMU_IRQ_GERROR);
+		vsmmu__signal(v, VSMMU_IRQ_GERROR, REG_GERROR_IRQ_CFG0,
+			      GERROR_MSI_GERROR_ABT_ERR);
 }
 
 /* Take over a valid state */

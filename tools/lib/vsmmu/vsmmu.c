@@ -214,7 +214,13 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 		v->feed_room = v->max_batch;
 		v->feed_cmds = calloc(v->feed_room, sizeof(*v->feed_cmds));
 	}
-	if (!v->vsid || !v->named || !v->bad || (v->feed && !v->feed_cmds))
+	v->syncs = calloc(v->max_batch, sizeof(*v->syncs));
+	if (v->msi) {
+		v->msi_max = v->max_batch + MORE_MSIS;
+		v->msis = calloc(v->msi_max, sizeof(*v->msis));
+	}
+	if (!v->vsid || !v->named || !v->bad || (v->feed && !v->feed_cmds) ||
+	    !v->syncs || (v->msi && !v->msis))
 		return vsmmu__fail_plain(v, -ENOMEM);
 	return 0;
 }
@@ -309,6 +315,7 @@ static void take_config(struct vsmmu *v, const struct vsmmu_config *config)
 	v->raise = config->raise;
 	v->feed = config->feed;
 	v->cmd_error = config->cmd_error;
+	v->msi = config->msi;
 	v->opaque = config->opaque;
 }
 
@@ -364,6 +371,8 @@ void vsmmu_free(struct vsmmu *v)
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->turn);
 	free(v->feed_cmds);
+	free(v->syncs);
+	free(v->msis);
 	free(v->vsid);
 	free(v->named);
 	free(v->bad);

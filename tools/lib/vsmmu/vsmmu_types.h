@@ -268,12 +268,15 @@ enum vsmmu_config_flags {
  * @feed: Called for commands that concern emulated endpoints; NULL if the VMM has no
  *	such endpoint, or caches nothing for them
  * @cmd_error: Called for a command of the guest that is in error; may be NULL
- * @opaque: First argument of @raise, @feed and @cmd_error
+ * @opaque: First argument of @raise, @feed, @cmd_error and @msi
  * @kernel: NULL: the kernel
  * @kernel_data: First argument of the functions of @kernel
+ * @msi: Called for an MSI to an address that is no memory that the guest can write,
+ *	for instance of its interrupt controller: @data is what the SMMU writes there.
+ *	NULL: such a write aborts, and the guest finds that in SMMU_GERROR
  *
- * The library calls @raise and @cmd_error without the virtual SMMU's mutex, so they
- * may call the library. @cmd_error is for a log: the guest finds its error in
+ * The library calls @raise, @cmd_error and @msi without the virtual SMMU's mutex, so
+ * they may call the library. @cmd_error is for a log: the guest finds its error in
  * SMMU_CMDQ_CONS and SMMU_GERROR without it. A guest can cause as many such calls as
  * it likes.
  *
@@ -309,6 +312,7 @@ struct vsmmu_config {
 	void *opaque;
 	const struct vsmmu_kernel *kernel;
 	void *kernel_data;
+	void (*msi)(void *opaque, uint64_t address, uint32_t data);
 };
 
 #ifndef __cplusplus
@@ -325,6 +329,10 @@ struct vsmmu_config {
  * @VSMMU_OPT_RESET_ABORT: Out of reset SMMU_GBPA.ABORT is 1, so DMA is aborted until
  *	the guest enables the SMMU. Without it DMA bypasses stage 1, as a firmware
  *	without a driver for the SMMU expects
+ * @VSMMU_OPT_MSI: Offer message-signaled interrupts (SMMU_IDR0.MSI): for a CMD_SYNC,
+ *	the event queue and errors. For drivers that wait for the MSI of a CMD_SYNC in
+ *	memory. A VMM that connects its interrupt controller sets @msi of struct
+ *	vsmmu_config
  * @VSMMU_OPT_IDR: Offer @idr as it is, for instance what another host offered to a
  *	guest that is migrated
  */
@@ -334,6 +342,7 @@ enum vsmmu_option_flags {
 	VSMMU_OPT_LINEAR = 1 << 2,
 	VSMMU_OPT_RESET_ABORT = 1 << 3,
 	VSMMU_OPT_IDR = 1 << 4,
+	VSMMU_OPT_MSI = 1 << 5,
 };
 
 /**
@@ -363,7 +372,7 @@ struct vsmmu_options {
 	uint32_t idr[6];
 };
 
-#define VSMMU_STATE_VERSION	1
+#define VSMMU_STATE_VERSION	2
 
 /**
  * struct vsmmu_state - What to keep of a virtual SMMU whose guest is stopped
@@ -389,8 +398,15 @@ struct vsmmu_options {
  * @eventq_base: SMMU_EVENTQ_BASE
  * @eventq_cons: SMMU_EVENTQ_CONS
  * @reserved2: 0
+ * @gerror_irq_cfg0: SMMU_GERROR_IRQ_CFG0
+ * @gerror_irq_cfg1: SMMU_GERROR_IRQ_CFG1
+ * @gerror_irq_cfg2: SMMU_GERROR_IRQ_CFG2
+ * @eventq_irq_cfg0: SMMU_EVENTQ_IRQ_CFG0
+ * @eventq_irq_cfg1: SMMU_EVENTQ_IRQ_CFG1
+ * @eventq_irq_cfg2: SMMU_EVENTQ_IRQ_CFG2
  *
- * CPU-endian and without padding. It can be sent as it is to a host of the same
+ * A state of version 1 ends before @gerror_irq_cfg0. It is accepted with 0 in what
+ * follows. CPU-endian and without padding. It can be sent as it is to a host of the same
  * endianness.
  */
 struct vsmmu_state {
@@ -416,6 +432,12 @@ struct vsmmu_state {
 	uint64_t eventq_base;
 	uint32_t eventq_cons;
 	uint32_t reserved2;
+	uint64_t gerror_irq_cfg0;
+	uint32_t gerror_irq_cfg1;
+	uint32_t gerror_irq_cfg2;
+	uint64_t eventq_irq_cfg0;
+	uint32_t eventq_irq_cfg1;
+	uint32_t eventq_irq_cfg2;
 };
 
 /**

@@ -211,8 +211,9 @@ static const struct vsmmu_kernel fuzz_kernel = {
 /* Registers, and what holds for them */
 
 static const uint32_t offsets[] = {
-	0x20, 0x28, 0x2c, 0x44, 0x50, 0x60, 0x64, 0x68, 0x80, 0x84, 0x88, 0x90,
-	0x94, 0x98, 0x9c, 0xa0, 0xa4, 0xb0, 0x100a8, 0x100ac, 0x00, 0x24,
+	0x20, 0x28, 0x2c, 0x44, 0x50, 0x60, 0x64, 0x68, 0x70, 0x74, 0x80, 0x84,
+	0x88, 0x90, 0x94, 0x98, 0x9c, 0xa0, 0xa4, 0xb0, 0xb8, 0xbc, 0x100a8,
+	0x100ac, 0x00, 0x24,
 };
 
 #define CMDQEN		8U
@@ -241,7 +242,7 @@ static void check_invariants(struct fuzz *f)
 	check(reg(f, 0x50) == reg(f, 0x54));
 	check(((reg(f, 0x60) ^ reg(f, 0x64)) & CMDQ_ERR) == (cons >> 24 != 0));
 	check(cons >> 24 <= 3);
-	check(!(reg(f, 0x60) & ~0x5U));
+	check(!(reg(f, 0x60) & ~0xb5U));
 	for (i = 0; i < RAM_PIECES; i++)
 		check(!(f->readonly & 1U << i) ||
 		      !memcmp(f->ram[i], f->was[i], RAM_PIECE));
@@ -280,6 +281,22 @@ static void set_memory(struct fuzz *f, unsigned int which)
 		};
 	}
 	check(!vsmmu_set_memory(f->v, regions, num));
+}
+
+/* Commands, as far as the library looks at them */
+static void put_commands(struct fuzz *f)
+{
+	static const uint64_t kinds[] = { 0x1046, 0x46, 0x3, 0x4, 0x5, 0x11 };
+	unsigned int piece = take(f, 1) % RAM_PIECES, i;
+	uint64_t cmd[2];
+
+	if (f->readonly & 1U << piece)
+		return;
+	for (i = 0; f->size && i < RAM_PIECE / sizeof(cmd); i++) {
+		cmd[0] = kinds[take(f, 1) % ARRAY_LEN(kinds)] | take(f, 1) << 32;
+		cmd[1] = RAM_BASE - RAM_PIECE + take(f, 2);
+		memcpy(f->ram[piece] + i * sizeof(cmd), cmd, sizeof(cmd));
+	}
 }
 
 /* A value that means something, often */
@@ -328,6 +345,17 @@ static void on_cmd_error(void *opaque, const struct vsmmu_cmd_error *error)
 	check(value >> 24 == error->cerror);
 }
 
+/* Not for memory that the guest can write */
+static void on_msi(void *opaque, uint64_t address, uint32_t data)
+{
+	struct fuzz *f = opaque;
+	uint64_t value;
+
+	(void)data;
+	check(address && !(address & 3) && address < 1ULL << 44);
+	check(!vsmmu_read(f->v, 0x60, &value, 4));
+}
+
 static alignas(VSMMU_PAGE_SIZE) char pages[VSMMU_REGS_SIZE];
 
 static void make(struct fuzz *f, uint32_t flags)
@@ -343,6 +371,7 @@ static void make(struct fuzz *f, uint32_t flags)
 	config.raise = on_irq;
 	config.feed = on_feed;
 	config.cmd_error = on_cmd_error;
+	config.msi = flags & VSMMU_CONFIG_CHANGE_PROCESS ? NULL : on_msi;
 	config.opaque = f;
 	check(!vsmmu_new(&config, &f->v, NULL));
 	check(!vsmmu_add_veventq(f->v, 1));
@@ -455,7 +484,10 @@ static void step(struct fuzz *f)
 			take_over(f);
 		break;
 	case 13:
-		set_memory(f, take(f, 1));
+		if (take(f, 1) & 1)
+			set_memory(f, take(f, 1));
+		else
+			put_commands(f);
 		break;
 	case 14:
 		change_streams(f);
@@ -471,8 +503,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct vsmmu_options options = {
 		.flags = VSMMU_OPT_IDR,
-		/* ATS and 2-level tables; queues up to 2^19; 44 bits */
-		.idr = { 0x0d48141a, 19 << 21 | 19 << 16 | 16, 0, 0x1c00, 0, 0x74 },
+		/* MSIs, ATS and 2-level tables; queues up to 2^19; 44 bits */
+		.idr = { 0x0d48341a, 19 << 21 | 19 << 16 | 16, 0, 0x1c00, 0, 0x74 },
 	};
 	struct fuzz f = { .data = data, .size = 0 };
 	int i;

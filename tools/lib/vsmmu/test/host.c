@@ -280,7 +280,7 @@ static uint32_t field(const uint32_t idr[6], int reg, unsigned int hi, unsigned 
 static bool module_takes(const uint32_t idr[6], const uint32_t host[6])
 {
 	static const uint32_t known[6] = {
-		0x1f68141e, 0x03ff07ff, 0, 0x1c04, 0, 0xcf7,
+		0x1f68341e, 0x03ff07ff, 0, 0x1c04, 0, 0xcf7,
 	};
 	static const struct {
 		uint8_t reg, hi, lo;
@@ -452,7 +452,7 @@ static void test_idr_random(void **state)
 			phys[j].out_idr[5] = random_bits();
 		}
 		options = (struct vsmmu_options){
-			.flags = random_bits() & 0xf,
+			.flags = random_bits() & 0x2f,
 			.oas = oas[random_bits() % ARRAY_LEN(oas)],
 			.sid_bits = random_bits() % 32,
 			.ssid_bits = random_bits() % 21,
@@ -525,7 +525,7 @@ static void test_idr_default(void **state)
 static void test_idr_errors(void **state)
 {
 	static const struct vsmmu_options wrong[] = {
-		{ .flags = 1 << 5 }, { .oas = 33 }, { .oas = 56 },
+		{ .flags = 1 << 6 }, { .oas = 33 }, { .oas = 56 },
 		{ .sid_bits = 32 }, { .ssid_bits = 21 }, { .cmdq_bits = 20 },
 		{ .eventq_bits = 20 },
 	};

@@ -123,7 +123,7 @@ static void test_round_trip(void **state)
 
 	make_busy(rig);
 	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
-	assert_int_equal(saved.version, 1);
+	assert_int_equal(saved.version, 2);
 	assert_int_equal(saved.cr0, SMMUEN | EVENTQEN | CMDQEN | ATSCHK);
 	assert_int_equal(saved.cmdq_cons, 1 << 24 | 1);
 	assert_int_equal(saved.eventq_prod, OVFLG | 2);
@@ -277,7 +277,10 @@ static void test_hostile(void **state)
 #define OTHER_IDR(_field, _value) \
 	REFUSED(_field, _value, VSMMU_REASON_STATE_IDR)
 	INVALID(version, 0);
-	INVALID(version, 2);
+	INVALID(version, 3);
+	INVALID(gerror_irq_cfg0, 4);		/* without SMMU_IDR0.MSI */
+	INVALID(eventq_irq_cfg1, 1);
+	INVALID(gerror, 1 << 4);
 	INVALID(reserved, 1);
 	INVALID(reserved2, 1);
 	OTHER_IDR(idr[0], 0);

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Message-signaled interrupts: of CMD_SYNCs, the event queue and errors.
+ */
+#include "rig.h"
+
+#define RING_BITS	7
+#define RING		(1U << RING_BITS)
+#define QUEUE		(RAM_BASE + 0x2000)
+#define TARGET		(RAM_BASE + 0x3000)
+#define ITS		0x8090040ULL		/* no memory */
+#define CS_IRQ		(1ULL << 12)
+#define ATTRIBUTES	(0xfULL << 24 | 3ULL << 22)
+
+enum {
+	GERROR_IRQ_CFG0 = 0x68, GERROR_IRQ_CFG1 = 0x70, GERROR_IRQ_CFG2 = 0x74,
+	EVENTQ_IRQ_CFG0 = 0xb0, EVENTQ_IRQ_CFG1 = 0xb8, EVENTQ_IRQ_CFG2 = 0xbc,
+};
+
+#define MSI_CMDQ_ABT	(1U << 4)
+#define MSI_EVENTQ_ABT	(1U << 5)
+#define MSI_GERROR_ABT	(1U << 7)
+
+/* What the callback got */
+static struct {
+	uint64_t address;
+	uint32_t data;
+} sent[256];
+
+static unsigned int sent_num;
+
+static void on_msi(void *opaque, uint64_t address, uint32_t data)
+{
+	struct rig *rig = opaque;
+	uint64_t value;
+
+	/* Without the mutex */
+	assert_int_equal(vsmmu_read(rig->v, GERROR, &value, 4), 0);
+	assert_in_range(sent_num, 0, ARRAY_LEN(sent) - 1);
+	sent[sent_num].address = address;
+	sent[sent_num++].data = data;
+}
+
+/* As the module does it: a batch, and whether a CMD_SYNC of it wants its interrupt */
+static int run_syncs(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	struct rig *rig = (struct rig *)fake;
+	uint32_t i, num = (run->prod - run->cons) & (2 * RING - 1);
+
+	num = num < run->max_cmds ? num : run->max_cmds;
+	for (i = 0; i < num; i++, run->cons++) {
+		const uint64_t *cmd = rig_ptr(rig, RAM_BASE + run->cons % RING * 16);
+
+		if ((cmd[0] & 0x30ff) == (SYNC | CS_IRQ))
+			run->out_flags |= SMMUV3_ACCEL_RUN_SYNC_IRQ;
+	}
+	return 0;
+}
+
+static int setup_flags(void **state, uint32_t options_flags, bool callback)
+{
+	const struct vsmmu_options options = { .flags = options_flags };
+	struct vsmmu_config config;
+	struct vsmmu_region region;
+	struct rig *rig;
+
+	rig_setup_off(state);
+	rig = *state;
+	vsmmu_free(rig->v);
+	config = rig_config(rig);
+	config.flags = VSMMU_CONFIG_CLEAN;
+	config.msi = callback ? on_msi : NULL;
+	region = (struct vsmmu_region){
+		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF, 0, 0,
+	};
+	config.regions = &region;
+	config.region_num = 1;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	rig->fake.on_run = run_syncs;
+	enable_cmdq(rig, RING_BITS);
+	sent_num = 0;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_flags(state, VSMMU_OPT_MSI, true);
+}
+
+static int setup_nobody(void **state)
+{
+	return setup_flags(state, VSMMU_OPT_MSI, false);
+}
+
+static int setup_none(void **state)
+{
+	return setup_flags(state, 0, true);
+}
+
+static void put_sync(struct rig *rig, uint32_t index, uint64_t address, uint32_t data)
+{
+	put_cmd(rig, index % RING, SYNC | CS_IRQ | ATTRIBUTES | (uint64_t)data << 32,
+		address);
+}
+
+static uint32_t word(struct rig *rig, uint64_t gpa)
+{
+	return *(uint32_t *)rig_ptr(rig, gpa);
+}
+
+/* When CONS is published, the MSI is not sent yet. */
+static unsigned int published;
+
+static void on_clean(struct fake *fake, const volatile void *line)
+{
+	struct rig *rig = (struct rig *)fake;
+
+	if (line != (char *)vsmmu_page(rig->v, 0) + CMDQ_CONS)
+		return;
+	assert_int_equal(word(rig, RAM_BASE), (uint32_t)(SYNC | CS_IRQ | ATTRIBUTES));
+	published++;
+}
+
+/* Drivers wait for the MSI in the CMD_SYNC's own place in the queue. */
+static void test_poll(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(get(rig, IDR0) & 1 << 13, 1 << 13);
+	put_sync(rig, 0, RAM_BASE, 0);
+	published = 0;
+	rig->fake.on_clean = on_clean;
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(published, 1);
+	rig->fake.on_clean = NULL;
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+	assert_int_equal(word(rig, RAM_BASE), 0);
+	assert_int_equal(word(rig, RAM_BASE + 4), 0);
+	assert_int_equal(word(rig, RAM_BASE + 8), (uint32_t)RAM_BASE);
+	/* The line is asserted as well. */
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+	assert_int_equal(sent_num, 0);
+	assert_int_equal(get(rig, GERROR), 0);
+}
+
+/* Each CMD_SYNC that is done and asks for it, in order, over the end of the ring */
+static void test_syncs(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t i;
+
+	assert_put(rig, CR0, 0);
+	assert_put(rig, CMDQ_PROD, RING - 2);
+	assert_put(rig, CMDQ_CONS, RING - 2);
+	assert_put(rig, CR0, CMDQEN);
+	put_sync(rig, RING - 2, TARGET, 1);
+	put_sync(rig, RING - 1, TARGET, 2);
+	put_cmd(rig, 0, TLBI_NH_ALL, TARGET + 4);
+	put_cmd(rig, 1, SYNC | ATTRIBUTES | 7ULL << 32, TARGET + 8);		/* CS = 0 */
+	put_cmd(rig, 2, SYNC | 2 * CS_IRQ | 7ULL << 32, TARGET + 12);	/* SEV */
+	put_sync(rig, 3, 0, 7);
+	put_sync(rig, 4, 1ULL << 54 | (TARGET + 16), 3);	/* above OAS: ignored */
+	put_sync(rig, 5, TARGET + 20, 7);			/* not run */
+	assert_put(rig, CMDQ_PROD, RING + 5);
+	assert_int_equal(word(rig, TARGET), 2);
+	for (i = 4; i < 16; i += 4)
+		assert_int_equal(word(rig, TARGET + i), 0);
+	assert_int_equal(word(rig, TARGET + 16), 3);
+	assert_int_equal(word(rig, TARGET + 20), 0);
+	assert_int_equal(get(rig, GERROR), 0);
+	assert_int_equal(sent_num, 0);
+
+	/* After an error, those before it only */
+	put_sync(rig, 6, TARGET + 24, 7);
+	put_sync(rig, 7, TARGET + 28, 7);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM, 0, 1);
+	assert_int_equal(put(rig, CMDQ_PROD, RING + 8), -EAGAIN);
+	assert_int_equal(word(rig, TARGET + 24), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(word(rig, TARGET + 24), 7);
+}
+
+/* To the VMM what is no memory: all of them, in order; the same twice is one edge */
+static void test_callback(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t i;
+
+	for (i = 0; i < RING; i++)
+		put_sync(rig, i, ITS, i / 2);
+	assert_put(rig, CMDQ_PROD, RING);
+	assert_int_equal(sent_num, RING / 2);
+	for (i = 0; i < sent_num; i++) {
+		assert_int_equal(sent[i].address, ITS);
+		assert_int_equal(sent[i].data, i);
+	}
+	/* Memory that crosses its region's end, and is none for 4 bytes */
+	put_sync(rig, 0, RAM_BASE + RAM_HALF, 9);
+	assert_put(rig, CMDQ_PROD, RING + 1);
+	assert_int_equal(sent_num, RING / 2 + 1);
+	assert_int_equal(get(rig, GERROR), 0);
+}
+
+/* Nobody takes it: the write aborts. So does that of the error's own MSI. */
+static void test_abort(void **state)
+{
+	struct rig *rig = *state;
+
+	put_sync(rig, 0, ITS, 1);
+	put_sync(rig, 1, ITS, 1);
+	put_sync(rig, 2, ITS, 1);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+	assert_int_equal(get(rig, GERROR), MSI_CMDQ_ABT);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+	/* Active: nothing toggles. Acknowledged: it is reported again. */
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(get(rig, GERROR), MSI_CMDQ_ABT);
+	assert_int_equal(put64(rig, GERROR_IRQ_CFG0, ITS), 0);
+	assert_put(rig, IRQ_CTRL, GERROR_IRQEN);
+	assert_put(rig, GERRORN, MSI_CMDQ_ABT);
+	assert_put(rig, CMDQ_PROD, 3);
+	assert_int_equal(get(rig, GERROR), MSI_GERROR_ABT);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+	assert_true(irqs(rig, VSMMU_IRQ_GERROR) >= 1);
+}
+
+/* The event queue's and GERROR's MSIs, with their registers and enable bits */
+static void test_sources(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 4);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, TARGET | 3), 0);
+	assert_int_equal(get64(rig, EVENTQ_IRQ_CFG0), TARGET);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG1, ~0ULL << 32 | 0x1234), 0);
+	assert_int_equal(get64(rig, EVENTQ_IRQ_CFG1), 0x3fULL << 32 | 0x1234);
+	assert_int_equal(put64(rig, GERROR_IRQ_CFG0, ITS), 0);
+	assert_put(rig, GERROR_IRQ_CFG1, 0x5678);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(word(rig, TARGET), 0);		/* not enabled */
+
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN | GERROR_IRQEN);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
+	assert_put(rig, EVENTQ_IRQ_CFG1, 1);
+	assert_put(rig, EVENTQ_IRQ_CFG2, 0);
+	assert_int_equal(put64(rig, GERROR_IRQ_CFG0, TARGET), 0);
+	assert_put(rig, GERROR_IRQ_CFG1, 1);
+	assert_put(rig, GERROR_IRQ_CFG2, 1);
+	assert_int_equal(get64(rig, EVENTQ_IRQ_CFG0), TARGET);
+	assert_int_equal(get64(rig, EVENTQ_IRQ_CFG1), 0x3fULL << 32 | 0x1234);
+	assert_int_equal(get64(rig, GERROR_IRQ_CFG0), ITS);
+	assert_int_equal(get64(rig, GERROR_IRQ_CFG1), 0x5678);
+
+	assert_put(rig, EVENTQ_CONS, 1);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(word(rig, TARGET), 0x1234);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+	assert_int_equal(sent_num, 0);
+	/* The event queue is in no memory: an error, whose MSI goes to the VMM */
+	assert_put(rig, CR0, CMDQEN);
+	enable_eventq(rig, 0, 4);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(get(rig, GERROR), EVENTQ_ABT_ERR);
+	assert_int_equal(sent_num, 1);
+	assert_int_equal(sent[0].address, ITS);
+	assert_int_equal(sent[0].data, 0x5678);
+}
+
+static void test_eventq_abort(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 4);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+	assert_int_equal(get(rig, GERROR), MSI_EVENTQ_ABT);
+}
+
+/* Not offered: the registers are RES0, and CMD_SYNCs write nothing. */
+static void test_not_offered(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct rig *rig = *state;
+
+	assert_int_equal(get(rig, IDR0) & 1 << 13, 0);
+	put_sync(rig, 0, TARGET, 7);
+	put_sync(rig, 1, ITS, 7);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
+	assert_int_equal(get64(rig, EVENTQ_IRQ_CFG0), 0);
+	enable_eventq(rig, QUEUE, 4);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+	assert_int_equal(word(rig, TARGET), 0);
+	assert_int_equal(sent_num, 0);
+	assert_put(rig, GERRORN, ~0U);
+	assert_int_equal(get(rig, GERRORN), 0x5);
+}
+
+/* Saved, restored, and signaled again: the registers are part of the state. */
+static void test_state(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct vsmmu_state saved, again;
+	struct rig *rig = *state;
+
+	enable_eventq(rig, QUEUE, 4);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG1, 0x1500000001ULL), 0);
+	assert_int_equal(put64(rig, GERROR_IRQ_CFG0, ITS + 4), 0);
+	assert_int_equal(put64(rig, GERROR_IRQ_CFG1, 0x2a00000002ULL), 0);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(sent_num, 1);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	assert_int_equal(saved.eventq_irq_cfg0, ITS);
+	assert_int_equal(saved.eventq_irq_cfg1, 1);
+	assert_int_equal(saved.eventq_irq_cfg2, 0x15);
+	assert_int_equal(saved.gerror_irq_cfg0, ITS + 4);
+	assert_int_equal(saved.gerror_irq_cfg1, 2);
+	assert_int_equal(saved.gerror_irq_cfg2, 0x2a);
+	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
+	assert_int_equal(sent_num, 2);
+	assert_int_equal(sent[1].address, ITS);
+	assert_int_equal(vsmmu_save(rig->v, &again), 0);
+	assert_memory_equal(&again, &saved, sizeof(again));
+	saved.version = 1;
+	assert_refused(rig->v, vsmmu_restore(rig->v, &saved), -EINVAL,
+		       VSMMU_REASON_STATE);
+}
+
+/* A state of version 1, which has none of them */
+static void test_state_1(void **state)
+{
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	assert_int_equal(saved.version, VSMMU_STATE_VERSION);
+	saved.version = 1;
+	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
+	saved.eventq_irq_cfg0 = TARGET;
+	assert_refused(rig->v, vsmmu_restore(rig->v, &saved), -EINVAL,
+		       VSMMU_REASON_STATE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_poll, setup),
+		TEST(test_syncs, setup),
+		TEST(test_callback, setup),
+		TEST(test_abort, setup_nobody),
+		TEST(test_sources, setup),
+		TEST(test_eventq_abort, setup_nobody),
+		TEST(test_not_offered, setup_none),
+		TEST(test_state, setup),
+		TEST(test_state_1, setup_none),
+	};
+
+	return cmocka_run_group_tests_name("msi", tests, NULL, NULL);
+}
