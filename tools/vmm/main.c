@@ -30,6 +30,7 @@ static void usage(FILE *out)
 	      "  --vsmmu [OPTIONS]     a virtual SMMUv3; may be repeated. Comma-separated:\n"
 	      "                        id=N   its number, 0 to 2 (the next one)\n"
 	      "                        ril=off  do not offer range invalidation\n"
+	      "                        msi=on   offer MSIs, of a CMD_SYNC to memory\n"
 	      "                        poll   take doorbells from memory while there are many\n"
 	      "  --device BDF[,vsmmu=N|none][,slot=S]\n"
 	      "                        pass a PCI function through, bound to vfio-pci, behind\n"

@@ -47,7 +47,7 @@ static struct smmu smmus[SMMU_MAX];
 
 /**
  * smmu_option - Parse an option --vsmmu
- * @options: [id=N][,ril=off][,poll]
+ * @options: [id=N][,ril=off][,msi=on][,poll]
  *
  * Return: 0, or -1 after fail()
  */
@@ -66,6 +66,8 @@ int smmu_option(const char *options)
 			id = option[3] - '0';
 		else if (!strcmp(option, "ril=off"))
 			want.options.flags |= VSMMU_OPT_NO_RIL;
+		else if (!strcmp(option, "msi=on"))
+			want.options.flags |= VSMMU_OPT_MSI;
 		else if (!strcmp(option, "poll"))
 			want.poll = true;
 		else if (*option)
@@ -234,6 +236,8 @@ void smmu_start(void)
 		if (rc == -ENODEV) {
 			smmu->options.flags |= VSMMU_OPT_IDR;
 			memcpy(smmu->options.idr, least_idr, sizeof(least_idr));
+			if (smmu->options.flags & VSMMU_OPT_MSI)
+				smmu->options.idr[0] |= 1U << 13;
 			rc = vsmmu_start(smmu->v, &smmu->options);
 		}
 		if (rc) {

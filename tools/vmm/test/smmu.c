@@ -13,6 +13,8 @@ static struct {
 	unsigned int kicks;
 	int removed;
 	int broken;		/* the last vEVENTQ */
+	bool no_phys;		/* vsmmu_start() knows no physical SMMU */
+	struct vsmmu_options options;	/* the last one's */
 } lib;
 
 static int messages[2];
@@ -41,8 +43,8 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 {
 	(void)v;
-	(void)options;
-	return lib.rc;
+	lib.options = *options;
+	return lib.no_phys && !(options->flags & VSMMU_OPT_IDR) ? -ENODEV : lib.rc;
 }
 
 int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
@@ -277,6 +279,27 @@ static void test_command_fails(void **state)
 			    "vmm: vSMMU 0: the guest's command 7, 0xff 0x12: It is unknown.\n");
 }
 
+/* What the options offer, also without a device at start */
+static void test_options(void **state)
+{
+	(void)state;
+	smmus[0].exists = false;
+	assert_int_equal(smmu_option("ril=off,msi=on"), 0);
+	smmu_start();
+	assert_int_equal(lib.options.flags, VSMMU_OPT_NO_RIL | VSMMU_OPT_MSI);
+	lib.no_phys = true;
+	smmu_start();
+	assert_int_equal(lib.options.idr[0], least_idr[0] | 1U << 13);
+
+	smmus[0].exists = false;
+	assert_int_equal(smmu_option(""), 0);
+	smmu_start();
+	assert_int_equal(lib.options.flags, VSMMU_OPT_IDR);
+	assert_int_equal(lib.options.idr[0], least_idr[0]);
+	assert_int_equal(smmu_option("msi"), -1);
+	assert_string_equal(failure(), "a vSMMU has no option 'msi'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +309,7 @@ int main(void)
 		cmocka_unit_test_setup(test_detach_fails, fresh),
 		cmocka_unit_test_setup(test_events_fail, fresh),
 		cmocka_unit_test_setup(test_command_fails, fresh),
+		cmocka_unit_test_setup(test_options, fresh),
 	};
 
 	if (pipe2(messages, O_NONBLOCK))
