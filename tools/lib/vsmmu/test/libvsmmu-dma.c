@@ -126,6 +126,7 @@ TEST_F(vsmmu, faults)
 {
 	struct machine *m = &self->m;
 	int device = m->devices - 1;
+	uint64_t both;
 	__u32 i;
 
 	ASSERT_EQ(0, driver_start(m));
@@ -138,6 +139,13 @@ TEST_F(vsmmu, faults)
 		EXPECT_EQ(IOVA + 0x10000 + i * 4096, event_at(m, i)[2]);
 	}
 	EXPECT_EQ(1, m->irqs[VSMMU_IRQ_EVENTQ]);
+	/* PROD and CONS in one access */
+	EXPECT_EQ(0, vsmmu_read(m->v, REG_EVENTQ_PROD, &both, 8));
+	EXPECT_EQ(4, both);
+	EXPECT_EQ(0, put64(m, REG_EVENTQ_PROD, 3ULL << 32));
+	EXPECT_EQ(0, vsmmu_read(m->v, REG_EVENTQ_PROD, &both, 8));
+	EXPECT_EQ(3ULL << 32 | 4, both);
+	EXPECT_EQ(0, put(m, REG_EVENTQ_CONS, 0));
 	EXPECT_EQ(-EFAULT, dma_goes(m, device, IOVA + 0x20000));
 	ASSERT_TRUE(events_until(m, OVFLG | 4));
 	EXPECT_EQ(1, m->irqs[VSMMU_IRQ_EVENTQ]);
@@ -170,6 +178,59 @@ TEST_F(vsmmu, bad_ste)
 	EXPECT_EQ(VSID, event_at(m, 0)[0] >> 32);
 	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
 	EXPECT_EQ(0, dma_goes(m, 0, IOVA));
+}
+
+/* A bad STE that is named before the SMMU is enabled: one event when it is */
+TEST_F(vsmmu, bad_ste_before_smmuen)
+{
+	struct machine *m = &self->m;
+	__u64 ste[8];
+
+	ASSERT_EQ(0, driver_start(m));
+	ASSERT_EQ(0, enable(m, CR0_CMDQEN | EVENTQEN));
+	ste_config(ste, STE_CFG_S2);
+	ASSERT_EQ(0, set_ste(m, VSID, ste));
+	EXPECT_EQ(0, get(m, REG_EVENTQ_PROD));
+	ASSERT_EQ(0, enable(m, CR0_CMDQEN | EVENTQEN | CR0_SMMUEN));
+	EXPECT_EQ(-EFAULT, dma_goes(m, 0, IOVA));
+	ASSERT_EQ(1, get(m, REG_EVENTQ_PROD));
+	EXPECT_EQ(EVT_C_BAD_STE, event_at(m, 0)[0] & 0xff);
+	EXPECT_EQ(VSID, event_at(m, 0)[0] >> 32);
+
+	/* Enabled again, after a CFGI_ALL: none */
+	ASSERT_EQ(0, enable(m, CR0_CMDQEN | EVENTQEN));
+	ASSERT_EQ(0, send(m, cmd_cfgi_all()));
+	ASSERT_EQ(0, enable(m, CR0_CMDQEN | EVENTQEN | CR0_SMMUEN));
+	EXPECT_EQ(1, get(m, REG_EVENTQ_PROD));
+}
+
+/*
+ * A driver that waits for the MSI of a CMD_SYNC in the command's own place: when it
+ * comes, the TLBI before it is done.
+ */
+TEST_F(vsmmu, sync_by_msi)
+{
+	struct machine *m = &self->m;
+	struct cmd sync = cmd_sync_irq();
+	__u32 at, i;
+
+	close_vsmmu(m);
+	m->options.flags = VSMMU_OPT_MSI;
+	ASSERT_EQ(0, open_vsmmu(m));
+	ASSERT_EQ(0, driver_start(m));
+	ASSERT_EQ(0, set_ste(m, VSID, m->s1));
+	for (i = 0; i < 100; i++) {
+		pgtable_map(&m->pt, IOVA, m->page[i & 1], PTE_NOT_GLOBAL);
+		ring_put(&m->ring, cmd_tlbi_va(ASID, IOVA, true));
+		at = m->ring.prod & ((1U << m->ring.log2size) - 1);
+		sync.w[1] = m->ring.base + 16 * at;
+		ring_put(&m->ring, sync);
+		ASSERT_EQ(0, vsmmu_doorbell(m->v, m->ring.prod));
+		EXPECT_EQ(0, *(volatile __u32 *)guest_ptr(&m->g, sync.w[1]));
+		EXPECT_EQ(m->ring.prod, get(m, REG_CMDQ_CONS));
+		EXPECT_EQ((int)(i & 1), dma_goes(m, 0, IOVA));
+	}
+	EXPECT_EQ(0, get(m, REG_GERROR));
 }
 
 /* A bad command: reported, fixed, acknowledged */

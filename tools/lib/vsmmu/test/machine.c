@@ -92,7 +92,7 @@ int open_vsmmu(struct machine *m)
 	for (i = 0; !rc && i < m->devices; i++)
 		rc = vsmmu_probe(m->v, m->dev[i].fd, m->parent[i]);
 	if (!rc)
-		rc = vsmmu_start(m->v, NULL);
+		rc = vsmmu_start(m->v, &m->options);
 	return rc ? rc : attach_all(m);
 }
 

@@ -53,6 +53,7 @@ enum {
  * @flushes: how often @feed of struct vsmmu_config was called with @flush
  * @late: CONS showed a command before it was fed
  * @parent: the stage-2 parents to name at ATTACH, by device; 0: none
+ * @options: what to offer to the guest
  */
 struct machine {
 	struct guest g;
@@ -74,6 +75,7 @@ struct machine {
 	unsigned int flushes;
 	bool late;
 	__u32 parent[DEVICES];
+	struct vsmmu_options options;
 };
 
 int make_vsmmu(struct machine *m, __u32 flags, int accel_fd);
