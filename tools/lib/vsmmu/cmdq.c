@@ -248,7 +248,8 @@ static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run
 	const struct look look = {
 		.msi = (v->reg[REG_IDR0] & IDR0_MSI) &&
 		       (run->out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ),
-		.named = overflow || !(v->reg[REG_CR0ACK] & CR0_SMMUEN),
+		/* While the kernel has SMMUEN, it reports bad STEs itself. */
+		.named = overflow || !(v->sent_cr0 & CR0_SMMUEN),
 		.all = overflow,
 	};
 

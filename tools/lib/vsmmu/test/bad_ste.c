@@ -278,6 +278,28 @@ static void test_enable(void **state)
 	}
 }
 
+/* If SMMUEN waits for another stream, the kernel has it already and reports bad STEs. */
+static void test_enable_pending(void **state)
+{
+	static const uint64_t events[] = { 4 | 2ULL << 32 };
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 2, 0, 0, NULL), 0);
+	rig->fake.stream_reason[2] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	enable(rig);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+		  SMMUV3_ACCEL_REASON_RETRY, 2);
+	assert_int_equal(put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN), -EAGAIN);
+	put_cmd(rig, 0, CFGI_STE(2), 1);
+	answer.bad_num = 1;
+	answer.bad[0] = (struct smmuv3_accel_bad_ste){
+		2, SMMUV3_ACCEL_REASON_STE_CONFIG
+	};
+	assert_int_equal(put(rig, CMDQ_PROD, 1), -EAGAIN);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_events_of(rig, 0, 0, events, 1);
+}
+
 /* A stream that is attached or gets its StreamID later was not named. */
 static void test_enable_others(void **state)
 {
@@ -329,6 +351,7 @@ int main(void)
 		TEST(test_overflow),
 		TEST(test_overflow_named),
 		TEST(test_enable),
+		TEST(test_enable_pending),
 		TEST(test_enable_others),
 		TEST(test_with_failure),
 	};
