@@ -404,8 +404,7 @@ esac
 mapfile -t rest < <(
 	sed -n '/struct kunit_suite .*= {/,/};/s/.*\.name = "\(.*\)".*/kunit:\1/p' "$driver"/*_test.c
 	make -s -C "$selftests" OUTPUT=. KSFT_DIR="$linux/tools/testing/selftests" emit_tests | sed 's/.*://'
-	echo libvsmmu-dma
-	echo rounds-test
+	printf 'libvsmmu-dma\nlibvsmmu-traces\nrounds-test\n'
 )
 [[ ${rest[*]} == *kunit:*' '[^k]* ]] || fail "no KUnit suite or no kselftest was found" /dev/null
 # Boot all hosts. $1: options of run.sh for each

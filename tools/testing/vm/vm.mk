@@ -18,7 +18,7 @@ VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
-VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma
+VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma libvsmmu-traces
 VM_SCRIPTS := console.sh run-tests rounds rounds-test
 
 # Do one build at a time, because emulated hosts may be started side by side. lib.sh
@@ -94,6 +94,8 @@ endef
 $(eval $(call vm_lib_program,table-lesson,tools/examples))
 $(eval $(call vm_lib_program,libvsmmu-dma,$(VM_LIB)/test,-Wno-sign-compare -I$(VM_CACHE)/linux/tools/testing/selftests,\
 	$(VM_LIB)/test/machine.c $(VM_LIB)/test/machine.h))
+$(eval $(call vm_lib_program,libvsmmu-traces,$(VM_LIB)/test,-I$(VM_CACHE)/linux/tools/testing/selftests,\
+	$(addprefix $(VM_LIB)/test/,machine.c machine.h trace.c trace.h drivers.c corners.c steps.h)))
 
 build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
 	@mkdir -p $(@D)
