@@ -208,13 +208,7 @@ static const struct trace_step small_table_steps[] = {
 	STORE(R_STRTAB_BASE_CFG, 1U << 16 | 8 << 6 | 7),
 	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
 	DMA(PAGE(0), PAGE(0)),
-	/* A STE that a command names, and that is illegal: one event */
-	MEMORY(STRTAB_L2 + STE, STE_S2),
-	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_IRQ), RING, SYNCED,
-	LOAD(R_EVENTQ_PROD, 1),
-	IRQS(EVENTQ, 1),
-	EVENT(0, EVENT_C_BAD_STE, 0),
-	ABORT(PAGE(0)),
+	LOAD(R_EVENTQ_PROD, 0),
 	LOAD(R_GERROR, 0),
 };
 
@@ -239,3 +233,47 @@ static const struct trace_step large_table_steps[] = {
 };
 
 TRACE(large_table, "a stream table beyond SIDSIZE", NULL, 0);
+
+/*
+ * An STE that is illegal: an event when a command names it and it is in use, once. Real
+ * hardware has one for each transaction.
+ */
+static const struct trace_step bad_ste_steps[] = {
+	START(4, 4),
+	STORE64(R_STRTAB_BASE, STRTAB_L2),
+	STORE(R_STRTAB_BASE_CFG, 8),
+	MEMORY(STRTAB_L2 + STE, STE_S2),
+	/* A driver invalidates all before it enables the SMMU, whatever is in its table. */
+	COMMAND(CFGI_ALL), COMMAND(SYNC_IRQ), RING, SYNCED,
+	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
+	LOAD(R_EVENTQ_PROD, 0),
+	ABORT(PAGE(0)),
+	/* Named before it is in use */
+	ACK(R_CR0, R_CR0ACK, CMDQEN | EVENTQEN),
+	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_IRQ), RING, SYNCED,
+	LOAD(R_EVENTQ_PROD, 0),
+	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
+	LOAD(R_EVENTQ_PROD, 1),
+	IRQS(EVENTQ, 1),
+	EVENT(0, EVENT_C_BAD_STE, 0),
+	STORE(R_EVENTQ_CONS, 1),
+	ABORT(PAGE(0)),
+	/* Enabled again: nothing new is named. */
+	ACK(R_CR0, R_CR0ACK, CMDQEN | EVENTQEN),
+	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
+	LOAD(R_EVENTQ_PROD, 1),
+	/* Named while it is in use */
+	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_IRQ), RING, SYNCED,
+	LOAD(R_EVENTQ_PROD, 2),
+	IRQS(EVENTQ, 1),
+	EVENT(1, EVENT_C_BAD_STE, 0),
+	STORE(R_EVENTQ_CONS, 2),
+	/* Legal */
+	MEMORY(STRTAB_L2 + STE, STE_BYPASS),
+	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_IRQ), RING, SYNCED,
+	DMA(PAGE(0), PAGE(0)),
+	LOAD(R_EVENTQ_PROD, 2),
+	IRQS(EVENTQ, 0),
+};
+
+TRACE(bad_ste, "an illegal STE", NULL, 0);

@@ -398,7 +398,7 @@ static TRACE(xen, "Xen", NULL, 0);
  * Zephyr's driver for stage 1: queues of 8 entries. It waits for ATSCHK in CR0ACK, even
  * without ATS, and does not come further. It means CR2 by a store to IDR0.
  */
-static const struct trace_step zephyr_steps[] = {
+static const struct trace_step zephyr_start_steps[] = {
 	LOAD_BITS(R_IDR0, IDR0_FIELDS, IDR0_OFFERED),
 	LOAD(R_IDR1, IDR1_OFFERED),
 	LOAD_BITS(R_IDR5, 1U << 4, 1U << 4),
@@ -420,11 +420,38 @@ static const struct trace_step zephyr_steps[] = {
 	STORE(R_EVENTQ_CONS, 0),
 	STORE(R_EVENTQ_PROD, 0),
 	ACK(R_CR0, R_CR0ACK, CMDQEN | EVENTQEN),
+};
+
+static TRACE(zephyr_start, "Zephyr, start", NULL, 0);
+
+static const struct trace_step zephyr_steps[] = {
 	STORE(R_CR0, CMDQEN | EVENTQEN | ATSCHK),
 	LOAD(R_CR0ACK, CMDQEN | EVENTQEN),
 };
 
-static TRACE(zephyr, "Zephyr, stage 1", NULL, 0);
+static TRACE(zephyr, "Zephyr, stage 1", &zephyr_start, 0);
+
+/* With ATS it comes to the end, and its device has a StreamID that its table has. */
+static const struct trace_step zephyr_ats_steps[] = {
+	LOAD_BITS(R_IDR0, 1U << 10, 1U << 10),
+	ACK(R_CR0, R_CR0ACK, CMDQEN | EVENTQEN | ATSCHK),
+	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN | ATSCHK),
+	MEMORY(CD + 8, TABLE(1)),
+	MEMORY(CD + 24, MAIR_NORMAL),
+	MEMORY(CD, CD_0(39, IPS_44, 0)),
+	MEMORY(STRTAB, L1_ENTRY(STRTAB_L2)),
+	MEMORY(STRTAB_L2 + STE + 8, STE1_EATS | STE1_CACHED),
+	COMMAND(CFGI_STE(TRACE_SID, 1)), RING, COMMAND(SYNC_SEV), RING, DONE,
+	MEMORY(STRTAB_L2 + STE, STE_S1(CD)),
+	COMMAND(CFGI_STE(TRACE_SID, 1)), RING, COMMAND(SYNC_SEV), RING, DONE,
+	COMMAND(PREFETCH_CONFIG(TRACE_SID)), RING, COMMAND(SYNC_SEV), RING, DONE,
+	COMMAND(TLBI_NH_VA(0, IOVA)), RING, COMMAND(SYNC_SEV), RING, DONE,
+	FAULT(IOVA, 1),
+	EVENT(0, EVENT_F_TRANSLATION, IOVA),
+	LOAD(R_GERROR, 0),
+};
+
+static TRACE(zephyr_ats, "Zephyr, stage 1, with ATS", &zephyr_start, VSMMU_OPT_ATS);
 
 /*
  * Zephyr's driver for Intel's SoCs: it takes PROD and the queue's size from the registers,
@@ -471,9 +498,9 @@ static TRACE(zephyr_intel, "Zephyr, Intel", NULL, 0);
 
 const struct trace *const traces[] = {
 	&linux_6_1, &linux_7_3, &linux_error, &linux_kdump, &linux_adopt, &freebsd,
-	&openbsd, &nvidia, &smmu_dxe, &xen, &zephyr, &zephyr_intel,
+	&openbsd, &nvidia, &smmu_dxe, &xen, &zephyr, &zephyr_ats, &zephyr_intel,
 	&moved_back, &fixed_in_place, &one_entry, &few_entries, &high_bits, &small_table,
-	&large_table,
+	&large_table, &bad_ste,
 };
 
 const unsigned int trace_num = ARRAY_LEN(traces);

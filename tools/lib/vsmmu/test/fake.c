@@ -173,7 +173,9 @@ static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 	case SMMUV3_ACCEL_GET_STREAM:
 		if (fake_find(fake, stream->vsid) == fake->attached)
 			return -ENOENT;
-		if (stream->vsid < FAKE_STREAMS)
+		if (fake->on_stream)
+			stream->out_reason = fake->on_stream(fake, stream->vsid);
+		else if (stream->vsid < FAKE_STREAMS)
 			stream->out_reason = fake->stream_reason[stream->vsid];
 		break;
 	case SMMUV3_ACCEL_SET_MEM_TABLE:

@@ -38,6 +38,7 @@
  * @region: the last SET_MEM_TABLE's
  * @region_num: how many there are
  * @stream_reason: by StreamID, of those below FAKE_STREAMS
+ * @on_stream: the same for all StreamIDs; NULL: see @stream_reason
  * @vsids_rc: what SET_VSIDS returns after it has set them
  * @create: the last CREATE
  * @change: the last CHANGE_PROCESS
@@ -72,6 +73,7 @@ struct fake {
 	struct smmuv3_accel_mem_region region[VSMMU_MAX_REGIONS];
 	uint32_t region_num;
 	uint32_t stream_reason[FAKE_STREAMS];
+	uint32_t (*on_stream)(struct fake *fake, uint32_t vsid);
 	int vsids_rc;
 	struct smmuv3_accel_create create;
 	struct smmuv3_accel_change_process change;

@@ -11,7 +11,7 @@
 
 /* The traces of corners.c */
 extern const struct trace moved_back, fixed_in_place, one_entry, few_entries, high_bits,
-	small_table, large_table;
+	small_table, large_table, bad_ste;
 
 #define STEP(_op, _at, _value, _more) \
 	{ TRACE_##_op, __LINE__, (_at), (_value), (_more) }

@@ -50,11 +50,12 @@ static uint64_t find_ste(struct fake *fake, uint32_t *reason)
 	return (l1 & 0xfffffffffffc0ULL) + (TRACE_SID & ((1U << split) - 1)) * 64;
 }
 
-static uint32_t judge_stream(struct fake *fake)
+static uint32_t judge_stream(struct fake *fake, uint32_t vsid)
 {
 	uint32_t reason;
 	uint64_t ste = find_ste(fake, &reason);
 
+	assert_int_equal(vsid, TRACE_SID);
 	if (!ste)
 		return reason;
 	ste = guest_word(fake, ste);
@@ -84,7 +85,7 @@ static void evaluate(struct fake *fake, struct smmuv3_accel_run_cmdq *run,
 	uint32_t reason;
 
 	if ((fake->regs.cr0 & 1) && !((dw0 >> 32 ^ TRACE_SID) >> bits)) {
-		reason = judge_stream(fake);
+		reason = judge_stream(fake, TRACE_SID);
 		if (reason == SMMUV3_ACCEL_REASON_STE_CONFIG ||
 		    reason == SMMUV3_ACCEL_REASON_STE_SID_RANGE)
 			fake_bad_ste(run, TRACE_SID, reason);
@@ -155,6 +156,7 @@ static int setup(void **state)
 	ram.uaddr = (uintptr_t)m->player.ram;
 	m->rig.fake.data = m;
 	m->rig.fake.on_run = run_commands;
+	m->rig.fake.on_stream = judge_stream;
 	config = rig_config(&m->rig);
 	config.raise = on_irq;
 	config.opaque = m;
