@@ -16,6 +16,16 @@
 	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, IRQ_GERROR | IRQ_EVENTQ),	\
 	ACK(R_CR0, R_CR0ACK, CMDQEN | EVENTQEN)
 
+/* A table in which the device has a stage 1 without pages */
+#define EMPTY_STAGE_1							\
+	STORE64(R_STRTAB_BASE, STRTAB_L2),				\
+	STORE(R_STRTAB_BASE_CFG, 8),					\
+	MEMORY(CD + 8, TABLE(1)),					\
+	MEMORY(CD + 24, MAIR_NORMAL),					\
+	MEMORY(CD, CD_0(39, IPS_44, 1) | CD_CACHED),			\
+	MEMORY(STRTAB_L2 + STE + 8, STE1_CACHED),			\
+	MEMORY(STRTAB_L2 + STE, STE_S1(CD))
+
 #define SYNCED	DONE, IRQS(CMDQ_SYNC, 1)
 
 /* A driver gives up what it has queued behind a command in error, and that command. */
@@ -89,13 +99,7 @@ static const struct trace_step one_entry_steps[] = {
 	STORE(R_GERRORN, CMDQ_ERR),
 	SYNCED,
 	/* An event queue that is full with one event */
-	STORE64(R_STRTAB_BASE, STRTAB_L2),
-	STORE(R_STRTAB_BASE_CFG, 8),
-	MEMORY(CD + 8, TABLE(1)),
-	MEMORY(CD + 24, MAIR_NORMAL),
-	MEMORY(CD, CD_0(39, IPS_44, 1) | CD_CACHED),
-	MEMORY(STRTAB_L2 + STE + 8, STE1_CACHED),
-	MEMORY(STRTAB_L2 + STE, STE_S1(CD)),
+	EMPTY_STAGE_1,
 	COMMAND(CFGI_ALL), RING, DONE,
 	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
 	FAULT(0x1000, 1),
@@ -159,13 +163,7 @@ static const struct trace_step high_bits_steps[] = {
 	LOAD_BITS(R_GERRORN, CMDQ_ERR, CMDQ_ERR),
 	IRQS(GERROR, 0),
 	/* The event queue: bits above the index, below OVACKFLG */
-	STORE64(R_STRTAB_BASE, STRTAB_L2),
-	STORE(R_STRTAB_BASE_CFG, 8),
-	MEMORY(CD + 8, TABLE(1)),
-	MEMORY(CD + 24, MAIR_NORMAL),
-	MEMORY(CD, CD_0(39, IPS_44, 1) | CD_CACHED),
-	MEMORY(STRTAB_L2 + STE + 8, STE1_CACHED),
-	MEMORY(STRTAB_L2 + STE, STE_S1(CD)),
+	EMPTY_STAGE_1,
 	COMMAND(CFGI_ALL), COMMAND(SYNC_IRQ), RING, SYNCED,
 	STORE64(R_EVENTQ_BASE, EVENTQ | 1),
 	STORE(R_EVENTQ_PROD, 0),
@@ -276,4 +274,10 @@ static const struct trace_step bad_ste_steps[] = {
 	IRQS(EVENTQ, 0),
 };
 
-TRACE(bad_ste, "an illegal STE", NULL, 0);
+/* It is not saved that a command named the stream before the STE was in use. */
+const struct trace bad_ste = {
+	.name = "an illegal STE",
+	.steps = bad_ste_steps,
+	.step_num = ARRAY_LEN(bad_ste_steps),
+	.unsaved = true,
+};

@@ -15,28 +15,31 @@
 
 /* Linux */
 
-#define LINUX_IDENTIFY						\
+#define LINUX_IDENTIFY							\
 	LOAD_BITS(R_IDR0, IDR0_FIELDS, IDR0_OFFERED),			\
 	LOAD(R_IDR1, IDR1_OFFERED),					\
 	LOAD_BITS(R_IDR3, 1U << 10, 1U << 10),				\
 	LOAD_BITS(R_IDR5, 1U << 4, 1U << 4)
 
+/* How it waits */
+#define LINUX_SEV	COMMAND(SYNC_SEV), RING, DONE
+
 /* Tables and queues, with the commands that make the SMMU forget what it knew */
-#define LINUX_COMMAND_QUEUE(_where, _enabled)				\
+#define LINUX_COMMAND_QUEUE(_where, _enabled, ...)			\
 	STORE64(R_CMDQ_BASE, ALLOCATE | (CMDQ + (_where)) | CMDQS),	\
 	STORE(R_CMDQ_PROD, 0),						\
 	STORE(R_CMDQ_CONS, 0),						\
 	ACK(R_CR0, R_CR0ACK, CMDQEN | (_enabled)),			\
-	COMMAND(CFGI_ALL), COMMAND(SYNC_SEV), RING, DONE,		\
-	COMMAND(TLBI_NSNH_ALL), COMMAND(SYNC_SEV), RING, DONE
+	COMMAND(CFGI_ALL), __VA_ARGS__,					\
+	COMMAND(TLBI_NSNH_ALL), __VA_ARGS__
 
-#define LINUX_RESET(_where)						\
+#define LINUX_RESET(_where, ...)					\
 	ACK(R_CR0, R_CR0ACK, 0),					\
 	STORE(R_CR1, CR1_CACHED),					\
 	STORE(R_CR2, CR2_PTM | CR2_RECINVSID),				\
 	STORE64(R_STRTAB_BASE, ALLOCATE | (STRTAB + (_where))),		\
 	STORE(R_STRTAB_BASE_CFG, STRTAB_CFG),				\
-	LINUX_COMMAND_QUEUE(_where, 0),					\
+	LINUX_COMMAND_QUEUE(_where, 0, __VA_ARGS__),			\
 	STORE64(R_EVENTQ_BASE, ALLOCATE | (EVENTQ + (_where)) | EVENTQS), \
 	STORE(R_EVENTQ_PROD, 0),					\
 	STORE(R_EVENTQ_CONS, 0),					\
@@ -56,7 +59,7 @@
 static const struct trace_step linux_probe_steps[] = {
 	LINUX_IDENTIFY,
 	LOAD(R_CR0, 0),
-	LINUX_RESET(0),
+	LINUX_RESET(0, LINUX_SEV),
 	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
 	LINUX_QUIET,
 	/* A level-2 table whose STEs all abort */
@@ -73,11 +76,11 @@ static TRACE(linux_probe, "Linux, probe", NULL, 0);
 	MEMORY(ENTRY_2 + (_where), (TABLE(3) + (_where)) | PTE_TABLE),	\
 	MEMORY(ENTRY_3 + (_where), (_page) | PTE_PAGE)
 
-#define LINUX_STE(_table, _where)					\
+#define LINUX_STE(_table, _where, ...)					\
 	MEMORY((_table) + STE + 8, STE1_CACHED | STE1_SSID0),		\
-	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_SEV), RING, DONE,	\
+	COMMAND(CFGI_STE(TRACE_SID, 1)), __VA_ARGS__,			\
 	MEMORY((_table) + STE, STE_S1(CD + (_where))),			\
-	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_SEV), RING, DONE,	\
+	COMMAND(CFGI_STE(TRACE_SID, 1)), __VA_ARGS__,			\
 	COMMAND(PREFETCH_CONFIG(TRACE_SID)), RING, DONE
 
 #define LINUX_CD_0	(CD_0(48, IPS_44, ASID) | CD_CACHED)
@@ -86,8 +89,7 @@ static TRACE(linux_probe, "Linux, probe", NULL, 0);
 #define LINUX_USE							\
 	DMA(IOVA, PAGE(0)),						\
 	MEMORY(ENTRY_3, PAGE(1) | PTE_PAGE),				\
-	DMA(IOVA, PAGE(0)),						\
-	COMMAND(TLBI_NH_RANGE(ASID, IOVA)), COMMAND(SYNC_SEV), RING, DONE, \
+	COMMAND(TLBI_NH_RANGE(ASID, IOVA)), LINUX_SEV,			\
 	DMA(IOVA, PAGE(1)),						\
 	FAULT(FAULTING, 1),						\
 	IRQS(EVENTQ, 1),						\
@@ -103,10 +105,10 @@ static const struct trace_step linux_6_1_steps[] = {
 	/* The domain has no device when its CD is written: only a CMD_SYNC is sent. */
 	MEMORY(CD + 8, TABLE(0)),
 	MEMORY(CD + 24, MAIR_NORMAL),
-	COMMAND(SYNC_SEV), RING, DONE,
+	LINUX_SEV,
 	MEMORY(CD, LINUX_CD_0),
-	COMMAND(SYNC_SEV), RING, DONE,
-	LINUX_STE(STRTAB_L2, 0),
+	LINUX_SEV,
+	LINUX_STE(STRTAB_L2, 0, LINUX_SEV),
 	LINUX_USE,
 };
 
@@ -117,10 +119,10 @@ static const struct trace_step linux_7_3_steps[] = {
 	LINUX_MAP(0, PAGE(0)),
 	MEMORY(CD + 8, TABLE(0)),
 	MEMORY(CD + 24, MAIR_NORMAL),
-	COMMAND(CFGI_CD(TRACE_SID)), COMMAND(SYNC_SEV), RING, DONE,
+	COMMAND(CFGI_CD(TRACE_SID)), LINUX_SEV,
 	MEMORY(CD, LINUX_CD_0),
-	COMMAND(CFGI_CD(TRACE_SID)), COMMAND(SYNC_SEV), RING, DONE,
-	LINUX_STE(STRTAB_L2, 0),
+	COMMAND(CFGI_CD(TRACE_SID)), LINUX_SEV,
+	LINUX_STE(STRTAB_L2, 0, LINUX_SEV),
 	LINUX_USE,
 };
 
@@ -150,7 +152,7 @@ static const struct trace_step linux_kdump_steps[] = {
 	STORE(R_GBPA, GBPA_UPDATE | GBPA_ABORT),
 	LOAD(R_GBPA, GBPA_ABORT),
 	DMA(IOVA, PAGE(1)),
-	LINUX_RESET(SECOND),
+	LINUX_RESET(SECOND, LINUX_SEV),
 	ABORT(IOVA),
 	/* Without events */
 	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN),
@@ -161,8 +163,8 @@ static const struct trace_step linux_kdump_steps[] = {
 	MEMORY(CD + SECOND + 8, TABLE(0) + SECOND),
 	MEMORY(CD + SECOND + 24, MAIR_NORMAL),
 	MEMORY(CD + SECOND, LINUX_CD_0),
-	COMMAND(CFGI_CD(TRACE_SID)), COMMAND(SYNC_SEV), RING, DONE,
-	LINUX_STE(STRTAB_L2 + SECOND, SECOND),
+	COMMAND(CFGI_CD(TRACE_SID)), LINUX_SEV,
+	LINUX_STE(STRTAB_L2 + SECOND, SECOND, LINUX_SEV),
 	DMA(IOVA, PAGE(2)),
 	ABORT(FAULTING),
 	LOAD(R_EVENTQ_PROD, 0),
@@ -190,7 +192,7 @@ static const struct trace_step linux_adopt_steps[] = {
 	LOAD(R_GERROR, CMDQ_ERR),
 	LOAD(R_GERRORN, 0),
 	STORE(R_GERRORN, CMDQ_ERR),
-	LINUX_COMMAND_QUEUE(SECOND, SMMUEN),
+	LINUX_COMMAND_QUEUE(SECOND, SMMUEN, LINUX_SEV),
 	DMA(IOVA, PAGE(1)),
 	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, 0),
 	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, IRQ_GERROR),
@@ -201,16 +203,27 @@ static const struct trace_step linux_adopt_steps[] = {
 	MEMORY(CD + SECOND + 8, TABLE(0) + SECOND),
 	MEMORY(CD + SECOND + 24, MAIR_NORMAL),
 	MEMORY(CD + SECOND, CD_0(48, IPS_44, ASID + 1) | CD_CACHED),
-	COMMAND(CFGI_CD(TRACE_SID)), COMMAND(SYNC_SEV), RING, DONE,
+	COMMAND(CFGI_CD(TRACE_SID)), LINUX_SEV,
 	MEMORY(STRTAB_L2 + STE, 0),
-	COMMAND(CFGI_STE(TRACE_SID, 1)), COMMAND(SYNC_SEV), RING, DONE,
+	COMMAND(CFGI_STE(TRACE_SID, 1)), LINUX_SEV,
 	ABORT(IOVA),
-	LINUX_STE(STRTAB_L2, SECOND),
+	LINUX_STE(STRTAB_L2, SECOND, LINUX_SEV),
 	DMA(IOVA, PAGE(2)),
 	IRQS(GERROR, 0),
 };
 
 static TRACE(linux_adopt, "Linux, kdump that adopts tables", &linux_7_3, 0);
+
+/* Both BSDs, up to the first command */
+#define BSD_START							\
+	STORE(R_CR1, CR1_CACHED),					\
+	STORE(R_CR2, CR2_PTM | CR2_RECINVSID | CR2_E2H),		\
+	STORE64(R_STRTAB_BASE, ALLOCATE | STRTAB),			\
+	STORE(R_STRTAB_BASE_CFG, STRTAB_CFG),				\
+	STORE64(R_CMDQ_BASE, ALLOCATE | CMDQ | CMDQS),			\
+	STORE(R_CMDQ_PROD, 0),						\
+	STORE(R_CMDQ_CONS, 0),						\
+	ACK(R_CR0, R_CR0ACK, CMDQEN)
 
 /* FreeBSD: rings for each command. It asks for MSIs into the queue whatever IDR0 says. */
 
@@ -233,14 +246,7 @@ static const struct trace_step freebsd_attach_steps[] = {
 	STORE(R_EVENTQ_IRQ_CFG2, 0),
 	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, 0),
 	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, IRQ_GERROR | IRQ_EVENTQ),
-	STORE(R_CR1, CR1_CACHED),
-	STORE(R_CR2, CR2_PTM | CR2_RECINVSID | CR2_E2H),
-	STORE64(R_STRTAB_BASE, ALLOCATE | STRTAB),
-	STORE(R_STRTAB_BASE_CFG, STRTAB_CFG),
-	STORE64(R_CMDQ_BASE, ALLOCATE | CMDQ | CMDQS),
-	STORE(R_CMDQ_PROD, 0),
-	STORE(R_CMDQ_CONS, 0),
-	ACK(R_CR0, R_CR0ACK, CMDQEN),
+	BSD_START,
 	COMMAND(CFGI_ALL), RING, FREEBSD_SYNC,
 	COMMAND(TLBI_NSNH_ALL), RING, FREEBSD_SYNC,
 	STORE64(R_EVENTQ_BASE, ALLOCATE | EVENTQ | EVENTQS),
@@ -292,6 +298,7 @@ static TRACE(freebsd_attach, "FreeBSD, attach", NULL, 0);
 /* Without MSIs it waits until its patience ends: the CMD_SYNC stays as it is. */
 static const struct trace_step freebsd_steps[] = {
 	LOAD_BITS(R_IDR0, IDR0_FIELDS, IDR0_OFFERED),
+	PEEK(CMDQ + 16, SYNC_0_MSI),
 	SLOT(1, SYNC_0_MSI),
 	/* It gives up the device. */
 	MEMORY(STRTAB_L2 + STE, 0),
@@ -312,14 +319,7 @@ static const struct trace_step openbsd_steps[] = {
 	LOAD_BITS(R_IDR3, 1U << 9, 0),
 	LOAD_BITS(R_CR0, SMMUEN, 0),
 	ACK(R_CR0, R_CR0ACK, 0),
-	STORE(R_CR1, CR1_CACHED),
-	STORE(R_CR2, CR2_PTM | CR2_RECINVSID | CR2_E2H),
-	STORE64(R_STRTAB_BASE, ALLOCATE | STRTAB),
-	STORE(R_STRTAB_BASE_CFG, STRTAB_CFG),
-	STORE64(R_CMDQ_BASE, ALLOCATE | CMDQ | CMDQS),
-	STORE(R_CMDQ_PROD, 0),
-	STORE(R_CMDQ_CONS, 0),
-	ACK(R_CR0, R_CR0ACK, CMDQEN),
+	BSD_START,
 	COMMAND(CFGI_ALL), RING,
 	COMMAND(SYNC_SEV), RING, DONE,
 	COMMAND(TLBI_EL2_ALL), RING,

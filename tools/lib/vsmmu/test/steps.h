@@ -40,8 +40,9 @@ extern const struct trace moved_back, fixed_in_place, one_entry, few_entries, hi
 
 #define TRACE(_symbol, _name, _after, _options)				\
 	const struct trace _symbol = {					\
-		_name, _after, _options, _symbol##_steps,		\
-		ARRAY_LEN(_symbol##_steps),				\
+		.name = _name, .after = _after, .options = _options,	\
+		.steps = _symbol##_steps,				\
+		.step_num = ARRAY_LEN(_symbol##_steps),			\
 	}
 
 /* Where a driver has its structures; SECOND is where a second one has its own. */

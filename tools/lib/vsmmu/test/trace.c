@@ -227,7 +227,7 @@ bool trace_play(struct trace_player *p, const struct trace *trace, char *why,
 		const struct trace_step *step = &trace->steps[i];
 
 		m = (struct mismatch){};
-		if (play(p, step, &m))
+		if (play(p, step, &m) && (!p->between || p->between(p->opaque)))
 			continue;
 		snprintf(why, len, "%s: step %u in line %d, at %#llx: %#llx in place of %#llx%s",
 			 trace->name, i + 1, step->line, (unsigned long long)step->at,

@@ -108,6 +108,7 @@ struct trace_step {
  * @options: what the VMM offers
  * @steps: the steps
  * @step_num: how many there are
+ * @unsaved: the virtual SMMU keeps something that vsmmu_save() does not save
  */
 struct trace {
 	const char *name;
@@ -115,6 +116,7 @@ struct trace {
 	uint32_t options;
 	const struct trace_step *steps;
 	unsigned int step_num;
+	bool unsaved;
 };
 
 extern const struct trace *const traces[];
@@ -129,7 +131,8 @@ extern const unsigned int trace_num;
  *	it went elsewhere; -EFAULT: it was aborted. NULL: there is no device, and what it
  *	would do is taken for granted
  * @fault: makes the device fault at an address, and waits for EVENTQ_PROD to be @prod
- * @opaque: for @dma and @fault
+ * @between: called between two steps; returns false if it fails; may be NULL
+ * @opaque: for these functions
  * @base: address of the command queue
  * @log2size: log2 of its length
  * @prod: its end, with the wrap bit
@@ -141,6 +144,7 @@ struct trace_player {
 	unsigned int *irqs;
 	int (*dma)(void *opaque, uint64_t iova, uint64_t page);
 	bool (*fault)(void *opaque, uint64_t iova, uint32_t prod);
+	bool (*between)(void *opaque);
 	void *opaque;
 	uint64_t base;
 	unsigned int log2size;
