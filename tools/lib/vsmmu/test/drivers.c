@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * What drivers do, from reset until their device does DMA, faults, and afterwards. Where
- * a driver cannot work, the trace ends with the answer that it stumbles over. The table of
- * drivers in Documentation/userspace-api/guest-drivers.rst has their versions.
+ * Drivers, from reset until their device does DMA, faults, and afterwards. If a driver
+ * cannot work, its trace ends with the answer that it stumbles over. The table of drivers
+ * in Documentation/userspace-api/guest-drivers.rst has their versions.
  */
 #include "steps.h"
 
@@ -21,8 +21,9 @@
 	LOAD_BITS(R_IDR3, 1U << 10, 1U << 10),				\
 	LOAD_BITS(R_IDR5, 1U << 4, 1U << 4)
 
-/* How it waits */
+/* How it waits: for CONS or, with MSIs, for the MSI in the queue. */
 #define LINUX_SEV	COMMAND(SYNC_SEV), RING, DONE
+#define LINUX_POLL	SYNC_MSI(SYNC_0_MSI), RING, SLOT(1, 0), DONE
 
 /* Tables and queues, with the commands that make the SMMU forget what it knew */
 #define LINUX_COMMAND_QUEUE(_where, _enabled, ...)			\
@@ -143,6 +144,57 @@ static const struct trace_step linux_error_steps[] = {
 };
 
 static TRACE(linux_error, "Linux 7.3, command error", &linux_7_3, 0);
+
+/* With MSIs, of its queue of commands as well. Doorbells are words of memory here. */
+#define EVENTQ_MSI	PAGE(3)
+#define GERROR_MSI	(PAGE(3) + 8)
+
+static const struct trace_step linux_msi_steps[] = {
+	LOAD_BITS(R_IDR0, IDR0_FIELDS, IDR0_OFFERED | IDR0_MSI),
+	LOAD(R_CR0, 0),
+	LINUX_RESET(0, LINUX_POLL),
+	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, 0),
+	STORE64(R_EVENTQ_IRQ_CFG0, EVENTQ_MSI),
+	STORE(R_EVENTQ_IRQ_CFG1, 0x11),
+	STORE(R_EVENTQ_IRQ_CFG2, 1),
+	STORE64(R_GERROR_IRQ_CFG0, GERROR_MSI),
+	STORE(R_GERROR_IRQ_CFG1, 0x12),
+	STORE(R_GERROR_IRQ_CFG2, 1),
+	ACK(R_IRQ_CTRL, R_IRQ_CTRLACK, IRQ_GERROR | IRQ_EVENTQ),
+	ACK(R_CR0, R_CR0ACK, SMMUEN | CMDQEN | EVENTQEN),
+	MEMORY(STRTAB, L1_ENTRY(STRTAB_L2)),
+	LINUX_MAP(0, PAGE(0)),
+	MEMORY(CD + 8, TABLE(0)),
+	MEMORY(CD + 24, MAIR_NORMAL),
+	MEMORY(CD, LINUX_CD_0),
+	COMMAND(CFGI_CD(TRACE_SID)), LINUX_POLL,
+	LINUX_STE(STRTAB_L2, 0, LINUX_POLL),
+	DMA(IOVA, PAGE(0)),
+	MEMORY(ENTRY_3, PAGE(1) | PTE_PAGE),
+	COMMAND(TLBI_NH_RANGE(ASID, IOVA)), LINUX_POLL,
+	DMA(IOVA, PAGE(1)),
+	PEEK(EVENTQ_MSI, 0),
+	FAULT(FAULTING, 1),
+	PEEK(EVENTQ_MSI, 0x11),
+	STORE(R_EVENTQ_CONS, 1),
+	MEMORY(EVENTQ_MSI, 0),
+	FAULT(FAULTING, 2),
+	PEEK(EVENTQ_MSI, 0x11),
+	STORE(R_EVENTQ_CONS, 2),
+	/* A CMD_SYNC behind an error is not done. */
+	PEEK(GERROR_MSI, 0),
+	COMMAND(ILLEGAL), SYNC_MSI(SYNC_0_MSI), RING,
+	STOPPED(2, CERROR_ILL),
+	SLOT(1, SYNC_0_MSI),
+	PEEK(GERROR_MSI, 0x12),
+	LOAD(R_GERROR, CMDQ_ERR),
+	FIX(2, SYNC_SEV),
+	STORE(R_GERRORN, CMDQ_ERR),
+	SLOT(1, 0),
+	DONE,
+};
+
+static TRACE(linux_msi, "Linux 7.3, MSIs", NULL, VSMMU_OPT_MSI);
 
 /* kdump: a kernel that finds the SMMU as the crashed one left it */
 static const struct trace_step linux_kdump_steps[] = {
@@ -307,6 +359,19 @@ static const struct trace_step freebsd_steps[] = {
 };
 
 static TRACE(freebsd, "FreeBSD", &freebsd_attach, 0);
+
+/* With MSIs each CMD_SYNC is over at once; these are the first and the last one. */
+static const struct trace_step freebsd_msi_steps[] = {
+	LOAD_BITS(R_IDR0, IDR0_FIELDS, IDR0_OFFERED | IDR0_MSI),
+	PEEK(CMDQ + 16, 0),
+	SLOT(1, 0),
+	MEMORY(STRTAB_L2 + STE, 0),
+	FREEBSD_STE,
+	SLOT(1, 0),
+	ABORT(IOVA),
+};
+
+static TRACE(freebsd_msi, "FreeBSD, MSIs", &freebsd_attach, VSMMU_OPT_MSI);
 
 /*
  * OpenBSD takes each SMMU for one with EL2 (E2H): it invalidates by TLBI_EL2_*, which are
@@ -497,7 +562,8 @@ static const struct trace_step zephyr_intel_steps[] = {
 static TRACE(zephyr_intel, "Zephyr, Intel", NULL, 0);
 
 const struct trace *const traces[] = {
-	&linux_6_1, &linux_7_3, &linux_error, &linux_kdump, &linux_adopt, &freebsd,
+	&linux_6_1, &linux_7_3, &linux_error, &linux_msi, &linux_kdump, &linux_adopt,
+	&freebsd, &freebsd_msi,
 	&openbsd, &nvidia, &smmu_dxe, &xen, &zephyr, &zephyr_ats, &zephyr_intel,
 	&moved_back, &fixed_in_place, &one_entry, &few_entries, &high_bits, &small_table,
 	&large_table, &bad_ste,
