@@ -18,6 +18,10 @@ usage() {
 	  --testdev N    iommu-testdev devices (0)
 	  --edu N        edu devices (0)
 	  --grouped      two edu devices more, which share an IOMMU group
+	  --bridged      an edu device more, which shares its IOMMU group with the PCI
+	                 bridge that it is behind
+	  --rmr          an edu device more, which the firmware wants mapped 1:1 (an
+	                 RMR node in the IORT); with one SMMU
 	  --nvme FILE    an NVMe disk with FILE as its image; may be repeated
 	  --smp N        CPUs (2)
 	  --icount       a clock that advances by 1 ns with each instruction, so that
@@ -37,7 +41,7 @@ usage() {
 
 number() { [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number, not '$2'"; }
 
-smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0 icount=0
+smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0 bridged=0 rmr=0 icount=0
 share='' timeout=600 nvmes=()
 while (($#)); do
 	case $1 in
@@ -67,6 +71,8 @@ while (($#)); do
 		shift
 		;;
 	--grouped) grouped=1 ;;
+	--bridged) bridged=1 ;;
+	--rmr) rmr=1 ;;
 	--icount) icount=1 ;;
 	--debian | --debug | --gcov | --kcsan) flavour=${1#--} ;;
 	--no-canwbs) canwbs=0 ;;
@@ -80,6 +86,7 @@ done
 (($#)) || { usage >&2; die "no COMMAND"; }
 ((smmus >= 1 && smmus <= 4)) || die "--smmus: 1 to 4"
 ((testdevs + edus + ${#nvmes[@]} <= 28 * smmus)) || die "no more than $((28 * smmus)) devices on $smmus SMMUs"
+((!rmr || (smmus == 1 && canwbs))) || die "--rmr: neither with more SMMUs nor with --no-canwbs"
 [ -z "$share" ] || [ -d "$share" ] || die "--share: no folder '$share'"
 for nvme in ${nvmes[@]+"${nvmes[@]}"}; do
 	[ -r "$nvme" ] && [ -w "$nvme" ] || die "--nvme: cannot read and write '$nvme'"
@@ -154,6 +161,11 @@ done
 if ((grouped)); then
 	devices+=(-device "edu,bus=pcie.0,addr=1c.0,multifunction=on" -device "edu,bus=pcie.0,addr=1c.1")
 fi
+if ((bridged)); then
+	qemu+=(-device "pcie-pci-bridge,id=bridge,bus=pcie.0,addr=1a.0")
+	devices+=(-device "edu,bus=bridge,addr=1")
+fi
+((!rmr)) || devices+=(-device "edu,bus=pcie.0,addr=1b.0")
 
 # Boot with the arguments in "qemu" and $@, until power-off or time-out.
 boot() {
@@ -199,19 +211,29 @@ initramfs() {
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1)
 }
 
-# The IORT override depends on the SMMUs and bridges, but not on endpoints. Read the
-# table on a first boot.
-iort=$CACHE/iort/$(cat "$CACHE/qemu/version")-$smmus-$ports.aml
+# The ACPI tables that are overridden depend on the SMMUs and bridges, but with one SMMU
+# not on endpoints. Read them on a first boot.
+tables=$CACHE/iort/$(cat "$CACHE/qemu/version")-$smmus-$ports
+((!bridged)) || tables+=-bridged
+((!rmr)) || tables+=-rmr
+iort=$tables.aml dsdt=$tables.dsdt.aml
 if ((canwbs)) && [ ! -s "$iort" ]; then
-	say "reading the IORT of $smmus SMMU(s) from a first boot"
+	say "reading the ACPI tables of $smmus SMMU(s) from a first boot"
 	mkdir -p "$run/vm" "$CACHE/iort"
-	echo iort >"$run/vm/mode"
+	echo tables >"$run/vm/mode"
 	initramfs >"$run/initrd"
 	saved=("${qemu[@]}")
 	share_dir vm "$run/vm"
 	boot -initrd "$run/initrd" -append "console=ttyAMA0 panic=-1" || true
-	[ -s "$run/vm/IORT" ] || host_failed 125 "the first boot did not deliver the IORT"
-	python3 "$VM_DIR/iort.py" "$run/vm/IORT" "$iort.$$" || exit 125
+	[ -s "$run/vm/IORT" ] && [ -s "$run/vm/DSDT" ] ||
+		host_failed 125 "the first boot did not deliver the ACPI tables"
+	python3 "$VM_DIR/acpi.py" canwbs "$run/vm/IORT" "$iort.$$" || exit 125
+	if ((rmr)); then
+		# The device is in slot 1b of bus 0.
+		python3 "$VM_DIR/acpi.py" rmr d8 "$iort.$$" "$iort.$$" &&
+			python3 "$VM_DIR/acpi.py" preserve "$run/vm/DSDT" "$dsdt.$$" || exit 125
+		mv "$dsdt.$$" "$dsdt"
+	fi
 	mv "$iort.$$" "$iort"
 	rm -rf "$run/vm" "$run/root"
 	qemu=("${saved[@]}")
@@ -231,6 +253,7 @@ share_dir opt "$TOP_DIR/build/vm/$flavour" "multidevs=remap,readonly=on"
 if ((canwbs)); then
 	mkdir -p "$run/acpi/kernel/firmware/acpi"
 	cp "$iort" "$run/acpi/kernel/firmware/acpi/iort.aml"
+	((!rmr)) || cp "$dsdt" "$run/acpi/kernel/firmware/acpi/dsdt.aml"
 	(cd "$run/acpi" && find kernel | cpio -o -H newc -R 0:0 --quiet) >"$run/initrd"
 else
 	: >"$run/initrd"
