@@ -108,11 +108,26 @@ struct holder {
 /**
  * struct open_file - A VFIO device or group that is open
  * @holder: the process that has it open
- * @dev: its device number
+ * @dev: its device number, or 0 for a device that was opened through its group
+ * @name: the device's name on its bus if the kernel says it (since 6.18), else empty
+ * @gone: sysfs no longer has the device, because its unbind waits, and the kernel does
+ *	not say its name
  */
 struct open_file {
 	struct holder holder;
 	dev_t dev;
+	char name[NAME_LEN];
+	bool gone;
+};
+
+/**
+ * struct unbinder - A process that has a driver's unbind file open
+ * @holder: the process
+ * @driver: the driver
+ */
+struct unbinder {
+	struct holder holder;
+	char driver[NAME_LEN];
 };
 
 /**
@@ -193,9 +208,12 @@ struct vsmmu {
  * @vsmmu_num: number of vSMMUs
  * @files: open VFIO devices and groups
  * @file_num: number of files
+ * @unbinders: processes that unbind PCI functions, and may wait for that
+ * @unbinder_num: number of these
  * @accel_dev: the device number of /dev/smmuv3-accel
  * @vfio_devs: the device numbers of VFIO devices and groups
  * @vfio_dev_num: number of device numbers
+ * @cdev_major: the major number of VFIO devices, or 0
  * @hidden: number of processes whose files this process may not see
  */
 struct world {
@@ -203,9 +221,12 @@ struct world {
 	size_t vsmmu_num;
 	struct open_file *files;
 	size_t file_num;
+	struct unbinder *unbinders;
+	size_t unbinder_num;
 	dev_t accel_dev;
 	dev_t *vfio_devs;
 	size_t vfio_dev_num;
+	__u32 cdev_major;
 	__u32 hidden;
 };
 
@@ -213,8 +234,10 @@ void world_look(struct world *world, bool detail);
 void world_free(struct world *world);
 void world_notes(const struct world *world);
 const struct vsmmu_stream *world_stream(const struct world *world,
-					const char *device, __u32 *id);
+					const char *device,
+					const struct vsmmu **v);
 void out_holder(const struct holder *holder);
+void out_unbinders(const struct world *world);
 void out_vsmmu(const struct vsmmu *v);
 void out_vsid(const struct vsmmu_stream *s);
 
@@ -260,15 +283,45 @@ enum answer iort_canwbs(const struct iort *iort, __u64 smmu_address);
 
 /* device.c: PCI functions behind SMMUs */
 
+#define PCI_DEVICES		"/sys/bus/pci/devices"
+#define PCI_CLASS_BRIDGE	0x06
+
 /**
- * struct device - A PCI function behind an SMMU
+ * struct region - A region of addresses
+ * @start: the first
+ * @last: the last
+ */
+struct region {
+	__u64 start;
+	__u64 last;
+};
+
+/**
+ * struct member - Another device in an IOMMU group
+ * @name: its address
+ * @driver: its driver, or empty
+ * @bridge: it is a PCI bridge
+ */
+struct member {
+	char name[NAME_LEN];
+	char driver[NAME_LEN];
+	bool bridge;
+};
+
+/**
+ * struct device - A PCI function behind an SMMU, or bound to VFIO
  * @bdf: its address
- * @smmu: name of its SMMU
+ * @smmu: name of its SMMU, or empty
+ * @no_nesting: a probe has shown that the SMMU cannot nest
  * @driver: its driver, or empty
  * @id: vendor and device
  * @class: its PCI class
  * @group: its IOMMU group, or empty
  * @group_size: number of devices in the group
+ * @members: the other ones
+ * @member_num: number of these
+ * @direct: regions that the firmware wants mapped 1:1 for the group
+ * @direct_num: number of these
  * @vfio: name of its VFIO device, or empty
  * @cdev: device number of that, or 0
  * @group_dev: device number of the group's VFIO file, or 0
@@ -276,20 +329,35 @@ enum answer iort_canwbs(const struct iort *iort, __u64 smmu_address);
 struct device {
 	char bdf[NAME_LEN];
 	char smmu[64];
+	bool no_nesting;
 	char driver[NAME_LEN];
 	char id[16];
 	__u32 class;
 	char group[16];
 	__u32 group_size;
+	struct member *members;
+	size_t member_num;
+	struct region *direct;
+	size_t direct_num;
 	char vfio[16];
 	dev_t cdev;
 	dev_t group_dev;
 };
 
+__u64 pci_number(const char *bdf, const char *file);
 int devices_look(struct device **devices);
+void devices_free(struct device *devices, int num);
 bool device_is_ready(const struct device *dev);
+bool device_is_unbinding(const struct device *dev, const struct world *world);
 bool device_is_free(const struct device *dev, const struct world *world);
 void device_info(const struct device *dev, const struct world *world);
+
+/* group.c: IOMMU groups of devices */
+
+void group_look(struct device *dev);
+bool group_allows(const struct device *dev);
+void out_device_group(const struct device *dev);
+void out_group_to_do(const struct device *dev);
 
 /* probe.c: facts that the kernel shows only to a process with the device open */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PCI functions behind SMMUs, and whether a VMM can attach them.
+ * PCI functions, and whether a VMM can attach them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,63 +9,59 @@
 
 #include "accelctl.h"
 
-#define PCI		"/sys/bus/pci/devices"
-#define CLASS_BRIDGE	0x06
-
-static __u64 read_hex(const char *bdf, const char *file)
+/**
+ * pci_number() - Read a number in hex from a file of a PCI function
+ * @bdf: the function's address
+ * @file: the file's name
+ *
+ * Return: the number, or 0.
+ */
+__u64 pci_number(const char *bdf, const char *file)
 {
 	char text[32];
 	__u64 value;
 
-	if (root_read(text, sizeof(text), PCI "/%s/%s", bdf, file) < 0 ||
+	if (root_read(text, sizeof(text), PCI_DEVICES "/%s/%s", bdf, file) < 0 ||
 	    !parse_u64(text, 16, ~0U, &value))
 		return 0;
 	return value;
-}
-
-static __u32 count_entries(const char *bdf, const char *folder)
-{
-	struct dirent **entries;
-	int num = root_scan(&entries, PCI "/%s/%s", bdf, folder);
-
-	scan_free(entries, num);
-	return num < 0 ? 0 : num;
 }
 
 /* A device that is bound to a VFIO driver has a folder vfio-dev/vfioN. */
 static void find_vfio(struct device *dev)
 {
 	struct dirent **entries;
-	int num = root_scan(&entries, PCI "/%s/vfio-dev", dev->bdf);
+	int num = root_scan(&entries, PCI_DEVICES "/%s/vfio-dev", dev->bdf);
 
 	if (num > 0 && copy_text(dev->vfio, sizeof(dev->vfio), entries[0]->d_name))
-		dev->cdev = root_dev(PCI "/%s/vfio-dev/%s/dev", dev->bdf,
+		dev->cdev = root_dev(PCI_DEVICES "/%s/vfio-dev/%s/dev", dev->bdf,
 				     dev->vfio);
 	scan_free(entries, num);
 }
 
 static bool device_look(struct device *dev, const char *bdf)
 {
-	if (!copy_text(dev->bdf, sizeof(dev->bdf), bdf) ||
-	    root_link_name(dev->smmu, sizeof(dev->smmu), PCI "/%s/iommu", bdf) ||
-	    strncmp(dev->smmu, "smmu3.", 6))
+	if (!copy_text(dev->bdf, sizeof(dev->bdf), bdf))
 		return false;
-	dev->class = read_hex(bdf, "class");
-	if (dev->class >> 16 == CLASS_BRIDGE)
+	root_link_name(dev->smmu, sizeof(dev->smmu), PCI_DEVICES "/%s/iommu", bdf);
+	if (strncmp(dev->smmu, "smmu3.", 6))
+		dev->smmu[0] = '\0';
+	find_vfio(dev);
+	if (!dev->smmu[0] && !dev->vfio[0])
+		return false;
+	dev->class = pci_number(bdf, "class");
+	if (dev->class >> 16 == PCI_CLASS_BRIDGE)
 		return false;
 	snprintf(dev->id, sizeof(dev->id), "%04llx:%04llx",
-		 read_hex(bdf, "vendor"), read_hex(bdf, "device"));
-	root_link_name(dev->driver, sizeof(dev->driver), PCI "/%s/driver", bdf);
-	root_link_name(dev->group, sizeof(dev->group), PCI "/%s/iommu_group", bdf);
-	dev->group_dev = root_dev("/sys/class/vfio/%s/dev", dev->group);
-	dev->group_size = count_entries(bdf, "iommu_group/devices");
-	find_vfio(dev);
+		 pci_number(bdf, "vendor"), pci_number(bdf, "device"));
+	root_link_name(dev->driver, sizeof(dev->driver), PCI_DEVICES "/%s/driver", bdf);
+	group_look(dev);
 	return true;
 }
 
 /**
- * devices_look() - Find the PCI functions behind SMMUv3s, except bridges
- * @devices: set to an array; the caller frees it
+ * devices_look() - Find the PCI functions behind SMMUv3s or bound to VFIO, except bridges
+ * @devices: set to an array, for devices_free()
  *
  * Return: number of devices.
  */
@@ -75,7 +71,7 @@ int devices_look(struct device **devices)
 	int i, num, found = 0;
 
 	*devices = NULL;
-	num = root_scan(&entries, PCI);
+	num = root_scan(&entries, PCI_DEVICES);
 	for (i = 0; i < num; i++) {
 		*devices = xgrow(*devices, found, sizeof(**devices));
 		if (device_look(&(*devices)[found], entries[i]->d_name))
@@ -87,6 +83,15 @@ int devices_look(struct device **devices)
 	return found;
 }
 
+void devices_free(struct device *devices, int num)
+{
+	while (num-- > 0) {
+		free(devices[num].members);
+		free(devices[num].direct);
+	}
+	free(devices);
+}
+
 /**
  * device_is_ready() - Whether a VMM could attach a device that is free
  * @dev: the device
@@ -95,12 +100,56 @@ int devices_look(struct device **devices)
  */
 bool device_is_ready(const struct device *dev)
 {
-	return dev->cdev && dev->group_size == 1;
+	return dev->smmu[0] && !dev->no_nesting && dev->cdev && group_allows(dev);
+}
+
+/*
+ * The unbind of a device from VFIO waits while files are open, without its driver and its
+ * VFIO device in sysfs. If it is alone in its group, the group's VFIO file shows that.
+ */
+static bool has_lone_vfio_group(const struct device *dev)
+{
+	return !dev->driver[0] && !dev->vfio[0] && dev->group_dev &&
+	       dev->group_size == 1;
 }
 
 static bool file_is_of(const struct open_file *file, const struct device *dev)
 {
-	return file->dev == dev->cdev || file->dev == dev->group_dev;
+	if (file->name[0])
+		return !strcmp(file->name, dev->bdf);
+	if (has_lone_vfio_group(dev))
+		return file->gone || file->dev == dev->group_dev;
+	return dev->vfio[0] &&
+	       (file->dev == dev->cdev || file->dev == dev->group_dev);
+}
+
+static bool file_is_open(const struct device *dev, const struct world *world)
+{
+	size_t i;
+
+	for (i = 0; i < world->file_num; i++)
+		if (file_is_of(&world->files[i], dev))
+			return true;
+	return false;
+}
+
+/**
+ * device_is_unbinding() - Whether the unbind of a device from VFIO waits
+ * @dev: the device
+ * @world: looked at in detail
+ *
+ * A virtual SMMU that has the device attached keeps it open, too.
+ *
+ * Return: true if it waits.
+ */
+bool device_is_unbinding(const struct device *dev, const struct world *world)
+{
+	const struct vsmmu *v;
+
+	if (dev->driver[0] || dev->vfio[0])
+		return false;
+	return has_lone_vfio_group(dev) || file_is_open(dev, world) ||
+	       world_stream(world, dev->bdf, &v);
 }
 
 /**
@@ -115,21 +164,48 @@ static bool file_is_of(const struct open_file *file, const struct device *dev)
  */
 bool device_is_free(const struct device *dev, const struct world *world)
 {
-	__u32 id;
-	size_t i;
+	const struct vsmmu *v;
 
-	for (i = 0; i < world->file_num; i++)
-		if (file_is_of(&world->files[i], dev))
-			return false;
-	return !world_stream(world, dev->bdf, &id);
+	return !file_is_open(dev, world) && !world_stream(world, dev->bdf, &v);
 }
 
-static void out_to_do(const struct device *dev)
+/*
+ * Print the processes that have the device open, and those that have a vSMMU with it.
+ * Return whether there are any.
+ */
+static bool out_used_by(const struct device *dev, const struct world *world,
+			const struct vsmmu *v)
 {
-	if (!dev->group_size)
-		out_string("to_do", "nothing: the host gives it no IOMMU group");
-	else if (dev->group_size > 1)
-		out_string("to_do", "nothing: it shares its IOMMU group, and the host attaches by group; another slot may help, or ACS in the bridges above it");
+	bool used = v && v->holder_num;
+	size_t i;
+
+	out_array("used_by");
+	for (i = 0; i < world->file_num; i++) {
+		if (!file_is_of(&world->files[i], dev))
+			continue;
+		out_holder(&world->files[i].holder);
+		used = true;
+	}
+	for (i = 0; v && i < v->holder_num; i++)
+		out_holder(&v->holders[i]);
+	out_end();
+	return used;
+}
+
+static void out_to_do(const struct device *dev, bool unbinding, bool used)
+{
+	if (unbinding && used)
+		out_string("to_do", "its unbind waits until the processes in used_by have closed these descriptors, or end");
+	else if (unbinding)
+		out_string("to_do", "its unbind waits until it is closed, but no visible process has it open: look as root; a descriptor may be in transit through a socket, or KVM may have the device for a VM");
+	else if (!dev->smmu[0])
+		out_string("to_do", "nothing: the kernel knows of no SMMUv3 between it and memory: the machine has none there, or the firmware's IORT does not say so");
+	else if (dev->no_nesting)
+		out_string("to_do", "nothing: its SMMU cannot nest, see there");
+	else if (!group_allows(dev))
+		out_group_to_do(dev);
+	else if (!dev->vfio[0] && !root_exists("/sys/bus/pci/drivers/vfio-pci"))
+		out_string("to_do", "modprobe vfio-pci, then bind it to that: see smmuv3-accelctl(8)");
 	else if (!dev->vfio[0])
 		out_string("to_do", "bind it to vfio-pci: see smmuv3-accelctl(8)");
 	else if (!dev->cdev)
@@ -138,37 +214,32 @@ static void out_to_do(const struct device *dev)
 
 void device_info(const struct device *dev, const struct world *world)
 {
-	const struct vsmmu_stream *stream;
-	__u32 vsmmu;
-	size_t i;
+	bool unbinding = device_is_unbinding(dev, world);
+	const struct vsmmu *v = NULL;
+	const struct vsmmu_stream *stream = world_stream(world, dev->bdf, &v);
+	bool used;
 
 	out_object(NULL);
 	out_string("bdf", "%s", dev->bdf);
 	out_string("id", "%s", dev->id);
 	out_string("class", "%06x", dev->class);
 	out_string("driver", "%s", dev->driver[0] ? dev->driver : "none");
-	out_string("smmu", "%s", dev->smmu);
-	out_string("group", "%s", dev->group[0] ? dev->group : "none");
-	out_number("group_size", dev->group_size);
+	if (unbinding)
+		out_bool("unbinding", true);
+	out_string("smmu", "%s", dev->smmu[0] ? dev->smmu : "none");
+	out_device_group(dev);
 	if (dev->cdev)
 		out_string("cdev", "/dev/vfio/devices/%s", dev->vfio);
 	out_bool("ready", device_is_ready(dev));
-	if (dev->vfio[0] && !device_is_free(dev, world))
-		out_bool("free", false);
-	else if (dev->vfio[0] && world->hidden)
+	if (dev->vfio[0] && world->hidden && device_is_free(dev, world))
 		out_unknown("free");
-	else if (dev->vfio[0])
-		out_bool("free", true);
-	out_array("used_by");
-	for (i = 0; dev->vfio[0] && i < world->file_num; i++)
-		if (file_is_of(&world->files[i], dev))
-			out_holder(&world->files[i].holder);
-	out_end();
-	stream = world_stream(world, dev->bdf, &vsmmu);
+	else if (dev->vfio[0] || unbinding)
+		out_bool("free", !unbinding && device_is_free(dev, world));
+	used = out_used_by(dev, world, v);
 	if (stream) {
-		out_number("vsmmu", vsmmu);
+		out_number("vsmmu", v->id);
 		out_vsid(stream);
 	}
-	out_to_do(dev);
+	out_to_do(dev, unbinding, used);
 	out_end();
 }

@@ -24,13 +24,13 @@ struct knowledge {
 
 static __u32 nested_by(const struct knowledge *know, const char *smmu)
 {
-	__u32 id = 0;
+	const struct vsmmu *v = NULL;
 	int i;
 
-	for (i = 0; i < know->device_num && !id; i++)
+	for (i = 0; i < know->device_num && !v; i++)
 		if (!strcmp(know->devices[i].smmu, smmu))
-			world_stream(&know->world, know->devices[i].bdf, &id);
-	return id;
+			world_stream(&know->world, know->devices[i].bdf, &v);
+	return v ? v->id : 0;
 }
 
 static const struct device *free_device(const struct knowledge *know,
@@ -87,7 +87,16 @@ static void out_probe(const struct probe *probe, enum answer canwbs)
 	out_bool("repeats_tlbi_cfgi", probe->repeats);
 }
 
-static void out_nesting(const struct knowledge *know, const char *smmu,
+static void set_no_nesting(struct knowledge *know, const char *smmu)
+{
+	int i;
+
+	for (i = 0; i < know->device_num; i++)
+		if (!strcmp(know->devices[i].smmu, smmu))
+			know->devices[i].no_nesting = true;
+}
+
+static void out_nesting(struct knowledge *know, const char *smmu,
 			enum answer canwbs)
 {
 	const struct device *dev = free_device(know, smmu);
@@ -97,6 +106,8 @@ static void out_nesting(const struct knowledge *know, const char *smmu,
 	if (know->probe && dev) {
 		probe_device(&probe, dev);
 		out_probe(&probe, canwbs);
+		if (probe.reason == SMMUV3_ACCEL_REASON_NO_NESTING)
+			set_no_nesting(know, smmu);
 		return;
 	}
 	if (vsmmu) {
@@ -106,7 +117,7 @@ static void out_nesting(const struct knowledge *know, const char *smmu,
 	}
 	out_unknown("can_nest");
 	if (!dev)
-		out_string("because", "there is no device behind it to try it with: one that is free, alone in its IOMMU group and bound to vfio-pci");
+		out_string("because", "there is no device behind it to try it with: one that is ready and free");
 	else
 		out_string("because", "%s; only info --probe can read the ID registers, for which it opens and resets %s",
 			   canwbs == YES ? "the firmware allows it" :
@@ -132,7 +143,7 @@ static void out_canwbs(enum answer canwbs)
 	}
 }
 
-static void smmu_info(const struct knowledge *know, const char *name)
+static void smmu_info(struct knowledge *know, const char *name)
 {
 	enum answer canwbs = UNKNOWN;
 	int i, behind = 0;
@@ -151,7 +162,7 @@ static void smmu_info(const struct knowledge *know, const char *name)
 	out_end();
 }
 
-static void smmus_info(const struct knowledge *know)
+static void smmus_info(struct knowledge *know)
 {
 	struct dirent **entries;
 	int i, num, found = 0;
@@ -182,7 +193,7 @@ static void all_devices_info(const struct knowledge *know, bool all)
 	for (i = 0; i < know->device_num; i++) {
 		const struct device *dev = &know->devices[i];
 
-		if (all || dev->vfio[0])
+		if (all || dev->vfio[0] || device_is_unbinding(dev, &know->world))
 			device_info(dev, &know->world);
 		else
 			unlisted++;
@@ -233,11 +244,12 @@ int cmd_info(int argc, char **argv)
 	kernel_info();
 	smmus_info(&know);
 	all_devices_info(&know, all);
+	out_unbinders(&know.world);
 	if (module_loaded())
 		world_notes(&know.world);
 	out_finish();
 
-	free(know.devices);
+	devices_free(know.devices, know.device_num);
 	iort_free(&know.iort);
 	world_free(&know.world);
 	return 0;

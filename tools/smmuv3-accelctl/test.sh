@@ -151,6 +151,7 @@ no_controls() { ! run --root "$root" list | grep -q $'[\x01-\x09\x0b-\x1f\x7f]';
 t "text: no control characters" no_controls
 
 cp -r "$root" "$work/next"
+rm -r "$work/next/sys/bus/pci/drivers/vfio-pci"
 rates() { # each counter is 10 more after a second
 	(
 		sleep 0.5
@@ -209,7 +210,13 @@ damaged() {
 	cp "$work/saved" "$root/$1"
 	all_json "$work/results"
 }
+t "info: vfio-pci is not loaded" json_says \
+	'[d["to_do"][:17] for d in r["devices"] if d["bdf"] == "0000:00:03.0"] == ["modprobe vfio-pci"]' \
+	--root "$work/next" info --all
 t "info: damaged IORTs" damaged sys/firmware/acpi/tables/IORT info
+t "info: damaged reserved regions" damaged sys/kernel/iommu_groups/7/reserved_regions info
+t "info: damaged fdinfo of a VFIO device" damaged proc/400/fdinfo/3 info
+t "info: damaged list of character devices" damaged proc/devices info
 t "list: damaged fdinfo" damaged proc/100/fdinfo/3 list
 t "list: damaged debugfs" damaged sys/kernel/debug/smmuv3-accel/7 list
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,30 +92,57 @@ static void parse_fdinfo(struct world *world, char *text,
 	}
 }
 
-/* Parse a number from the lines that every file's fdinfo has */
-static bool fdinfo_number(const char *text, const char *key, int base,
-			  __u64 *value)
+/* Find what a line of fdinfo has behind @key, up to the end of the line. NULL: none */
+static const char *fdinfo_value(const char *text, const char *key)
 {
 	size_t len = strlen(key);
-	char number[32];
 
 	while (strncmp(text, key, len)) {
 		text = strchr(text, '\n');
 		if (!text++)
-			return false;
+			return NULL;
 	}
-	text += len + strspn(text + len, "\t ");
+	return text + len + strspn(text + len, "\t ");
+}
+
+/* Parse a number from the lines that every file's fdinfo has */
+static bool fdinfo_number(const char *text, const char *key, int base,
+			  __u64 *value)
+{
+	char number[32];
+
+	text = fdinfo_value(text, key);
+	if (!text)
+		return false;
 	snprintf(number, sizeof(number), "%.*s", (int)strcspn(text, "\n"), text);
 	return parse_u64(number, base, ~0ULL, value);
 }
 
 /*
- * Whether @fdinfo is that of an open device. With O_PATH a process can get a descriptor
+ * Copy the last part of the device's path in sysfs, which a kernel since 6.18 tells of
+ * an open VFIO device. @name: too short only for devices that are not PCI functions
+ */
+static bool fdinfo_device(const char *text, char name[NAME_LEN])
+{
+	const char *path = fdinfo_value(text, "vfio-device-syspath:");
+	size_t len, start;
+
+	if (!path)
+		return false;
+	len = strcspn(path, "\n");
+	for (start = len; start && path[start - 1] != '/'; start--)
+		;
+	snprintf(name, NAME_LEN, "%.*s", (int)(len - start), path + start);
+	return true;
+}
+
+/*
+ * Whether @fdinfo is that of an open file. With O_PATH a process can get a descriptor
  * of a device without opening it, even if it has no right to. On a live system @fdinfo
  * must describe the same file as @st: a process can replace the file behind a
  * descriptor at any time.
  */
-static bool is_open_device(const char *fdinfo, const struct statx *st)
+static bool is_open_file(const char *fdinfo, const struct statx *st)
 {
 	__u64 flags, mount, inode;
 
@@ -137,39 +165,117 @@ static bool is_vfio(const struct world *world, dev_t dev)
 	return false;
 }
 
-static void add_file(struct world *world, const struct holder *holder, dev_t dev)
+/* Add an open VFIO device or group. @dev: its device number, or 0 */
+static void add_file(struct world *world, const struct holder *holder, dev_t dev,
+		     const char *fdinfo)
 {
-	struct open_file *file;
+	struct open_file file = { .holder = *holder, .dev = dev };
+	bool named = fdinfo_device(fdinfo, file.name);
 
-	world->files = xgrow(world->files, world->file_num, sizeof(*file));
-	file = &world->files[world->file_num++];
-	file->holder = *holder;
-	file->dev = dev;
+	if (!named && !dev)
+		return;
+	file.gone = !named && !is_vfio(world, dev);
+	world->files = xgrow(world->files, world->file_num, sizeof(file));
+	world->files[world->file_num++] = file;
+}
+
+/* Read the fdinfo of the file that @st describes. */
+static char *read_fdinfo(const struct holder *holder, const struct statx *st)
+{
+	ssize_t len;
+	char *text;
+
+	text = root_read_all(&len, "/proc/%u/fdinfo/%u", holder->pid, holder->fd);
+	if (!text || is_open_file(text, st))
+		return text;
+	free(text);
+	return NULL;
+}
+
+static bool is_on_sysfs(const struct statx *st)
+{
+	struct stat sysfs;
+
+	return !stat("/sys", &sysfs) &&
+	       sysfs.st_dev == makedev(st->stx_dev_major, st->stx_dev_minor);
+}
+
+/* A VFIO device that was opened through its group has no device number. */
+static void look_at_group_device(struct world *world, const struct holder *holder)
+{
+	struct statx st;
+	char *text;
+
+	if (!*root_dir && root_stat_fd(&st, holder->pid, holder->fd))
+		return;
+	text = read_fdinfo(holder, &st);
+	if (text)
+		add_file(world, holder, 0, text);
+	free(text);
+}
+
+/*
+ * The write to a driver's unbind file lasts as long as the unbind. Which function it is
+ * for, the kernel does not show. A user can mount a folder of that name, but no sysfs of
+ * this system.
+ */
+static bool look_for_unbind(struct world *world, const struct holder *holder,
+			    const char *target)
+{
+	struct unbinder unbinder = { .holder = *holder };
+	struct statx st;
+	int end = 0;
+	char *text;
+
+	if (sscanf(target, "/sys/bus/pci/drivers/%31[^/]/unbind%n",
+		   unbinder.driver, &end) != 1 || !end || target[end])
+		return false;
+	if (!*root_dir &&
+	    (root_stat_fd(&st, holder->pid, holder->fd) || !is_on_sysfs(&st)))
+		return true;
+	text = read_fdinfo(holder, &st);
+	if (text) {
+		world->unbinders = xgrow(world->unbinders, world->unbinder_num,
+					 sizeof(unbinder));
+		world->unbinders[world->unbinder_num++] = unbinder;
+	}
+	free(text);
+	return true;
 }
 
 /*
  * Identify the file by its device number: a user can have files of any name, and a
- * container may see the device under another path.
+ * container may see the device under another path. A device whose unbind waits is no
+ * longer in sysfs, but still has VFIO's major number.
  */
 static void look_at_fd(struct world *world, const struct holder *holder)
 {
+	char target[PATH_MAX];
 	struct statx st;
-	ssize_t len;
 	char *text;
 	dev_t dev;
+	int rc;
 
+	rc = root_link(target, sizeof(target), "/proc/%u/fd/%u", holder->pid,
+		       holder->fd);
+	if (!rc && !strcmp(target, "anon_inode:[vfio-device]")) {
+		look_at_group_device(world, holder);
+		return;
+	}
+	/* Sockets, pipes and the like are most of what a process has open. */
+	if (!rc && (target[0] != '/' || look_for_unbind(world, holder, target)))
+		return;
 	if (root_stat_fd(&st, holder->pid, holder->fd) || !S_ISCHR(st.stx_mode))
 		return;
 	dev = makedev(st.stx_rdev_major, st.stx_rdev_minor);
-	if (dev != world->accel_dev && !is_vfio(world, dev))
+	if (dev != world->accel_dev && !is_vfio(world, dev) &&
+	    (!world->cdev_major || world->cdev_major != st.stx_rdev_major))
 		return;
-	text = root_read_all(&len, "/proc/%u/fdinfo/%u", holder->pid, holder->fd);
-	if (text && is_open_device(text, &st)) {
-		if (dev == world->accel_dev)
-			parse_fdinfo(world, text, holder);
-		else
-			add_file(world, holder, dev);
-	}
+	text = read_fdinfo(holder, &st);
+	if (text && dev == world->accel_dev)
+		parse_fdinfo(world, text, holder);
+	else if (text)
+		add_file(world, holder, dev, text);
 	free(text);
 }
 
@@ -312,6 +418,27 @@ static void find_vfio_devs(struct world *world, const char *class)
 	scan_free(entries, num);
 }
 
+/* The major number that VFIO devices got when VFIO was loaded */
+static __u32 find_cdev_major(void)
+{
+	char *text, *line, *rest;
+	__u32 major = 0;
+	ssize_t len;
+	int end;
+
+	text = root_read_all(&len, "/proc/devices");
+	if (!text)
+		return 0;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		end = 0;
+		if (sscanf(line, "%u vfio-dev%n", &major, &end) == 1 && end &&
+		    !line[end])
+			break;
+	}
+	free(text);
+	return line ? major : 0;
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct vsmmu *left = a, *right = b;
@@ -333,6 +460,7 @@ void world_look(struct world *world, bool detail)
 	world->accel_dev = root_dev("/sys/class/misc/smmuv3-accel/dev");
 	find_vfio_devs(world, "vfio-dev");
 	find_vfio_devs(world, "vfio");
+	world->cdev_major = find_cdev_major();
 	num = root_scan(&entries, "/proc");
 	for (i = 0; i < num; i++)
 		look_at_process(world, entries[i]->d_name);
@@ -354,6 +482,7 @@ void world_free(struct world *world)
 	}
 	free(world->vsmmus);
 	free(world->files);
+	free(world->unbinders);
 	free(world->vfio_devs);
 }
 
@@ -380,34 +509,54 @@ void world_notes(const struct world *world)
  * world_stream() - Find the stream of a device
  * @world: looked at in detail
  * @device: the device
- * @id: set to the vSMMU's number
+ * @v: set to its vSMMU
  *
  * Return: the stream, or NULL.
  */
 const struct vsmmu_stream *world_stream(const struct world *world,
-					const char *device, __u32 *id)
+					const char *device,
+					const struct vsmmu **v)
 {
 	size_t i, j;
 
 	for (i = 0; i < world->vsmmu_num; i++) {
-		const struct vsmmu *v = &world->vsmmus[i];
+		const struct vsmmu *vsmmu = &world->vsmmus[i];
 
-		for (j = 0; j < v->stream_num; j++) {
-			if (strcmp(v->streams[j].device, device))
+		for (j = 0; j < vsmmu->stream_num; j++) {
+			if (strcmp(vsmmu->streams[j].device, device))
 				continue;
-			*id = v->id;
-			return &v->streams[j];
+			*v = vsmmu;
+			return &vsmmu->streams[j];
 		}
 	}
 	return NULL;
 }
 
-void out_holder(const struct holder *holder)
+static void out_process(const struct holder *holder)
 {
-	out_object(NULL);
 	out_number("pid", holder->pid);
 	out_string("comm", "%s", holder->comm);
 	out_number("fd", holder->fd);
+}
+
+void out_holder(const struct holder *holder)
+{
+	out_object(NULL);
+	out_process(holder);
+	out_end();
+}
+
+void out_unbinders(const struct world *world)
+{
+	size_t i;
+
+	out_array("unbinds");
+	for (i = 0; i < world->unbinder_num; i++) {
+		out_object(NULL);
+		out_string("driver", "%s", world->unbinders[i].driver);
+		out_process(&world->unbinders[i].holder);
+		out_end();
+	}
 	out_end();
 }
 

@@ -2,34 +2,73 @@
 /*
  * A VMM for the tests of smmuv3-accelctl: it holds two vSMMUs until standard input
  * ends. The first has a bridge and two of four iommu-testdevs, the first and the third,
- * which are behind different SMMUs, and keeps sending invalidations. The second has no
- * streams.
+ * which are behind different SMMUs, and keeps sending invalidations. It has closed the
+ * file of the other device. The second has no streams.
  *
  * With paths as arguments, it only opens these files, with O_PATH if it may not read
- * them.
+ * them. With "bind" and the path of a VFIO device, it binds that to an iommufd and says
+ * how that went. With "group", the path of a VFIO group and a PCI function, it opens the
+ * function through the group, and closes all but that.
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
 
 #include "guest.h"
 
 #define VSID	0x42
 
-static void pretend(char **paths)
+static void wait_for_end(void)
 {
 	char end;
 
-	for (; *paths; paths++)
-		if (open(*paths, O_RDONLY) < 0 && open(*paths, O_PATH) < 0)
-			err(1, "%s", *paths);
 	puts("ready");
 	fflush(stdout);
 	while (read(STDIN_FILENO, &end, 1) > 0)
 		;
+}
+
+static void pretend(char **paths)
+{
+	for (; *paths; paths++)
+		if (open(*paths, O_RDONLY) < 0 && open(*paths, O_PATH) < 0)
+			err(1, "%s", *paths);
+	wait_for_end();
+}
+
+static int bind_device(const char *path)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	int device = open(path, O_RDWR);
+
+	bind.iommufd = open("/dev/iommu", O_RDWR);
+	if (device < 0 || bind.iommufd < 0)
+		err(1, "%s", path);
+	if (ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		printf("%s: %s\n", path, strerrorname_np(errno));
+	else
+		printf("%s: bound\n", path);
+	return 0;
+}
+
+static void open_through_group(const char *path, const char *bdf)
+{
+	int group = open(path, O_RDWR), iommufd = open("/dev/iommu", O_RDWR);
+
+	if (group < 0 || iommufd < 0)
+		err(1, "%s", path);
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &iommufd) ||
+	    ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf) < 0)
+		err(1, "%s", bdf);
+	close(group);
+	close(iommufd);
+	wait_for_end();
 }
 
 int main(int argc, char **argv)
@@ -46,6 +85,12 @@ int main(int argc, char **argv)
 	size_t i;
 	int rc;
 
+	if (argc == 3 && !strcmp(argv[1], "bind"))
+		return bind_device(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "group")) {
+		open_through_group(argv[2], argv[3]);
+		return 0;
+	}
 	if (argc > 1) {
 		pretend(argv + 1);
 		return 0;
@@ -70,6 +115,8 @@ int main(int argc, char **argv)
 	ste_config(ste, STE_CFG_S2);
 	if (accel_install(&g, VSID + 1, ste, &reason))
 		errx(1, "bad STE: reason %u", reason);
+	/* The vSMMU keeps the device. */
+	close(devices[1].fd);
 
 	/* Seven of the eight commands are identical, so six are subsumed. */
 	for (i = 0; i + 1 < ARRAY_LEN(batch); i++)

@@ -15,7 +15,9 @@ CANWBS = 1 << 2
 
 # Only root can create device nodes. So the nodes of the module, of VFIO and of a VFIO
 # group are links to nodes that every system has, and have their numbers.
-ACCEL, VFIO0, VFIO1, GROUP6, NULL = "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random", "/dev/null"
+# The device that sysfs no longer has is one of the same major number.
+ACCEL, VFIO0, VFIO1, GROUP6, GONE = "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random", "/dev/null"
+OTHER = "/dev/tty"
 VFIO_NUMBERS = {0: VFIO0, 1: VFIO1}
 
 # bdf, class, driver, smmu, group, VFIO device
@@ -23,11 +25,33 @@ DEVICES = (
     ("0000:00:01.0", "0x010802", "vfio-pci", 0, 1, 0),
     ("0000:00:02.0", "0x020000", "vfio-pci", 0, 2, 1),
     ("0000:00:03.0", "0x020000", "virtio-pci", 0, 3, None),
+    # A direct region, and one that is relaxable
+    ("0000:00:04.0", "0x010400", "vfio-pci", 0, 7, 4),
+    ("0000:00:07.0", "0x0c0330", "vfio-pci", 0, 8, 5),
+    # The unbind waits: for a vSMMU, for a file that names the device, for one that does not
+    ("0000:00:05.0", "0x020000", None, 0, 9, None),
+    ("0000:00:08.0", "0x020000", None, 0, 10, None),
+    ("0000:00:09.0", "0x020000", None, 0, 11, None),
+    # No driver, and opened through its group
+    ("0000:00:0a.0", "0x020000", None, 0, 12, None),
+    ("0000:00:0b.0", "0x020000", "vfio-pci", 0, 13, 6),
     ("0000:00:1c.0", "0x00ff00", "vfio-pci", 0, 4, 2),
     ("0000:00:1c.1", "0x00ff00", "vfio-pci", 0, 4, 10),
     ("0000:00:1e.0", "0x060400", "pcieport", 0, 5, None),
+    ("0000:05:00.0", "0x020000", "vfio-pci", 0, 5, 7),
+    ("0000:06:01.0", "0x020000", "vfio-pci", 0, 14, 8),
+    ("0000:06:02.0", "0x010802", "nvme", 0, 14, None),
+    # Behind no SMMUv3: with VFIO, and without
+    ("0000:07:00.0", "0x020000", "vfio-pci", None, None, 9),
+    ("0000:07:00.1", "0x020000", "nvme", None, None, None),
     ("0001:40:00.0", "0x030200", "vfio-pci", 1, 6, 3),
 )
+
+MSI = "0x0000000008000000 0x00000000080fffff msi\n"
+REGIONS = {
+    7: MSI + "0x00000000fc000000 0x00000000fdffffff direct\n0x00000000fe000000 0x00000000fe00ffff direct\n",
+    8: MSI + "0x00000000fc000000 0x00000000fdffffff direct-relaxable\n",
+}
 
 DEBUGFS = """mode:\ttable
 cr0:\t0xd
@@ -122,6 +146,11 @@ OPEN = "pos:\t0\nflags:\t02100002\nmnt_id:\t25\nino:\t7\n"
 O_PATH = OPEN.replace("02100002", "012100000")
 
 
+def device_info(bdf):
+    """The fdinfo of a VFIO device of a kernel that names it"""
+    return OPEN + f"vfio-device-syspath: /sys/devices/pci0000:00/{bdf}\n"
+
+
 def fdinfo(number, streams, counters):
     text = OPEN + f"vsmmu-id:\t{number}\nvsmmu-streams:\t{streams}\n"
     return text + "".join(f"vsmmu-{name}:\t{value}\n" for name, value in zip(NAMES, counters))
@@ -149,6 +178,10 @@ def make(folder):
     root.write("/sys/class/misc/smmuv3-accel/dev", number(ACCEL))
     root.write("/sys/class/vfio/6/dev", number(GROUP6))
     root.write("/sys/class/vfio/7/dev", "")
+    root.write("/sys/class/vfio/11/dev", "1:4711\n")
+    root.write("/proc/devices", "Character devices:\n  5 vfio-dev-not\n  1 vfio-dev\n252 vfio\n\nBlock devices:\n259 blkext\n")
+    root.write("/sys/bus/pci/drivers/vfio-pci/uevent", "")
+    root.link("/dev/vfio/devices/vfio9", GONE)
     root.write("/sys/firmware/acpi/tables/IORT", iort())
     for base in SMMUS:
         root.write(f"/sys/class/iommu/smmu3.{base:#018x}/uevent", "")
@@ -159,10 +192,14 @@ def make(folder):
         root.write(device + "/class", pci_class + "\n")
         root.write(device + "/vendor", "0x1234\n")
         root.write(device + "/device", "0x11e8\n")
-        root.link(device + "/iommu", f"../../../../class/iommu/smmu3.{SMMUS[smmu]:#018x}")
-        root.link(device + "/driver", f"../../drivers/{driver}")
-        root.link(device + "/iommu_group", f"../../../../kernel/iommu_groups/{group}")
-        root.write(f"/sys/kernel/iommu_groups/{group}/devices/{bdf}", "")
+        if smmu is not None:
+            root.link(device + "/iommu", f"../../../../class/iommu/smmu3.{SMMUS[smmu]:#018x}")
+        if driver:
+            root.link(device + "/driver", f"../../drivers/{driver}")
+        if group:
+            root.link(device + "/iommu_group", f"../../../../kernel/iommu_groups/{group}")
+            root.write(f"/sys/kernel/iommu_groups/{group}/devices/{bdf}", "")
+            root.write(f"/sys/kernel/iommu_groups/{group}/reserved_regions", REGIONS.get(group, MSI))
         if vfio is not None:
             dev = number(VFIO_NUMBERS[vfio]) if vfio in VFIO_NUMBERS else f"511:{vfio}\n"
             root.write(f"{device}/vfio-dev/vfio{vfio}/dev", dev)
@@ -184,12 +221,24 @@ def make(folder):
         4: ("/dev/smmuv3-accel", fdinfo(0, 0, SECOND)),
         11: ("/dev/smmuv3-accel", fdinfo(12, 0, SECOND)),
     })
+    # Files of devices whose unbind waits, and a device that was opened through its group
+    root.process(400, "qemu\n", {
+        3: ("/dev/vfio/devices/vfio9", device_info("0000:00:08.0")),
+        4: ("anon_inode:[vfio-device]", device_info("0000:00:0b.0")),
+        5: ("anon_inode:[vfio-device]", OPEN),
+    })
+    root.process(401, "old-qemu\n", {3: ("/dev/vfio/devices/vfio9", OPEN)})
+    root.process(402, "sh\n", {
+        1: ("/sys/bus/pci/drivers/vfio-pci/unbind", OPEN),
+        2: ("/sys/bus/pci/drivers/vfio-pci/unbind/not", OPEN),
+        3: ("/sys/bus/pci/drivers/vfio-pci/bind", OPEN),
+    })
     # A user who has no device, but files with such names: a file of his own, another
     # device, the devices themselves with O_PATH, memory with a name
     root.write("/home/eve/vfio/devices/vfio1", "")
     root.write("/home/eve/smmuv3-accel", "")
-    root.link("/home/eve/dev/vfio/devices/vfio1", NULL)
-    root.link("/home/eve/dev/smmuv3-accel", NULL)
+    root.link("/home/eve/dev/vfio/devices/vfio1", OTHER)
+    root.link("/home/eve/dev/smmuv3-accel", OTHER)
     root.process(300, b"eve\n", {
         3: ("/home/eve/vfio/devices/vfio1", OPEN),
         4: ("/home/eve/smmuv3-accel", fdinfo(7, 4, SECOND)),
@@ -199,7 +248,11 @@ def make(folder):
         8: ("/dev/smmuv3-accel", O_PATH),
         9: ("/dmabuf:x/smmuv3-accel", OPEN + "name:\tx\n" + fdinfo(7, 4, SECOND)),
         10: ("/dev/vfio/devices/vfio1 (deleted)", OPEN),
-        11: ("pipe:[42]", OPEN),
+        11: ("pipe:[42]", device_info("0000:00:0a.0")),
+        12: ("/dmabuf:x/vfio9", device_info("0000:00:0a.0")),
+        13: ("/dev/vfio/devices/vfio9", O_PATH + device_info("0000:00:0a.0")),
+        1: ("/sys/bus/pci/drivers/vfio-pci/unbind", O_PATH),
+        14: ("/home/eve/dev/vfio/devices/vfio1", device_info("0000:00:0a.0")),
     })
     root.process("self", "no number\n", {3: ("/dev/smmuv3-accel", fdinfo(99, 0, SECOND))})
     counters = "".join(f"{name}:\t{value}\n" for name, value in zip(NAMES, FIRST))

@@ -47,13 +47,72 @@ nobody_has() {
 counter() { "$tool" -j stats "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p"; }
 equal() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; return 1; }; }
 
+# Look once, for several questions about devices.
+look() { "$tool" info "$@" >seen 2>/dev/null; }
+# What was seen of a device
+device() { awk -v bdf="$1" '/^[^ ]/ { on = 0 } /^  - bdf: / { on = $3 == bdf } on' seen; }
+# Of that, a line matches. $1: the device, $2: pattern
+device_has() {
+	device "$1" >out
+	grep -qE -- "$2" out || { echo "no line matches $2"; cat out; return 1; }
+}
+# Try a command until it succeeds, for a minute
+soon() {
+	for _ in $(seq 60); do
+		! "$@" 2>/dev/null || return 0
+		sleep 1
+	done
+	"$@"
+}
+
 grep -q ^nobody /etc/passwd 2>/dev/null || echo 'nobody:x:65534:65534::/:/bin/sh' >>/etc/passwd
 
 if [ "${1-}" = no-canwbs ]; then
 	t "info: the firmware does not declare CANWBS" has '^    canwbs: no$' info
 	t "info: what nesting needs" has 'because: nesting needs an SMMU with S2FWB' info
 	t "info --probe: no nesting" has '^    can_nest: no$' info --probe
+	look --probe
+	t "info --probe: so no device is ready" device_has 0000:00:01.0 '^    ready: no$'
+	t "info --probe: what to do about that" device_has 0000:00:01.0 '^    to_do: nothing: its SMMU cannot nest'
 	t "info --probe: why" has 'does not declare the root complex CANWBS, and the SMMU has no S2FWB' info --probe
+	echo "1..$number"
+	exit $((failed > 0))
+fi
+
+if [ "${1-}" = groups ]; then
+	direct=0000:00:1b.0 below=0000:01:01.0 function=0000:00:1c
+	look
+	t "info: a direct region" device_has $direct '^      - 0x30000000-0x3000ffff$'
+	t "info: a device with a direct region is not ready" device_has $direct '^    ready: no$'
+	t "info: what to do about a direct region" device_has $direct \
+		'^    to_do: .* 0x30000000-0x3000ffff mapped 1:1 .*, so the host gives it to no VMM'
+	t "the host refuses to bind a device with a direct region" equal \
+		"$("$holder" bind "$(device $direct | sed -n 's/^    cdev: //p')")" \
+		"$(device $direct | sed -n 's/^    cdev: //p'): EINVAL"
+	t "the kernel says so" test -n "$(dmesg | grep 'requested this device have a 1:1 IOMMU mapping')"
+	t "info: behind a PCI bridge" device_has $below '^    to_do: .* the bridge 0000:00:1a.0, '
+	t "info: shares its group with the bridge" equal \
+		"$(device $below | grep -A 2 '^      - bdf: 0000:00:1a.0$' | sed -n 's/^        bridge: //p')" yes
+	t "info: a device that shares its group with a bridge is not ready" device_has $below '^    ready: no$'
+	t "info: a function without ACS" device_has $function.0 "^    to_do: .* /sys/bus/pci/devices/$function.1/remove; "
+	t "info: a function without ACS is not ready" device_has $function.0 '^    ready: no$'
+	t "info --probe: no device is ready" has 'because: there is no device behind it to try it with' info --probe
+	echo 1 >/sys/bus/pci/devices/$function.1/remove
+	look
+	t "info: ready without the other function" device_has $function.0 '^    ready: yes$'
+	t "info --probe: a vSMMU can attach it then" has "because: a vSMMU can attach $function.0, as a dry run shows" info --probe
+	mkfifo fifo
+	"$holder" group /dev/vfio/"$(device $function.0 | sed -n 's/^    group: //p')" $function.0 <fifo >held 2>&1 &
+	pid=$!
+	exec 9>fifo
+	t "a VMM has a device through its group" soon grep -q ready held
+	look
+	t "info: it has the device" equal "$(device $function.0 | sed -n 's/^      - pid: //p')" $pid
+	t "info: such a device is not free" device_has $function.0 '^    free: no$'
+	exec 9>&-
+	wait $pid
+	look
+	t "info: it is free again" device_has $function.0 '^    free: yes$'
 	echo "1..$number"
 	exit $((failed > 0))
 fi
@@ -72,7 +131,7 @@ t "info: two SMMUs" equal "$("$tool" info | grep -c '^  - name: smmu3\.')" 2
 t "info: CANWBS of both" equal "$("$tool" info | grep -c '^    canwbs: yes$')" 2
 t "info: does not try" lacks "$host" info
 t "info: devices bound to vfio-pci" equal "$("$tool" info | grep -c '^    cdev: ')" 8
-t "info: two that share a group" equal "$("$tool" info | grep -c '^    to_do: nothing: it shares its IOMMU group')" 2
+t "info: two that share a group" equal "$("$tool" info | grep -c '^    to_do: take the other functions from the host')" 2
 t "info --all: others too" has '^    driver: virtio-pci$' info --all
 t "info --probe: both SMMUs nest" equal "$("$tool" info --probe | grep -c "^    $host")" 2
 t "info --probe: ID registers" has '^      - 0x0d44101b$' info --probe
@@ -84,11 +143,7 @@ mkfifo fifo
 "$holder" <fifo >held 2>&1 &
 pid=$!
 exec 9>fifo
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	! grep -q ready held || break
-	sleep 1
-done
-t "a VMM runs" grep -q ready held
+t "a VMM runs" soon grep -q ready held
 id=$("$tool" list | sed -n 's/^  - id: //p' | head -n 1)
 
 t "list: two vSMMUs" equal "$("$tool" list | grep -c '^  - id: ')" 2
@@ -101,7 +156,8 @@ t "list: why a stream aborts" has '^        reason: STE_CONFIG$' list
 ste=$("$tool" list | sed -n 's/^ *ste: //p')
 # shellcheck disable=SC2086 # two words
 t "decode: the STE that list shows" has "is translated by the guest's stage 1" decode ste $ste
-t "info: the device is in use" equal "$("$tool" info | grep -A 18 "bdf: $first" | grep -cE "free: no|pid: $pid|vsmmu: $id|vsid: 0x42")" 4
+look
+t "info: the device is in use" equal "$(device $first | grep -cE "free: no|pid: $pid|vsmmu: $id|vsid: 0x42")" 5
 t "info: nesting works, as a vSMMU shows" equal "$("$tool" info | grep -c "because: vSMMU $id has devices there")" 2
 t "info --probe: takes devices that are free" has "$host" info --probe
 
@@ -113,15 +169,11 @@ done
 free() { "$tool" info | grep -c '^    free: yes'; }
 free=$(free)
 mkfifo eve/fifo
-su nobody -s /bin/sh -c "exec $holder $PWD/eve/smmuv3-accel $PWD/eve/vfio/devices/* /dev/smmuv3-accel /dev/vfio/devices/*" \
+su nobody -s /bin/sh -c "exec $holder $PWD/eve/smmuv3-accel $PWD/eve/vfio/devices/* /dev/smmuv3-accel /dev/vfio/devices/* /sys/bus/pci/drivers/vfio-pci/unbind" \
 	<eve/fifo >eve/held 2>&1 &
 eve=$!
 exec 8>eve/fifo
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	! grep -q ready eve/held || break
-	sleep 1
-done
-t "a user pretends" grep -q ready eve/held
+t "a user pretends" soon grep -q ready eve/held
 t "a user pretends: has the devices' paths open" equal \
 	"$(for fd in "/proc/$eve/fd/"*; do readlink "$fd"; done | grep -c '^/dev/vfio/devices/vfio')" 8
 t "info: a user who pretends uses no device" lacks "pid: $eve\$" info
@@ -147,9 +199,38 @@ t "no debugfs: the vSMMUs are seen" equal "$("$tool" list 2>/dev/null | grep -c 
 t "no debugfs: counters too" test "$(counter "$id" cmds)" -gt 0
 mount -t debugfs debugfs /sys/kernel/debug
 
+driver=/sys/bus/pci/drivers/vfio-pci
+sh -c "echo $first >$driver/unbind" 9>&- &
+unbind_first=$!
+sh -c "echo $other >$driver/unbind" 9>&- &
+unbind_other=$!
+t "the unbind takes the VFIO device away" soon test ! -e /sys/bus/pci/devices/$first/vfio-dev
+t "the other unbind does, too" soon test ! -e /sys/bus/pci/devices/$other/vfio-dev
+look
+t "info: the unbind waits" device_has $first '^    unbinding: yes$'
+t "info: a device whose unbind waits is not ready" device_has $first '^    ready: no$'
+t "info: it is not free" device_has $first '^    free: no$'
+t "info: who keeps the device" equal "$(device $first | grep -c "^      - pid: $pid\$")" 2
+t "info: with which descriptors" equal \
+	"$(device $first | sed -n 's/^        fd: //p' | while read -r fd; do readlink "/proc/$pid/fd/$fd"; done | tr '\n' ' ')" \
+	"/dev/vfio/devices/vfio0 (deleted) /dev/smmuv3-accel "
+t "info: what to do about it" device_has $first '^    to_do: its unbind waits until the processes in used_by'
+t "info: only the vSMMU keeps the other one" equal "$(device $other | grep -c "^      - pid: $pid\$")" 1
+t "info: the other unbind waits, too" device_has $other '^    unbinding: yes$'
+t "info: who waits" equal "$(sed -n '/^unbinds:/,$p' seen | grep -cE "pid: ($unbind_first|$unbind_other)\$")" 2
+
 exec 9>&-
 wait "$pid"
 t "the VMM ends well" equal $? 0
+wait "$unbind_first" "$unbind_other"
+t "the unbind ends with the VMM" equal $? 0
+look --all
+t "info: no unbind waits" grep -q '^unbinds: none$' seen
+t "info: what to do with a device without a driver" device_has $first '^    to_do: bind it to vfio-pci'
+echo $first >/sys/bus/pci/drivers_probe
+echo $other >/sys/bus/pci/drivers_probe
+look
+t "info: ready again" device_has $first '^    ready: yes$'
 t "list: nothing is left" has '^vsmmus: none$' list
 t "stats: the vSMMU is gone" fails 1 "there is no vSMMU $id" stats "$id"
 
