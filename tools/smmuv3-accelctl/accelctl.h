@@ -40,12 +40,15 @@ PRINTF(3, 4) int root_link(char *target, size_t size, const char *format, ...);
 PRINTF(3, 4)
 int root_link_name(char *name, size_t size, const char *format, ...);
 PRINTF(1, 2) dev_t root_dev(const char *format, ...);
-int root_stat_fd(struct statx *st, __u32 pid, __u32 fd);
 PRINTF(2, 3) int root_scan(struct dirent ***entries, const char *format, ...);
 void scan_free(struct dirent **entries, int num);
 
 bool copy_text(char *to, size_t size, const char *from);
 bool parse_u64(const char *text, int base, __u64 max, __u64 *value);
+
+/* fdstat.c: the files behind descriptors */
+
+int root_stat_fd(struct statx *st, __u32 pid, __u32 fd);
 
 /* out.c: print a result as text or as JSON */
 
@@ -230,6 +233,7 @@ struct world {
 	__u32 hidden;
 };
 
+bool fdinfo_number(const char *text, const char *key, int base, __u64 *value);
 void world_look(struct world *world, bool detail);
 void world_free(struct world *world);
 void world_notes(const struct world *world);

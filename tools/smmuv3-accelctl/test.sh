@@ -3,7 +3,9 @@
 #
 # Tests of smmuv3-accelctl that need no SMMU; TAP.
 #
-#   test.sh [--update] PROGRAM
+#   test.sh [--update] PROGRAM HANG
+#
+# HANG is test/hang.c as a shared library.
 #
 # test/*.golden have command lines, "$ decode ...", and the expected output below each.
 # --update replaces that with the present output.
@@ -15,8 +17,8 @@ header=$here/../../include/uapi/linux/smmuv3_accel.h
 
 update=0
 [ "${1-}" != --update ] || { update=1; shift; }
-[ -x "${1-}" ] || { echo "usage: test.sh [--update] PROGRAM" >&2; exit 2; }
-tool=$(realpath "$1")
+[ -x "${1-}" ] && [ -r "${2-}" ] || { echo "usage: test.sh [--update] PROGRAM HANG" >&2; exit 2; }
+tool=$(realpath "$1") hang=$(realpath "$2")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
@@ -149,6 +151,28 @@ t "JSON: what is not known is null" json_says 'r["smmus"][1]["can_nest"] is None
 t "JSON behind the command" json --root "$root" list -j
 no_controls() { ! run --root "$root" list | grep -q $'[\x01-\x09\x0b-\x1f\x7f]'; }
 t "text: no control characters" no_controls
+
+# A process with 20 files on a filesystem that never answers costs one time-out.
+silent() {
+	local fd victim rc=0
+	: >"$work/file"
+	(
+		for fd in {3..19}; do eval "exec $fd<\"$work/file\""; done
+		exec sleep 300
+	) <"$work/file" >"$work/victim" 2>&1 &
+	victim=$!
+	while [ "$(readlink "/proc/$victim/exe")" != "$(realpath "$(command -v sleep)")" ]; do sleep 0.1; done
+	HANG=/proc/$victim/fd/ LD_PRELOAD=$hang ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 \
+		run "$1" -j >"$work/out" 2>"$work/err" || rc=$?
+	kill "$victim"
+	wait "$victim" 2>/dev/null
+	((rc == 0)) && all_json "$work/out" &&
+		[ "$(grep -o "process $victim: the file of descriptor [0-9]* does not answer" "$work/out" | wc -l)" = 1 ] && return
+	echo "status $rc"
+	head -c 2000 "$work/out" "$work/err"
+	return 1
+}
+t "info: a filesystem that does not answer" silent info
 
 cp -r "$root" "$work/next"
 rm -r "$work/next/sys/bus/pci/drivers/vfio-pci"

@@ -291,39 +291,6 @@ dev_t root_dev(const char *format, ...)
 	return makedev(major, minor);
 }
 
-/**
- * root_stat_fd() - Stat the file behind a descriptor of a process
- * @st: set to its type and numbers
- * @pid: the process
- * @fd: its descriptor
- *
- * Take what the kernel has cached: the file may be on a filesystem in user space that
- * never answers. In a copy, look the file up by its name below the root.
- *
- * Return: 0, or a negative errno.
- */
-int root_stat_fd(struct statx *st, __u32 pid, __u32 fd)
-{
-	char path[PATH_MAX], target[PATH_MAX];
-	int len, rc;
-
-	len = snprintf(path, sizeof(path), "/proc/%u/fd/%u", pid, fd);
-	if (*root_dir) {
-		rc = root_link(target, sizeof(target), "%s", path);
-		if (rc)
-			return rc;
-		if (target[0] != '/')
-			return -ENOENT;
-		len = snprintf(path, sizeof(path), "%s%s", root_dir, target);
-	}
-	if ((size_t)len >= sizeof(path))
-		return -ENAMETOOLONG;
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC,
-		  STATX_TYPE | STATX_INO | STATX_MNT_ID, st))
-		return -errno;
-	return 0;
-}
-
 static int not_hidden(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';

@@ -105,9 +105,16 @@ static const char *fdinfo_value(const char *text, const char *key)
 	return text + len + strspn(text + len, "\t ");
 }
 
-/* Parse a number from the lines that every file's fdinfo has */
-static bool fdinfo_number(const char *text, const char *key, int base,
-			  __u64 *value)
+/**
+ * fdinfo_number() - Parse a number from the lines that every file's fdinfo has
+ * @text: the fdinfo
+ * @key: the start of the line
+ * @base: 8 or 10
+ * @value: set to the number
+ *
+ * Return: true if there is one.
+ */
+bool fdinfo_number(const char *text, const char *key, int base, __u64 *value)
 {
 	char number[32];
 
