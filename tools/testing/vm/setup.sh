@@ -6,6 +6,7 @@
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
 #            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
 #            [kernel-gcov] [kernel-kcsan] [kernel-debian] [kernel-SERIES] [debian-arm64]
+#            [guest-SUITE] [guest-SUITE-16k] [guest-tools]
 #
 # kernel-SERIES: the kernel "base" of another series, such as 6.18. Status 4: the mirror
 # has no source of that series, which the last line says.
@@ -66,11 +67,29 @@ setup_qemu() {
 	publish "$CACHE/qemu.tmp" "$CACHE/qemu"
 }
 
+# Copy arm64 programs, and all libraries that they need, to "lib" below a folder. $1: the
+# root that packages were unpacked to, $2: the folder, rest: programs
+copy_programs() {
+	local lib=$1/usr/lib/aarch64-linux-gnu out=$2 i name path
+	local -a files
+	shift 2
+	mkdir -p "$out/lib"
+	files=("$@")
+	for ((i = 0; i < ${#files[@]}; i++)); do
+		while read -r name; do
+			[ ! -e "$out/lib/$name" ] || continue
+			path=$(find "$lib" -name "$name" -print -quit)
+			cp "$path" "$out/lib/"
+			files+=("$path")
+		done < <(aarch64-linux-gnu-readelf -d "${files[i]}" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+	done
+	cp "$@" "$out/"
+}
+
 # The same QEMU for arm64, to run in the emulated host: only the program and its
 # libraries, because the host reads them over 9p.
 setup_qemu_arm64() {
-	local tree=$CACHE/qemu-arm64.tmp lib out i name
-	local -a files
+	local tree=$CACHE/qemu-arm64.tmp
 	[ ! -x "$CACHE/qemu-arm64/qemu-system-aarch64" ] || return 0
 	say "fetching QEMU for arm64 (about 40 MB)"
 	need_space 400
@@ -79,20 +98,84 @@ setup_qemu_arm64() {
 		rm -rf "$tree"
 		private_unpack "$tree" trixie-backports qemu-system-arm
 	)
-	lib=$tree/usr/lib/aarch64-linux-gnu
-	out=$tree/qemu-arm64
-	mkdir -p "$out/lib"
-	files=("$tree/usr/bin/qemu-system-aarch64")
-	for ((i = 0; i < ${#files[@]}; i++)); do
-		while read -r name; do
-			[ ! -e "$out/lib/$name" ] || continue
-			cp "$lib/$name" "$out/lib/"
-			files+=("$lib/$name")
-		done < <(aarch64-linux-gnu-readelf -d "${files[i]}" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
-	done
-	mv "${files[0]}" "$out/"
-	publish "$out" "$CACHE/qemu-arm64"
+	copy_programs "$tree" "$tree/qemu-arm64" "$tree/usr/bin/qemu-system-aarch64"
+	publish "$tree/qemu-arm64" "$CACHE/qemu-arm64"
 	rm -rf "$tree"
+}
+
+# Programs for Debian's kernels as guests, as a tar: they are too large for an initramfs.
+setup_guest_tools() {
+	local tree=$CACHE/guest-tools.tmp
+	[ ! -r "$CACHE/guest-tools/tools.tar" ] || return 0
+	say "fetching fio and kexec for arm64 (about 50 MB)"
+	need_space 600
+	(
+		private_apt guest-trixie arm64 trixie
+		rm -rf "$tree"
+		private_unpack "$tree/root" trixie fio kexec-tools
+	)
+	mkdir "$tree/out"
+	copy_programs "$tree/root" "$tree/tools" "$tree/root/usr/bin/fio" "$tree/root/usr/sbin/kexec"
+	tar -C "$tree" --owner=0 --group=0 -cf "$tree/out/tools.tar" tools
+	publish "$tree/out" "$CACHE/guest-tools"
+	rm -rf "$tree"
+}
+
+# One of Debian's kernels for a guest, with modules for an NVMe disk, and for a device that
+# only needs to have a driver. From 7.2 on the package linux-image-* has no files of its own.
+# $1: suite, $2: what follows the metapackage's name
+setup_guest_kernel() {
+	local out=$CACHE/guest-$1$2 tree=$CACHE/guest-$1$2.tmp
+	[ ! -r "$out/version" ] || return 0
+	say "fetching the kernel of Debian's $1${2:+, }${2#-} (about 100 MB)"
+	need_space 1000
+	rm -rf "$tree"
+	mkdir -p "$tree"/{root,small,out}
+	(
+		local image
+		private_apt "guest-$1" arm64 "$1"
+		cd "$tree"
+		image=$(depends "linux-image-arm64$2" image)
+		[ -n "$image" ] || die "the mirror has no linux-image-arm64$2 in $1"
+		# shellcheck disable=SC2046 # several words
+		logged "$CACHE/log/guest-$1$2.log" verified_apt download "$image" $(depends "$image" 'binary\|modules') ||
+			die "cannot fetch $image: is there a network?"
+	)
+	unpack_guest_kernel "$tree"
+	publish "$tree/out" "$out"
+	rm -rf "$tree"
+}
+
+# Print the packages "linux-KIND-VERSION" that package $1 depends on. $2: the kinds
+depends() { apt-cache depends "$1" | sed -n "s/^ *Depends: \(linux-\($2\)-[0-9].*\)/\1/p"; }
+
+# $1: the folder with the packages
+unpack_guest_kernel() {
+	local root=$1/root small=$1/small deb version image module path
+	for deb in "$1"/*.deb; do
+		dpkg-deb -x "$deb" "$root" || die "$deb is damaged; start again"
+	done
+	[ -e "$root/lib" ] || ln -s usr/lib "$root/lib"
+	version=$(basename "$root"/lib/modules/*)
+	image=$root/boot/vmlinuz-$version
+	[ -e "$image" ] || image=$root/lib/modules/$version/vmlinuz
+	# It warns if lists of built-in modules are missing.
+	depmod -b "$root" "$version" 2>"$1/errors"
+	# nvme of 6.1 finds that its CRC is missing only when it is loaded.
+	for module in nvme pci-stub crc64_rocksoft_generic; do
+		modprobe -d "$root" -S "$version" --show-depends "$module" || true
+	done 2>>"$1/errors" | sed -n "s|^insmod $root/*||p" | while read -r path; do
+		mkdir -p "$small/$(dirname "$path")"
+		cp "$root/$path" "$small/$(dirname "$path")"
+	done
+	find "$small" -name '*.xz' -exec xz -d {} +
+	depmod -b "$small" "$version" 2>>"$1/errors"
+	for module in nvme pci-stub; do
+		[ -n "$(find "$small" -name $module.ko)" ] || die "Linux $version has no module $module"
+	done
+	(cd "$small" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$1/out/modules.cpio.gz"
+	cp "$image" "$1/out/Image"
+	echo "$version" >"$1/out/version"
 }
 
 setup_busybox() {
@@ -261,6 +344,9 @@ main() {
 			[[ $part =~ ^kernel-[0-9]+\.[0-9]+$ ]] || die "unknown part '$part'"
 			setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		debian-arm64) setup_debian_arm64 ;;
+		guest-tools) setup_toolchain; setup_guest_tools ;;
+		guest-*-16k) setup_toolchain; part=${part%-16k}; setup_guest_kernel "${part#guest-}" -16k ;;
+		guest-*) setup_toolchain; setup_guest_kernel "${part#guest-}" '' ;;
 		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac
