@@ -3,7 +3,7 @@
  *	edu-fault IOVA
  *
  * Let QEMU's edu device (1234:11e8) write to an unmapped IOVA, and wait for the
- * kernel to log the SMMU's event.
+ * kernel to log the SMMU's event. Print its StreamID.
  */
 #include <errno.h>
 #include <error.h>
@@ -25,6 +25,8 @@
 #define EDU_DMA_START	1
 #define EDU_DMA_TO_RAM	2
 #define EDU_BUFFER	0x40000
+
+#define EVENT_TRANSLATION	0x10
 
 #define PCI_COMMAND		4
 #define PCI_COMMAND_MEMORY	2
@@ -99,14 +101,65 @@ static int kmsg_open(void)
 	return fd;
 }
 
-static bool kmsg_has(int fd, const char *what, const char *where)
+struct event {
+	unsigned int type;
+	unsigned int sid;
+	uint64_t iova;
+	unsigned int words;	/* how many of an older kernel's have been seen */
+};
+
+/*
+ * Read from one record of the log. Linux 6.14 and later names the fields. Earlier
+ * ones log "event 0x10 received:" and then four 64-bit words, each in a record of
+ * its own.
+ *
+ * Return: whether this completes an event
+ */
+static bool event_parse(const char *record, struct event *e)
+{
+	const char *named = strstr(record, "event: F_TRANSLATION ");
+	const char *sid = named ? strstr(named, " sid: ") : NULL;
+	const char *iova = named ? strstr(named, " iova: ") : NULL;
+	/* /dev/kmsg writes a tab so. */
+	const char *hex = strstr(record, ": \\x090x");
+	uint64_t word;
+
+	if (sid && iova) {
+		e->type = EVENT_TRANSLATION;
+		e->sid = strtoul(sid + 6, NULL, 16);
+		e->iova = strtoull(iova + 7, NULL, 16);
+		return true;
+	}
+	if (strstr(record, " received:")) {
+		e->words = 0;
+		return false;
+	}
+	if (e->words == 4 || !hex || !strstr(record, "arm-smmu-v3 "))
+		return false;
+	word = strtoull(hex + 6, NULL, 16);
+	switch (e->words++) {
+	case 0:
+		e->type = word & 0xff;
+		e->sid = word >> 32;
+		break;
+	case 2:
+		e->iova = word;
+		break;
+	}
+	return e->words == 4;
+}
+
+/* Look for a translation fault at @iova among the new records. */
+static bool kmsg_has(int fd, uint64_t iova, struct event *e)
 {
 	char record[8192];
 	ssize_t len;
 
 	while ((len = read(fd, record, sizeof(record) - 1)) > 0) {
 		record[len] = '\0';
-		if (strstr(record, what) && strstr(record, where))
+		/* What follows a record's line belongs to it. */
+		record[strcspn(record, "\n")] = '\0';
+		if (event_parse(record, e) && e->type == EVENT_TRANSLATION && e->iova == iova)
 			return true;
 	}
 	return false;
@@ -114,23 +167,22 @@ static bool kmsg_has(int fd, const char *what, const char *where)
 
 int main(int argc, char **argv)
 {
-	char where[64];
+	struct event e = { .words = 4 };
 	uint64_t iova;
 	int kmsg, tries;
 
 	if (argc != 2)
 		error(2, 0, "usage: edu-fault IOVA");
 	iova = strtoull(argv[1], NULL, 0);
-	snprintf(where, sizeof(where), "iova: %#llx ", (unsigned long long)iova);
 	kmsg = kmsg_open();
 	edu_write_ram(edu_open(), iova);
 	for (tries = 0; tries < 100; tries++) {
-		if (kmsg_has(kmsg, "F_TRANSLATION", where)) {
-			printf("event=F_TRANSLATION iova=%#llx\n",
-			       (unsigned long long)iova);
+		if (kmsg_has(kmsg, iova, &e)) {
+			printf("event=F_TRANSLATION iova=%#llx sid=%#x\n",
+			       (unsigned long long)iova, e.sid);
 			return 0;
 		}
 		usleep(50000);
 	}
-	error(1, 0, "no F_TRANSLATION with %swas logged", where);
+	error(1, 0, "no F_TRANSLATION at %#llx was logged", (unsigned long long)iova);
 }
