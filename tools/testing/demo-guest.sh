@@ -31,7 +31,7 @@ head -c 64M /dev/urandom >"$work/disk"
 
 install -m 755 "$here/guest" "$work/overlay/demo"
 (cd "$work/overlay" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/share/demo.cpio.gz"
-cp "$here/host" "$work/share/"
+cp "$here"/{host,lib.sh} "$work/share/"
 
 pretty() {
 	if [ $form = short ]; then cat; else
