@@ -5,6 +5,7 @@
 #   make demo              boot the emulated host and run two lessons there
 #   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
 #   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
+#   make check-guests      Debian's stock kernels as guests behind the reference VMM
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
 #   make check-hosts       KUnit and the kselftests on older kernels
 #   make coverage          the same on a kernel that counts how often each line runs
@@ -24,7 +25,7 @@ Q := $(if $(filter 1,$(V)),,@)
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
-.PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts
+.PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -44,6 +45,9 @@ demo-guest:
 
 check:
 	$(Q)tools/testing/check.sh
+
+check-guests:
+	$(Q)tools/testing/guests.sh
 
 check-debug:
 	$(Q)tools/testing/check.sh --debug

@@ -271,6 +271,9 @@ series_ready() {
 	make -s "vm-$1" >"$work/programs" 2>&1 || { fail "vm-programs" "$work/programs"; return 1; }
 }
 
+# The same of one of Debian's stock kernels
+check_guests() { tools/testing/guests.sh --short trixie >"$work/guests.out" 2>&1 || cat "$work/guests.out"; }
+
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
 
 # Count the results of one boot. $1: options of run.sh, rest: tests. The lines
@@ -374,6 +377,7 @@ static_checks() {
 	check accelctl check_accelctl
 	check accelctl-vm check_accelctl_vm
 	check demo-guest check_guest
+	check guests check_guests
 }
 
 patience=1 run_env=()
