@@ -109,7 +109,7 @@ run() {
 	sum=$(sha256sum <"$work/disk")
 	[ $form = short ] || part=$(head -c 16M "$work/disk2" | sha256sum)
 	: >"$work/results"
-	"$VM_DIR/run.sh" "${disks[@]}" --edu 1 --mem 3G --share "$work/share" --timeout 3600 -- \
+	"$VM_DIR/run.sh" "${disks[@]}" --edu 1 --mem 3G --share "$work/share" --timeout 10800 -- \
 		sh host $form "${sum%% *}" "${part%% *}" "$version" "$options" "$kexec" \
 		>"$work/results" 2>"$work/errors" &
 	host=$!

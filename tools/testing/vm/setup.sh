@@ -123,7 +123,7 @@ setup_guest_tools() {
 
 # One of Debian's kernels for a guest, with modules for an NVMe disk, and for a device that
 # only needs to have a driver. From 7.2 on the package linux-image-* has no files of its own.
-# $1: suite, $2: what follows the metapackage's name
+# $1: suite, $2: suffix of the metapackage, such as -16k
 setup_guest_kernel() {
 	local out=$CACHE/guest-$1$2 tree=$CACHE/guest-$1$2.tmp
 	[ ! -r "$out/version" ] || return 0
