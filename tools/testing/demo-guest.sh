@@ -27,7 +27,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{share,overlay}
 head -c 64M /dev/urandom >"$work/disk"
-[ $form = short ] || cp "$CACHE/kernel-64k/arch/arm64/boot/Image" "$work/share/Image-64k"
+[ $form = short ] || cp "$CACHE/kernel-64k/arch/arm64/boot/vmlinuz.efi" "$work/share/vmlinuz-64k.efi"
 
 install -m 755 "$here/guest" "$work/overlay/demo"
 (cd "$work/overlay" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/share/demo.cpio.gz"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Guest RAM, and Linux's boot protocol for arm64 (Documentation/arch/arm64/booting.rst) */
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -10,18 +10,6 @@
 
 #include "vmm.h"
 
-struct image_header {
-	uint32_t code[2];
-	uint64_t text_offset;
-	uint64_t image_size;
-	uint64_t flags;
-	uint64_t res[3];
-	uint32_t magic;
-	uint32_t res5;
-};
-
-#define IMAGE_MAGIC	0x644d5241	/* "ARM\x64" */
-#define IMAGE_ALIGN	MIB(2)		/* also the size of a huge page */
 #define DTB_SIZE	MIB(1)
 
 uint8_t *ram;
@@ -76,6 +64,26 @@ static uint64_t load_file(const char *path, uint64_t offset)
 	return done;
 }
 
+/* Put the kernel at the beginning of RAM, uncompressed. Return: its size */
+static uint64_t load_kernel(void)
+{
+	uint64_t size = load_file(config.kernel, 0);
+	uint8_t *packed;
+	int64_t unpacked;
+
+	if (!image_is_packed(ram, size))
+		return size;
+	packed = malloc(size);
+	if (!packed)
+		die("%s: no memory to unpack it", config.kernel);
+	memcpy(packed, ram, size);
+	unpacked = image_unpack(packed, size, ram, config.mem);
+	if (unpacked < 0)
+		die("%s: %s", config.kernel, failure());
+	free(packed);
+	return unpacked;
+}
+
 /**
  * boot_load - Put kernel, device tree and initramfs in place, in this order
  * @entry: where the first vCPU starts
@@ -83,26 +91,20 @@ static uint64_t load_file(const char *path, uint64_t offset)
  */
 void boot_load(uint64_t *entry, uint64_t *dtb)
 {
-	struct image_header header;
-	uint64_t kernel, size, dtb_at, initrd_at, initrd_size = 0;
+	uint64_t size, dtb_at, initrd_at, initrd_size = 0;
+	struct image image;
 
-	size = load_file(config.kernel, 0);
-	memcpy(&header, ram, sizeof(header));
-	if (size < sizeof(header) || le32toh(header.magic) != IMAGE_MAGIC)
-		die("%s is no uncompressed arm64 Image", config.kernel);
-	kernel = le64toh(header.text_offset);
-	if (kernel >= IMAGE_ALIGN || le64toh(header.image_size) < size ||
-	    le64toh(header.image_size) > config.mem)
-		die("%s has a header that this VMM cannot use", config.kernel);
-	if (kernel)
-		load_file(config.kernel, kernel);
-	dtb_at = ALIGN_UP(kernel + le64toh(header.image_size), IMAGE_ALIGN);
+	size = load_kernel();
+	if (image_parse(ram, size, config.mem, &image))
+		die("%s: %s", config.kernel, failure());
+	memmove(ram + image.offset, ram, size);
+	dtb_at = ALIGN_UP(image.offset + image.size, IMAGE_ALIGN);
 	initrd_at = dtb_at + IMAGE_ALIGN;
 	if (initrd_at > config.mem)
 		die("%s does not fit into the guest's RAM", config.kernel);
 	if (config.initrd)
 		initrd_size = load_file(config.initrd, initrd_at);
 	fdt_build(ram + dtb_at, DTB_SIZE, RAM_BASE + initrd_at, initrd_size);
-	*entry = RAM_BASE + kernel;
+	*entry = RAM_BASE + image.offset;
 	*dtb = RAM_BASE + dtb_at;
 }

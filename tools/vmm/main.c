@@ -22,7 +22,7 @@ static void usage(FILE *out)
 	fputs("usage: vmm --kernel IMAGE [options]\n"
 	      "       vmm --monitor PATH --send COMMAND\n"
 	      "\n"
-	      "  --kernel IMAGE        an uncompressed arm64 Image\n"
+	      "  --kernel IMAGE        an arm64 Image, also compressed by gzip or as EFI zboot\n"
 	      "  --initrd FILE         an initramfs\n"
 	      "  --append TEXT         the kernel's command line\n"
 	      "  --mem SIZE            RAM, with suffix K, M or G (512M)\n"

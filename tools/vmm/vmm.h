@@ -8,6 +8,7 @@
  *	number.c	numbers in options
  *	vm.c		KVM: memory slots, GIC, interrupts, vCPUs and their exits
  *	boot.c		guest RAM and the arm64 boot protocol
+ *	image.c		the forms of a kernel file
  *	fdt.c		the device tree
  *	uart.c		the console
  *	pci.c		the PCI host bridge: ECAM, BARs, INTx, MSI, MSI-X
@@ -101,7 +102,7 @@ static inline unsigned int slot_rid(unsigned int slot)
 
 /**
  * struct config - The options of the command line
- * @kernel: an arm64 Image
+ * @kernel: an arm64 Image, which may be compressed
  * @initrd: an initramfs, or NULL
  * @append: the kernel's command line
  * @stats: a file for the counters at exit, or NULL
@@ -199,6 +200,24 @@ void *vm_coalesced_ring(void);
 uint64_t vm_exits(enum exit_class class);
 
 #define OPTIONS_MAX	80	/* characters of the options of a device or a vSMMU */
+
+/* image.c */
+
+#define IMAGE_ALIGN	MIB(2)	/* of an Image in RAM; also the size of a huge page */
+
+/**
+ * struct image - What the header of an Image asks for
+ * @offset: from a multiple of IMAGE_ALIGN to the Image, less than IMAGE_ALIGN
+ * @size: bytes of RAM from there on
+ */
+struct image {
+	uint64_t offset;
+	uint64_t size;
+};
+
+bool image_is_packed(const uint8_t *file, uint64_t size);
+int64_t image_unpack(const uint8_t *file, uint64_t size, uint8_t *to, uint64_t room);
+int image_parse(const uint8_t *file, uint64_t size, uint64_t room, struct image *image);
 
 /* boot.c, fdt.c */
 

@@ -4,7 +4,7 @@
 # Fetch and build the parts of the emulated host, once, into the cache:
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
-#            [qemu-arm64] [busybox] [libfdt] [kernel] [kernel-64k] [kernel-debug]
+#            [qemu-arm64] [busybox] [vmm-libs] [kernel] [kernel-64k] [kernel-debug]
 #            [kernel-gcov] [kernel-kcsan] [kernel-debian] [kernel-SERIES] [debian-arm64]
 #            [guest-SUITE] [guest-SUITE-16k] [guest-tools]
 #
@@ -19,14 +19,14 @@
 
 setup_toolchain() {
 	host_packages make gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-		flex bison bc libssl-dev libelf-dev cpio gzip xz-utils rsync kmod perl python3
+		flex bison bc libssl-dev libelf-dev cpio gzip xz-utils zstd rsync kmod perl python3
 }
 
 # coccinelle needs the -dev package, which alone has Python's library by the right
 # name.
 setup_checkers() {
 	host_packages git g++ shellcheck coccinelle libpython3-dev ocaml-nox ocaml-findlib \
-		codespell libcmocka-dev
+		codespell libcmocka-dev zlib1g-dev libzstd-dev
 	setup_sparse
 }
 
@@ -193,19 +193,27 @@ setup_busybox() {
 	publish "$CACHE/busybox.tmp" "$CACHE/busybox"
 }
 
-setup_libfdt() {
-	[ ! -r "$CACHE/libfdt/include/libfdt.h" ] || return 0
-	say "fetching libfdt for arm64"
+# What the reference VMM is linked with
+setup_vmm_libs() {
+	local tree=$CACHE/vmm-libs.tree deb
+	[ ! -r "$CACHE/vmm-libs/lib/libfdt.a" ] || return 0
+	say "fetching libfdt, zlib and libzstd for arm64"
 	(
-		private_apt libfdt arm64 trixie
-		rm -rf "$CACHE/libfdt.tmp" "$CACHE/libfdt.tree"
-		private_unpack "$CACHE/libfdt.tree" trixie libfdt-dev
+		private_apt vmm-libs arm64 trixie
+		rm -rf "$tree" "$CACHE/vmm-libs.tmp"
+		mkdir -p "$tree"
+		cd "$tree"
+		logged "$CACHE/log/vmm-libs.log" verified_apt download libfdt-dev zlib1g-dev libzstd-dev ||
+			die "cannot fetch the libraries of the VMM: is there a network?"
+		for deb in *.deb; do
+			dpkg-deb -x "$deb" . || die "$deb is damaged; start again"
+		done
 	)
-	mkdir -p "$CACHE/libfdt.tmp"/{include,lib}
-	cp "$CACHE"/libfdt.tree/usr/include/*fdt*.h "$CACHE/libfdt.tmp/include/"
-	cp "$CACHE/libfdt.tree/usr/lib/aarch64-linux-gnu/libfdt.a" "$CACHE/libfdt.tmp/lib/"
-	rm -rf "$CACHE/libfdt.tree"
-	publish "$CACHE/libfdt.tmp" "$CACHE/libfdt"
+	mkdir -p "$CACHE/vmm-libs.tmp"/{include,lib}
+	find "$tree/usr/include" -name '*.h' -exec cp -t "$CACHE/vmm-libs.tmp/include" {} +
+	find "$tree/usr/lib" -name '*.a' -exec cp -t "$CACHE/vmm-libs.tmp/lib" {} +
+	rm -rf "$tree"
+	publish "$CACHE/vmm-libs.tmp" "$CACHE/vmm-libs"
 }
 
 # Debian after debootstrap's first stage. The emulated host runs the second.
@@ -276,6 +284,7 @@ setup_series_source() {
 # all that the build depends on. An interrupted build continues.
 setup_kernel() {
 	local out=$CACHE/kernel-$1 key version source=$CACHE/linux fragments=("$VM_DIR/config/base.config")
+	local images=(Image)
 	case $1 in
 	base) ;;
 	*.*) fragments+=("$VM_DIR/config/series.config") ;;
@@ -302,7 +311,8 @@ setup_kernel() {
 		"$out/.config" "${fragments[@]}" >/dev/null)
 	kmake "$source" "$out" -s olddefconfig
 	check_config "$out/.config" "${fragments[@]}"
-	logged "$CACHE/log/kernel-$1.log" kmake "$source" "$out" -j"$(nproc)" Image modules headers ||
+	! grep -qx CONFIG_EFI_ZBOOT=y "$out/.config" || images+=(vmlinuz.efi)
+	logged "$CACHE/log/kernel-$1.log" kmake "$source" "$out" -j"$(nproc)" "${images[@]}" modules headers ||
 		die "the $1 kernel did not build"
 	printf '%s\n' "$key" >"$out/key"
 }
@@ -336,7 +346,7 @@ main() {
 		qemu) setup_qemu ;;
 		qemu-arm64) setup_toolchain; setup_qemu_arm64 ;;
 		busybox) setup_busybox ;;
-		libfdt) setup_libfdt ;;
+		vmm-libs) setup_vmm_libs ;;
 		kernel) setup_toolchain; setup_kernel base ;;
 		kernel-64k | kernel-debian | kernel-debug | kernel-gcov | kernel-kcsan)
 			setup_toolchain; setup_kernel "${part#kernel-}" ;;
@@ -347,7 +357,7 @@ main() {
 		guest-tools) setup_toolchain; setup_guest_tools ;;
 		guest-*-16k) setup_toolchain; part=${part%-16k}; setup_guest_kernel "${part#guest-}" -16k ;;
 		guest-*) setup_toolchain; setup_guest_kernel "${part#guest-}" '' ;;
-		default) setup_toolchain; setup_qemu; setup_busybox; setup_libfdt; setup_kernel base ;;
+		default) setup_toolchain; setup_qemu; setup_busybox; setup_vmm_libs; setup_kernel base ;;
 		*) die "unknown part '$part'" ;;
 		esac
 	done

@@ -97,11 +97,11 @@ $(eval $(call vm_lib_program,libvsmmu-dma,$(VM_LIB)/test,-Wno-sign-compare -I$(V
 $(eval $(call vm_lib_program,libvsmmu-traces,$(VM_LIB)/test,-I$(VM_CACHE)/linux/tools/testing/selftests,\
 	$(addprefix $(VM_LIB)/test/,machine.c machine.h trace.c trace.h drivers.c corners.c steps.h)))
 
-build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/libfdt/include/libfdt.h
+build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)/kernel-%/key $(VM_CACHE)/vmm-libs/lib/libfdt.a
 	@mkdir -p $(@D)
 	$(Q)$(MAKE) $(VM_SILENT) -C tools/vmm OUTPUT=$(CURDIR)/build/vmm-$* CROSS_COMPILE=$(VM_CROSS) \
-		CFLAGS="-O2 -Werror -static -isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(VM_CACHE)/libfdt/include" \
-		LDFLAGS="-L$(VM_CACHE)/libfdt/lib"
+		CFLAGS="-O2 -Werror -static -isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(VM_CACHE)/vmm-libs/include" \
+		LDFLAGS="-L$(VM_CACHE)/vmm-libs/lib"
 	$(Q)rsync -t build/vmm-$*/vmm $@
 
 # $(1): a script
@@ -115,8 +115,8 @@ $(eval $(call vm_script,tools/testing/vm/run-tests))
 $(eval $(call vm_script,tools/bench/guest/rounds))
 $(eval $(call vm_script,tools/bench/guest/rounds-test))
 
-$(VM_CACHE)/libfdt/include/libfdt.h:
-	@echo "$@ is missing: run tools/testing/vm/setup.sh libfdt" >&2; exit 1
+$(VM_CACHE)/vmm-libs/lib/libfdt.a:
+	@echo "$@ is missing: run tools/testing/vm/setup.sh vmm-libs" >&2; exit 1
 
 $(VM_FLAVOURS:%=$(VM_CACHE)/kernel-%/key):
 	@echo "$@ is missing: run tools/testing/vm/setup.sh $(patsubst %-base,%,$(notdir $(@D)))" >&2; exit 1
