@@ -2,6 +2,7 @@
 #include <libfdt.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/input-event-codes.h>
 #include <sys/random.h>
 
 #include "vmm.h"
@@ -18,6 +19,7 @@ enum {
 	PHANDLE_GIC = 1,
 	PHANDLE_ITS,
 	PHANDLE_MSI_WINDOW,
+	PHANDLE_CLOCK,
 	PHANDLE_SMMU,				/* and those after it */
 	PHANDLE_SLOT = PHANDLE_SMMU + SMMU_MAX,	/* and those after it */
 };
@@ -31,6 +33,7 @@ enum {
 	put_cell_array(fdt, name, (const uint32_t[]){ __VA_ARGS__ },	\
 		       ARRAY_LEN(((const uint32_t[]){ __VA_ARGS__ })))
 #define put_string(fdt, name, string) check(fdt_property_string(fdt, name, string))
+#define put_strings(fdt, name, strings) check(fdt_property(fdt, name, strings, sizeof(strings)))
 #define put_flag(fdt, name) check(fdt_property(fdt, name, NULL, 0))
 
 static void check(int rc)
@@ -123,6 +126,36 @@ static void uart(void *fdt)
 	check(fdt_end_node(fdt));
 }
 
+/* Linux's bus for Arm's PrimeCells wants a clock by this name, of whatever rate. */
+static void rtc(void *fdt)
+{
+	check(fdt_begin_node(fdt, "clock"));
+	put_string(fdt, "compatible", "fixed-clock");
+	put_cells(fdt, "#clock-cells", 0);
+	put_cells(fdt, "clock-frequency", 24000000);
+	put_cells(fdt, "phandle", PHANDLE_CLOCK);
+	check(fdt_end_node(fdt));
+
+	open_node(fdt, "rtc", RTC_BASE);
+	put_strings(fdt, "compatible", "arm,pl031\0arm,primecell");
+	put_cells(fdt, "reg", CELLS64(RTC_BASE), CELLS64(RTC_SIZE));
+	put_cells(fdt, "clocks", PHANDLE_CLOCK);
+	put_string(fdt, "clock-names", "apb_pclk");
+	check(fdt_end_node(fdt));
+}
+
+static void power_button(void *fdt)
+{
+	check(fdt_begin_node(fdt, "gpio-keys"));
+	put_string(fdt, "compatible", "gpio-keys");
+	check(fdt_begin_node(fdt, "power"));
+	put_string(fdt, "label", "Power Button");
+	put_cells(fdt, "linux,code", KEY_POWER);
+	put_cells(fdt, "interrupts", GIC_SPI, SPI_POWER_BUTTON, EDGE_RISING);
+	check(fdt_end_node(fdt));
+	check(fdt_end_node(fdt));
+}
+
 /*
  * The host programs the MSIs of a passed-through device with an address in its
  * MSI window. The guest's stage 1 has to map that window one to one, for each
@@ -161,7 +194,6 @@ static void msi_window(void *fdt)
 
 static void smmus(void *fdt)
 {
-	static const char lines[] = "eventq\0gerror\0cmdq-sync";
 	unsigned int n, spi;
 	bool any = false;
 
@@ -175,7 +207,7 @@ static void smmus(void *fdt)
 		put_cells(fdt, "reg", CELLS64(SMMU_BASE + n * SMMU_SIZE), CELLS64(SMMU_SIZE));
 		put_cells(fdt, "interrupts", GIC_SPI, spi, EDGE_RISING,
 			  GIC_SPI, spi + 1, EDGE_RISING, GIC_SPI, spi + 2, EDGE_RISING);
-		check(fdt_property(fdt, "interrupt-names", lines, sizeof(lines)));
+		put_strings(fdt, "interrupt-names", "eventq\0gerror\0cmdq-sync");
 		put_cells(fdt, "#iommu-cells", 1);
 		put_flag(fdt, "dma-coherent");
 		put_cells(fdt, "phandle", PHANDLE_SMMU + n);
@@ -284,6 +316,8 @@ void fdt_build(void *buf, int size, uint64_t initrd, uint64_t initrd_size)
 	cpus(fdt);
 	gic(fdt);
 	uart(fdt);
+	rtc(fdt);
+	power_button(fdt);
 	smmus(fdt);
 	pci(fdt);
 	check(fdt_end_node(fdt));

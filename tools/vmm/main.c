@@ -38,7 +38,7 @@ static void usage(FILE *out)
 	      "                        of vSMMU 0, 16 to 23 of 1, 24 to 31 of 2, 0 to 7 are\n"
 	      "                        behind none; may be repeated\n"
 	      "  --monitor PATH        take commands on a unix socket: help, plug, unplug,\n"
-	      "                        reset, stats, quit\n"
+	      "                        powerdown, reset, stats, quit\n"
 	      "  --send COMMAND        send it to a VMM that runs, print the answer\n"
 	      "  --stats FILE          counters as JSON, at exit\n"
 	      "  --help\n", out);

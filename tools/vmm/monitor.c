@@ -73,13 +73,17 @@ static void command(FILE *out, char *line)
 	} else if (!strcmp(word, "reset")) {
 		vm_request(VM_RESET);
 		answer(out, 0);
+	} else if (!strcmp(word, "powerdown")) {
+		power_button_press();
+		answer(out, 0);
 	} else if (!strcmp(word, "stats")) {
 		stats_print(out);
 	} else if (!strcmp(word, "quit")) {
 		vm_request(VM_STOP);
 		answer(out, 0);
 	} else if (!strcmp(word, "help")) {
-		fprintf(out, "plug BDF[,OPTIONS] | unplug SLOT | reset | stats | quit\n");
+		fputs("plug BDF[,OPTIONS] | unplug SLOT | powerdown | reset | stats | quit\n",
+		      out);
 	} else {
 		answer(out, fail("no command '%s'; help says what there is", word));
 	}

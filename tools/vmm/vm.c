@@ -287,6 +287,10 @@ static enum exit_class dispatch(uint64_t addr, struct access *a)
 		uart_access(a);
 		return EXIT_UART;
 	}
+	if (in_range(addr, a->len, RTC_BASE, RTC_SIZE, a)) {
+		rtc_access(a);
+		return EXIT_OTHER;
+	}
 	if (in_range(addr, a->len, ECAM_BASE, ECAM_SIZE, a)) {
 		pci_ecam_access(a);
 		return EXIT_PCI_CONFIG;

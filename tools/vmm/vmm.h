@@ -11,6 +11,7 @@
  *	image.c		the forms of a kernel file
  *	fdt.c		the device tree
  *	uart.c		the console
+ *	board.c		a clock and a power button
  *	pci.c		the PCI host bridge: ECAM, BARs, INTx, MSI, MSI-X
  *	vfio.c		iommufd and VFIO
  *	smmu.c		the virtual SMMUs: all that a VMM needs for them
@@ -46,6 +47,8 @@
 #define MSI_WINDOW_SIZE	MIB(1)
 #define UART_BASE	0x09000000ULL
 #define UART_SIZE	KIB(4)
+#define RTC_BASE	0x09010000ULL
+#define RTC_SIZE	KIB(4)
 #define SMMU_BASE	0x0a000000ULL	/* an SMMU each 128 KiB */
 #define SMMU_SIZE	KIB(128)
 #define GICD_BASE	0x0c000000ULL
@@ -86,6 +89,7 @@ static inline unsigned int slot_rid(unsigned int slot)
 
 /* SPIs. GSI n is SPI n; above them each slot has a block of GSIs for its MSIs. */
 #define SPI_UART	0
+#define SPI_POWER_BUTTON 1
 #define SPI_SMMU(n)	(8 + 4 * (n))	/* in the order of enum vsmmu_irq */
 #define SPI_INTX(slot)	(64 + (slot))
 #define SPI_NUM		128
@@ -232,6 +236,11 @@ void fdt_build(void *buf, int size, uint64_t initrd, uint64_t initrd_size);
 void uart_init(void);
 void uart_reset(void);
 void uart_access(struct access *a);
+
+/* board.c */
+
+void rtc_access(struct access *a);
+void power_button_press(void);
 
 /* pci.c */
 

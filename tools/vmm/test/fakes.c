@@ -17,7 +17,8 @@ struct fake fake;
 
 __weak void vm_irq_line(unsigned int spi, bool level)
 {
-	(void)spi;
+	fake.irq_edges += level && !fake.irq_line;
+	fake.irq_spi = spi;
 	fake.irq_line = level;
 }
 

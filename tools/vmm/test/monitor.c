@@ -56,6 +56,9 @@ static void test_commands(void **state)
 	assert_string_equal(ask(fd, "unplug 8\n"), "error: slot 8 stays\n");
 	fake.unplug_rc = 0;
 	assert_string_equal(ask(fd, "plug x\n"), "error: x\n");
+	assert_string_equal(ask(fd, "powerdown\n"), "ok\n");
+	assert_int_equal(fake.irq_spi, SPI_POWER_BUTTON);
+	assert_int_equal(fake.irq_edges, 1);
 	assert_true(!strncmp(ask(fd, "stats\n"), "{\"exits\"", 8));
 	close(fd);
 	alarm(0);

@@ -36,6 +36,8 @@ static inline void sleep_ms(unsigned int ms)
 
 extern struct fake {
 	bool irq_line;			/* the last level of vm_irq_line() */
+	unsigned int irq_spi;		/* its SPI */
+	unsigned int irq_edges;		/* rising ones */
 	unsigned int maps;		/* memory slots that are mapped now */
 	int detach_rc;
 	unsigned int detaches;
