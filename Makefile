@@ -6,6 +6,7 @@
 #   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
 #   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
 #   make check-guests      Debian's stock kernels as guests behind the reference VMM
+#   make check-debian      Debian boots from a disk behind it, and is powered off
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
 #   make check-hosts       KUnit and the kselftests on older kernels
 #   make coverage          the same on a kernel that counts how often each line runs
@@ -26,6 +27,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
 .PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
+.PHONY: check-debian
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -48,6 +50,9 @@ check:
 
 check-guests:
 	$(Q)tools/testing/guests.sh
+
+check-debian:
+	$(Q)tools/testing/debian-guest.sh
 
 check-debug:
 	$(Q)tools/testing/check.sh --debug
