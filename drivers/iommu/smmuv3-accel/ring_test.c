@@ -255,8 +255,6 @@ static void sync_irq_if_done(struct kunit *test)
 		      .done = 4, .flags = irq);
 	EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync_msi(1, 0xfffffffffffffc, ~0)),
 		      .done = 2, .flags = irq);
-	EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync_msi(1, 2, 0)), .done = 1,
-		      .error = CERROR(ILL), .reason = REASON(CMD_RESERVED));
 	EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync_msi(3, 0x1000, 0)), .done = 1,
 		      .error = CERROR(ILL), .reason = REASON(CMD_RESERVED));
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync_msi(2, 0x1000, 1)), 2);
