@@ -4,7 +4,7 @@
 # Users, and root, run what the make targets fetch and build. So nobody else can
 # change it in the cache, and all that is fetched has a signature by Debian's keys.
 # This test prints what is wrong, and nothing if all is well. It needs no network and
-# no root.
+# no root. It also checks that a missing source of a kernel is told from a failure.
 
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/vm"
@@ -130,7 +130,91 @@ test_debootstrap() {
 		wrong "debootstrap does not have to check signatures: $(cat "$work/arguments" "$work/said")"
 }
 
-for test in new_cache old_cache parents make unsigned_lists debootstrap; do
+# A mirror with the package linux-source-9.9 and the source package linux, whose lists name
+# a version that the mirror has no more. Sets "server", and APT_CONFIG for it.
+start_mirror() {
+	local port='' tries
+	mkdir -p "$home/sources" "$work/pool" "$work/apt"/{lists/partial,cache/archives/partial}
+	(
+		cd "$work/pool"
+		echo deb >linux-source-9.9_1_all.deb
+		echo tar >linux_9.9.1.orig.tar.xz
+		for version in 1 2; do
+			printf 'Package: linux-source-9.9\nVersion: %s\nArchitecture: all\nFilename: ./%s\nSize: 4\nSHA256: %s\n\n' \
+				"$version" "linux-source-9.9_${version}_all.deb" "$(sha256sum <linux-source-9.9_1_all.deb | cut -d' ' -f1)"
+		done >Packages
+		printf 'Package: linux\nVersion: 9.9.1-1\nDirectory: .\nFormat: 3.0 (quilt)\nChecksums-Sha256:\n %s 4 %s\n' \
+			"$(sha256sum <linux_9.9.1.orig.tar.xz | cut -d' ' -f1)" linux_9.9.1.orig.tar.xz >Sources
+	)
+	: >"$work/server"
+	python3 -u -m http.server --bind 127.0.0.1 --directory "$work/pool" 0 >>"$work/server" 2>/dev/null &
+	server=$!
+	trap 'kill "$server"' EXIT
+	for tries in {1..300}; do
+		port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$work/server")
+		[ -z "$port" ] || break
+		sleep 0.1
+	done
+	[ -n "$port" ] || wrong "no server for a mirror after $tries tries"
+	printf 'deb%s [arch=amd64 trusted=yes] http://127.0.0.1:%s ./\n' '' "$port" -src "$port" >"$work/apt/sources.list"
+	: >"$work/apt/status"
+	cat >"$work/apt/conf" <<-CONF
+		Dir::State "$work/apt";
+		Dir::State::status "$work/apt/status";
+		Dir::Cache "$work/apt/cache";
+		Dir::Etc::sourcelist "$work/apt/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		APT::Architecture "amd64";
+		APT::Architectures { "amd64"; };
+		APT::Sandbox::User "$(id -un)";
+		Acquire::Retries "0";
+		Acquire::http::Proxy::127.0.0.1 "DIRECT";
+	CONF
+	export APT_CONFIG=$work/apt/conf
+	apt-get update >"$work/said" 2>&1 || wrong "no lists of a mirror: $(cat "$work/said")"
+}
+
+# $1: what the mirror is like, $2: what kernel_source has to print
+source_is() {
+	# shellcheck disable=SC2016 # expanded there
+	with_lib "$home/sources" 'kernel_source 9.9 "$(mktemp -d)"' && [ "$(cat "$work/said")" = "$2" ] ||
+		wrong "source of a kernel, $1: $(cat "$work/said")"
+}
+source_fails() { # $1: what the mirror is like
+	# shellcheck disable=SC2016 # expanded there
+	! with_lib "$home/sources" 'kernel_source 9.9 "$(mktemp -d)"' && grep -q 'is there a network' "$work/said" ||
+		wrong "source of a kernel, $1: not a failure: $(cat "$work/said")"
+}
+
+# shellcheck disable=SC2016 # expanded there
+test_kernel_source() {
+	local server
+	export TMPDIR=$work
+	start_mirror
+	source_is "the newest is gone" linux-source-9.9_1_all.deb
+	rm "$work/pool/linux-source-9.9_1_all.deb"
+	source_is "all packages are gone" linux_9.9.1.orig.tar.xz
+	echo bad >"$work/pool/linux_9.9.1.orig.tar.xz"
+	source_fails "the archive is damaged"
+	rm "$work/pool/linux_9.9.1.orig.tar.xz"
+	source_is "the archive is gone" ''
+	kill "$server"
+	wait "$server" || true
+	trap - EXIT
+	source_fails "the server is gone"
+	with_lib "$home/sources" 'apt-cache() { printf "Version: %s-1\n" 6.17.8 7.1~rc2 7.1.3 6.12.4; }
+		echo $(kernel_series 6.18), $(kernel_series 7.1), $(kernel_series 7.2)' || wrong "$(cat "$work/said")"
+	[ "$(cat "$work/said")" = '6.18 6.19 7.0 7.1, 7.1, 7.2' ] || wrong "the series: $(cat "$work/said")"
+}
+
+# depmod and others are in /usr/sbin.
+# shellcheck disable=SC2016 # expanded there
+test_path() {
+	PATH=/usr/bin:/bin with_lib "$home/new/deep" '[[ $PATH: == *:/usr/sbin:/sbin: ]]' ||
+		wrong "the path lacks /usr/sbin"
+}
+
+for test in new_cache old_cache parents make unsigned_lists debootstrap path kernel_source; do
 	("test_$test") || failed=1
 done
 exit "${failed:-0}"

@@ -7,9 +7,10 @@
 #
 #   kernels.sh [SERIES]...     only kernels of these series, such as 7.2
 #
-# gcc compiles for all series, clang for the oldest and the newest. The last line names
-# the series of which the mirror has no source. The script fetches Debian's package
-# lists once a day.
+# gcc compiles for all series, clang for the newest and for the oldest that the mirror has.
+# The last line names the series of which the mirror has no source. That is no failure, but
+# it is one if the script cannot find out, or compiles for no series. The script fetches
+# Debian's package lists once a day.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/vm/lib.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL V
@@ -30,14 +31,15 @@ packages() {
 }
 
 # "builds SERIES VERSION" and "refused PACKAGE VERSION SUITE" for each kernel. The
-# version of a series is the newest that the lists name.
+# version of a series is the newest that the lists name, or missing if they name none.
 find_kernels() {
 	local suites name list series
 	(
 		kernels_apt
 		for series in $(kernel_series "$oldest"); do
-			apt-cache showsrc linux | sed -n "s/^Version: \(${series//./\\.}[.~-].*\)/builds $series \1/p" |
-				sort -V | tail -n 1
+			printf 'builds %s %s\n' "$series" \
+				"$(apt-cache showsrc linux | sed -n "s/^Version: \(${series//./\\.}[.~-].*\)/\1/p" |
+					sort -V | tail -n 1)"
 		done
 	)
 	list=$(sed '/^#/d' "$here/kernels.txt")
@@ -56,8 +58,8 @@ unread() {
 		tools/{perf,testing}
 }
 
-# Fetch the source of a series. $1: folder, $2: series, $3: its newest version. Status
-# 1: there is none.
+# Fetch the source of a series. $1: folder, $2: series, $3: its newest version. Makes
+# "missing" if the mirror has none.
 fetch_series() {
 	local dir=$1 new=$1.new file patterns
 	[ "$(cat "$dir/version" 2>/dev/null)" != "$3" ] || return 0
@@ -66,7 +68,11 @@ fetch_series() {
 	rm -rf "$new"
 	mkdir -p "$new"/{fetched,tree}
 	file=$(APT_CONFIG=$CACHE/apt/linux-series/apt.conf kernel_source "$2" "$new/fetched")
-	[ -n "$file" ] || { rm -rf "$new"; return 1; }
+	if [ -z "$file" ]; then
+		rm -rf "$new"
+		: >"$work/missing"
+		return
+	fi
 	mapfile -t patterns < <(unread)
 	unpack_kernel "$new/fetched/$file" "$new/tree" "${patterns[@]}"
 	printf '%s\n' "$3" >"$new/version"
@@ -94,12 +100,15 @@ fetch_headers() {
 	publish "$new" "$dir"
 }
 
+# Print the version of a kernel's source. $1: folder
+source_version() { make -s -C "$1" kernelversion 2>/dev/null || true; }
+
 # $1: source, $2: output, $3: compiler
 prepare() {
 	local fragment=$here/vm/config/base.config key make=(make -C "$1" O="$2" "${options[@]}" LLVM="$3")
-	key=$(sha256sum <"$fragment" | cut -c1-16)
+	key=$({ cat "$fragment"; echo "$1 $(source_version "$1")"; } | sha256sum | cut -c1-16)
 	[ "$(cat "$2/key" 2>/dev/null)" != "$key" ] || return 0
-	say "configuring Linux $(make -s -C "$1" kernelversion) for ${3:+clang}${3:-gcc}"
+	say "configuring Linux $(source_version "$1") for ${3:+clang}${3:-gcc}"
 	rm -rf "$2"
 	mkdir -p "$2"
 	"${make[@]}" -s tinyconfig
@@ -125,18 +134,21 @@ compile() { # $1: kernel's output, $2: ours, $3: compiler
 	done
 }
 
-# $1: series, $2: its newest version
+# $1: series, $2: its newest version, or nothing if the lists name none
 builds() {
-	local dir=$kernels/linux-$1 tree=$kernels/linux-$1/tree compilers=('') compiler
-	# The emulated host's kernel may be one of them.
-	if [[ "$(make -s -C "$CACHE/linux" kernelversion 2>/dev/null)" == "$1".* ]]; then
-		tree=$CACHE/linux
-	elif [ -r "$CACHE/linux-$1/Makefile" ]; then
-		tree=$CACHE/linux-$1
-	elif ! fetch_series "$dir" "$1" "$2"; then
+	local dir=$kernels/linux-$1 tree=$kernels/linux-$1/tree compilers=('') compiler shared
+	if [ -z "$2" ]; then
 		: >"$work/missing"
-		return 0
+		return
 	fi
+	# An emulated host's kernel may be this version.
+	for shared in "$CACHE/linux" "$CACHE/linux-$1"; do
+		[ "$(source_version "$shared")" != "${2%%[-~]*}" ] || tree=$shared
+	done
+	# Not in a condition, so that errors end this function.
+	[ "$tree" != "$dir/tree" ] || fetch_series "$dir" "$1" "$2"
+	[ ! -e "$work/missing" ] || return 0
+	printf '     Linux %s\n' "$(source_version "$tree")" >&3
 	mkdir -p "$dir"
 	if [[ ! -e $work/clang || $1 == "$newest" ]]; then
 		compilers+=(-19)
@@ -146,7 +158,7 @@ builds() {
 		prepare "$tree" "$dir/out$compiler" "$compiler"
 		compile "$dir/out$compiler" "build/kernels/$1$compiler" "$compiler"
 	done
-	printf '     Linux %s\n' "$(make -s -C "$tree" kernelversion)" >&3
+	: >"$work/compiled"
 }
 
 # $1: package, $2: version
@@ -171,7 +183,7 @@ trap 'exit 130' INT TERM
 mkdir -p "$kernels"
 exec {lock}>"$kernels/lock"
 flock "$lock"
-found=$kernels/found-$({ cat "$here/kernels.txt"; echo "$oldest"; } | sha256sum | cut -c1-16)
+found=$kernels/found-$({ cat "$here/kernels.sh" "$here/kernels.txt"; echo "$oldest"; } | sha256sum | cut -c1-16)
 if [ -z "$(find "$found" -mmin -1440 2>/dev/null)" ]; then
 	find_kernels >"$found.new"
 	mv "$found.new" "$found"
@@ -181,7 +193,10 @@ newest=$(awk '$1 == "builds" { print $2 }' "$found" | tail -n 1)
 
 count=0 failed=0 absent=''
 while read -r expected name version suite; do
-	series=$(grep -o '^[0-9]*\.[0-9]*' <<<"$version")
+	case $expected in
+	builds) series=$name title="linux $name" ;;
+	*) series=$(grep -o '^[0-9]*\.[0-9]*' <<<"$version") title="$name $version ($suite)" ;;
+	esac
 	(($# == 0)) || [[ " $* " == *" $series "* ]] || continue
 	# Run it in the background, without "||", so that errors still end the
 	# function.
@@ -192,19 +207,20 @@ while read -r expected name version suite; do
 	if [ -e "$work/missing" ]; then
 		rm "$work/missing"
 		absent+="${absent:+, }$name"
-		printf 'skip linux %s: the mirror has no source of it, though it lists %s\n' "$name" "$version"
+		printf 'skip %s: the mirror has no source of it%s\n' "$title" "${version:+, though it lists $version}"
 		continue
 	fi
 	count=$((count + 1))
-	[ "$expected" = refused ] || name="linux $name"
 	if [ -s "$work/log" ]; then
 		failed=$((failed + 1))
-		printf 'FAIL %s %s%s\n' "$name" "$version" "${suite:+ ($suite)}"
+		printf 'FAIL %s\n' "$title"
 		sed 's/^/    | /' "$work/log"
 	else
-		printf 'ok   %s %s%s: %s\n' "$name" "$version" "${suite:+ ($suite)}" "$expected"
-		cat "$work/why"
+		printf 'ok   %s: %s\n' "$title" "$expected"
 	fi
+	cat "$work/why"
 done <"$found"
 printf '%d kernels, %d failed%s\n' "$count" "$failed" "${absent:+; no source of: $absent}"
-exit $((failed > 0 || count == 0))
+((count > 0)) || [ -n "$absent" ] || die "the lists name no kernel of $*"
+(($# > 0)) || [ -e "$work/compiled" ] || die "the module was compiled for no series"
+exit $((failed > 0))

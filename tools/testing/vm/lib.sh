@@ -6,6 +6,8 @@
 
 set -euo pipefail
 export LC_ALL=C
+# Debian's users have no /usr/sbin there.
+export PATH=$PATH:/usr/sbin:/sbin
 umask 022
 
 VM_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -239,34 +241,60 @@ qemu_from() {
 # The private package root that has kernels of many series
 kernels_apt() { private_apt linux-series amd64+source trixie-backports sid experimental; }
 
-# Print the series of kernels that the lists of kernels_apt() name, from $1 on.
+# Print the series of kernels from $1 to the newest that the lists of kernels_apt() name,
+# with those between that they do not name. Since Linux 5 the last series of a major
+# number is 19.
 kernel_series() {
-	{ echo "$1"; apt-cache showsrc linux | sed -n 's/^Version: \([0-9]*\.[0-9]*\)[.~-].*/\1/p'; } |
-		sort -Vu | awk -v from="$1" '$0 == from { found = 1 } found'
+	local series=$1 named newest
+	named=$(apt-cache showsrc linux | sed -n 's/^Version: \([0-9]*\.[0-9]*\)[.~-].*/\1/p' | sort -Vu)
+	newest=$(printf '%s\n' "$1" "$named" | sort -V | tail -n 1)
+	until [ "$series" = "$newest" ]; do
+		echo "$series"
+		if [[ ${series#*.} -lt 19 || $newest == "${series%.*}".* ]]; then
+			series=${series%.*}.$((${series#*.} + 1))
+		else
+			series=$((${series%.*} + 1)).0
+		fi
+	done
+	echo "$newest"
+}
+
+# Run a command of APT's that fetches a file. Status 1: the mirror does not have that
+# file. Every other failure ends the script. $1: what it fetches, rest: the command
+fetch_or_none() {
+	local what=$1 log=$CACHE/log/kernel-source.log errors
+	shift
+	mkdir -p "$CACHE/log"
+	! "$@" >"$log" 2>&1 || return 0
+	errors=$(grep '^E: Failed to fetch ' "$log") || true
+	[ -n "$errors" ] && ! grep -v '  404  \|  File not found - ' <<<"$errors" >/dev/null ||
+		die "cannot fetch $what: is there a network? The log is $log"
+	return 1
 }
 
 # Fetch the newest source of a series that the mirror has, after kernels_apt(): Debian's
 # package linux-source-SERIES or, for older series, the pristine archive of a source
 # package. The lists name versions that the mirror has no more. $1: series, $2: folder.
-# Prints the name of the file, or nothing if no version can be fetched.
+# Prints the name of the file, or nothing if the mirror has no version. Call it in a
+# subshell, because it changes the folder.
 kernel_source() {
-	local version uri file size hash seen=' ' log=$CACHE/log/kernel-source.log
-	mkdir -p "$CACHE/log"
+	local version uri file hash seen=' '
+	cd "$2"
 	while read -r version; do
-		(cd "$2" && verified_apt download "linux-source-$1=$version" >"$log" 2>&1) || continue
-		(cd "$2" && compgen -G "linux-source-$1_*.deb")
+		fetch_or_none "linux-source-$1 $version" verified_apt download "linux-source-$1=$version" || continue
+		compgen -G "linux-source-$1_*.deb"
 		return
 	done < <(apt-cache madison "linux-source-$1" | awk '$NF == "Packages" { print $3 }' | sort -Vru)
 	while read -r version; do
-		read -r uri file size hash < <(verified_apt source --print-uris "linux=$version" 2>/dev/null |
-			tr -d "'" | grep '\.orig\.tar\.xz ') || continue
-		[[ $hash == SHA256:* && $seen != *" $file "* ]] || continue
+		hash=''
+		read -r uri file _ hash < <(verified_apt source --print-uris "linux=$version" 2>/dev/null |
+			tr -d "'" | grep '\.orig\.tar\.xz ') || true
+		[[ $hash == SHA256:* ]] || die "the lists have no pristine archive of linux $version"
+		[[ $seen != *" $file "* ]] || continue
 		seen+="$file "
-		if /usr/lib/apt/apt-helper download-file "$uri" "$2/$file" "$hash" >"$log" 2>&1 &&
-		   [ "$(stat -c %s "$2/$file")" = "$size" ]; then
-			echo "$file"
-			return
-		fi
+		fetch_or_none "$file" /usr/lib/apt/apt-helper download-file "$uri" "$file" "$hash" || continue
+		echo "$file"
+		return
 	done < <(apt-cache showsrc linux | sed -n "s/^Version: \(${1//./\\.}[.~-].*\)/\1/p" | sort -Vru)
 }
 
