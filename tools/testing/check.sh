@@ -256,8 +256,21 @@ check_fuzz() {
 		tail -n 25 "$work/fuzz.out"
 }
 
+# A warning by the host's kernel is a panic, or else ends the run as a failure, whatever the
+# command's status. $1: series
+check_warnings() {
+	# shellcheck disable=SC2016 # expanded there
+	! "$VM_DIR/run.sh" --kernel "$1" -- sh -c '! grep 1 /proc/sys/kernel/panic_on_warn || exit 1
+		echo "WARNING: CPU: 0 PID: 1 at drivers/test.c:1 test+0x0/0x8" >/dev/kmsg' >"$work/warned" 2>&1 &&
+		grep -q '^1$\|the log of its kernel has a warning' "$work/warned" ||
+		{ echo "a warning goes unnoticed"; cat "$work/warned"; }
+}
+
 # The short test of a guest behind the reference VMM
 check_guest() { tools/testing/demo-guest.sh --short "$@" >"$work/guest.tap" 2>&1 || cat "$work/guest.tap"; }
+
+# The same of one of Debian's stock kernels
+check_guests() { tools/testing/guests.sh --short trixie >"$work/guests.out" 2>&1 || cat "$work/guests.out"; }
 
 # Prepare the host's kernel of a series, and what runs on it. Status 1: it cannot run.
 series_ready() {
@@ -270,9 +283,6 @@ series_ready() {
 	esac
 	make -s "vm-$1" >"$work/programs" 2>&1 || { fail "vm-programs" "$work/programs"; return 1; }
 }
-
-# The same of one of Debian's stock kernels
-check_guests() { tools/testing/guests.sh --short trixie >"$work/guests.out" 2>&1 || cat "$work/guests.out"; }
 
 check_programs() { make -s vm-base | sed '/^  CC /d'; }
 
@@ -327,7 +337,6 @@ boot() {
 	case ${options[0]} in
 	--debug) set -- "$@" kmemleak ;;
 	--kcsan) set -- "$@" kcsan ;;
-	--kernel) set -- "$@" warnings ;;
 	esac
 	for test; do
 		[[ $ended == *" $test "* ]] || fail "$test: did not end" "$out"
@@ -431,6 +440,7 @@ if [ $flavour = hosts ]; then
 		label="Linux $host_kernel: "
 		series_ready "$host_kernel" || continue
 		check accelctl check_accelctl_headers "$host_kernel"
+		check warnings check_warnings "$host_kernel"
 		boot_hosts "--kernel $host_kernel"
 		check demo-guest check_guest --kernel "$host_kernel"
 	done
