@@ -212,16 +212,18 @@ int smmu_probe(struct vfio_dev *dev)
 }
 
 /*
- * ID registers of a vSMMU without devices at start: as little as a guest needs,
- * so that the host SMMU of any hotplugged device is likely to have it.
+ * A host SMMU with as little as a guest needs. A vSMMU without devices at start offers
+ * what this one has, so that the host SMMU of any hotplugged device is likely to have it.
  */
-static const uint32_t least_idr[6] = {
-	/* ST_LEVEL 2-level, TERM_MODEL, no stalls, little endian, COHACC, AArch64, S1P */
-	[0] = 1U << 27 | 1U << 26 | 1U << 24 | 2U << 21 | 1U << 4 | 2U << 2 | 1U << 1,
-	/* CMDQS, EVENTQS, SIDSIZE */
-	[1] = 12U << 21 | 11U << 16 | 16U,
-	/* GRAN4K, OAS of 40 bits */
-	[5] = 1U << 4 | 2U,
+static const struct smmuv3_accel_phys least_phys = {
+	.out_idr = {
+		/* TERM_MODEL, little endian, AArch64 */
+		[0] = 1U << 26 | 2U << 21 | 2U << 2,
+		/* SIDSIZE */
+		[1] = 16U,
+		/* GRAN4K, OAS of 40 bits */
+		[5] = 1U << 4 | 2U,
+	},
 };
 
 void smmu_start(void)
@@ -234,11 +236,11 @@ void smmu_start(void)
 			continue;
 		rc = vsmmu_start(smmu->v, &smmu->options);
 		if (rc == -ENODEV) {
+			rc = vsmmu_compute_idr(&least_phys, 1, &smmu->options,
+					       smmu->options.idr);
 			smmu->options.flags |= VSMMU_OPT_IDR;
-			memcpy(smmu->options.idr, least_idr, sizeof(least_idr));
-			if (smmu->options.flags & VSMMU_OPT_MSI)
-				smmu->options.idr[0] |= 1U << 13;
-			rc = vsmmu_start(smmu->v, &smmu->options);
+			if (!rc)
+				rc = vsmmu_start(smmu->v, &smmu->options);
 		}
 		if (rc) {
 			last_fail(smmu, "cannot start");
