@@ -105,7 +105,7 @@ struct event {
 	unsigned int type;
 	unsigned int sid;
 	uint64_t iova;
-	unsigned int words;	/* how many of an older kernel's have been seen */
+	unsigned int words;	/* of an older kernel: how many have been seen */
 };
 
 /*

@@ -56,7 +56,7 @@ read_line() {
 			continue
 		fi
 		[ -z "$ended" ] || return 1
-		# What it wrote before it ended may have come after that read.
+		# It may have written more between that read and its end.
 		! vmm_ended || ended=1
 		now
 		[ "$now" -lt "$deadline" ] || return 1

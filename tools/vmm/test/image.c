@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The forms of a kernel file. What is read and written has exactly as many
- * bytes as it needs, so that AddressSanitizer finds an access outside.
+ * The forms of a kernel file. Input and output have exactly as many bytes as
+ * they need, so that AddressSanitizer finds an access outside.
  */
 #include <endian.h>
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static void test_forms(void **state)
 	assert_int_equal(unpack(from, IMAGE_SIZE), IMAGE_SIZE);
 	assert_int_equal(unpack(zboot("zstd", zstd()), IMAGE_SIZE), IMAGE_SIZE);
 	assert_int_equal(unpack(zboot("zstd22", zstd()), 2 * IMAGE_SIZE), IMAGE_SIZE);
-	/* What follows the end of a payload that the header makes longer is ignored. */
+	/* The header makes the payload longer: the rest is ignored. */
 	from = zboot("gzip", gzip());
 	put32(from.data + SIZE_AT, from.size - ZBOOT_HEADER);
 	assert_int_equal(unpack(from, IMAGE_SIZE), IMAGE_SIZE);
@@ -220,7 +220,7 @@ static void test_short_files(void **state)
 	free(all.data);
 }
 
-/* What is damaged does not unpack, or to the same Image: a checksum finds the rest. */
+/* A damaged file does not unpack, or unpacks to the same Image: it has a checksum. */
 static void test_damaged(void **state)
 {
 	struct bytes from;
