@@ -38,20 +38,43 @@ static void put64(uint8_t *to, uint64_t value)
 	memcpy(to, &value, sizeof(value));
 }
 
-static struct bytes gzip(void)
+static struct bytes gzip_part(size_t from, size_t size)
 {
 	struct bytes out = { .data = malloc(2 * IMAGE_SIZE) };
 	z_stream z = {};
 
 	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY), Z_OK);
-	z.next_in = image;
-	z.avail_in = sizeof(image);
+	z.next_in = image + from;
+	z.avail_in = size;
 	z.next_out = out.data;
 	z.avail_out = 2 * IMAGE_SIZE;
 	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
 	out.size = z.total_out;
 	deflateEnd(&z);
 	out.data = realloc(out.data, out.size);
+	return out;
+}
+
+static struct bytes gzip(void)
+{
+	return gzip_part(0, IMAGE_SIZE);
+}
+
+/* Frees both. */
+static struct bytes join(struct bytes a, struct bytes b)
+{
+	a.data = realloc(a.data, a.size + b.size);
+	memcpy(a.data + a.size, b.data, b.size);
+	a.size += b.size;
+	free(b.data);
+	return a;
+}
+
+static struct bytes constant(uint8_t value, size_t size)
+{
+	struct bytes out = { malloc(size), size };
+
+	memset(out.data, value, size);
 	return out;
 }
 
@@ -122,6 +145,54 @@ static void test_forms(void **state)
 	from = zboot("zstd", zstd());
 	put32(from.data + SIZE_AT, from.size - ZBOOT_HEADER);
 	assert_int_equal(unpack(from, IMAGE_SIZE), IMAGE_SIZE);
+}
+
+/* As "cat a.gz b.gz" makes it, and bgzip, which puts an empty member at the end */
+static struct bytes gzip_members(void)
+{
+	return join(join(gzip_part(0, 1000), gzip_part(1000, IMAGE_SIZE - 1000)),
+		    gzip_part(0, 0));
+}
+
+static void test_gzip_members(void **state)
+{
+	static const char refused[] = "its gzip data is followed by something else";
+	struct bytes from;
+	size_t cut;
+
+	(void)state;
+	assert_int_equal(unpack(gzip_members(), IMAGE_SIZE), IMAGE_SIZE);
+	assert_int_equal(unpack(gzip_members(), 2 * IMAGE_SIZE), IMAGE_SIZE);
+	assert_int_equal(unpack(gzip_members(), IMAGE_SIZE - 1), -1);
+	assert_non_null(strstr(failure(), "too small"));
+	assert_int_equal(unpack(gzip_members(), 1000), -1);
+	assert_int_equal(unpack(join(gzip(), gzip()), 3 * IMAGE_SIZE), 2 * IMAGE_SIZE);
+
+	/* Padding is accepted, and nothing else. */
+	assert_int_equal(unpack(join(gzip(), constant(0, 512)), IMAGE_SIZE), IMAGE_SIZE);
+	for (cut = 1; cut < 4; cut++) {
+		assert_int_equal(unpack(join(gzip(), constant(1, cut)), IMAGE_SIZE), -1);
+		assert_string_equal(failure(), refused);
+	}
+	from = join(constant(0, 7), gzip());
+	assert_int_equal(unpack(join(gzip(), from), 2 * IMAGE_SIZE), -1);
+	assert_string_equal(failure(), refused);
+
+	/* The last member ends early, or is damaged. */
+	for (cut = 1; cut < 20; cut++) {
+		from = gzip_members();
+		from.size -= cut;
+		from.data = realloc(from.data, from.size);
+		assert_int_equal(unpack(from, IMAGE_SIZE), -1);
+	}
+	from = join(gzip(), gzip());
+	from.data[from.size - 5] ^= 1;
+	assert_int_equal(unpack(from, 2 * IMAGE_SIZE), -1);
+	assert_non_null(strstr(failure(), "damaged"));
+
+	/* After the payload of EFI zboot there is code, whatever it looks like. */
+	from = zboot("gzip", join(gzip(), gzip()));
+	assert_int_equal(unpack(from, 2 * IMAGE_SIZE), IMAGE_SIZE);
 }
 
 static void test_no_room(void **state)
@@ -289,16 +360,68 @@ static void test_image_header(void **state)
 	image[0x38] ^= 1;
 }
 
+/* An Image that is an EFI program says how many bytes its sections have in the file. */
+static void test_cut_image(void **state)
+{
+	enum { PE = 0x80, OPTIONAL = 0x20, SECTIONS = PE + 24 + OPTIONAL, SECTION = 40 };
+	struct image header;
+	uint8_t *file;
+	size_t size;
+
+	(void)state;
+	file = calloc(1, IMAGE_SIZE);
+	memcpy(file, "MZ", 2);
+	put64(file + 16, 2 * IMAGE_SIZE);
+	put32(file + 0x38, 0x644d5241);
+	/* No EFI program: nothing can be told. */
+	assert_int_equal(image_parse(file, IMAGE_SIZE - 1, MIB(4), &header), 0);
+	put32(file + 0x3c, PE);
+	assert_int_equal(image_parse(file, IMAGE_SIZE - 1, MIB(4), &header), 0);
+
+	memcpy(file + PE, "PE\0\0\x64\xaa\2", 7);
+	file[PE + 20] = OPTIONAL;
+	put32(file + SECTIONS + 16, 1000);
+	put32(file + SECTIONS + 20, 1000);
+	put32(file + SECTIONS + SECTION + 16, IMAGE_SIZE - 2000);
+	put32(file + SECTIONS + SECTION + 20, 2000);
+	/* Nothing that is read is outside. */
+	for (size = 64; size <= IMAGE_SIZE; size++) {
+		uint8_t *part = malloc(size);
+
+		memcpy(part, file, size);
+		assert_int_equal(image_parse(part, size, MIB(4), &header),
+				 size < IMAGE_SIZE ? -1 : 0);
+		free(part);
+	}
+	assert_int_equal(image_parse(file, IMAGE_SIZE - 1, MIB(4), &header), -1);
+	assert_string_equal(failure(), "it ends within a section that its header names");
+
+	/* A section without bytes in the file may be anywhere. */
+	put32(file + SECTIONS + SECTION + 16, 0);
+	put32(file + SECTIONS + SECTION + 20, UINT32_MAX);
+	assert_int_equal(image_parse(file, IMAGE_SIZE, MIB(4), &header), 0);
+	put32(file + SECTIONS + SECTION + 16, UINT32_MAX);
+	assert_int_equal(image_parse(file, IMAGE_SIZE, MIB(4), &header), -1);
+	put32(file + SECTIONS + SECTION + 16, 0);
+	memset(file + PE + 6, 0xff, 2);
+	assert_int_equal(image_parse(file, IMAGE_SIZE, MIB(4), &header), -1);
+	put32(file + 0x3c, UINT32_MAX);
+	assert_int_equal(image_parse(file, IMAGE_SIZE, MIB(4), &header), -1);
+	free(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_gzip_members),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_compressions_not_taken),
 		cmocka_unit_test(test_zboot_header),
 		cmocka_unit_test(test_short_files),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_image_header),
+		cmocka_unit_test(test_cut_image),
 	};
 	unsigned int i;
 
