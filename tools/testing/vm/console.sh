@@ -9,10 +9,12 @@
 #   out       the file descriptor of $side.out, chosen by the caller
 #   pid       the VMM's process, a child of this shell; begin_vmm sets it
 #   patience  for how many seconds to wait for a line
+#   nap       for how many seconds without output not to look at the time, nor whether the
+#             VMM has ended
 #
 # A function that fails says why in "why".
 
-side='' out='' patience=300 why=''
+side='' out='' patience=300 nap=1 why=''
 cr=$(printf '\r') nl='
 '
 
@@ -47,20 +49,20 @@ tell() { echo "$*" 1<>"/tmp/$side.in"; }
 # at a time: then there is nothing to forget.
 read_line() {
 	line='' ended=''
-	while :; do
-		# shellcheck disable=SC3045 # busybox has these options
-		if IFS= read -r -t 1 -n 1 char <&"$out"; then
+	! vmm_ended || ended=1
+	# shellcheck disable=SC3045 # busybox has these options
+	while [ -z "$ended" ] || read -r -t 0 -n 1 <&"$out"; do
+		if IFS= read -r -t "$nap" -n 1 char <&"$out"; then
 			[ -n "$char" ] || return 0
 			line=$line$char
 			[ ${#line} -lt 4096 ] || return 0
 			continue
 		fi
-		[ -z "$ended" ] || return 1
-		# It may have written more between that read and its end.
 		! vmm_ended || ended=1
 		now
 		[ "$now" -lt "$deadline" ] || return 1
 	done
+	return 1
 }
 
 # Read the console up to a line that begins with $1. Sets "line" to that line, and "said"
@@ -87,18 +89,38 @@ expect() {
 	return 1
 }
 
-# Wait for the VMM to end by itself with status 0. Kill it after $1 seconds.
+# Kill the VMM, and wait until it has ended. An ioctl that does not return keeps it: do not
+# wait for that.
+kill_vmm() {
+	kill -KILL "$pid"
+	tries=0
+	until vmm_ended; do
+		tries=$((tries + 1))
+		[ $tries -le 100 ] || { why="$why; it did not end after SIGKILL either"; return; }
+		sleep 0.1
+	done
+	wait "$pid"
+}
+
+# Wait for the VMM to end by itself with status 0, and read its console meanwhile: a full
+# FIFO would keep it from ending. Kill it after $1 seconds.
 end_vmm() {
 	now
 	deadline=$((now + $1))
-	until vmm_ended; do
-		now
-		if [ "$now" -ge "$deadline" ]; then
-			why="the VMM '$side' did not end within $1 seconds"
-			kill -KILL "$pid"
-			return 1
-		fi
+	cat <&"$out" >>"/tmp/$side.log" &
+	reader=$!
+	until vmm_ended || [ "$now" -ge "$deadline" ]; do
 		sleep 0.1
+		now
 	done
+	if ! vmm_ended; then
+		why="the VMM '$side' did not end within $1 seconds"
+		kill_vmm
+		kill "$reader"
+		return 1
+	fi
+	# shellcheck disable=SC3045 # busybox has these options
+	while [ -e "/proc/$reader/exe" ] && read -r -t 0 -n 1 <&"$out"; do :; done
+	kill "$reader"
 	wait "$pid" || { why="the VMM '$side' ended with status $?"; return 1; }
 }
