@@ -61,6 +61,7 @@ start() { # $1: the kernel's options, rest: the VMM's
 stop() { monitor quit && end_vmm 60; }
 
 same_sum() { guest sum && [ "${said%% *}" = "$sum" ]; }
+no_complaint() { guest 'complaints; test $? = 1'; }
 has() { echo "$said" | grep -q "$1"; }
 
 for dev in /sys/bus/pci/drivers/vfio-pci/0000:*; do
