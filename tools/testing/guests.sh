@@ -3,7 +3,8 @@
 #
 # make check-guests: Debian's stock kernels as guests behind the reference VMM, in the
 # emulated host. For each: right data under writes, checksums, rebinds, resets, reboot,
-# kexec and kdump, with strict, lazy and polled invalidation.
+# kexec and kdump, with strict and lazy invalidation, trapped and polled doorbells, and
+# MSIs.
 #
 #   guests.sh [--short] [KERNEL]...    a kernel is the suite that has it, or SUITE-16k
 #
