@@ -304,11 +304,13 @@ struct region {
  * struct member - Another device in an IOMMU group
  * @name: its address
  * @driver: its driver, or empty
+ * @pci: it is a PCI device
  * @bridge: it is a PCI bridge
  */
 struct member {
 	char name[NAME_LEN];
 	char driver[NAME_LEN];
+	bool pci;
 	bool bridge;
 };
 
@@ -361,7 +363,7 @@ void device_info(const struct device *dev, const struct world *world);
 void group_look(struct device *dev);
 bool group_allows(const struct device *dev);
 void out_device_group(const struct device *dev);
-void out_group_to_do(const struct device *dev);
+void out_group_to_do(const struct device *dev, const struct world *world);
 
 /* probe.c: facts that the kernel shows only to a process with the device open */
 

@@ -192,7 +192,8 @@ static bool out_used_by(const struct device *dev, const struct world *world,
 	return used;
 }
 
-static void out_to_do(const struct device *dev, bool unbinding, bool used)
+static void out_to_do(const struct device *dev, const struct world *world,
+		      bool unbinding, bool used)
 {
 	if (unbinding && used)
 		out_string("to_do", "its unbind waits until the processes in used_by have closed these descriptors, or end");
@@ -203,7 +204,7 @@ static void out_to_do(const struct device *dev, bool unbinding, bool used)
 	else if (dev->no_nesting)
 		out_string("to_do", "nothing: its SMMU cannot nest, see there");
 	else if (!group_allows(dev))
-		out_group_to_do(dev);
+		out_group_to_do(dev, world);
 	else if (!dev->vfio[0] && !root_exists("/sys/bus/pci/drivers/vfio-pci"))
 		out_string("to_do", "modprobe vfio-pci, then bind it to that: see smmuv3-accelctl(8)");
 	else if (!dev->vfio[0])
@@ -240,6 +241,6 @@ void device_info(const struct device *dev, const struct world *world)
 		out_number("vsmmu", v->id);
 		out_vsid(stream);
 	}
-	out_to_do(dev, unbinding, used);
+	out_to_do(dev, world, unbinding, used);
 	out_end();
 }

@@ -30,6 +30,13 @@ static void find_direct(struct device *dev)
 	free(text);
 }
 
+/* A group can have platform devices, too. A copy of sysfs may have any name. */
+static bool is_pci(const char *name)
+{
+	return !name[strspn(name, "0123456789abcdef:.")] &&
+	       root_exists(PCI_DEVICES "/%s", name);
+}
+
 static void find_members(struct device *dev)
 {
 	struct dirent **entries;
@@ -48,6 +55,7 @@ static void find_members(struct device *dev)
 		snprintf(member->name, sizeof(member->name), "%.31s", name);
 		root_link_name(member->driver, sizeof(member->driver),
 			       PCI_DEVICES "/%s/driver", name);
+		member->pci = is_pci(member->name);
 		member->bridge = pci_number(name, "class") >> 16 == PCI_CLASS_BRIDGE;
 	}
 	scan_free(entries, num);
@@ -117,7 +125,66 @@ static bool same_slot(const char *a, const char *b)
 	return dot && !strncmp(a, b, dot - a + 1);
 }
 
-static void out_shared(const struct device *dev)
+/*
+ * An unbind takes away the driver at once, and then waits while the device is open. If the
+ * kernel does not name the devices that are open, an open one may be this member.
+ */
+static bool is_open(const struct member *member, const struct world *world)
+{
+	const struct vsmmu *v;
+	size_t i;
+
+	for (i = 0; i < world->file_num; i++)
+		if (world->files[i].gone || !strcmp(world->files[i].name, member->name))
+			return true;
+	return world_stream(world, member->name, &v);
+}
+
+/* List the other members: those that may be in use, or the others. */
+static char *list_members(const struct device *dev, const struct world *world, bool in_use)
+{
+	size_t i, size;
+	char *text;
+	FILE *list = open_memstream(&text, &size);
+
+	if (!list)
+		die(EXIT_TROUBLE, "out of memory");
+	for (i = 0; i < dev->member_num; i++) {
+		const struct member *member = &dev->members[i];
+		bool used = member->driver[0] || is_open(member, world);
+
+		if (used != in_use)
+			continue;
+		if (used)
+			fprintf(list, "%s%s (%s)", ftell(list) ? ", " : "", member->name,
+				member->driver[0] ? member->driver : "its unbind may be waiting");
+		else
+			fprintf(list, "%secho 1 > " PCI_DEVICES "/%s/remove",
+				ftell(list) ? "; " : "", member->name);
+	}
+	if (fclose(list))
+		die(EXIT_TROUBLE, "out of memory");
+	return text;
+}
+
+/*
+ * A device that has a driver may be in use, by the host or by a VM. So there is no command
+ * that takes it away.
+ */
+static void out_removal(const struct device *dev, const struct world *world,
+			const char *advice)
+{
+	char *used = list_members(dev, world, true);
+	char *idle = list_members(dev, world, false);
+
+	out_string("to_do", "%s%s%s%s%s", advice,
+		   *used ? "; make sure that nothing uses these, and unbind them first: " : "",
+		   used, *idle ? "; these have no driver: " : "", idle);
+	free(used);
+	free(idle);
+}
+
+static void out_shared(const struct device *dev, const struct world *world)
 {
 	bool functions = true;
 	size_t i;
@@ -130,21 +197,25 @@ static void out_shared(const struct device *dev)
 				   member->name);
 			return;
 		}
+		if (!member->pci) {
+			out_string("to_do", "move it to another slot, or take another device: %s shares its group, and is no PCI device that could be taken from the host",
+				   member->name);
+			return;
+		}
 		functions &= same_slot(dev->bdf, member->name);
 	}
 	if (functions)
-		out_string("to_do", "take the other functions from the host, if it can do without them: echo 1 > /sys/bus/pci/devices/%s/remove; nothing isolates them from this one (no ACS), so another slot does not help, and unbinding them is not enough",
-			   dev->members[0].name);
+		out_removal(dev, world, "take the other functions from the host, if it can do without them: nothing isolates them from this one (no ACS), so another slot does not help, and unbinding them is not enough");
 	else
-		out_string("to_do", "move it to another slot, or switch ACS on in the firmware's settings; or take the others from the host: echo 1 > /sys/bus/pci/devices/%s/remove; unbinding them is not enough",
-			   dev->members[0].name);
+		out_removal(dev, world, "move it to another slot, or switch ACS on in the firmware settings; or take the others from the host, if it can do without them: unbinding them is not enough");
 }
 
 /**
  * out_group_to_do() - Say what to do about a group that does not allow a device
  * @dev: the device, for which group_allows() is false
+ * @world: looked at in detail
  */
-void out_group_to_do(const struct device *dev)
+void out_group_to_do(const struct device *dev, const struct world *world)
 {
 	if (dev->direct_num)
 		out_string("to_do", "nothing here: the firmware wants the device's DMA to %#llx-%#llx mapped 1:1 (a direct region, an RMR of the IORT), so the host gives it to no VMM; look for a firmware setting or update that does without, or take another device",
@@ -152,5 +223,5 @@ void out_group_to_do(const struct device *dev)
 	else if (!dev->member_num)
 		out_string("to_do", "nothing: the host gives it no IOMMU group");
 	else
-		out_shared(dev);
+		out_shared(dev, world);
 }

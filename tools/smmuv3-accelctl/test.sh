@@ -152,6 +152,20 @@ t "JSON behind the command" json --root "$root" list -j
 no_controls() { ! run --root "$root" list | grep -q $'[\x01-\x09\x0b-\x1f\x7f]'; }
 t "text: no control characters" no_controls
 
+# The command that takes a device away is shown only for those that nothing can have open.
+to_do() { # $1: a root, $2: a device, $3: a pattern that the whole text has
+	run --root "$1" info | sed -n "/bdf: $2\$/,/^  - bdf/s/^    to_do: //p" >"$work/out"
+	grep -qxE -- "$3" "$work/out" || { cat "$work/out"; return 1; }
+}
+cp -r "$root" "$work/named"
+rm -r "$work/named/proc/401"
+t "info: members of a group that are in use" to_do "$work/named" 0000:00:1d.0 \
+	'.*first: 0000:00:1d\.2 \(uhci_hcd\), 0000:00:1d\.3 \(its unbind may be waiting\), 0000:00:1d\.7 \(ehci-pci\); .*'
+t "info: members of a group that are not in use" to_do "$work/named" 0000:00:1d.0 \
+	'[^/]*; these have no driver: echo 1 > /sys/bus/pci/devices/0000:00:1d\.1/remove'
+t "info: a file that may be of any member" to_do "$root" 0000:00:1d.0 \
+	'[^/]*0000:00:1d\.1 \(its unbind may be waiting\)[^/]*'
+
 # A process with 20 files on a filesystem that never answers costs one time-out.
 silent() {
 	local fd victim rc=0

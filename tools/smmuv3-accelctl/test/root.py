@@ -37,10 +37,17 @@ DEVICES = (
     ("0000:00:0b.0", "0x020000", "vfio-pci", 0, 13, 6),
     ("0000:00:1c.0", "0x00ff00", "vfio-pci", 0, 4, 2),
     ("0000:00:1c.1", "0x00ff00", "vfio-pci", 0, 4, 10),
+    ("0000:00:1d.0", "0x00ff00", "vfio-pci", 0, 15, 11),
+    ("0000:00:1d.1", "0x00ff00", None, 0, 15, None),
+    ("0000:00:1d.2", "0x00ff00", "uhci_hcd", 0, 15, None),
+    ("0000:00:1d.3", "0x00ff00", None, 0, 15, None),
+    ("0000:00:1d.7", "0x00ff00", "ehci-pci", 0, 15, None),
     ("0000:00:1e.0", "0x060400", "pcieport", 0, 5, None),
     ("0000:05:00.0", "0x020000", "vfio-pci", 0, 5, 7),
     ("0000:06:01.0", "0x020000", "vfio-pci", 0, 14, 8),
     ("0000:06:02.0", "0x010802", "nvme", 0, 14, None),
+    # Its group has a device that is not on the PCI bus
+    ("0000:06:03.0", "0x020000", "vfio-pci", 0, 16, 12),
     # Behind no SMMUv3: with VFIO, and without
     ("0000:07:00.0", "0x020000", "vfio-pci", None, None, 9),
     ("0000:07:00.1", "0x020000", "nvme", None, None, None),
@@ -205,6 +212,8 @@ def make(folder):
             root.write(f"{device}/vfio-dev/vfio{vfio}/dev", dev)
             root.write(f"/sys/class/vfio-dev/vfio{vfio}/dev", dev)
 
+    root.write("/sys/kernel/iommu_groups/16/devices/arm-smmu-v3-pmcg.4.auto", "")
+
     # The first VMM has a device, and a vSMMU twice. Its name is an attack on terminals
     # and on JSON.
     root.process(100, b"\x1b[31m\"\\\xff\xc3\xa9\xed\xa0\x80\n", {
@@ -226,6 +235,7 @@ def make(folder):
         3: ("/dev/vfio/devices/vfio9", device_info("0000:00:08.0")),
         4: ("anon_inode:[vfio-device]", device_info("0000:00:0b.0")),
         5: ("anon_inode:[vfio-device]", OPEN),
+        6: ("anon_inode:[vfio-device]", device_info("0000:00:1d.3")),
     })
     root.process(401, "old-qemu\n", {3: ("/dev/vfio/devices/vfio9", OPEN)})
     root.process(402, "sh\n", {

@@ -94,10 +94,16 @@ if [ "${1-}" = groups ]; then
 	t "info: shares its group with the bridge" equal \
 		"$(device $below | grep -A 2 '^      - bdf: 0000:00:1a.0$' | sed -n 's/^        bridge: //p')" yes
 	t "info: a device that shares its group with a bridge is not ready" device_has $below '^    ready: no$'
-	t "info: a function without ACS" device_has $function.0 "^    to_do: .* /sys/bus/pci/devices/$function.1/remove; "
+	remove="echo 1 > /sys/bus/pci/devices/$function.1/remove"
+	t "info: a function without ACS" device_has $function.0 '^    to_do: .* nothing isolates them from this one \(no ACS\)'
+	t "info: the other function has a driver" device_has $function.0 "^    to_do: .* unbind them first: $function.1 \(vfio-pci\)\$"
 	t "info: a function without ACS is not ready" device_has $function.0 '^    ready: no$'
 	t "info --probe: no device is ready" has 'because: there is no device behind it to try it with' info --probe
-	echo 1 >/sys/bus/pci/devices/$function.1/remove
+	echo $function.1 >/sys/bus/pci/devices/$function.1/driver/unbind
+	look
+	t "info: the other function has no driver" device_has $function.0 "^    to_do: .*; these have no driver: $remove\$"
+	t "info: it is not ready yet" device_has $function.0 '^    ready: no$'
+	eval "$remove"
 	look
 	t "info: ready without the other function" device_has $function.0 '^    ready: yes$'
 	t "info --probe: a vSMMU can attach it then" has "because: a vSMMU can attach $function.0, as a dry run shows" info --probe
