@@ -217,6 +217,7 @@ struct vsmmu {
  * @vfio_devs: the device numbers of VFIO devices and groups
  * @vfio_dev_num: number of device numbers
  * @cdev_major: the major number of VFIO devices, or 0
+ * @gone_unclear: for a file that is gone, several devices come into question
  * @hidden: number of processes whose files this process may not see
  */
 struct world {
@@ -230,6 +231,7 @@ struct world {
 	dev_t *vfio_devs;
 	size_t vfio_dev_num;
 	__u32 cdev_major;
+	bool gone_unclear;
 	__u32 hidden;
 };
 
@@ -353,6 +355,8 @@ struct device {
 __u64 pci_number(const char *bdf, const char *file);
 int devices_look(struct device **devices);
 void devices_free(struct device *devices, int num);
+bool devices_gone_unclear(const struct device *devices, int num,
+			  const struct world *world);
 bool device_is_ready(const struct device *dev);
 bool device_is_unbinding(const struct device *dev, const struct world *world);
 bool device_is_free(const struct device *dev, const struct world *world);

@@ -113,14 +113,56 @@ static bool has_lone_vfio_group(const struct device *dev)
 	       dev->group_size == 1;
 }
 
-static bool file_is_of(const struct open_file *file, const struct device *dev)
+static bool file_is_of(const struct open_file *file, const struct device *dev,
+		       const struct world *world)
 {
 	if (file->name[0])
 		return !strcmp(file->name, dev->bdf);
 	if (has_lone_vfio_group(dev))
-		return file->gone || file->dev == dev->group_dev;
+		return (file->gone && !world->gone_unclear) ||
+		       file->dev == dev->group_dev;
 	return dev->vfio[0] &&
 	       (file->dev == dev->cdev || file->dev == dev->group_dev);
+}
+
+/* Whether a file may be of the device, and may be of another one */
+static bool file_may_be_of(const struct open_file *file, const struct device *dev,
+			   const struct world *world)
+{
+	return file->gone && world->gone_unclear && has_lone_vfio_group(dev);
+}
+
+/**
+ * devices_gone_unclear() - Whether files that name no device may be of several devices
+ * @devices: the devices
+ * @num: number of these
+ * @world: looked at in detail
+ *
+ * Without a driver, a device that shares its group may be one whose unbind waits, too.
+ *
+ * Return: true if they may.
+ */
+bool devices_gone_unclear(const struct device *devices, int num, const struct world *world)
+{
+	const struct open_file *first = NULL;
+	int i, waiting = 0;
+	size_t f;
+
+	for (f = 0; f < world->file_num; f++) {
+		const struct open_file *file = &world->files[f];
+
+		if (!file->gone)
+			continue;
+		if (first && first->dev != file->dev)
+			return true;
+		first = file;
+	}
+	if (!first)
+		return false;
+	for (i = 0; i < num; i++)
+		waiting += !devices[i].driver[0] && !devices[i].vfio[0] &&
+			   devices[i].group_dev;
+	return waiting > 1;
 }
 
 static bool file_is_open(const struct device *dev, const struct world *world)
@@ -128,7 +170,7 @@ static bool file_is_open(const struct device *dev, const struct world *world)
 	size_t i;
 
 	for (i = 0; i < world->file_num; i++)
-		if (file_is_of(&world->files[i], dev))
+		if (file_is_of(&world->files[i], dev, world))
 			return true;
 	return false;
 }
@@ -169,6 +211,25 @@ bool device_is_free(const struct device *dev, const struct world *world)
 	return !file_is_open(dev, world) && !world_stream(world, dev->bdf, &v);
 }
 
+/* Print the processes of which one has the device open. Return whether there are any. */
+static bool out_used_by_one_of(const struct device *dev, const struct world *world)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < world->file_num; i++) {
+		if (!file_may_be_of(&world->files[i], dev, world))
+			continue;
+		if (!any)
+			out_array("used_by_one_of");
+		out_holder(&world->files[i].holder);
+		any = true;
+	}
+	if (any)
+		out_end();
+	return any;
+}
+
 /*
  * Print the processes that have the device open, and those that have a vSMMU with it.
  * Return whether there are any.
@@ -181,7 +242,7 @@ static bool out_used_by(const struct device *dev, const struct world *world,
 
 	out_array("used_by");
 	for (i = 0; i < world->file_num; i++) {
-		if (!file_is_of(&world->files[i], dev))
+		if (!file_is_of(&world->files[i], dev, world))
 			continue;
 		out_holder(&world->files[i].holder);
 		used = true;
@@ -193,9 +254,13 @@ static bool out_used_by(const struct device *dev, const struct world *world,
 }
 
 static void out_to_do(const struct device *dev, const struct world *world,
-		      bool unbinding, bool used)
+		      bool unbinding, bool used, bool unclear)
 {
-	if (unbinding && used)
+	if (unbinding && unclear)
+		out_string("to_do", "its unbind waits until %s, and this kernel does not say which, so find that out before you end any",
+			   !used ? "it is closed: one of the processes in used_by_one_of has it open" :
+			   "the processes in used_by have closed these descriptors, or end; one in used_by_one_of may have it open, too");
+	else if (unbinding && used)
 		out_string("to_do", "its unbind waits until the processes in used_by have closed these descriptors, or end");
 	else if (unbinding)
 		out_string("to_do", "its unbind waits until it is closed, but no visible process has it open: look as root; a descriptor may be in transit through a socket, or KVM may have the device for a VM");
@@ -218,7 +283,7 @@ void device_info(const struct device *dev, const struct world *world)
 	bool unbinding = device_is_unbinding(dev, world);
 	const struct vsmmu *v = NULL;
 	const struct vsmmu_stream *stream = world_stream(world, dev->bdf, &v);
-	bool used;
+	bool used, unclear;
 
 	out_object(NULL);
 	out_string("bdf", "%s", dev->bdf);
@@ -237,10 +302,11 @@ void device_info(const struct device *dev, const struct world *world)
 	else if (dev->vfio[0] || unbinding)
 		out_bool("free", !unbinding && device_is_free(dev, world));
 	used = out_used_by(dev, world, v);
+	unclear = out_used_by_one_of(dev, world);
 	if (stream) {
 		out_number("vsmmu", v->id);
 		out_vsid(stream);
 	}
-	out_to_do(dev, world, unbinding, used);
+	out_to_do(dev, world, unbinding, used, unclear);
 	out_end();
 }

@@ -237,6 +237,8 @@ int cmd_info(int argc, char **argv)
 	world_look(&know.world, true);
 	iort_read(&know.iort);
 	know.device_num = devices_look(&know.devices);
+	know.world.gone_unclear = devices_gone_unclear(know.devices, know.device_num,
+						       &know.world);
 
 	out_start();
 	module_info();

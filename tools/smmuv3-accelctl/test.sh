@@ -166,6 +166,39 @@ t "info: members of a group that are not in use" to_do "$work/named" 0000:00:1d.
 t "info: a file that may be of any member" to_do "$root" 0000:00:1d.0 \
 	'[^/]*0000:00:1d\.1 \(its unbind may be waiting\)[^/]*'
 
+# Files that name no device, while several unbinds wait, or with several device numbers
+unclear() { # $1: a root, $2: the processes that come into question, rest: devices
+	local bdf
+	run --root "$1" --json info --all >"$work/json" || return 1
+	for bdf in "${@:3}"; do
+		python3 - "$work/json" "$bdf" "$2" <<-'END' || { echo "$bdf"; return 1; }
+			import json, sys
+			device = [d for d in json.load(open(sys.argv[1]))["devices"] if d["bdf"] == sys.argv[2]][0]
+			assert device["unbinding"] and not device["used_by"], device
+			pids = " ".join(str(holder["pid"]) for holder in device["used_by_one_of"])
+			assert pids == sys.argv[3], pids
+			assert "does not say which" in device["to_do"], device
+		END
+	done
+}
+cp -r "$root" "$work/two-unbinds"
+mkdir "$work/two-unbinds/sys/class/vfio/12"
+echo 1:4712 >"$work/two-unbinds/sys/class/vfio/12/dev"
+t "info: two unbinds that wait, and a file" unclear "$work/two-unbinds" 401 0000:00:09.0 0000:00:0a.0
+cp -r "$root" "$work/shared-unbind"
+mkdir "$work/shared-unbind/sys/class/vfio/15"
+echo 1:4712 >"$work/shared-unbind/sys/class/vfio/15/dev"
+t "info: an unbind that waits, a second one that may, and a file" unclear "$work/shared-unbind" 401 0000:00:09.0
+cp -r "$root" "$work/two-files"
+rm -r "$work/two-files/sys/class/vfio-dev/vfio1"
+cp -r "$work/two-files/proc/401" "$work/two-files/proc/403"
+ln -sfn /dev/vfio/devices/vfio1 "$work/two-files/proc/403/fd/3"
+t "info: an unbind that waits, and two files" unclear "$work/two-files" '401 403' 0000:00:09.0
+mkdir "$work/two-unbinds/sys/class/vfio/9"
+echo 1:4713 >"$work/two-unbinds/sys/class/vfio/9/dev"
+t "info: such an unbind that waits for a vSMMU, too" to_do "$work/two-unbinds" 0000:00:05.0 \
+	'its unbind waits until the processes in used_by have closed .* one in used_by_one_of may .*'
+
 # A process with 20 files on a filesystem that never answers costs one time-out.
 silent() {
 	local fd victim rc=0

@@ -222,9 +222,9 @@ static void look_at_group_device(struct world *world, const struct holder *holde
 }
 
 /*
- * The write to a driver's unbind file lasts as long as the unbind. Which function it is
- * for, the kernel does not show. A user can mount a folder of that name, but no sysfs of
- * this system.
+ * The write to a driver's unbind file lasts as long as the unbind. The kernel does not
+ * show for which function. A user can mount a folder of that name, but no sysfs of this
+ * system.
  */
 static bool look_for_unbind(struct world *world, const struct holder *holder,
 			    const char *target)
