@@ -48,6 +48,7 @@ bool parse_u64(const char *text, int base, __u64 max, __u64 *value);
 
 /* fdstat.c: the files behind descriptors */
 
+void stat_fds_start(void);
 int root_stat_fd(struct statx *st, __u32 pid, __u32 fd);
 
 /* out.c: print a result as text or as JSON */

@@ -258,7 +258,8 @@ static void out_to_do(const struct device *dev, const struct world *world,
 {
 	if (unbinding && unclear)
 		out_string("to_do", "its unbind waits until %s, and this kernel does not say which, so find that out before you end any",
-			   !used ? "it is closed: one of the processes in used_by_one_of has it open" :
+			   !used ?
+			   "it is closed: one of the processes in used_by_one_of has it open" :
 			   "the processes in used_by have closed these descriptors, or end; one in used_by_one_of may have it open, too");
 	else if (unbinding && used)
 		out_string("to_do", "its unbind waits until the processes in used_by have closed these descriptors, or end");

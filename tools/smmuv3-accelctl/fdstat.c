@@ -6,6 +6,10 @@
  * its flags: the kernel follows the link in /proc, and asks the filesystem whether the
  * file is still valid. So a child process does it, and is killed if it takes too long.
  * Such a filesystem is not asked again.
+ *
+ * There can be many such filesystems, and many files on a slow one. So all waits together
+ * have a limit, beyond which only filesystems in memory are asked: device nodes and sysfs
+ * are there. A process can replace a file meanwhile, so that has a limit, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,7 +27,9 @@
 
 #include "accelctl.h"
 
-#define PATIENCE	5000	/* ms */
+#define PATIENCE	5000	/* ms, for a file */
+#define BUDGET		10000	/* ms, for all files */
+#define LAST_BUDGET	20000	/* ms, for all files, those in memory included */
 
 struct question {
 	__u32 pid;
@@ -40,6 +47,20 @@ static int channel = -1;
 /* The mounts that did not answer */
 static __u64 *silent;
 static size_t silent_num;
+
+/* How long this process has waited, in ms, since stat_fds_start() */
+static __u64 waited;
+
+/**
+ * stat_fds_start() - Start to look at descriptors
+ *
+ * The limit of all waits is for one look. A filesystem that did not answer is not asked
+ * again in a later look.
+ */
+void stat_fds_start(void)
+{
+	waited = 0;
+}
 
 static int stat_path(struct statx *st, const char *path)
 {
@@ -107,14 +128,32 @@ static bool child_is_runnable(void)
 	return name_end && name_end[1] == ' ' && name_end[2] == 'R';
 }
 
-static bool child_answers(void)
+static __u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+static int wait_for_child(void)
 {
 	struct pollfd answer = { .fd = channel, .events = POLLIN };
+	__u64 start = now_ms(), before = waited;
+	__u64 limit = before < BUDGET ? BUDGET : LAST_BUDGET;
+	int rc;
 
-	while (poll(&answer, 1, PATIENCE) <= 0)
-		if (!child_is_runnable())
-			return false;
-	return true;
+	do {
+		rc = poll(&answer, 1, PATIENCE);
+		if (rc > 0)
+			rc = 0;
+		else if (rc < 0)
+			rc = -errno;
+		else
+			rc = child_is_runnable() ? -EBUSY : -ETIMEDOUT;
+		waited = before + now_ms() - start;
+	} while ((rc == -EINTR || rc == -EBUSY) && waited < limit);
+	return rc;
 }
 
 static int ask_child(struct statx *st, const struct question *question)
@@ -129,9 +168,10 @@ static int ask_child(struct statx *st, const struct question *question)
 		drop_child();
 		return -EIO;
 	}
-	if (!child_answers()) {
+	rc = wait_for_child();
+	if (rc) {
 		drop_child();
-		return -ETIMEDOUT;
+		return rc;
 	}
 	if (recv(channel, &reply, sizeof(reply), 0) != sizeof(reply)) {
 		drop_child();
@@ -182,6 +222,64 @@ static void add_silent(const struct question *question)
 	silent[silent_num++] = mount;
 }
 
+/* Whether a line of mountinfo is that of a mount of a filesystem in memory */
+static bool is_memory_mount(const char *line, __u64 mount)
+{
+	static const char * const types[] = { "devtmpfs", "sysfs", "tmpfs" };
+	char type[16];
+	size_t i;
+
+	if (strtoull(line, NULL, 10) != mount)
+		return false;
+	/* Blanks in the fields before are escaped. */
+	line = strstr(line, " - ");
+	if (!line || sscanf(line, " - %15s", type) != 1)
+		return false;
+	for (i = 0; i < ARRAY_LEN(types); i++)
+		if (!strcmp(type, types[i]))
+			return true;
+	return false;
+}
+
+/* Reading mountinfo asks no filesystem either. */
+static bool is_in_memory(const struct question *question)
+{
+	char *text, *line, *rest;
+	bool found = false;
+	__u64 mount;
+	ssize_t len;
+
+	if (!mount_of(question, &mount))
+		return false;
+	text = root_read_all(&len, "/proc/%u/mountinfo", question->pid);
+	if (!text)
+		return false;
+	for (line = strtok_r(text, "\n", &rest); line && !found;
+	     line = strtok_r(NULL, "\n", &rest))
+		found = is_memory_mount(line, mount);
+	free(text);
+	return found;
+}
+
+static void note_limit(void)
+{
+	static bool noted;
+
+	if (!noted)
+		note("it took too long to look at the files of processes: from then on only device nodes on devtmpfs and tmpfs were looked at");
+	noted = true;
+}
+
+static bool may_ask(const struct question *question)
+{
+	if (is_silent(question))
+		return false;
+	if (waited < BUDGET || (waited < LAST_BUDGET && is_in_memory(question)))
+		return true;
+	note_limit();
+	return false;
+}
+
 /* In a copy, look the file up by its name below the root. */
 static int stat_in_copy(struct statx *st, __u32 pid, __u32 fd)
 {
@@ -204,7 +302,7 @@ static int stat_in_copy(struct statx *st, __u32 pid, __u32 fd)
  * @pid: the process
  * @fd: its descriptor
  *
- * Return: 0, or a negative errno; ETIMEDOUT if the file does not answer.
+ * Return: 0, or a negative errno; ETIMEDOUT if the file does not answer, or was not asked.
  */
 int root_stat_fd(struct statx *st, __u32 pid, __u32 fd)
 {
@@ -213,10 +311,12 @@ int root_stat_fd(struct statx *st, __u32 pid, __u32 fd)
 
 	if (*root_dir)
 		return stat_in_copy(st, pid, fd);
-	if (is_silent(&question))
+	if (!may_ask(&question))
 		return -ETIMEDOUT;
 	rc = ask_child(st, &question);
 	if (rc == -ETIMEDOUT)
 		add_silent(&question);
+	else if (rc == -EBUSY)
+		note_limit();
 	return rc;
 }

@@ -468,6 +468,7 @@ void world_look(struct world *world, bool detail)
 	find_vfio_devs(world, "vfio-dev");
 	find_vfio_devs(world, "vfio");
 	world->cdev_major = find_cdev_major();
+	stat_fds_start();
 	num = root_scan(&entries, "/proc");
 	for (i = 0; i < num; i++)
 		look_at_process(world, entries[i]->d_name);
