@@ -187,7 +187,7 @@ check_shell() {
 	sources | each awk 'FNR == 1 { sh = 0 } /^# shellcheck shell=sh/ { sh = 1 }
 		!sh || /^[[:space:]]*#/ { next }
 		{ text = $0; gsub(/<(\$tracing\/kprobe_|\$profile |\/(proc|sys)\/|\/dev\/(console|null) )/, "", text)
-			sub(/read -r -t 1 -n 1 /, "", text) }
+			sub(/read -r -t (0|"\$nap") -n 1 /, "", text) }
 		text ~ /(^|[^_[:alnum:]])(read|done|fi|esac)([^_[:alnum:]].*)?<|^[[:space:]]*[})].*<|exec( [0-9]*)?<[^>]/ {
 			print FILENAME ":" FNR ": busybox forgets half a line at a signal: use console.sh" }'
 }
