@@ -273,7 +273,7 @@ static void signal_syncs(struct vsmmu *v)
 
 	vsmmu__raise_irq(v, VSMMU_IRQ_CMDQ_SYNC);
 	for (i = 0; i < v->sync_num; i++)
-		vsmmu__send_msi(v, &v->syncs[i], GERROR_MSI_CMDQ_ABT_ERR);
+		vsmmu__send_msi(v, &v->syncs[i]);
 }
 
 /* Whether the kernel's answer to a run of up to @num commands makes sense */
@@ -289,20 +289,21 @@ static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
 
 /*
  * Run one batch, as many commands as the module hands to the host in one call, so that
- * the guest sees CONS move. The module may do less, because another ioctl waits or
- * because it has evaluated many STEs, but it does at least one command.
+ * the guest sees CONS move, but no more than there is room for MSIs. The module may do
+ * less, because another ioctl waits or because it has evaluated many STEs, but it does at
+ * least one command.
  *
  * Return: 1 if a batch was run, 0 if there is nothing to run, or a negative errno.
  */
 static int run_batch(struct vsmmu *v)
 {
-	uint32_t mask = vsmmu__cmdq_mask(v);
+	uint32_t mask = vsmmu__cmdq_mask(v), room = vsmmu__msi_room(v);
 	uint32_t num = cmdq_pending(v, mask), done;
 	struct smmuv3_accel_run_cmdq arg = {
 		.size = sizeof(arg),
 		.prod = v->reg[REG_CMDQ_PROD] & mask,
 		.cons = v->reg[REG_CMDQ_CONS] & mask,
-		.max_cmds = v->max_batch,
+		.max_cmds = room,
 		.feed_uptr = (uintptr_t)v->feed_cmds,
 		.bad_uptr = (uintptr_t)v->bad,
 	};
@@ -310,10 +311,12 @@ static int run_batch(struct vsmmu *v)
 
 	if (!num)
 		return 0;
+	if (!room)
+		return vsmmu__refuse(v, -EAGAIN, VSMMU_REASON_MSIS_PENDING);
 	rc = call_run_cmdq(v, &arg);
 	done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
 	/* The kernel never returns this; fail rather than loop forever. */
-	if (!is_sane(v, &arg, rc, num, done))
+	if (!is_sane(v, &arg, rc, num < room ? num : room, done))
 		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, -EPROTO,
 					  VSMMU_REASON_KERNEL_ANSWER, 0);
 

@@ -94,14 +94,16 @@ struct veventq {
  * struct msi - A message-signaled interrupt
  * @address: where to write
  * @data: what
+ * @error: bit of SMMU_GERROR, active if the write aborts. Each source has one of its own
  */
 struct msi {
 	uint64_t address;
 	uint32_t data;
+	uint32_t error;
 };
 
-/* Room for MSIs besides those of a batch: of the event queue and of errors */
-#define MORE_MSIS	8
+/* How many MSIs can be pending besides those of CMD_SYNCs: of events and of errors */
+#define OTHER_MSIS	2
 
 /**
  * struct vsmmu - A virtual SMMU
@@ -134,9 +136,12 @@ struct msi {
  * @raised: lines to call @raise for, when @lock is free
  * @syncs: MSIs of the CMD_SYNCs of a batch, to send when CONS is published
  * @sync_num: how many there are
- * @msis: MSIs to call @msi for, when @lock is free
+ * @delivering: a caller passes MSIs to @msi. It goes on until there are none
+ * @msis: MSIs to call @msi for, when @lock is free: a ring
+ * @msi_first: index of the oldest one
  * @msi_num: how many there are
- * @msi_max: how many there is room for
+ * @msi_taken: how many that caller has taken so far
+ * @msi_max: how many there is room for: those of two batches and %OTHER_MSIS
  * @cmd_failed: call @cmd_error for @failed_cmd, when @lock is free
  * @failed_cmd: the command that is in error. The queue stops there until the guest
  *	makes another access, so there is one at a time
@@ -184,8 +189,11 @@ struct vsmmu {
 	unsigned int raised;
 	struct msi *syncs;
 	uint32_t sync_num;
+	bool delivering;
 	struct msi *msis;
+	uint32_t msi_first;
 	uint32_t msi_num;
+	uint32_t msi_taken;
 	uint32_t msi_max;
 	bool cmd_failed;
 	struct vsmmu_cmd_error failed_cmd;
@@ -301,9 +309,11 @@ void vsmmu__raise_gerror(struct vsmmu *v, uint64_t error);
 void vsmmu__regs_reset(struct vsmmu *v);
 
 /* msi.c */
-void vsmmu__send_msi(struct vsmmu *v, const struct msi *msi, uint64_t error);
+struct msi vsmmu__take_msi(struct vsmmu *v);
+uint32_t vsmmu__msi_room(struct vsmmu *v);
+void vsmmu__send_msi(struct vsmmu *v, const struct msi *msi);
 void vsmmu__signal(struct vsmmu *v, enum vsmmu_irq line, enum reg_id cfg0,
-		   uint64_t error);
+		   uint32_t error);
 
 /* eventq.c */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event);

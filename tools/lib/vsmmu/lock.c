@@ -4,7 +4,6 @@
  * interrupt lines, for MSIs, and for command errors.
  */
 #include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -16,48 +15,42 @@ void vsmmu__lock(struct vsmmu *v)
 	pthread_mutex_unlock(&v->turn);
 }
 
-/* How many MSIs to take at a time */
-#define PART	32
-
-/* Take MSIs that are due. Returns how many. */
-static uint32_t take_msis(struct vsmmu *v, struct msi msis[PART])
-{
-	uint32_t num = v->msi_num < PART ? v->msi_num : PART;
-
-	if (!num)
-		return 0;
-	memcpy(msis, v->msis, num * sizeof(*msis));
-	v->msi_num -= num;
-	memmove(v->msis, v->msis + num, v->msi_num * sizeof(*msis));
-	return num;
-}
-
-/* Free the lock and make the callbacks. Returns whether more are due. */
-static bool unlock_once(struct vsmmu *v)
+/*
+ * Free the lock and make the callbacks. Only one caller at a time passes MSIs to the VMM,
+ * so that they stay in order: @delivers says that it is this one. Returns whether it has
+ * to go on.
+ */
+static bool unlock_once(struct vsmmu *v, bool delivers)
 {
 	const struct last_failure last = vsmmu__last;
 	const struct vsmmu_cmd_error failed_cmd = v->failed_cmd;
-	bool cmd_failed = v->cmd_failed, more;
+	bool cmd_failed = v->cmd_failed;
 	unsigned int raised = v->raised;
-	struct msi msis[PART];
-	uint32_t num = take_msis(v, msis), i;
+	struct msi msi = { 0 };
 	enum vsmmu_irq line;
 
-	more = v->msi_num;
+	if (delivers || !v->delivering) {
+		delivers = v->msi_num;
+		v->delivering = delivers;
+		if (delivers)
+			msi = vsmmu__take_msi(v);
+		else
+			v->msi_taken = 0;
+	}
 	v->cmd_failed = false;
 	v->raised = 0;
 	pthread_mutex_unlock(&v->lock);
-	if (!raised && !cmd_failed && !num)
+	if (!raised && !cmd_failed && !delivers)
 		return false;
 	if (cmd_failed)
 		v->cmd_error(v->opaque, &failed_cmd);
 	for (line = 0; line < VSMMU_IRQ_NUM; line++)
 		if (raised & 1U << line)
 			v->raise(v->opaque, line);
-	for (i = 0; i < num; i++)
-		v->msi(v->opaque, msis[i].address, msis[i].data);
+	if (delivers)
+		v->msi(v->opaque, msi.address, msi.data);
 	vsmmu__last = last;
-	return more;
+	return delivers;
 }
 
 /*
@@ -66,8 +59,12 @@ static bool unlock_once(struct vsmmu *v)
  */
 void vsmmu__unlock(struct vsmmu *v)
 {
-	while (unlock_once(v))
+	bool delivers = unlock_once(v, false);
+
+	while (delivers) {
 		vsmmu__lock(v);
+		delivers = unlock_once(v, true);
+	}
 }
 
 /*

@@ -305,6 +305,7 @@ void vsmmu__regs_reset(struct vsmmu *v)
 	v->want_regs = true;
 	v->sent_cr0 = 0;
 	v->cfgi_done = false;
+	v->msi_num = 0;
 	memset(v->named, 0, v->stream_num * sizeof(*v->named));
 	if (v->feed)
 		v->feed(v->opaque, NULL, 0, true);

@@ -42,8 +42,7 @@ static void mark_named(struct vsmmu *v, uint64_t dw0, uint64_t dw1, bool all)
 /* Keep the MSI of a CMD_SYNC, which is due when CONS is published. */
 static void keep_msi(struct vsmmu *v, uint64_t dw0, uint64_t dw1)
 {
-	if (FIELD_GET(SYNC_0_CS, dw0) != SYNC_CS_IRQ || !(dw1 & SYNC_1_MSIADDRESS) ||
-	    v->sync_num == v->max_batch)
+	if (FIELD_GET(SYNC_0_CS, dw0) != SYNC_CS_IRQ || !(dw1 & SYNC_1_MSIADDRESS))
 		return;
 	v->syncs[v->sync_num++] = (struct msi){
 		/* Cut to OAS, as an address in a register (3.4.3) */
@@ -51,6 +50,7 @@ static void keep_msi(struct vsmmu *v, uint64_t dw0, uint64_t dw1)
 						    v->reg[REG_IDR0],
 						    v->reg[REG_IDR5]),
 		.data = FIELD_GET(SYNC_0_MSIDATA, dw0),
+		.error = GERROR_MSI_CMDQ_ABT_ERR,
 	};
 }
 

@@ -216,7 +216,7 @@ static int get_accel(struct vsmmu *v, int accel_fd)
 	}
 	v->syncs = calloc(v->max_batch, sizeof(*v->syncs));
 	if (v->msi) {
-		v->msi_max = v->max_batch + MORE_MSIS;
+		v->msi_max = 2 * v->max_batch + OTHER_MSIS;
 		v->msis = calloc(v->msi_max, sizeof(*v->msis));
 	}
 	if (!v->vsid || !v->named || !v->bad || (v->feed && !v->feed_cmds) ||

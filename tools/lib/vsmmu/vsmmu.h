@@ -8,8 +8,9 @@
  * call any function on a virtual SMMU. Each takes its mutex, except for vsmmu_fd(),
  * vsmmu_page() and vsmmu_last_error(). vsmmu_free() comes last.
  *
- * -EAGAIN always means: the host failed temporarily, nothing is lost, and
- * vsmmu_kick() tries again. After vsmmu_start() call that again instead.
+ * -EAGAIN always means: the host failed temporarily, or the VMM has yet to take earlier
+ * MSIs. Nothing is lost, and vsmmu_kick() tries again. After vsmmu_start() call that
+ * again instead.
  */
 #ifndef _VSMMU_H
 #define _VSMMU_H
@@ -234,8 +235,9 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
  * again.
  *
  * Return: 0; -EINVAL: there is no access of that size at that offset, and nothing was
- * done; -ENXIO: not started; -EAGAIN: the host failed temporarily, call vsmmu_kick()
- * in a while; -EIO: the host failed, for the reason that vsmmu_last_error() has.
+ * done; -ENXIO: not started; -EAGAIN: the host failed temporarily, or another call
+ * still passes MSIs to the VMM: call vsmmu_kick() in a while; -EIO: the host failed, for
+ * the reason that vsmmu_last_error() has.
  */
 int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
 		unsigned int size);

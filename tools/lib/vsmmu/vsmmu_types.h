@@ -91,6 +91,8 @@ enum vsmmu_irq {
  * @VSMMU_REASON_EVENT_RECORD: What was read from a vEVENTQ is no event record.
  * @VSMMU_REASON_KERNEL_ANSWER: The kernel returned what it never should. Report
  *	a bug.
+ * @VSMMU_REASON_MSIS_PENDING: Another call still passes MSIs to the VMM, and there
+ *	is no room for those of more commands. Call vsmmu_kick() in a while.
  *
  * They continue enum smmuv3_accel_reason, and share no number with it.
  */
@@ -123,6 +125,7 @@ enum vsmmu_reason {
 	VSMMU_REASON_VEVENTQ_READ = 0x10019,
 	VSMMU_REASON_EVENT_RECORD = 0x1001a,
 	VSMMU_REASON_KERNEL_ANSWER = 0x1001b,
+	VSMMU_REASON_MSIS_PENDING = 0x1001c,
 };
 
 /**
@@ -279,6 +282,10 @@ enum vsmmu_config_flags {
  * they may call the library. @cmd_error is for a log: the guest finds its error in
  * SMMU_CMDQ_CONS and SMMU_GERROR without it. A guest can cause as many such calls as
  * it likes.
+ *
+ * One call at a time passes MSIs to @msi, so they come in order. Other calls do not wait
+ * for it. If they find no room for the MSIs of more commands, they return -EAGAIN, also
+ * those that @msi makes. vsmmu_reset() and vsmmu_restore() drop the MSIs that are left.
  *
  * @feed gets the commands that SMMUV3_ACCEL_RUN_CMDQ writes to feed_uptr, @num of
  * them in the guest's order. The host has done them, and CONS does not show it yet.

@@ -70,9 +70,13 @@ static uint32_t *vsid_of(unsigned long request, void *arg)
 
 static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
+	uint32_t bits = fake->regs.cmdq_base & 0x1f, most = fake->idr.idr[1] >> 21 & 0x1f;
+	uint32_t mask = (2U << (bits < most ? bits : most)) - 1;
+	uint32_t num = (run->prod - run->cons) & mask;
+
 	if (fake->on_run)
 		return fake->on_run(fake, run);
-	run->cons = run->prod;
+	run->cons = (run->cons + (num < run->max_cmds ? num : run->max_cmds)) & mask;
 	return 0;
 }
 

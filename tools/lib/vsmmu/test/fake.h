@@ -46,7 +46,7 @@
  * @attach: the last ATTACH
  * @regs: the last SET_REGS
  * @run: the last RUN_CMDQ, as the library called it
- * @on_run: carries out RUN_CMDQ; NULL: all is done
+ * @on_run: carries out RUN_CMDQ; NULL: up to max_cmds are done
  * @queue: bytes that a vEVENTQ has to be read
  * @queue_len: how many there are
  * @queue_rc: what read() returns, if that is not 0

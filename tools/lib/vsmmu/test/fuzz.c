@@ -92,12 +92,22 @@ static uint32_t published(struct fuzz *f, uint64_t offset)
 	return value;
 }
 
+/* Bits of the command queue's indices that count */
+static uint32_t cmdq_mask(struct fuzz *f)
+{
+	uint32_t bits = published(f, 0x90) & 0x1f;
+
+	return (2U << (bits < 19 ? bits : 19)) - 1;
+}
+
 static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 {
 	unsigned char how = take(f, 1);
 	const uint32_t cons = run->cons;
+	const uint32_t num = (run->prod - cons) & cmdq_mask(f);
 	int rc = fuzz_rc(f);
 
+	check(run->max_cmds && run->max_cmds <= BATCH);
 	check(run->feed_num == BATCH && run->bad_num == STREAMS);
 	take_bytes(f, (void *)(unsigned long)run->bad_uptr,
 		   take(f, 1) % (STREAMS * sizeof(struct smmuv3_accel_bad_ste)));
@@ -107,7 +117,7 @@ static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 	f->cons = published(f, 0x9c);
 	run->out_reason = take(f, 1);
 	if (how < 0x40) {
-		run->cons = run->prod;
+		run->cons += num < run->max_cmds ? num : run->max_cmds;
 		run->feed_num = how & 1 ? run->cons - cons : 0;
 	} else if (how < 0xf0) {
 		run->cons += how & 7;
@@ -233,7 +243,7 @@ static uint32_t reg(struct fuzz *f, uint64_t offset)
 static void check_invariants(struct fuzz *f)
 {
 	uint32_t cr0 = reg(f, 0x20), ack = reg(f, 0x24), cons = reg(f, 0x9c);
-	uint32_t mask, num, bits = reg(f, 0x90) & 0x1f;
+	uint32_t mask, num;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(offsets); i++)
@@ -255,7 +265,7 @@ static void check_invariants(struct fuzz *f)
 	check(reg(f, 0x20) == reg(f, 0x24));
 	check(!(reg(f, 0x44) & 1U << 31));
 	cons = reg(f, 0x9c);
-	mask = (2U << (bits < 19 ? bits : 19)) - 1;
+	mask = cmdq_mask(f);
 	num = (reg(f, 0x98) - cons) & mask;
 	check(!(reg(f, 0x20) & CMDQEN) || cons >> 24 || !num ||
 	      num > mask / 2 + 1);

@@ -6,6 +6,7 @@
 
 #define RING_BITS	7
 #define RING		(1U << RING_BITS)
+#define BATCH		64U			/* of the fake kernel */
 #define QUEUE		(RAM_BASE + 0x2000)
 #define TARGET		(RAM_BASE + 0x3000)
 #define ITS		0x8090040ULL		/* no memory */
@@ -41,6 +42,16 @@ static void on_msi(void *opaque, uint64_t address, uint32_t data)
 	sent[sent_num++].data = data;
 }
 
+static void (*in_callback)(struct rig *rig);
+
+/* Calls of the library from the callback, or from another thread meanwhile */
+static void on_msi_calling(void *opaque, uint64_t address, uint32_t data)
+{
+	on_msi(opaque, address, data);
+	if (in_callback)
+		in_callback(opaque);
+}
+
 /* As the module does it: a batch, and whether a CMD_SYNC of it wants its interrupt */
 static int run_syncs(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
@@ -69,7 +80,7 @@ static int setup_flags(void **state, uint32_t options_flags, bool callback)
 	vsmmu_free(rig->v);
 	config = rig_config(rig);
 	config.flags = VSMMU_CONFIG_CLEAN;
-	config.msi = callback ? on_msi : NULL;
+	config.msi = callback ? on_msi_calling : NULL;
 	region = (struct vsmmu_region){
 		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF, 0, 0,
 	};
@@ -80,6 +91,7 @@ static int setup_flags(void **state, uint32_t options_flags, bool callback)
 	rig->fake.on_run = run_syncs;
 	enable_cmdq(rig, RING_BITS);
 	sent_num = 0;
+	in_callback = NULL;
 	return 0;
 }
 
@@ -200,6 +212,98 @@ static void test_callback(void **state)
 	assert_put(rig, CMDQ_PROD, RING + 1);
 	assert_int_equal(sent_num, RING / 2 + 1);
 	assert_int_equal(get(rig, GERROR), 0);
+}
+
+static void ring_again(struct rig *rig)
+{
+	in_callback = NULL;
+	assert_refused(rig->v, put(rig, CMDQ_PROD, BATCH + RING), -EAGAIN,
+		       VSMMU_REASON_MSIS_PENDING);
+	assert_int_equal(get(rig, CMDQ_CONS), 2 * BATCH);
+	assert_int_equal(sent_num, 1);
+}
+
+/*
+ * No MSI is lost, and they stay in order, if the queue is run while the VMM takes MSIs.
+ * When there is no room for more, the commands wait.
+ */
+static void test_room(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t i;
+
+	for (i = 0; i < RING; i++)
+		put_sync(rig, i, ITS, i);
+	in_callback = ring_again;
+	assert_put(rig, CMDQ_PROD, BATCH);
+	assert_int_equal(get(rig, CMDQ_CONS), BATCH + RING);
+	assert_int_equal(sent_num, BATCH + RING);
+	for (i = 0; i < sent_num; i++)
+		assert_int_equal(sent[i].data, i % RING);
+}
+
+static void reset_at_third(struct rig *rig)
+{
+	if (sent_num == 3)
+		assert_int_equal(vsmmu_reset(rig->v), 0);
+}
+
+/* A reset drops those that the VMM has not got yet. */
+static void test_reset(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t i;
+
+	for (i = 0; i < RING; i++)
+		put_sync(rig, i, ITS, i);
+	in_callback = reset_at_third;
+	assert_put(rig, CMDQ_PROD, BATCH);
+	assert_int_equal(sent_num, 3);
+	enable_cmdq(rig, RING_BITS);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(sent_num, 4);
+	assert_int_equal(sent[3].data, 0);
+}
+
+static void interrupt_often(struct rig *rig)
+{
+	const uint64_t event[4] = { 0x10 };
+	uint32_t i;
+
+	in_callback = NULL;
+	for (i = 1; i <= 1000; i++) {
+		assert_put(rig, IRQ_CTRL, 0);
+		assert_put(rig, EVENTQ_IRQ_CFG1, i);
+		assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+		assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+		assert_put(rig, EVENTQ_CONS, get(rig, EVENTQ_PROD));
+	}
+	assert_int_equal(sent_num, 1);
+}
+
+/* An edge that the VMM has not got yet is one, however often it becomes due. */
+static void test_merged(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t i, events = 0;
+
+	for (i = 0; i < RING; i++)
+		put_sync(rig, i, ITS, i);
+	enable_eventq(rig, QUEUE, 4);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS + 4), 0);
+	in_callback = interrupt_often;
+	assert_put(rig, CMDQ_PROD, BATCH);
+	assert_int_equal(sent_num, BATCH + 1);
+	for (i = 0; i < sent_num; i++) {
+		if (sent[i].address == ITS) {
+			assert_int_equal(sent[i].data, i - events);
+			continue;
+		}
+		assert_int_equal(sent[i].address, ITS + 4);
+		assert_int_equal(sent[i].data, 1000);
+		events++;
+	}
+	assert_int_equal(events, 1);
 }
 
 /* Nobody takes it: the write aborts. So does that of the error's own MSI. */
@@ -359,6 +463,9 @@ int main(void)
 		TEST(test_poll, setup),
 		TEST(test_syncs, setup),
 		TEST(test_callback, setup),
+		TEST(test_room, setup),
+		TEST(test_reset, setup),
+		TEST(test_merged, setup),
 		TEST(test_abort, setup_nobody),
 		TEST(test_sources, setup),
 		TEST(test_eventq_abort, setup_nobody),

@@ -180,14 +180,112 @@ static void test_last_error(void **state)
 	assert_int_equal(error.error, 0);
 }
 
+/* MSIs that become due in two threads */
+#define MSI_RING_BITS	8
+#define MSI_RING	(1U << MSI_RING_BITS)
+#define MSI_BATCH	8
+#define MSI_STEP	(MSI_RING / 4)
+#define MSI_STEPS	200
+
+/* What the callback got. One thread at a time is in it, in the order of the MSIs. */
+static uint32_t msi_num;
+static bool msi_disorder;
+
+static void on_msi(void *opaque, uint64_t address, uint32_t data)
+{
+	(void)opaque;
+	(void)address;
+	msi_disorder |= data != msi_num++ % MSI_RING;
+	if (msi_num % MSI_BATCH == MSI_BATCH / 2)
+		usleep(100);
+}
+
+static int run_syncs(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	const uint32_t num = (run->prod - run->cons) & (2 * MSI_RING - 1);
+
+	(void)fake;
+	run->cons += num < run->max_cmds ? num : run->max_cmds;
+	run->out_flags = SMMUV3_ACCEL_RUN_SYNC_IRQ;
+	return 0;
+}
+
+static int setup_msi(void **state)
+{
+	const struct vsmmu_options options = { .flags = VSMMU_OPT_MSI };
+	struct vsmmu_config config;
+	struct vsmmu_region region;
+	struct rig *rig;
+
+	rig_setup_off(state);
+	rig = *state;
+	vsmmu_free(rig->v);
+	rig->fake.batch = MSI_BATCH;
+	rig->fake.on_run = run_syncs;
+	region = (struct vsmmu_region){
+		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF, 0, 0,
+	};
+	config = rig_config(rig);
+	config.raise = NULL;
+	config.msi = on_msi;
+	config.regions = &region;
+	config.region_num = 1;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	enable_cmdq(rig, MSI_RING_BITS);
+	return 0;
+}
+
+/* Until the thread that rings is done */
+static void *kick_often(void *arg)
+{
+	struct rig *rig = arg;
+	uint64_t prod = 0;
+	int rc = 0;
+
+	while ((!rc || rc == -EAGAIN) && !vsmmu_read(rig->v, CMDQ_PROD, &prod, 4) &&
+	       prod != (MSI_STEP * MSI_STEPS) % (2 * MSI_RING) + 1)
+		rc = vsmmu_kick(rig->v);
+	return rc && rc != -EAGAIN ? arg : NULL;
+}
+
+static void test_msis(void **state)
+{
+	struct rig *rig = *state;
+	pthread_t kicks;
+	void *failed;
+	uint32_t i;
+	int rc;
+
+	for (i = 0; i < MSI_RING; i++)
+		put_cmd(rig, i, SYNC | 1 << 12 | (uint64_t)i << 32, 0x8090040);
+	msi_num = 0;
+	assert_int_equal(pthread_create(&kicks, NULL, kick_often, rig), 0);
+	for (i = 1; i <= MSI_STEPS; i++) {
+		rc = put(rig, CMDQ_PROD, MSI_STEP * i % (2 * MSI_RING));
+		while (rc == -EAGAIN)
+			rc = vsmmu_kick(rig->v);
+		assert_int_equal(rc, 0);
+	}
+	do {
+		rc = put(rig, CMDQ_PROD, MSI_STEP * MSI_STEPS % (2 * MSI_RING) + 1);
+	} while (rc == -EAGAIN);
+	assert_int_equal(rc, 0);
+	assert_int_equal(pthread_join(kicks, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(msi_num, MSI_STEP * MSI_STEPS + 1);
+	assert_false(msi_disorder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) \
-	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
-		TEST(test_threads),
-		TEST(test_let_in),
-		TEST(test_last_error),
+#define TEST(name, setup) \
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+		TEST(test_threads, rig_setup),
+		TEST(test_let_in, rig_setup),
+		TEST(test_last_error, rig_setup),
+		TEST(test_msis, setup_msi),
 	};
 
 	return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
