@@ -138,6 +138,25 @@ static bool state_is_valid(const struct vsmmu_state *state)
 	return cerror <= CERROR_MAX && cmdq_err == (cerror != 0);
 }
 
+/*
+ * In version 1, CMDQ_CONS and EVENTQ_PROD kept the bits above the wrap bit, without any
+ * effect.
+ */
+static struct vsmmu_state upgraded(const struct vsmmu_state *state)
+{
+	struct vsmmu_state now = *state;
+
+	if (state->version != 1)
+		return now;
+	now.cmdq_cons &= ~QUEUE_INDEX |
+			 queue_mask(state->cmdq_base,
+				    FIELD_GET(IDR1_CMDQS, state->idr[1]));
+	now.eventq_prod &= ~QUEUE_INDEX |
+			   queue_mask(state->eventq_base,
+				      FIELD_GET(IDR1_EVENTQS, state->idr[1]));
+	return now;
+}
+
 /* Whether the state is of a virtual SMMU that offers what this one offers */
 static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
 {
@@ -179,17 +198,18 @@ static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
 	raise_standing(v);
 }
 
-static int restore(struct vsmmu *v, const struct vsmmu_state *state)
+static int restore(struct vsmmu *v, const struct vsmmu_state *saved_state)
 {
+	const struct vsmmu_state state = upgraded(saved_state);
 	int rc = vsmmu__check_started(v);
 
 	if (rc)
 		return rc;
-	if (!state_is_valid(state))
+	if (!state_is_valid(&state))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE);
-	if (!ids_match(v, state))
+	if (!ids_match(v, &state))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE_IDR);
-	load_state(v, state);
+	load_state(v, &state);
 	return vsmmu__work(v);
 }
 
@@ -208,14 +228,16 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
  * a change that was pending.
  */
 static int resume(struct vsmmu *v, const struct vsmmu_options *options,
-		  const struct vsmmu_state *state, const uint32_t *vsids,
+		  const struct vsmmu_state *saved_state, const uint32_t *vsids,
 		  uint32_t num)
 {
+	const struct vsmmu_state state = upgraded(saved_state);
+
 	if (v->started)
 		return vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
 	if (!(v->flags & VSMMU_CONFIG_CHANGE_PROCESS))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_NOT_TAKEN_OVER);
-	if (!state_is_valid(state))
+	if (!state_is_valid(&state))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE);
 	if (num > v->stream_max)
 		return vsmmu__refuse(v, -ENOSPC,
@@ -224,7 +246,7 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 		memcpy(v->vsid, vsids, num * sizeof(*vsids));
 	v->stream_num = num;
 	v->reset_gbpa = reset_gbpa(options);
-	load_state(v, state);
+	load_state(v, &state);
 	v->want_reset = false;
 	v->started = true;
 	return vsmmu__work(v);

@@ -82,6 +82,14 @@ static int set_idr(struct vsmmu *v, const uint32_t idr[6])
 	return vsmmu__fail(v, &error);
 }
 
+/* What the guest is told of the version, if the VMM does not say it */
+static uint32_t aidr_of(const struct vsmmu_options *options, const uint32_t idr[6])
+{
+	if (options->aidr || (options->flags & VSMMU_OPT_IDR))
+		return options->aidr;
+	return idr[3] & IDR3_HAD ? AIDR_SMMUV3_1 : AIDR_SMMUV3_0;
+}
+
 static int start(struct vsmmu *v, const struct vsmmu_options *options)
 {
 	uint32_t idr[6];
@@ -97,9 +105,7 @@ static int start(struct vsmmu *v, const struct vsmmu_options *options)
 	for (i = 0; i < 6; i++)
 		vsmmu__reg_set(v, REG_IDR0 + i, idr[i]);
 	vsmmu__reg_set(v, REG_IIDR, options->iidr);
-	vsmmu__reg_set(v, REG_AIDR, options->aidr ? options->aidr :
-				    idr[3] & IDR3_HAD ? AIDR_SMMUV3_1 :
-							AIDR_SMMUV3_0);
+	vsmmu__reg_set(v, REG_AIDR, aidr_of(options, idr));
 	v->reset_gbpa = reset_gbpa(options);
 	vsmmu__regs_reset(v);
 	rc = vsmmu__work(v);

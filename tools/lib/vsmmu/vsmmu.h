@@ -339,7 +339,8 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state);
 
 /**
  * vsmmu_restore() - Restore the registers
- * @v: the virtual SMMU, started with the same ID registers. Guest memory is restored
+ * @v: the virtual SMMU, started with %VSMMU_OPT_IDR and @idr, @iidr and @aidr of @state.
+ *	Guest memory is restored and set
  * @state: the state. It may come from anywhere, because the library checks it
  *
  * Return: 0; -EINVAL: no virtual SMMU with these ID registers can be in that state,

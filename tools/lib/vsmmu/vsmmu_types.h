@@ -363,8 +363,9 @@ enum vsmmu_option_flags {
  *	Linux wants 7
  * @eventq_bits: log2 of the largest event queue, up to 19; 0: 11, which are 64 KiB
  * @iidr: SMMU_IIDR
- * @aidr: SMMU_AIDR; 0: SMMUv3.1 if SMMU_IDR3.HAD is offered, else SMMUv3.0. With
- *	%VSMMU_OPT_IDR for a guest that is migrated: what it was offered
+ * @aidr: SMMU_AIDR. With %VSMMU_OPT_IDR it is offered as it is, so for a guest that is
+ *	migrated it comes from the state. Else 0 means SMMUv3.1 if SMMU_IDR3.HAD is
+ *	offered, and SMMUv3.0 if not
  * @idr: SMMU_IDR0 to SMMU_IDR5, with %VSMMU_OPT_IDR
  */
 struct vsmmu_options {
@@ -413,8 +414,9 @@ struct vsmmu_options {
  * @eventq_irq_cfg2: SMMU_EVENTQ_IRQ_CFG2
  *
  * A state of version 1 ends before @gerror_irq_cfg0. It is accepted with 0 in what
- * follows. CPU-endian and without padding. It can be sent as it is to a host of the same
- * endianness.
+ * follows, and restored without bits of @cmdq_cons and @eventq_prod above the wrap bit of
+ * the queue, which have no effect. CPU-endian and without padding. It can be sent as it is
+ * to a host of the same endianness.
  */
 struct vsmmu_state {
 	uint32_t version;

@@ -412,6 +412,9 @@ static void test_idr_versions(void **state)
 	/* What the VMM says itself comes first. */
 	options = (struct vsmmu_options){ .flags = VSMMU_OPT_IDR, .aidr = 2 };
 	assert_int_equal(aidr_of(rig, &options), 2);
+	options.aidr = 0;
+	options.idr[3] = 1 << 2;
+	assert_int_equal(aidr_of(rig, &options), 0);
 }
 
 static uint32_t random_bits(void)

@@ -307,7 +307,73 @@ static void test_hostile(void **state)
 	assert_int_equal(vsmmu_restore(rig->v, &bad), 0);
 }
 
+/*
+ * What a library that saved states of version 1 had: SMMU_AIDR was 0 whatever else was
+ * offered, and the indices kept what was written to them, for any size of the queue.
+ */
+static void old_state(struct rig *rig, struct vsmmu_state *saved)
+{
+	make_busy(rig);
+	assert_int_equal(vsmmu_save(rig->v, saved), 0);
+	saved->version = 1;
+	saved->aidr = 0;
+	assert_int_equal(saved->idr[3] & 1 << 2, 1 << 2);
+	saved->cmdq_cons |= 0xfffe0;
+	saved->eventq_prod |= 0xffffc;
+}
+
+static void assert_old_restored(struct rig *rig, const struct vsmmu_state *saved)
+{
+	struct vsmmu_state now, want = *saved;
+
+	want.version = 2;
+	want.cmdq_cons &= ~0xfffe0U;
+	want.eventq_prod &= ~0xffffcU;
+	assert_int_equal(vsmmu_save(rig->v, &now), 0);
+	assert_memory_equal(&now, &want, sizeof(now));
+	assert_int_equal(get(rig, AIDR), 0);
+	assert_put(rig, GERRORN, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+}
+
+static void test_old_state(void **state)
+{
+	struct vsmmu_options options = { .flags = VSMMU_OPT_IDR };
+	struct vsmmu_state saved, bad;
+	struct rig *rig = *state;
+
+	old_state(rig, &saved);
+	rig_teardown(state);
+	rig_setup_off(state);
+	rig = *state;
+	memcpy(options.idr, saved.idr, sizeof(options.idr));
+	options.iidr = saved.iidr;
+	options.aidr = saved.aidr;
+	assert_int_equal(vsmmu_start(rig->v, &options), 0);
+	bad = saved;
+	bad.version = 2;
+	assert_refused(rig->v, vsmmu_restore(rig->v, &bad), -EINVAL, VSMMU_REASON_STATE);
+	bad = saved;
+	bad.eventq_prod |= 1 << 20;		/* in no version */
+	assert_refused(rig->v, vsmmu_restore(rig->v, &bad), -EINVAL, VSMMU_REASON_STATE);
+	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
+	assert_old_restored(rig, &saved);
+}
+
 /* Live update */
+
+static void take_over(struct rig *rig);
+
+static void test_old_resume(void **state)
+{
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	old_state(rig, &saved);
+	take_over(rig);
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, NULL, 0), 0);
+	assert_old_restored(rig, &saved);
+}
 
 static const uint32_t vsids[FAKE_STREAMS + 1] = { 1, 5 };
 
@@ -536,6 +602,8 @@ int main(void)
 		TEST(test_pending, rig_setup),
 		TEST(test_flipped_bits, rig_setup),
 		TEST(test_hostile, rig_setup),
+		TEST(test_old_state, rig_setup),
+		TEST(test_old_resume, rig_setup),
 		TEST(test_resume, rig_setup),
 		TEST(test_resume_streams, rig_setup),
 		TEST(test_take_over_fails, rig_setup),
