@@ -314,6 +314,8 @@ uint32_t vsmmu__msi_room(struct vsmmu *v);
 void vsmmu__send_msi(struct vsmmu *v, const struct msi *msi);
 void vsmmu__signal(struct vsmmu *v, enum vsmmu_irq line, enum reg_id cfg0,
 		   uint32_t error);
+void vsmmu__signal_again(struct vsmmu *v, enum vsmmu_irq line, enum reg_id cfg0,
+			 uint32_t error);
 
 /* eventq.c */
 void vsmmu__eventq_put(struct vsmmu *v, const void *event);

@@ -74,6 +74,16 @@ uint32_t vsmmu__msi_room(struct vsmmu *v)
 	return !v->msi || room > v->max_batch ? v->max_batch : room;
 }
 
+/* Write an MSI, or leave it to the VMM. Returns false if neither takes the address. */
+static bool pass_msi(struct vsmmu *v, const struct msi *msi)
+{
+	if (vsmmu__memory_write32(v, msi->address, msi->data))
+		return true;
+	if (v->msi)
+		queue_msi(v, msi);
+	return v->msi;
+}
+
 /*
  * Send an MSI, after the registers show what it is about. If the address is neither
  * memory that the guest can write nor left to the VMM, the write aborts: the MSI's error
@@ -81,12 +91,17 @@ uint32_t vsmmu__msi_room(struct vsmmu *v)
  */
 void vsmmu__send_msi(struct vsmmu *v, const struct msi *msi)
 {
-	if (vsmmu__memory_write32(v, msi->address, msi->data))
-		return;
-	if (v->msi)
-		queue_msi(v, msi);
-	else if (!(active_errors(v) & msi->error))
+	if (!pass_msi(v, msi) && !(active_errors(v) & msi->error))
 		vsmmu__raise_gerror(v, msi->error);
+}
+
+static struct msi source_msi(struct vsmmu *v, enum reg_id cfg0, uint32_t error)
+{
+	return (struct msi){
+		.address = v->reg[cfg0],
+		.data = v->reg[cfg0 + 1],
+		.error = error,
+	};
 }
 
 /*
@@ -96,13 +111,20 @@ void vsmmu__send_msi(struct vsmmu *v, const struct msi *msi)
 void vsmmu__signal(struct vsmmu *v, enum vsmmu_irq line, enum reg_id cfg0,
 		   uint32_t error)
 {
-	const struct msi msi = {
-		.address = v->reg[cfg0],
-		.data = v->reg[cfg0 + 1],
-		.error = error,
-	};
+	const struct msi msi = source_msi(v, cfg0, error);
 
 	vsmmu__raise_irq(v, line);
 	if (msi.address)
 		vsmmu__send_msi(v, &msi);
+}
+
+/* The same for what the guest was told before. An abort is no error that it has made. */
+void vsmmu__signal_again(struct vsmmu *v, enum vsmmu_irq line, enum reg_id cfg0,
+			 uint32_t error)
+{
+	const struct msi msi = source_msi(v, cfg0, error);
+
+	vsmmu__raise_irq(v, line);
+	if (msi.address)
+		pass_msi(v, &msi);
 }

@@ -169,8 +169,8 @@ static bool ids_match(struct vsmmu *v, const struct vsmmu_state *state)
 }
 
 /*
- * Signal the interrupts again: the migration may have lost an edge, and an edge too many
- * does no harm.
+ * Signal the interrupts again, when the registers are in force: the migration may have
+ * lost an edge, and an edge too many does no harm.
  */
 static void raise_standing(struct vsmmu *v)
 {
@@ -179,11 +179,11 @@ static void raise_standing(struct vsmmu *v)
 	if ((irqs & IRQ_CTRL_EVENTQ) &&
 	    ((v->reg[REG_EVENTQ_PROD] ^ v->reg[REG_EVENTQ_CONS]) &
 	     vsmmu__eventq_mask(v)))
-		vsmmu__signal(v, VSMMU_IRQ_EVENTQ, REG_EVENTQ_IRQ_CFG0,
-			      GERROR_MSI_EVENTQ_ABT_ERR);
+		vsmmu__signal_again(v, VSMMU_IRQ_EVENTQ, REG_EVENTQ_IRQ_CFG0,
+				    GERROR_MSI_EVENTQ_ABT_ERR);
 	if ((irqs & IRQ_CTRL_GERROR) && active_errors(v))
-		vsmmu__signal(v, VSMMU_IRQ_GERROR, REG_GERROR_IRQ_CFG0,
-			      GERROR_MSI_GERROR_ABT_ERR);
+		vsmmu__signal_again(v, VSMMU_IRQ_GERROR, REG_GERROR_IRQ_CFG0,
+				    GERROR_MSI_GERROR_ABT_ERR);
 }
 
 /* Take over a valid state */
@@ -195,7 +195,6 @@ static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
 	for (i = 0; i < ARRAY_SIZE(saved); i++)
 		vsmmu__reg_set(v, saved[i].reg, state_get(state, i));
 	vsmmu__reg_set(v, REG_IRQ_CTRLACK, state->irq_ctrl);
-	raise_standing(v);
 }
 
 static int restore(struct vsmmu *v, const struct vsmmu_state *saved_state)
@@ -210,7 +209,9 @@ static int restore(struct vsmmu *v, const struct vsmmu_state *saved_state)
 	if (!ids_match(v, &state))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE_IDR);
 	load_state(v, &state);
-	return vsmmu__work(v);
+	rc = vsmmu__work(v);
+	raise_standing(v);
+	return rc;
 }
 
 int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
@@ -232,6 +233,7 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 		  uint32_t num)
 {
 	const struct vsmmu_state state = upgraded(saved_state);
+	int rc;
 
 	if (v->started)
 		return vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
@@ -249,7 +251,9 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 	load_state(v, &state);
 	v->want_reset = false;
 	v->started = true;
-	return vsmmu__work(v);
+	rc = vsmmu__work(v);
+	raise_standing(v);
+	return rc;
 }
 
 int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
