@@ -108,16 +108,32 @@ static bool regs_pending(struct vsmmu *v)
 }
 
 /*
- * Whether SET_REGS put the registers in force, though it failed. It did unless it was
- * refused as a whole: then it failed for a stream.
+ * Whether SET_REGS put the registers in force, though it failed. Then it failed for a
+ * stream, or for the host, and the module says why. Anything else may have come from
+ * elsewhere, for instance from a filter of system calls.
  */
-static bool regs_in_force(int rc, uint32_t reason)
+static bool regs_in_force(uint32_t reason)
+{
+	switch (reason) {
+	case SMMUV3_ACCEL_REASON_RETRY:
+	case SMMUV3_ACCEL_REASON_HOST_REJECT:
+	case SMMUV3_ACCEL_REASON_NO_POWER:
+	case SMMUV3_ACCEL_REASON_RESERVED_IOVA:
+	case SMMUV3_ACCEL_REASON_SECURITY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether SET_REGS was refused as a whole, so that nothing has changed */
+static bool regs_refused(int rc, uint32_t reason)
 {
 	switch (reason) {
 	case SMMUV3_ACCEL_REASON_NO_MEM_TABLE:
 	case SMMUV3_ACCEL_REASON_NOT_CREATED:
 	case SMMUV3_ACCEL_REASON_FOREIGN_MM:
-		return false;
+		return true;
 	}
 	switch (rc) {
 	case -EINTR:
@@ -126,9 +142,9 @@ static bool regs_in_force(int rc, uint32_t reason)
 	case -EOPNOTSUPP:
 	case -ENOTTY:
 	case -EBADF:
-		return false;
+		return true;
 	}
-	return true;
+	return false;
 }
 
 /*
@@ -155,8 +171,10 @@ static int send_regs(struct vsmmu *v)
 	/* STEs that a CFGI named while they had no effect have one now. */
 	if (!rc && (arg.cr0 & ~v->reg[REG_CR0ACK] & CR0_SMMUEN))
 		report_named(v, 0);
-	if (!rc || regs_in_force(rc, arg.out_reason)) {
+	if (!rc || !regs_refused(rc, arg.out_reason))
 		v->sent_cr0 = arg.cr0;
+	if (!rc || regs_in_force(arg.out_reason)) {
+		v->in_force_cr0 = arg.cr0;
 		vsmmu__reg_set(v, REG_CR0ACK, (v->reg[REG_CR0ACK] & ~acked) |
 					      (v->reg[REG_CR0] & acked));
 	}
@@ -176,7 +194,7 @@ static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 	uint32_t num = (v->reg[REG_CMDQ_PROD] - v->reg[REG_CMDQ_CONS]) & mask;
 
 	/* The guest enables the queue, sees it enabled, and the kernel has it enabled. */
-	if (!(v->reg[REG_CR0] & v->reg[REG_CR0ACK] & v->sent_cr0 & CR0_CMDQEN) ||
+	if (!(v->reg[REG_CR0] & v->reg[REG_CR0ACK] & v->in_force_cr0 & CR0_CMDQEN) ||
 	    (active_errors(v) & GERROR_CMDQ_ERR) || num > mask / 2 + 1)
 		return 0;
 	return num;
@@ -249,7 +267,7 @@ static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run
 		.msi = (v->reg[REG_IDR0] & IDR0_MSI) &&
 		       (run->out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ),
 		/* While the kernel has SMMUEN, it reports bad STEs itself. */
-		.named = overflow || !(v->sent_cr0 & CR0_SMMUEN),
+		.named = overflow || !(v->in_force_cr0 & CR0_SMMUEN),
 		.all = overflow,
 	};
 

@@ -119,7 +119,9 @@ struct msi {
  * @started: vsmmu_start() was called: the ID registers are fixed
  * @want_reset: a call of RESET is pending
  * @want_regs: a call of SET_REGS is pending, even if CR0ACK equals CR0
- * @sent_cr0: SMMU_CR0 that the kernel has: of the last SET_REGS that put it in force
+ * @sent_cr0: SMMU_CR0 that the kernel may have: of the last SET_REGS that was not refused
+ *	as a whole
+ * @in_force_cr0: SMMU_CR0 of the last SET_REGS that is known to have put it in force
  * @reg: values of the registers
  * @page: the register file, for guest and VMM to read. The library itself reads
  *	only @reg
@@ -173,6 +175,7 @@ struct vsmmu {
 	bool want_reset;
 	bool want_regs;
 	uint32_t sent_cr0;
+	uint32_t in_force_cr0;
 	uint64_t reg[REG_NUM];
 	char *page;
 	uint32_t reset_gbpa;

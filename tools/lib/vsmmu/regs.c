@@ -194,7 +194,7 @@ static void write_gerrorn(struct vsmmu *v, uint64_t value)
  * CR0ACK follows CR0 field by field. Fields in which the kernel has no part follow at
  * once.
  *
- * Registers are in force even after a SET_REGS that failed. If the guest takes such a
+ * Registers may be in force even after a SET_REGS that failed. If the guest takes such a
  * change back, CR0ACK shows that it was made, and the guest waits until it is undone.
  */
 static void write_cr0(struct vsmmu *v, uint64_t value)
@@ -304,6 +304,7 @@ void vsmmu__regs_reset(struct vsmmu *v)
 	v->want_reset = true;
 	v->want_regs = true;
 	v->sent_cr0 = 0;
+	v->in_force_cr0 = 0;
 	v->cfgi_done = false;
 	v->msi_num = 0;
 	memset(v->named, 0, v->stream_num * sizeof(*v->named));

@@ -505,6 +505,12 @@ static void test_enable_pending(void **state)
 		{ -EIO, SMMUV3_ACCEL_REASON_FOREIGN_MM, 2, -EIO },
 		{ -ENXIO, SMMUV3_ACCEL_REASON_NOT_CREATED, 2, -EIO },
 		{ -EFAULT, SMMUV3_ACCEL_REASON_BAD_POINTER, 2, -EIO },
+		/* Not from the module: it gives a reason. */
+		{ -EPERM, 0, 2, -EIO },
+		{ -ENOSYS, 0, 2, -EIO },
+		{ -EINVAL, 0, 2, -EIO },
+		{ -EIO, 0, 2, -EIO },
+		{ -ENOMEM, 0, 2, -EAGAIN },
 	};
 	struct rig *rig = *state;
 	size_t i;

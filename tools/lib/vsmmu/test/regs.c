@@ -606,6 +606,16 @@ static void test_cr0_taken_back(void **state)
 	assert_int_equal(put(rig, CR0, CMDQEN), -EAGAIN);
 	assert_int_equal(get(rig, CR0ACK), CMDQEN);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
+
+	/* What the kernel may have taken is not shown, and has to be undone. */
+	assert_put(rig, CR0, 0);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EIO, 0, 2);
+	assert_int_equal(put(rig, CR0, SMMUEN | CMDQEN), -EIO);
+	assert_int_equal(get(rig, CR0ACK), 0);
+	assert_int_equal(put(rig, CR0, 0), -EIO);
+	assert_int_equal(get(rig, CR0ACK), SMMUEN | CMDQEN);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CR0ACK), 0);
 }
 
 static void test_gbpa(void **state)
