@@ -41,34 +41,40 @@ static void report_bad_ste(struct vsmmu *v, uint32_t vsid, uint32_t reason)
 	vsmmu__eventq_put(v, event);
 }
 
-static bool is_listed(struct vsmmu *v, uint32_t num, uint32_t vsid)
-{
-	uint32_t i;
-
-	for (i = 0; i < num; i++)
-		if (v->bad[i].vsid == vsid)
-			return true;
-	return false;
-}
-
-/* Ask the kernel about the streams that commands named. */
-static void report_named(struct vsmmu *v, uint32_t listed)
+/*
+ * Ask the kernel about the streams that commands named. If it fails, ask again with the
+ * next work. A stream that it does not know is gone.
+ */
+static void report_named(struct vsmmu *v)
 {
 	struct smmuv3_accel_stream stream;
 	uint32_t i;
+	int rc;
 
+	v->ask_named = false;
 	for (i = 0; i < v->stream_num; i++) {
 		if (!v->named[i])
 			continue;
-		v->named[i] = false;
 		stream = (struct smmuv3_accel_stream){
 			.size = sizeof(stream),
 			.vsid = v->vsid[i],
 		};
-		if (!is_listed(v, listed, v->vsid[i]) &&
-		    !vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream))
+		rc = vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream);
+		v->named[i] = rc && rc != -ENOENT;
+		v->ask_named |= v->named[i];
+		if (!rc)
 			report_bad_ste(v, v->vsid[i], stream.out_reason);
 	}
+}
+
+/* The kernel itself has reported a stream: do not ask about it. */
+static void forget_named(struct vsmmu *v, uint32_t vsid)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->stream_num; i++)
+		if (v->vsid[i] == vsid)
+			v->named[i] = false;
 }
 
 /*
@@ -84,10 +90,12 @@ static void report_bad_stes(struct vsmmu *v,
 {
 	uint32_t i;
 
-	for (i = 0; i < run->bad_num; i++)
+	for (i = 0; i < run->bad_num; i++) {
 		report_bad_ste(v, v->bad[i].vsid, v->bad[i].reason);
+		forget_named(v, v->bad[i].vsid);
+	}
 	if (run->out_flags & SMMUV3_ACCEL_RUN_BAD_OVERFLOW)
-		report_named(v, run->bad_num);
+		report_named(v);
 }
 
 static int send_reset(struct vsmmu *v)
@@ -170,7 +178,7 @@ static int send_regs(struct vsmmu *v)
 	v->want_regs = rc;
 	/* STEs that a CFGI named while they had no effect have one now. */
 	if (!rc && (arg.cr0 & ~v->reg[REG_CR0ACK] & CR0_SMMUEN))
-		report_named(v, 0);
+		report_named(v);
 	if (!rc || !regs_refused(rc, arg.out_reason))
 		v->sent_cr0 = arg.cr0;
 	if (!rc || regs_in_force(arg.out_reason)) {
@@ -370,6 +378,8 @@ int vsmmu__work(struct vsmmu *v)
 		/* Once: the kernel looks at all streams. */
 		if (regs_pending(v) && !regs_rc)
 			regs_rc = send_regs(v);
+		else if (v->ask_named && (v->in_force_cr0 & CR0_SMMUEN))
+			report_named(v);
 		rc = run_batch(v);
 		if (rc <= 0)
 			break;

@@ -152,6 +152,7 @@ struct msi {
  * @vsid: the attached streams
  * @named: for each of them, a CFGI_STE* named it while SMMUEN was 0. Then its STE may
  *	be illegal, and the kernel says so only when it is asked
+ * @ask_named: the kernel has yet to be asked about @named, though SMMUEN is 1
  * @cfgi_done: a CFGI is done, and no CMD_SYNC since
  * @stream_num: how many there are
  * @stream_max: how many there can be
@@ -204,6 +205,7 @@ struct vsmmu {
 	struct smmuv3_accel_bad_ste *bad;
 	uint32_t *vsid;
 	bool *named;
+	bool ask_named;
 	bool cfgi_done;
 	uint32_t stream_num;
 	uint32_t stream_max;

@@ -300,6 +300,62 @@ static void test_enable_pending(void **state)
 	assert_events_of(rig, 0, 0, events, 1);
 }
 
+/* If the kernel cannot be asked, the event comes later. */
+static void test_ask_again(void **state)
+{
+	static const int errnos[] = { -EINTR, -ENOMEM, -EIO };
+	static const uint64_t event = 4 | 2ULL << 32;
+	struct rig *rig = *state;
+	size_t i;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 2, 0, 0, NULL), 0);
+	/* One that the kernel does not know: no use to ask again */
+	assert_int_equal(vsmmu_attach(rig->v, 3, 7, 0, 0, NULL), 0);
+	rig->fake.attached--;
+	rig->fake.stream_reason[2] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	for (i = 0; i < ARRAY_LEN(errnos); i++) {
+		assert_int_equal(vsmmu_reset(rig->v), 0);
+		enable(rig);
+		put_cmd(rig, 0, CFGI_STE_RANGE(0), 2);		/* 0 to 7 */
+		assert_put(rig, CMDQ_PROD, 1);
+		fake_fail(&rig->fake, SMMUV3_ACCEL_GET_STREAM, errnos[i], 0,
+			  errnos[i] == -EINTR ? 100 : 1);
+		assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
+		assert_int_equal(get(rig, CR0ACK), CMDQEN | EVENTQEN | SMMUEN);
+		assert_int_equal(get(rig, EVENTQ_PROD), 0);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_events_of(rig, 0, 0, &event, 1);
+		fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM);
+		assert_int_equal(vsmmu_kick(rig->v), 0);
+		assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 0);
+	}
+}
+
+/* A stream that the kernel reports while SMMUEN is pending is not reported again. */
+static void test_reported_pending(void **state)
+{
+	static const uint64_t event = 4 | 2ULL << 32;
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 2, 0, 0, NULL), 0);
+	rig->fake.stream_reason[2] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	enable(rig);
+	put_cmd(rig, 0, CFGI_STE(2), 1);
+	put_cmd(rig, 1, CFGI_STE(2), 1);
+	assert_put(rig, CMDQ_PROD, 1);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EBUSY,
+		  SMMUV3_ACCEL_REASON_RETRY, 2);
+	assert_int_equal(put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN), -EAGAIN);
+	answer.bad_num = 1;
+	answer.bad[0] = (struct smmuv3_accel_bad_ste){
+		2, SMMUV3_ACCEL_REASON_STE_CONFIG
+	};
+	assert_int_equal(put(rig, CMDQ_PROD, 2), -EAGAIN);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_events_of(rig, 0, 0, &event, 1);
+}
+
 /* A stream that is attached or gets its StreamID later was not named. */
 static void test_enable_others(void **state)
 {
@@ -352,6 +408,8 @@ int main(void)
 		TEST(test_overflow_named),
 		TEST(test_enable),
 		TEST(test_enable_pending),
+		TEST(test_ask_again),
+		TEST(test_reported_pending),
 		TEST(test_enable_others),
 		TEST(test_with_failure),
 	};
