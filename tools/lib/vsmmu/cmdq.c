@@ -285,7 +285,10 @@ static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run
 	if ((v->veventq_num || look.named || look.msi) &&
 	    vsmmu__ring_look(v, done, &look)) {
 		vsmmu__drain_all(v);
-		/* A vEVENTQ that cannot be read does not fail the commands. */
+		/*
+		 * A vEVENTQ that cannot be read does not fail the commands.
+		 * vsmmu_poll_events() fails too, and the guest sees lost events.
+		 */
 		vsmmu__last = last;
 	}
 	if (run->out_flags & SMMUV3_ACCEL_RUN_BAD_STE)

@@ -161,8 +161,11 @@ static int veventq_drain(struct vsmmu *v, struct veventq *q)
 			return n;
 		for (at = 0; at < n; at += len) {
 			len = take_record(v, q, buf + at, n - at);
-			if (!len)
+			if (!len) {
+				/* What is left of the read is gone. */
+				eventq_overflow(v);
 				return -EPROTO;
+			}
 			taken++;
 		}
 	}

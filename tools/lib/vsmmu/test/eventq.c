@@ -419,11 +419,31 @@ static void test_veventq_errors(void **state)
 	rig->fake.queue_len[1] -= 1;
 	assert_refused(rig->v, vsmmu_poll_events(rig->v), -EPROTO,
 		       VSMMU_REASON_EVENT_RECORD);
-	assert_int_equal(get(rig, EVENTQ_PROD), 3);
+	/* The guest sees that an event is lost, each time. */
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG | 3);
+	assert_put(rig, EVENTQ_CONS, OVFLG);
 	fake_event(&rig->fake, 1, LOST, 1, NULL);
 	rig->fake.queue_len[1] -= 1;
 	assert_int_equal(vsmmu_poll_events(rig->v), -EPROTO);
 	assert_int_equal(get(rig, EVENTQ_PROD), 3);
+}
+
+/* Commands do not fail because of such a record, but the guest sees the loss. */
+static void test_lost_in_sync(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 4);
+	enable_eventq(rig, QUEUE, 6);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	fake_event(&rig->fake, 0, 0, 0, an_event);
+	rig->fake.queue_len[0] -= 8;
+	put_cmd(rig, 0, CFGI_STE(1), 1);
+	put_cmd(rig, 1, SYNC, 0);
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+	assert_int_equal(rig->fake.queue_len[0], 0);
+	assert_int_equal(get(rig, EVENTQ_PROD), OVFLG);
 }
 
 /* One call reads a bounded number of events, so that others get a turn. */
@@ -620,6 +640,7 @@ int main(void)
 		TEST(test_veventq_errors, rig_setup),
 		TEST(test_bounded, rig_setup),
 		TEST(test_sync_behind_cfgi, rig_setup_clean),
+		TEST(test_lost_in_sync, rig_setup_clean),
 		TEST(test_too_many, rig_setup),
 		TEST(test_bad_veventqs, rig_setup),
 		TEST(test_bad_irqfds, rig_setup),
