@@ -105,7 +105,6 @@
 #define SYNC_0_CS		BITS(13, 12)
 #define  SYNC_CS_IRQ		1
 #define SYNC_0_MSIDATA		BITS(63, 32)
-#define SYNC_1_MSIADDRESS	BITS(55, 2)
 
 /* 7.3: event records */
 #define EVENT_SIZE		32

@@ -42,13 +42,14 @@ static void mark_named(struct vsmmu *v, uint64_t dw0, uint64_t dw1, bool all)
 /* Keep the MSI of a CMD_SYNC, which is due when CONS is published. */
 static void keep_msi(struct vsmmu *v, uint64_t dw0, uint64_t dw1)
 {
-	if (FIELD_GET(SYNC_0_CS, dw0) != SYNC_CS_IRQ || !(dw1 & SYNC_1_MSIADDRESS))
+	/* Cut to OAS, as an address in a register (3.4.3) */
+	uint64_t address = dw1 & vsmmu__bits_by_idr(REG_GERROR_IRQ_CFG0, v->reg[REG_IDR0],
+						    v->reg[REG_IDR5]);
+
+	if (FIELD_GET(SYNC_0_CS, dw0) != SYNC_CS_IRQ || !address)
 		return;
 	v->syncs[v->sync_num++] = (struct msi){
-		/* Cut to OAS, as an address in a register (3.4.3) */
-		.address = dw1 & vsmmu__bits_by_idr(REG_GERROR_IRQ_CFG0,
-						    v->reg[REG_IDR0],
-						    v->reg[REG_IDR5]),
+		.address = address,
 		.data = FIELD_GET(SYNC_0_MSIDATA, dw0),
 		.error = GERROR_MSI_CMDQ_ABT_ERR,
 	};

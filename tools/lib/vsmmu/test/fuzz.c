@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 #define RAM_BASE	0x80000000ULL
 #define RAM_PIECE	0x300
 #define RAM_PIECES	3
-#define BATCH		16
+#define BATCH		64
 #define STREAMS		4
 
 /**
@@ -304,7 +304,8 @@ static void put_commands(struct fuzz *f)
 		return;
 	for (i = 0; f->size && i < RAM_PIECE / sizeof(cmd); i++) {
 		cmd[0] = kinds[take(f, 1) % ARRAY_LEN(kinds)] | take(f, 1) << 32;
-		cmd[1] = RAM_BASE - RAM_PIECE + take(f, 2);
+		cmd[1] = take(f, 1) & 1 ? take(f, 8) << (take(f, 1) & 63) :
+					  RAM_BASE - RAM_PIECE + take(f, 2);
 		memcpy(f->ram[piece] + i * sizeof(cmd), cmd, sizeof(cmd));
 	}
 }

@@ -191,6 +191,12 @@ static void test_syncs(void **state)
 	assert_int_equal(word(rig, TARGET + 24), 0);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(word(rig, TARGET + 24), 7);
+
+	/* With bits above OAS only, there is no address. */
+	put_sync(rig, 8, 1ULL << 54, 7);
+	assert_put(rig, CMDQ_PROD, RING + 9);
+	assert_int_equal(get(rig, CMDQ_CONS), RING + 9);
+	assert_int_equal(sent_num, 0);
 }
 
 /* To the VMM what is no memory: all of them, in order; the same twice is one edge */
