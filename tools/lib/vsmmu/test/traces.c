@@ -139,13 +139,34 @@ static bool fault(void *opaque, uint64_t iova, uint32_t prod)
 	       !vsmmu_read(m->rig.v, EVENTQ_PROD, &value, 4) && value == prod;
 }
 
+/* A virtual SMMU on a kernel that has none yet, with the guest's memory */
+static bool start_vsmmu(struct machine *m, const struct vsmmu_options *options)
+{
+	const struct vsmmu_region ram = {
+		TRACE_RAM, TRACE_RAM_SIZE, (uintptr_t)m->player.ram, 0, 0,
+	};
+	struct vsmmu_config config = rig_config(&m->rig);
+
+	fake_init(&m->rig.fake);
+	m->rig.fake.data = m;
+	m->rig.fake.on_run = run_commands;
+	m->rig.fake.on_stream = judge_stream;
+	config.raise = on_irq;
+	config.opaque = m;
+	config.regions = &ram;
+	config.region_num = 1;
+	if (vsmmu_new(&config, &m->rig.v, NULL))
+		return false;
+	m->player.v = m->rig.v;
+	return !vsmmu_start(m->rig.v, options) &&
+	       !vsmmu_attach(m->rig.v, 5, TRACE_SID, 0, 0, NULL);
+}
+
 static int setup(void **state)
 {
 	const struct trace *trace = *state;
 	const struct vsmmu_options options = { .flags = trace->options };
-	struct vsmmu_region ram = { .gpa = TRACE_RAM, .size = TRACE_RAM_SIZE };
 	struct machine *m = calloc(1, sizeof(*m));
-	struct vsmmu_config config;
 
 	assert_non_null(m);
 	*state = m;
@@ -153,19 +174,7 @@ static int setup(void **state)
 	rig_new(&m->rig);
 	m->player.ram = calloc(1, TRACE_RAM_SIZE);
 	assert_non_null(m->player.ram);
-	ram.uaddr = (uintptr_t)m->player.ram;
-	m->rig.fake.data = m;
-	m->rig.fake.on_run = run_commands;
-	m->rig.fake.on_stream = judge_stream;
-	config = rig_config(&m->rig);
-	config.raise = on_irq;
-	config.opaque = m;
-	config.regions = &ram;
-	config.region_num = 1;
-	assert_int_equal(vsmmu_new(&config, &m->rig.v, NULL), 0);
-	assert_int_equal(vsmmu_start(m->rig.v, &options), 0);
-	assert_int_equal(vsmmu_attach(m->rig.v, 5, TRACE_SID, 0, 0, NULL), 0);
-	m->player.v = m->rig.v;
+	assert_true(start_vsmmu(m, &options));
 	m->player.irqs = m->rig.irqs;
 	m->player.fault = fault;
 	m->player.opaque = m;
@@ -193,18 +202,29 @@ static void test_trace(void **state)
 }
 
 /*
- * Between two steps: save and restore, as for a migration. Edges that a restored virtual
- * SMMU raises again do not count.
+ * Between two steps: save, and restore into a new virtual SMMU on a new kernel, which gets
+ * the guest's memory. Edges that a restored virtual SMMU raises again do not count.
  */
 static bool migrate(void *opaque)
 {
 	unsigned int irqs[VSMMU_IRQ_NUM];
+	struct vsmmu_options options;
 	struct machine *m = opaque;
 	struct vsmmu_state state;
 	bool done;
 
+	if (vsmmu_save(m->rig.v, &state))
+		return false;
+	vsmmu_free(m->rig.v);
+	m->rig.v = NULL;
+	options = (struct vsmmu_options){
+		.flags = m->trace->options | VSMMU_OPT_IDR,
+		.iidr = state.iidr,
+		.aidr = state.aidr,
+	};
+	memcpy(options.idr, state.idr, sizeof(options.idr));
 	memcpy(irqs, m->rig.irqs, sizeof(irqs));
-	done = !vsmmu_save(m->rig.v, &state) && !vsmmu_restore(m->rig.v, &state);
+	done = start_vsmmu(m, &options) && !vsmmu_restore(m->rig.v, &state);
 	memcpy(m->rig.irqs, irqs, sizeof(irqs));
 	return done;
 }
