@@ -137,7 +137,8 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
  */
 bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason)
 {
-	return reason >= SMMUV3_ACCEL_REASON_STE_CONFIG &&
-	       reason <= SMMUV3_ACCEL_REASON_STE_UNREADABLE;
+	return (reason >= SMMUV3_ACCEL_REASON_STE_CONFIG &&
+		reason <= SMMUV3_ACCEL_REASON_STE_UNREADABLE) ||
+	       reason == SMMUV3_ACCEL_REASON_STE_S1STALLD;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_is_bad);

@@ -113,6 +113,16 @@ static void bits_in_use(const struct ste_bits *bits, const u64 *ste,
 	}
 }
 
+/* A reason that an STE may have, as a bit. Any other reason has no bit. */
+static u64 reason_bit(enum smmuv3_accel_reason reason)
+{
+	if (reason == SMMUV3_ACCEL_REASON_NONE)
+		return BIT_ULL(0);
+	if (reason < SMMUV3_ACCEL_REASON_NO_STE || reason > SMMUV3_ACCEL_REASON_STE_S1STALLD)
+		return 0;
+	return BIT_ULL(1 + reason - SMMUV3_ACCEL_REASON_NO_STE);
+}
+
 /*
  * The rules that an STE with Config = stage 1 breaks, as a bit for each reason: what
  * makes it ILLEGAL (5.2.2). If it breaks several, any of them may be reported.
@@ -122,15 +132,15 @@ static u64 broken_rules(const u64 *ste, const struct smmuv3_caps *caps)
 	u64 cdmax = field(ste, 63, 59), fmt = field(ste, 5, 4), rules = 0;
 
 	if (field(ste, 55, 52))
-		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR);
+		rules |= reason_bit(SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR);
 	if (caps->ssid_bits && cdmax > caps->ssid_bits)
-		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1CDMAX);
+		rules |= reason_bit(SMMUV3_ACCEL_REASON_STE_S1CDMAX);
 	if (caps->ssid_bits && cdmax && !caps->cd2l && (fmt == 1 || fmt == 2))
-		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1FMT);
+		rules |= reason_bit(SMMUV3_ACCEL_REASON_STE_S1FMT);
 	if (caps->ats && field(ste, 93, 92) == 2)
-		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_EATS);
+		rules |= reason_bit(SMMUV3_ACCEL_REASON_STE_EATS);
 	if (!caps->s1stalld && field(ste, 91, 91))
-		rules |= BIT_ULL(SMMUV3_ACCEL_REASON_STE_S1STALLD);
+		rules |= reason_bit(SMMUV3_ACCEL_REASON_STE_S1STALLD);
 	return rules;
 }
 
@@ -166,12 +176,12 @@ static void check(struct kunit *test, const u64 *ste,
 {
 	const struct ste_config *config = &ste_configs[field(ste, 3, 1)];
 	enum smmuv3_accel_kind kind = config->kind;
-	u64 reasons = BIT_ULL(config->reason);
+	u64 reasons = reason_bit(config->reason);
 	u64 data[2] = {};
 
 	if (!field(ste, 0, 0)) {
 		kind = SMMUV3_ACCEL_KIND_ABORT;
-		reasons = BIT_ULL(SMMUV3_ACCEL_REASON_STE_INVALID);
+		reasons = reason_bit(SMMUV3_ACCEL_REASON_STE_INVALID);
 	} else if (kind == SMMUV3_ACCEL_KIND_S1) {
 		u64 rules = broken_rules(ste, caps);
 
@@ -196,8 +206,7 @@ static void check(struct kunit *test, const u64 *ste,
 			    "kind, %s %u: STE %016llx %016llx, ssid_bits %u cd2l %d ats %d",
 			    what, n, ste[0], ste[1], caps->ssid_bits,
 			    caps->cd2l, caps->ats);
-	KUNIT_ASSERT_LT(test, out->reason, 64);
-	KUNIT_ASSERT_TRUE_MSG(test, reasons & BIT_ULL(out->reason),
+	KUNIT_ASSERT_TRUE_MSG(test, reasons & reason_bit(out->reason),
 			      "reason %u, %s %u: STE %016llx %016llx, ssid_bits %u cd2l %d ats %d",
 			      out->reason, what, n, ste[0], ste[1],
 			      caps->ssid_bits, caps->cd2l, caps->ats);
@@ -494,9 +503,22 @@ static void random_ste(struct rnd_state *rnd, u64 ste[STE_WORDS])
 		ste[1] &= ~S1STALLD;
 }
 
+/* Why an STE aborts, if the module can read it */
+static const enum smmuv3_accel_reason ste_reasons[] = {
+	SMMUV3_ACCEL_REASON_STE_INVALID,
+	SMMUV3_ACCEL_REASON_STE_ABORT,
+	SMMUV3_ACCEL_REASON_STE_CONFIG,
+	SMMUV3_ACCEL_REASON_STE_S1CDMAX,
+	SMMUV3_ACCEL_REASON_STE_S1FMT,
+	SMMUV3_ACCEL_REASON_STE_S1STALLD,
+	SMMUV3_ACCEL_REASON_STE_EATS,
+	SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR,
+};
+
 static void ste_random(struct kunit *test)
 {
-	unsigned int kinds[SMMUV3_ACCEL_KIND_S1 + 1] = {}, reasons[64] = {};
+	unsigned int reasons[SMMUV3_ACCEL_REASON_STE_S1STALLD + 1] = {};
+	unsigned int kinds[SMMUV3_ACCEL_KIND_S1 + 1] = {};
 	u64 ste[STE_WORDS];
 	struct smmuv3_ste out, again;
 	struct smmuv3_caps caps;
@@ -540,10 +562,9 @@ static void ste_random(struct kunit *test)
 	/* The loop shows something only if each case came up often enough. */
 	for (i = SMMUV3_ACCEL_KIND_ABORT; i < ARRAY_SIZE(kinds); i++)
 		KUNIT_EXPECT_GT_MSG(test, kinds[i], 100, "too few of kind %u", i);
-	for (i = SMMUV3_ACCEL_REASON_STE_INVALID;
-	     i <= SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR; i++)
-		KUNIT_EXPECT_GT_MSG(test, reasons[i], 100,
-				    "too few of reason %u", i);
+	for (i = 0; i < ARRAY_SIZE(ste_reasons); i++)
+		KUNIT_EXPECT_GT_MSG(test, reasons[ste_reasons[i]], 100,
+				    "too few of reason %u", ste_reasons[i]);
 }
 
 static void ste_same(struct kunit *test)
@@ -571,6 +592,32 @@ static void ste_same(struct kunit *test)
 	}
 }
 
+/* Only a guest's mistakes are bad STEs. An unknown reason is none. */
+static void ste_bad_reasons(struct kunit *test)
+{
+	static const enum smmuv3_accel_reason bad[] = {
+		SMMUV3_ACCEL_REASON_STE_CONFIG,
+		SMMUV3_ACCEL_REASON_STE_S1CDMAX,
+		SMMUV3_ACCEL_REASON_STE_S1FMT,
+		SMMUV3_ACCEL_REASON_STE_S1DSS,
+		SMMUV3_ACCEL_REASON_STE_S1STALLD,
+		SMMUV3_ACCEL_REASON_STE_EATS,
+		SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR,
+		SMMUV3_ACCEL_REASON_STE_SID_RANGE,
+		SMMUV3_ACCEL_REASON_STE_L1_INVALID,
+		SMMUV3_ACCEL_REASON_STE_UNREADABLE,
+	};
+	unsigned int reason, i;
+	bool want;
+
+	for (reason = 0; reason < 256; reason++) {
+		want = false;
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			want |= bad[i] == reason;
+		KUNIT_EXPECT_EQ_MSG(test, smmuv3_ste_is_bad(reason), want, "reason %u", reason);
+	}
+}
+
 static struct kunit_case ste_cases[] = {
 	KUNIT_CASE(ste_invalid),
 	KUNIT_CASE_PARAM(ste_each_config, ste_config_gen_params),
@@ -579,6 +626,7 @@ static struct kunit_case ste_cases[] = {
 	KUNIT_CASE(ste_s1cdmax),
 	KUNIT_CASE(ste_values),
 	KUNIT_CASE(ste_s1stalld),
+	KUNIT_CASE(ste_bad_reasons),
 	KUNIT_CASE(ste_random),
 	KUNIT_CASE(ste_same),
 	{}

@@ -168,6 +168,8 @@ enum smmuv3_accel_cmd {
  *	than SMMU_IDR1.SSIDSIZE.
  * @SMMUV3_ACCEL_REASON_STE_S1FMT: The stream aborts: STE.S1Fmt asks for a 2-level
  *	CD table without SMMU_IDR0.CD2L.
+ * @SMMUV3_ACCEL_REASON_STE_S1DSS: The module does not return this. A reserved
+ *	STE.S1DSS acts as 0.
  * @SMMUV3_ACCEL_REASON_STE_S1STALLD: The stream aborts: STE.S1STALLD is set, but
  *	SMMU_IDR0.STALL_MODEL does not let software choose whether faults stall.
  * @SMMUV3_ACCEL_REASON_STE_EATS: The stream aborts: STE.EATS asks for split-stage
@@ -201,6 +203,8 @@ enum smmuv3_accel_cmd {
  *	command queue may not use it.
  * @SMMUV3_ACCEL_REASON_CMD_RESERVED: A bit of the command that must be zero is
  *	set.
+ * @SMMUV3_ACCEL_REASON_CMD_RANGE: The module does not return this. It replaces a
+ *	range invalidation whose TG, TTL, NUM and SCALE form a reserved combination.
  * @SMMUV3_ACCEL_REASON_CMD_ATC_SIZE: The ATC_INV's Size is over 52.
  * @SMMUV3_ACCEL_REASON_CMD_NO_ATS: The command is an ATC_INV, but the virtual SMMU
  *	does not offer ATS.
@@ -288,7 +292,7 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_STE_CONFIG = 52,
 	SMMUV3_ACCEL_REASON_STE_S1CDMAX = 53,
 	SMMUV3_ACCEL_REASON_STE_S1FMT = 54,
-	SMMUV3_ACCEL_REASON_STE_S1STALLD = 55,
+	SMMUV3_ACCEL_REASON_STE_S1DSS = 55,
 	SMMUV3_ACCEL_REASON_STE_EATS = 56,
 	SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR = 57,
 	SMMUV3_ACCEL_REASON_STE_SID_RANGE = 58,
@@ -301,9 +305,11 @@ enum smmuv3_accel_reason {
 	SMMUV3_ACCEL_REASON_HOST_REJECT = 65,
 	SMMUV3_ACCEL_REASON_DETACHED = 66,
 	SMMUV3_ACCEL_REASON_NO_POWER = 67,
+	SMMUV3_ACCEL_REASON_STE_S1STALLD = 68,
 
 	SMMUV3_ACCEL_REASON_CMD_OPCODE = 80,
 	SMMUV3_ACCEL_REASON_CMD_RESERVED = 81,
+	SMMUV3_ACCEL_REASON_CMD_RANGE = 82,
 	SMMUV3_ACCEL_REASON_CMD_ATC_SIZE = 83,
 	SMMUV3_ACCEL_REASON_CMD_NO_ATS = 84,
 	SMMUV3_ACCEL_REASON_CMD_NEEDS_TABLE = 85,
