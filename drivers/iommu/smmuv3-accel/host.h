@@ -130,7 +130,8 @@ struct smmuv3_hw_info {
  * @invalidate_user: the same for commands in the VMM's memory, which the host
  *	reads itself. The guest may change them meanwhile, so this is only for a host
  *	that checks commands
- * @checks_commands: whether the host refuses commands that are illegal
+ * @checks_commands: whether the host refuses commands that are illegal: 1 or 0. An
+ *	errno: the host cannot say so now. It uses the lane of @invalidate
  *
  * Operations that return an int return 0 or a negative errno. -EIO: the host
  * refuses, for instance because the VMM has destroyed one of the module's objects.
@@ -165,7 +166,7 @@ struct smmuv3_host_ops {
 			  const __le64 (*cmds)[2], u32 num);
 	int (*invalidate_user)(struct smmuv3_host *host, u32 viommu_id,
 			       const void __user *cmds, u32 num);
-	bool (*checks_commands)(struct smmuv3_host *host, u32 viommu_id);
+	int (*checks_commands)(struct smmuv3_host *host, u32 viommu_id);
 };
 
 /**

@@ -882,16 +882,24 @@ static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
  * Before Linux 7.3 the host driver checks the opcode and the StreamID, and hands on
  * all other bits. Of TLBI_NSNH_ALL it hands on no bit, but makes another command of
  * it. So a reserved bit there shows whether the host checks, and never reaches an
- * SMMU. Any error but that of a check counts as a host that does not check.
+ * SMMU. A host that checks bits is taken to check ranges, too: one that does not would
+ * give a reserved range to an SMMU, so that is not tried out.
  */
-static bool host_iommufd_checks_commands(struct smmuv3_host *host, u32 viommu_id)
+static int host_iommufd_checks_commands(struct smmuv3_host *host, u32 viommu_id)
 {
 	const __le64 reserved[][2] = {
 		{ cpu_to_le64(CMD_TLBI_NSNH_ALL), cpu_to_le64(1) },
 	};
 
-	return invalidate_staged(host, viommu_id, reserved,
-				 ARRAY_SIZE(reserved)) == -EIO;
+	int rc;
+
+	/* This error would look like that of a check. */
+	if (!smmuv3_host_reachable(host))
+		return -ENXIO;
+	rc = invalidate_staged(host, viommu_id, reserved, ARRAY_SIZE(reserved));
+	if (rc == -EIO)
+		return 1;
+	return rc < 0 ? rc : 0;
 }
 
 static const struct smmuv3_host_ops host_iommufd_ops = {

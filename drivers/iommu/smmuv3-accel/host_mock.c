@@ -389,12 +389,13 @@ static int mock_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 	return do_invalidate(mock, viommu_id, copy, num, cmds);
 }
 
-static bool mock_checks_commands(struct smmuv3_host *host, u32 viommu_id)
+static int mock_checks_commands(struct smmuv3_host *host, u32 viommu_id)
 {
 	struct mock *mock = to_mock_lane(host, SMMUV3_LANE_QUEUE);
 
 	MUST(mock, mock_find(mock, viommu_id), "%u is no object", viommu_id);
-	return !mock->unchecked;
+	mock->probes++;
+	return mock->probe_rc ?: !mock->unchecked;
 }
 
 static void mock_close(struct smmuv3_host *host)

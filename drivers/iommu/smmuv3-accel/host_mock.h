@@ -106,6 +106,8 @@ struct mock {
 	bool signal;			/* after each invalidation, a signal is pending */
 	bool scribble;			/* after each read, the VMM changes what was read */
 	bool unchecked;			/* the host does not check commands */
+	u32 probes;			/* how often the module asked whether it does */
+	int probe_rc;			/* the errno that it gets instead of an answer */
 
 	/*
 	 * Called within the next ALLOC of a parent, when it exists; within the next

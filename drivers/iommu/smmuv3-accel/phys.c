@@ -339,8 +339,25 @@ bool smmuv3_phys_fits(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
 	return false;
 }
 
+/*
+ * Find out whether the host checks commands, by @queue_lock's lane. If the host cannot
+ * say so now, for instance because memory is low, it gets copies until the next ATTACH.
+ */
+static void phys_probe(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
+{
+	int rc;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (phys->host_known)
+		return;
+	rc = v->host->ops->checks_commands(v->host, phys->viommu_id);
+	phys->host_known = rc >= 0;
+	phys->host_checks = rc > 0;
+}
+
 /**
- * smmuv3_phys_publish() - Add a physical SMMU to the vSMMU
+ * smmuv3_phys_publish() - Add a physical SMMU to the vSMMU, if it is not there yet
  * @v: the vSMMU, both locks held
  * @phys: from smmuv3_phys_get(). It keeps its index until close
  */
@@ -350,9 +367,9 @@ void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 	lockdep_assert_held(&v->queue_lock);
 
 	phys->kept = true;
+	phys_probe(v, phys);
 	if (!list_empty(&phys->node))
 		return;
-	phys->host_checks = v->host->ops->checks_commands(v->host, phys->viommu_id);
 	list_add_tail(&phys->node, &v->phys);
 	v->phys_num++;
 	smmuv3_phys_update_offer(v);

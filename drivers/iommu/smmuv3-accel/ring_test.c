@@ -334,6 +334,42 @@ static void only_copies_for_a_host_that_does_not_check(struct kunit *test)
 	EXPECT_BATCH(test, 0, 0, atc_inv(VSID, 1));
 }
 
+/* If the host cannot say whether it checks, each ATTACH asks again until it can. */
+static void host_is_asked_until_it_answers(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->probe_rc = -ENOMEM;
+	fx_start(test);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), tlbi_va(2), sync()), 3);
+	fx_expect_from(test, 0, NULL);
+	fx_expect_from(test, 1, NULL);
+
+	f->mock->probe_rc = 0;
+	f->mock->probes = 0;
+	fx_must_detach(test, f->v, VSID_NEXT);
+	fx_must_attach(test, f->v, .fd = 1, .vsid = VSID_NEXT);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), tlbi_va(2), sync()), 3);
+	fx_expect_from(test, 0, f->ring);
+	fx_expect_from(test, 1, NULL);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	fx_must_attach(test, f->v, .fd = 1, .vsid = VSID_NEXT);
+	KUNIT_EXPECT_EQ(test, f->mock->probes, 1);
+}
+
+/* An answer is final, also if it is no. */
+static void host_answers_once(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->unchecked = true;
+	fx_start(test);
+	KUNIT_EXPECT_EQ(test, f->mock->probes, MOCK_SMMUS);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	fx_must_attach(test, f->v, .fd = 1, .vsid = VSID_NEXT);
+	KUNIT_EXPECT_EQ(test, f->mock->probes, MOCK_SMMUS);
+}
+
 /* After an error, changes that the VMM makes to the ring do not matter. */
 static void replay_from_checked_copy(struct kunit *test)
 {
@@ -636,6 +672,8 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(no_sync_irq_of_a_failed_segment),
 	KUNIT_CASE(zero_copy_of_one_stretch),
 	KUNIT_CASE(only_copies_for_a_host_that_does_not_check),
+	KUNIT_CASE(host_is_asked_until_it_answers),
+	KUNIT_CASE(host_answers_once),
 	KUNIT_CASE(replay_from_checked_copy),
 	KUNIT_CASE(replay_is_whole),
 	KUNIT_CASE(smmu_without_stream_is_spared),

@@ -49,7 +49,8 @@ struct smmuv3_parent;
  * @kept: a stream was attached on @parent. If the module allocated @parent, it stays
  *	until close
  * @unflushed: the last stream has left, and the flush failed; under both locks
- * @host_checks: the host checks commands, so it may read them in guest memory
+ * @host_known: the module knows whether the host checks commands
+ * @host_checks: it does, so it may read them in guest memory
  * @parent: its stage-2 parent; NULL: released, so there is no stream and no other
  *	object
  * @viommu_id: vIOMMU on @parent
@@ -69,6 +70,7 @@ struct smmuv3_phys {
 	u32 stream_num;
 	bool kept;
 	bool unflushed;
+	bool host_known;
 	bool host_checks;
 	struct smmuv3_parent *parent;
 	u32 viommu_id;
