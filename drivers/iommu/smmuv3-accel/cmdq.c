@@ -538,7 +538,8 @@ static void count_syncs(struct smmuv3_vsmmu *v)
 
 /*
  * Check a command that is not simple, and write it as the host driver accepts it. The
- * feed gets it like that too, so that a VMM needs to know no reserved forms.
+ * feed gets it like that too, so that a VMM needs to know no reserved forms. feed_put()
+ * does the same for commands that the host never gets.
  */
 static enum smmuv3_accel_reason run_check(struct smmuv3_vsmmu *v, u32 index, u64 cmd[2],
 					  enum smmuv3_cmd_class *class)
@@ -643,6 +644,28 @@ static bool feed_concerns(struct smmuv3_vsmmu *v, const __le64 cmd[2])
 }
 
 /*
+ * Put a command into the feed. The check ignores reserved bits of commands that the host
+ * never gets, so clear them here.
+ */
+static void feed_put(__le64 to[2], const __le64 cmd[2])
+{
+	u64 known[2] = { ~0ULL, ~0ULL };
+
+	switch (cmd_op(cmd)) {
+	case CMD_CFGI_STE:
+		known[0] = CMD_0_OP | CMD_0_SID;
+		known[1] = CFGI_1_LEAF;
+		break;
+	case CMD_CFGI_STE_RANGE:
+		known[0] = CMD_0_OP | CMD_0_SID;
+		known[1] = CFGI_1_RANGE;
+		break;
+	}
+	to[0] = cmd[0] & cpu_to_le64(known[0]);
+	to[1] = cmd[1] & cpu_to_le64(known[1]);
+}
+
+/*
  * Write to the VMM, as run_check() left them, the batch's commands that are done and
  * that emulated endpoints have to see. After an overflow no room is left, so the feed
  * never has a gap.
@@ -655,7 +678,7 @@ static int run_feed(struct smmuv3_vsmmu *v)
 
 	for (i = 0; i < run->delta.done; i++)
 		if (feed_concerns(v, cmds[i]))
-			memmove(cmds[num++], cmds[i], CMD_SIZE);
+			feed_put(cmds[num++], cmds[i]);
 	if (num > run->feed_room - run->feed_num) {
 		run->delta.flags |= SMMUV3_ACCEL_RUN_FEED_OVERFLOW;
 		num = run->feed_room - run->feed_num;

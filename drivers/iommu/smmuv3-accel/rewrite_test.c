@@ -158,12 +158,38 @@ static void fed_like_the_host(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, fed, want, sizeof(fed));
 }
 
+/* The host never gets these, and the module ignores their reserved bits. */
+static void fed_without_reserved_bits(struct kunit *test)
+{
+	const u64 junk = GENMASK_ULL(31, 11) | GENMASK_ULL(9, 8), ones = ~0ULL;
+	const struct cmd want[] = {
+		cmd(CMD_CFGI_STE | FIELD_PREP(CMD_0_SID, VSID_HOSTLESS), 1),
+		cmd(CMD_CFGI_STE | FIELD_PREP(CMD_0_SID, VSID_HOSTLESS), 0),
+		cmd(CMD_CFGI_STE_RANGE | FIELD_PREP(CMD_0_SID, VSID_HOSTLESS), 3),
+		cmd(CMD_CFGI_STE_RANGE, 31),
+	};
+	struct fixture *f = test->priv;
+	struct cmd fed[ARRAY_SIZE(want)];
+
+	start(test);
+	fx_must_attach(test, f->v, .fd = -1, .vsid = VSID_HOSTLESS, .flags = FEED);
+	PUT_CMDS(test, cmd(le64_to_cpu(want[0].w[0]) | junk, ones),
+		 cmd(le64_to_cpu(want[1].w[0]) | junk, ones << 1),
+		 cmd(le64_to_cpu(want[2].w[0]) | junk, ones << 5 | 3),
+		 cmd(CMD_CFGI_STE_RANGE | junk, ones));
+	EXPECT_RESULT(test, fx_run(test, .num = 4, .feed = f->array, .feed_room = 9),
+		      .done = 4, .feed_num = ARRAY_SIZE(want));
+	KUNIT_ASSERT_EQ(test, copy_from_user(fed, f->array, sizeof(fed)), 0);
+	KUNIT_EXPECT_MEMEQ(test, fed, want, sizeof(fed));
+}
+
 static struct kunit_case rewrite_cases[] = {
 	KUNIT_CASE(reserved_range),
 	KUNIT_CASE(reserved_among_others),
 	KUNIT_CASE(ignored_substream),
 	KUNIT_CASE(ignored_bits),
 	KUNIT_CASE(fed_like_the_host),
+	KUNIT_CASE(fed_without_reserved_bits),
 	{}
 };
 

@@ -994,10 +994,11 @@ enum smmuv3_accel_run_flags {
  * commands that the endpoint's software IOTLB must see. These are all TLBIs,
  * CFGI_STE_RANGEs and CFGI_ALLs, and the CFGI_STEs, CFGI_CDs, CFGI_CD_ALLs and
  * ATC_INVs that name an emulated endpoint. The module writes only commands that are
- * done, in order and as the guest wrote them, except that it replaces reserved forms
- * by others as it does for the host. The VMM applies them before it shows @cons to the
- * guest. If the module cannot write to @feed_uptr (EFAULT), it counts
- * none of these commands as done.
+ * done, in order and as the guest wrote them, except that it replaces reserved forms by
+ * others as it does for the host, and clears the reserved bits of CFGI_STEs,
+ * CFGI_STE_RANGEs and CFGI_ALLs. The VMM applies them before it shows @cons to the
+ * guest. If the module cannot write to @feed_uptr (EFAULT), it counts none of these
+ * commands as done.
  *
  * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO
  * (NO_REGS, NO_MEM_TABLE), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
