@@ -37,7 +37,7 @@ static enum smmuv3_accel_reason ste_decode_substreams(u64 data[2], const u64 ste
 }
 
 /*
- * Decode an STE with Config = stage 1 only (5.2). Refuse what is ILLEGAL. Drop fields
+ * Decode an STE with Config = stage 1 only (5.2). Refuse ILLEGAL ones. Drop fields
  * that are IGNORED, and write reserved values as what they act as, so that equal STEs
  * compare equal.
  */

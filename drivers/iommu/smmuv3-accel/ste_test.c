@@ -124,8 +124,9 @@ static u64 reason_bit(enum smmuv3_accel_reason reason)
 }
 
 /*
- * The rules that an STE with Config = stage 1 breaks, as a bit for each reason: what
- * makes it ILLEGAL (5.2.2). If it breaks several, any of them may be reported.
+ * The rules that an STE with Config = stage 1 breaks, as a bit for each reason: those
+ * that make it ILLEGAL (5.2.2), and that of S1ContextPtr, which is the module's own. If
+ * it breaks several, any of them may be reported.
  */
 static u64 broken_rules(const u64 *ste, const struct smmuv3_caps *caps)
 {
