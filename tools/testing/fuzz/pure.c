@@ -178,6 +178,7 @@ static void check_given(const u64 cmd[2], enum smmuv3_cmd_class class,
 	u64 given[2] = { cmd[0], cmd[1] }, again[2];
 	enum smmuv3_cmd_class given_class;
 	bool rewritten;
+	u64 ignored = 0;
 
 	check(never(cmd[0] & 0xff, 0, caps));
 	rewritten = smmuv3_cmd_rewrite(given, caps);
@@ -186,9 +187,14 @@ static void check_given(const u64 cmd[2], enum smmuv3_cmd_class class,
 	check(!smmuv3_cmd_check(given, caps, &given_class) && given_class == class);
 	memcpy(again, given, sizeof(again));
 	check(!smmuv3_cmd_rewrite(again, caps));
-	/* Without substreams, their operands are left out. */
+	/* Without substreams, their operands are left out, and nothing else. */
+	if ((cmd[0] & 0xff) == CMD_CFGI_CD)
+		ignored = GENMASK_ULL(31, 12);
+	else if (class == SMMUV3_CMD_ATC)
+		ignored = GENMASK_ULL(31, 11) | BIT_ULL(9);
 	if (class != SMMUV3_CMD_TLBI)
-		check(!((cmd[0] ^ given[0]) & ~GENMASK_ULL(31, 9)) && cmd[1] == given[1]);
+		check(cmd[1] == given[1] &&
+		      given[0] == (caps->ssid_bits ? cmd[0] : cmd[0] & ~ignored));
 	check(class != SMMUV3_CMD_ATC || (caps->ats && (cmd[1] & 0x3f) <= 52));
 }
 
@@ -671,7 +677,7 @@ static u32 idr_field(const u32 idr[6], int reg, int high, int low)
 static bool idr_is_legal(const u32 idr[6])
 {
 	static const u32 offered[6] = {
-		BIT(1) | GENMASK(4, 2) | BIT(10) | BIT(12) | GENMASK(19, 18) |
+		BIT(1) | GENMASK(4, 2) | BIT(10) | GENMASK(13, 12) | GENMASK(19, 18) |
 		GENMASK(22, 21) | GENMASK(28, 24),
 		GENMASK(10, 0) | GENMASK(25, 16),
 		0,
