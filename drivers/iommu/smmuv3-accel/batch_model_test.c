@@ -335,7 +335,7 @@ static void make_any_range(struct bench *b, struct cmd *cmd)
 	cmd->w[1] |= TG(dice(b, 4) ? b->tg : 0) | TTL(dice(b, 4));
 }
 
-/* What the host gets for a reserved combination invalidates as much as the guest means. */
+/* The replacement of a reserved combination invalidates as much as the guest means. */
 static void rewritten_loses_nothing(struct kunit *test)
 {
 	struct bench *b = test->priv;

@@ -647,7 +647,7 @@ static bool is_forwardable(u64 cmd[2], const struct smmuv3_caps *caps)
 	return true;
 }
 
-/* What the host gets must be legal, of the same class, and final. */
+/* A rewritten command must be legal, of the same class, and final. */
 static void check_rewritten(struct kunit *test, const u64 cmd[2], const u64 given[2],
 			    const struct smmuv3_caps *caps)
 {

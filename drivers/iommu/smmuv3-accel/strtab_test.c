@@ -88,8 +88,8 @@ static u64 aligned(u64 addr, u64 size)
 }
 
 /*
- * The same for a size that may be more than an address has bits for. It is that of the
- * table which LOG2SIZE asks for, also where SIDSIZE leaves some of it unreachable.
+ * The same for a size that may be more than an address has bits for. LOG2SIZE alone
+ * gives the size, even if SIDSIZE makes a part of the table unreachable.
  */
 static u64 aligned_log2(u64 addr, u32 size_log2)
 {

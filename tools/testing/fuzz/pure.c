@@ -171,7 +171,7 @@ static bool host_refuses(const u64 cmd[2], const struct smmuv3_caps *caps)
 	       range_is_reserved(cmd, caps);
 }
 
-/* What the host gets for a legal command: the command itself, unless it refuses that */
+/* The host gets a legal command as it is, unless it refuses that. */
 static void check_given(const u64 cmd[2], enum smmuv3_cmd_class class,
 			const struct smmuv3_caps *caps)
 {
