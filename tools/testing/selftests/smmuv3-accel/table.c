@@ -466,11 +466,13 @@ TEST_F(ste, reserved_and_ignored_fields_do_no_harm)
 
 TEST_F(ste, each_aborting_ste_has_its_reason)
 {
+	struct machine *m = &self->m;
 	const struct {
 		__u64 w0;
 		__u32 reason;
 		__u32 flags;
 		__u64 w1;
+		bool legal;	/* on this SMMU */
 	} stes[] = {
 		{ 0, SMMUV3_ACCEL_REASON_STE_INVALID, 0 },
 		{ STE_V, SMMUV3_ACCEL_REASON_STE_ABORT, 0 },
@@ -480,17 +482,21 @@ TEST_F(ste, each_aborting_ste_has_its_reason)
 		  SMMUV3_ACCEL_RUN_BAD_STE },
 		{ STE_V | STE_CFG(STE_CFG_S1) | 1ULL << 52,
 		  SMMUV3_ACCEL_REASON_STE_S1CONTEXTPTR, SMMUV3_ACCEL_RUN_BAD_STE },
+		/* Ignored without substreams */
+		{ STE_V | STE_CFG(STE_CFG_S1) | 31ULL << 59,
+		  SMMUV3_ACCEL_REASON_STE_S1CDMAX, SMMUV3_ACCEL_RUN_BAD_STE, 0,
+		  .legal = !machine_has(m, 1, IDR1_SSIDSIZE) },
 		/* Only if the stall model is fixed */
 		{ STE_V | STE_CFG(STE_CFG_S1), SMMUV3_ACCEL_REASON_STE_S1STALLD,
-		  SMMUV3_ACCEL_RUN_BAD_STE, 1ULL << 27 },
+		  SMMUV3_ACCEL_RUN_BAD_STE, 1ULL << 27,
+		  .legal = !machine_has(m, 0, IDR0_STALL) },
 	};
-	struct machine *m = &self->m;
 	__u64 words[8] = { 0 };
-	unsigned int i, num = ARRAY_LEN(stes);
+	unsigned int i;
 
-	if (!machine_has(m, 0, IDR0_STALL))
-		num--;
-	for (i = 0; i < num; i++) {
+	for (i = 0; i < ARRAY_LEN(stes); i++) {
+		if (stes[i].legal)
+			continue;
 		words[0] = stes[i].w0;
 		words[1] = stes[i].w1;
 		strtab_write(&m->strtab, VSID, words);
