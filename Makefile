@@ -7,6 +7,7 @@
 #   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
 #   make check-guests      Debian's stock kernels as guests behind the reference VMM
 #   make check-debian      Debian boots from a disk behind it, and is powered off
+#   make check-sriov       virtual functions of a network card, passed through there
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
 #   make check-hosts       KUnit and the kselftests on older kernels
 #   make coverage          the same on a kernel that counts how often each line runs
@@ -27,7 +28,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
 .PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
-.PHONY: check-debian
+.PHONY: check-debian check-sriov
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -53,6 +54,9 @@ check-guests:
 
 check-debian:
 	$(Q)tools/testing/debian-guest.sh
+
+check-sriov:
+	$(Q)tools/testing/sriov.sh
 
 check-debug:
 	$(Q)tools/testing/check.sh --debug

@@ -65,6 +65,7 @@ no_complaint() { guest 'complaints; test $? = 1'; }
 has() { echo "$said" | grep -q "$1"; }
 
 for dev in /sys/bus/pci/drivers/vfio-pci/0000:*; do
+	[ -e "$dev" ] || continue
 	case $(cat "$dev/vendor") in
 	0x1b36) if [ -z "$nvme" ]; then nvme=${dev##*/}; else nvme2=${dev##*/}; fi ;;
 	0x1234) edu=${dev##*/} ;;

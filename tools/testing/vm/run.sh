@@ -22,6 +22,9 @@ usage() {
 	                 bridge that it is behind
 	  --rmr          an edu device more, which the firmware wants mapped 1:1 (an
 	                 RMR node in the IORT); with one SMMU
+	  --sriov        an 82576 network card more, behind a root port, and a kernel
+	                 that has its driver and that of its virtual functions; with one
+	                 SMMU
 	  --nvme FILE    an NVMe disk with FILE as its image; may be repeated
 	  --smp N        CPUs (2)
 	  --icount       a clock that advances by 1 ns with each instruction, so that
@@ -41,7 +44,7 @@ usage() {
 
 number() { [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number, not '$2'"; }
 
-smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0 bridged=0 rmr=0 icount=0
+smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0 bridged=0 rmr=0 icount=0 sriov=0
 share='' timeout=600 nvmes=()
 while (($#)); do
 	case $1 in
@@ -73,6 +76,7 @@ while (($#)); do
 	--grouped) grouped=1 ;;
 	--bridged) bridged=1 ;;
 	--rmr) rmr=1 ;;
+	--sriov) sriov=1 ;;
 	--icount) icount=1 ;;
 	--debian | --debug | --gcov | --kcsan) flavour=${1#--} ;;
 	--no-canwbs) canwbs=0 ;;
@@ -87,6 +91,10 @@ done
 ((smmus >= 1 && smmus <= 4)) || die "--smmus: 1 to 4"
 ((testdevs + edus + ${#nvmes[@]} <= 28 * smmus)) || die "no more than $((28 * smmus)) devices on $smmus SMMUs"
 ((!rmr || (smmus == 1 && canwbs))) || die "--rmr: neither with more SMMUs nor with --no-canwbs"
+if ((sriov)); then
+	[[ $smmus = 1 && $flavour = base ]] || die "--sriov: neither with more SMMUs nor with another kernel"
+	flavour=sriov
+fi
 [ -z "$share" ] || [ -d "$share" ] || die "--share: no folder '$share'"
 for nvme in ${nvmes[@]+"${nvmes[@]}"}; do
 	[ -r "$nvme" ] && [ -w "$nvme" ] || die "--nvme: cannot read and write '$nvme'"
@@ -165,6 +173,11 @@ if ((bridged)); then
 	qemu+=(-device "pcie-pci-bridge,id=bridge,bus=pcie.0,addr=1a.0")
 	devices+=(-device "edu,bus=bridge,addr=1")
 fi
+if ((sriov)); then
+	# The hub has no other port.
+	qemu+=(-device "pcie-root-port,id=sriov,bus=pcie.0,addr=19.0,chassis=100")
+	devices+=(-netdev "hubport,id=net,hubid=0" -device "igb,bus=sriov,netdev=net")
+fi
 ((!rmr)) || devices+=(-device "edu,bus=pcie.0,addr=1b.0")
 
 # Boot with the arguments in "qemu" and $@, until power-off or time-out.
@@ -216,6 +229,7 @@ initramfs() {
 tables=$CACHE/iort/$(cat "$CACHE/qemu/version")-$smmus-$ports
 ((!bridged)) || tables+=-bridged
 ((!rmr)) || tables+=-rmr
+((!sriov)) || tables+=-sriov
 iort=$tables.aml dsdt=$tables.dsdt.aml
 if ((canwbs)) && [ ! -s "$iort" ]; then
 	say "reading the ACPI tables of $smmus SMMU(s) from a first boot"

@@ -5,8 +5,8 @@
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
 #            [qemu-arm64] [busybox] [vmm-libs] [kernel] [kernel-64k] [kernel-debug]
-#            [kernel-gcov] [kernel-kcsan] [kernel-debian] [kernel-SERIES] [debian-arm64]
-#            [guest-SUITE] [guest-SUITE-16k] [guest-tools] [debian-root]
+#            [kernel-gcov] [kernel-kcsan] [kernel-debian] [kernel-sriov] [kernel-SERIES]
+#            [debian-arm64] [guest-SUITE] [guest-SUITE-16k] [guest-tools] [debian-root]
 #
 # kernel-SERIES: the kernel "base" of another series, such as 6.18. Status 4: the mirror
 # has no source of that series, which the last line says.
@@ -395,7 +395,7 @@ main() {
 		busybox) setup_busybox ;;
 		vmm-libs) setup_vmm_libs ;;
 		kernel) setup_toolchain; setup_kernel base ;;
-		kernel-64k | kernel-debian | kernel-debug | kernel-gcov | kernel-kcsan)
+		kernel-64k | kernel-debian | kernel-debug | kernel-gcov | kernel-kcsan | kernel-sriov)
 			setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		kernel-[0-9]*.[0-9]*)
 			[[ $part =~ ^kernel-[0-9]+\.[0-9]+$ ]] || die "unknown part '$part'"

@@ -10,7 +10,7 @@ VM_CONFIG := CONFIG_SMMUV3_ACCEL=m CONFIG_SMMUV3_ACCEL_KUNIT_TEST=m
 VM_SILENT := $(if $(filter 1,$(V)),,-s)
 
 # The host kernels: those in tools/testing/vm/config, and "base" of other series
-VM_FLAVOURS := base debian debug gcov kcsan \
+VM_FLAVOURS := base debian debug gcov kcsan sriov \
 	$(patsubst $(VM_CACHE)/kernel-%/key,%,$(wildcard $(VM_CACHE)/kernel-[0-9]*.[0-9]*/key))
 
 VM_UAPI := include/uapi/linux/smmuv3_accel.h
