@@ -510,6 +510,14 @@ static void step(struct fuzz *f)
 	}
 }
 
+/* A guest that has set up its queues: commands can be in any piece. */
+static void enable_queues(struct fuzz *f)
+{
+	check(!vsmmu_write(f->v, 0x90, RAM_BASE | 7, 8));
+	check(!vsmmu_write(f->v, 0xa0, RAM_BASE | 2, 8));
+	check(!vsmmu_write(f->v, 0x20, CMDQEN | EVENTQEN, 4));
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct vsmmu_options options = {
@@ -527,6 +535,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	}
 	check(!vsmmu_start(f.v, &options));
 	set_memory(&f, 7);
+	if (size & 1)
+		enable_queues(&f);
 
 	f.size = size;
 	do {
