@@ -262,8 +262,8 @@ static void command_failed(struct vsmmu *v,
 }
 
 /*
- * What comes before the guest sees that commands are done: the feed, faults that were
- * recorded before a CMD_SYNC behind a CFGI (4.7.3: as far as the host has them), and
+ * Do all that has to come before CONS shows that commands are done: the feed, faults that
+ * were recorded before a CMD_SYNC behind a CFGI (4.7.3: as far as the host has them), and
  * records of bad STEs.
  */
 static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,

@@ -162,7 +162,7 @@ static int veventq_drain(struct vsmmu *v, struct veventq *q)
 		for (at = 0; at < n; at += len) {
 			len = take_record(v, q, buf + at, n - at);
 			if (!len) {
-				/* What is left of the read is gone. */
+				/* The rest of the read is gone. */
 				eventq_overflow(v);
 				return -EPROTO;
 			}

@@ -357,9 +357,9 @@ static int write_one(struct vsmmu *v, enum reg_id reg, unsigned int shift,
 }
 
 /*
- * A write of two words is two writes, the lower one first, which the architecture
- * leaves open. What the last one returns counts, because it also does what the one
- * before could not.
+ * A write of two words is two writes, the lower one first. The architecture leaves this
+ * open. Return the result of the second one: it also does the work that the first one
+ * could not do.
  */
 int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
 		unsigned int size)

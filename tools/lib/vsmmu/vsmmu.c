@@ -82,7 +82,7 @@ static int set_idr(struct vsmmu *v, const uint32_t idr[6])
 	return vsmmu__fail(v, &error);
 }
 
-/* What the guest is told of the version, if the VMM does not say it */
+/* SMMU_AIDR: as the VMM says, or by the features that are offered */
 static uint32_t aidr_of(const struct vsmmu_options *options, const uint32_t idr[6])
 {
 	if (options->aidr || (options->flags & VSMMU_OPT_IDR))

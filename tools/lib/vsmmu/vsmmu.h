@@ -168,10 +168,10 @@ int vsmmu_set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
  * stay mapped until the call returns.
  *
  * The module reads the stream table and the command queue from any region. The
- * library writes event records and MSIs to regions without %VSMMU_REGION_READONLY, which have
- * to be mapped writable. It writes nothing else. If the event queue is in any other
- * place, the guest gets GERROR.EVENTQ_ABT_ERR. The library reads commands that are
- * done, and one that is in error.
+ * library writes event records and MSIs to regions without %VSMMU_REGION_READONLY,
+ * which have to be mapped writable. It writes nothing else. If the event queue is in
+ * any other place, the guest gets GERROR.EVENTQ_ABT_ERR. The library reads commands
+ * that are done, and one that is in error.
  *
  * Return: 0; -EINVAL: the library or the module refuses a region; or the errno of
  * SMMUV3_ACCEL_SET_MEM_TABLE.
@@ -401,8 +401,8 @@ void vsmmu_get_counters(struct vsmmu *v, struct vsmmu_counters *counters);
  *	there was none, or if that call was for another virtual SMMU
  *
  * As with errno, a call that succeeds changes nothing, and threads do not see each
- * other's failures. If @raise, @cmd_error or @msi of struct vsmmu_config makes a call that
- * fails, the library forgets that failure when the callback returns.
+ * other's failures. If @raise, @cmd_error or @msi of struct vsmmu_config makes a call
+ * that fails, the library forgets that failure when the callback returns.
  */
 void vsmmu_last_error(struct vsmmu *v, struct vsmmu_error *error);
 

@@ -220,7 +220,7 @@ static void test_overflow_named(void **state)
 	assert_events_of(rig, 4, 0, events, 3);
 	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_GET_STREAM), 3);
 
-	/* What one batch named does not count for the next one. */
+	/* Names of one batch do not count for the next one. */
 	answer.num = 1;
 	assert_events(rig, 3, (const uint64_t[]){ 4 | 3ULL << 32 }, 1);
 }

@@ -148,7 +148,7 @@ static void test_counters(void **state)
 	/* A result that makes no sense does not move CONS. */
 	assert_int_equal(vsmmu_kick(rig->v), -EIO);
 	assert_counters(rig, 2, 5, 6, 1);
-	/* What is done before an error counts. */
+	/* Commands that are done before an error count. */
 	assert_put(rig, CMDQ_PROD, 11);
 	assert_counters(rig, 3, 6, 10, 1);
 	/* A signal's repetition is a call too. The registers' -EAGAIN is one. */

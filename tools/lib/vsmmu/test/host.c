@@ -409,7 +409,7 @@ static void test_idr_versions(void **state)
 	}
 	assert_true(seen[0] && seen[1]);
 
-	/* What the VMM says itself comes first. */
+	/* The VMM comes first. */
 	options = (struct vsmmu_options){ .flags = VSMMU_OPT_IDR, .aidr = 2 };
 	assert_int_equal(aidr_of(rig, &options), 2);
 	options.aidr = 0;

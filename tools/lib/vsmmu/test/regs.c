@@ -270,7 +270,7 @@ static void test_pairs(void **state)
 	assert_int_equal(put64(rig, GBPA - 4, (uint64_t)(UPDATE | ABORT) << 32), 0);
 	assert_int_equal(get64(rig, GBPA - 4), (uint64_t)ABORT << 32);
 
-	/* What the first store could not do is done with the second one, or reported. */
+	/* The second store does the work that the first one could not do, or fails. */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -ENOMEM,
 		  SMMUV3_ACCEL_REASON_RETRY, 1);
 	assert_int_equal(put64(rig, CR0, CMDQEN), 0);
@@ -358,7 +358,7 @@ static void test_gerrorn(void **state)
 	}
 }
 
-/* What is not offered is RES0 */
+/* Without a feature, its bits are RES0. */
 static void test_bits_by_idr(void **state)
 {
 	const struct vsmmu_options options = {
@@ -598,7 +598,7 @@ static void test_cr0_taken_back(void **state)
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(get(rig, CR0ACK), CMDQEN);
 
-	/* What the kernel never took needs not be undone. */
+	/* A change that the kernel never took needs not be undone. */
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EINTR, 0, 100);
 	assert_int_equal(put(rig, CR0, SMMUEN | CMDQEN), -EAGAIN);
 	assert_int_equal(get(rig, CR0ACK), CMDQEN);
@@ -607,7 +607,7 @@ static void test_cr0_taken_back(void **state)
 	assert_int_equal(get(rig, CR0ACK), CMDQEN);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 
-	/* What the kernel may have taken is not shown, and has to be undone. */
+	/* One that it may have taken is not shown, and has to be undone. */
 	assert_put(rig, CR0, 0);
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EIO, 0, 2);
 	assert_int_equal(put(rig, CR0, SMMUEN | CMDQEN), -EIO);

@@ -308,8 +308,8 @@ static void test_hostile(void **state)
 }
 
 /*
- * What a library that saved states of version 1 had: SMMU_AIDR was 0 whatever else was
- * offered, and the indices kept what was written to them, for any size of the queue.
+ * A state as the library saved it in version 1: SMMU_AIDR was 0 whatever else was
+ * offered, and the indices kept all bits that were written, for any size of the queue.
  */
 static void old_state(struct rig *rig, struct vsmmu_state *saved)
 {
@@ -468,7 +468,7 @@ static void test_resume_streams(void **state)
 	rig->fake.stream_reason[4] = SMMUV3_ACCEL_REASON_STE_CONFIG;
 	rig->fake.stream_reason[5] = SMMUV3_ACCEL_REASON_STE_CONFIG;
 	rig->fake.on_run = all_bad;
-	/* What was left in the queue is run, with the memory that is given now. */
+	/* The rest of the queue is run, with the memory that is given now. */
 	assert_int_equal(vsmmu_resume(rig->v, &options, &saved, vsids, 2), 0);
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
 	assert_int_equal(get(rig, EVENTQ_PROD), 2);
