@@ -26,7 +26,7 @@ check() {
 		failed=$((failed + 1))
 		echo "not ok $tests - $what"
 		[ -z "$why" ] || say "$why"
-		tail -n 20 /tmp/vmm.log | sed 's/^/#   | /'
+		[ ! -e /tmp/vmm.log ] || tail -n 20 /tmp/vmm.log | sed 's/^/#   | /'
 	fi
 	why=''
 	[ -z "$lost" ] || end

@@ -47,7 +47,7 @@ enum {
 #define MAILBOX_VFU	0x04U	/* this function owns the memory */
 #define MAILBOX_PFSTS	0x10U	/* a message of the physical function */
 #define MSG_RESET	1U
-#define MSG_RESET_DONE	(0x80000000U | MSG_RESET)
+#define MSG_ANSWERED	0xc0000000U	/* yes, or no: it has given no MAC address */
 #define TX_ENABLE	(1U << 25)
 
 /* A frame to send. The function writes status into it. */
@@ -119,7 +119,7 @@ static void mailbox_reset(volatile __u32 *bar)
 	mailbox_wait(bar, MAILBOX_VFU, MAILBOX_VFU);
 	answer = bar[REG_MEMORY];
 	bar[REG_MAILBOX] = MAILBOX_ACK;
-	if (answer != MSG_RESET_DONE)
+	if ((answer & ~MSG_ANSWERED) != MSG_RESET || !(answer & MSG_ANSWERED))
 		fail("the physical function's answer is %#x", answer);
 }
 
