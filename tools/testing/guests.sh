@@ -6,10 +6,10 @@
 # kexec and kdump, with strict and lazy invalidation, trapped and polled doorbells, and
 # MSIs.
 #
-#   guests.sh [--short] [KERNEL]...    a kernel is the suite that has it, or SUITE-16k
+#   guests.sh [--short|--kdump] [KERNEL]...    a kernel is the suite that has it, or SUITE-16k
 #
-# --short: boot, checksum, write and fault alone. Prints a line for each result, its
-# output below a failure, and the counts at the end.
+# --short: boot, checksum, write and fault alone. --kdump: kdump alone. Prints a line for
+# each result, its output below a failure, and the counts at the end.
 #
 # Faults of the guests, which are worked round:
 #
@@ -27,8 +27,8 @@ here=$VM_DIR/..
 form=long kernels=()
 for arg; do
 	case $arg in
-	--short) form=short ;;
-	-*) die "usage: guests.sh [--short] [KERNEL]..." ;;
+	--short | --kdump) form=${arg#--} ;;
+	-*) die "usage: guests.sh [--short|--kdump] [KERNEL]..." ;;
 	*) kernels+=("$arg") ;;
 	esac
 done
@@ -71,7 +71,7 @@ prepare() {
 	} >"$share/initramfs"
 	head -c 64M /dev/urandom >"$work/disk"
 	disks=(--nvme "$work/disk")
-	[ $form = long ] || return 0
+	[ "$form" != short ] || return 0
 	cp "$CACHE/guest-tools/tools.tar" "$work/disk2"
 	cp "$kernel/Image" "$share/initramfs" "$work/boot/"
 	tar -C "$work" --owner=0 --group=0 -rf "$work/disk2" boot
@@ -108,10 +108,10 @@ run() {
 	version=$(cat "$CACHE/guest-$1/version")
 	workarounds "$version"
 	sum=$(sha256sum <"$work/disk")
-	[ $form = short ] || part=$(head -c 16M "$work/disk2" | sha256sum)
+	[ "$form" = short ] || part=$(head -c 16M "$work/disk2" | sha256sum)
 	: >"$work/results"
 	"$VM_DIR/run.sh" "${disks[@]}" --edu 1 --mem 3G --share "$work/share" --timeout 10800 -- \
-		sh host $form "${sum%% *}" "${part%% *}" "$version" "$options" "$kexec" \
+		sh host "$form" "${sum%% *}" "${part%% *}" "$version" "$options" "$kexec" \
 		>"$work/results" 2>"$work/errors" &
 	host=$!
 	results "$1" < <(tail -n +1 -f --pid=$host "$work/results")
@@ -129,7 +129,7 @@ run() {
 }
 
 parts=(default "${kernels[@]/#/guest-}")
-[ $form = short ] || parts+=(guest-tools)
+[ "$form" = short ] || parts+=(guest-tools)
 "$VM_DIR/setup.sh" "${parts[@]}" || { fail "set-up"; finish; }
 make -s -C "$TOP_DIR" vm-base >&2 || { fail "what the emulated host runs"; finish; }
 for kernel in "${kernels[@]}"; do
