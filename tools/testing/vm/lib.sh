@@ -259,7 +259,7 @@ kernel_series() {
 	echo "$newest"
 }
 
-# Run a command of APT's that fetches a file. Status 1: the mirror does not have that
+# Run an APT command that fetches a file. Status 1: the mirror does not have that
 # file. Every other failure ends the script. $1: what it fetches, rest: the command
 fetch_or_none() {
 	local what=$1 log=$CACHE/log/kernel-source.log errors
