@@ -35,7 +35,7 @@ result() { # $1: what, rest: a command that must succeed
 }
 same_data() {
 	[ -s "$work/share/written" ] &&
-		[ "$(debugfs -R "cat /root/data" "$work/disk" 2>/dev/null | sha256sum)" = "$(cat "$work/share/written")  -" ]
+		[ "$(debugfs -R "cat /srv/data" "$work/disk" 2>/dev/null | sha256sum)" = "$(cat "$work/share/written")  -" ]
 }
 is_clean() { e2fsck -fn "$1" && ! dumpe2fs -h "$1" | grep needs_recovery; }
 result "its file system is clean" is_clean "$work/disk"

@@ -234,7 +234,7 @@ setup_debian_root() {
 	say "installing Debian for arm64 on a disk (about 150 MB to fetch, 8 minutes on 2 cores)"
 	need_space 3000
 	as_root rm -rf "$tree"
-	mkdir -p "$tree"/{root,small,out,initramfs/{bin,dev,proc,sys,root}}
+	mkdir -p "$tree"/{root,small,out,initramfs/{bin,dev,proc,sys,mnt}}
 	debootstrap_arm64 "$tree/debian" linux-image-arm64,initramfs-tools,zstd,systemd-sysv,udev,kmod,dbus,libpam-systemd
 	cp "$tree"/debian/var/cache/apt/archives/linux-image-[0-9]*.deb "$tree"
 	truncate -s 2G "$tree/out/disk"
