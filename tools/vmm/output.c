@@ -163,7 +163,7 @@ void output_start(int console_fd, int messages_fd)
 	start(&messages, messages_fd);
 }
 
-/* Print a character of the guest's console. Never waits. */
+/* Print a character of the guest console. Never waits. */
 void output_console(uint8_t c)
 {
 	put(&console, (const char *)&c, 1);

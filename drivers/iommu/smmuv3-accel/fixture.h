@@ -75,7 +75,7 @@ struct cmd {
  * @array: room for %ARRAY_LEN bytes
  * @umem_end: end of the user memory; nothing is mapped here
  * @regs: the guest's registers; fx_set_regs() sets them
- * @log2size: log2 of the length of the guest's command queue
+ * @log2size: log2 of the length of the command queue
  * @rnd: for dice()
  * @cmds: a test's commands
  * @seen: what fx_collect() found

@@ -192,7 +192,7 @@ static size_t copy_in_page(void *to, const void __user *from, size_t len)
 }
 
 /**
- * guest_mem_copy() - Copy from the VMM's mapping of the guest's memory
+ * guest_mem_copy() - Copy from guest memory, as the VMM has mapped it
  * @to: the destination
  * @from: the VMM's address
  * @len: how many bytes

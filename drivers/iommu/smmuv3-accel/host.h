@@ -106,7 +106,7 @@ struct smmuv3_hw_info {
  * @close: forget the host; all devices are put, objects may be left. This,
  *	@dev_put, @dev_detach and @dev_in_force work in any context. The others,
  *	except for @change_process, work only if smmuv3_host_reachable() says so
- * @change_process: check that the descriptor is of the host's iommufd. From now on
+ * @change_process: check that the descriptor is of the same iommufd. From now on
  *	the host belongs to the caller's address space. Sets the reason if it
  *	fails, with nothing changed
  * @dev_get: identify a VFIO descriptor. Sets the reason if it fails, for instance
@@ -134,7 +134,7 @@ struct smmuv3_hw_info {
  *	errno: the host cannot say so now. It uses the lane of @invalidate
  *
  * Operations that return an int return 0 or a negative errno. -EIO: the host
- * refuses, for instance because the VMM has destroyed one of the module's objects.
+ * refuses, for instance because the VMM has destroyed an object of the module.
  */
 struct smmuv3_host_ops {
 	void (*close)(struct smmuv3_host *host);

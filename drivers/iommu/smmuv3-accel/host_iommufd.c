@@ -7,7 +7,7 @@
  * arguments in a scratch mapping in the VMM's address space. This can do nothing that
  * the VMM could not do itself with the same descriptors.
  *
- * The scratch mapping consists of the module's own pages. The module accesses them by
+ * The scratch mapping consists of pages that belong to the module. The module accesses them by
  * their kernel address, so it never waits for the VMM's memory. Only iommufd uses the
  * VMM's address. If a VMM writes there, or maps something else there during a call,
  * it harms only itself: the module reads back IDs, which it passes only to iommufd,
@@ -339,7 +339,7 @@ static int file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 }
 
 /*
- * ENOENT means here that the VMM has destroyed one of the module's objects. The caller
+ * ENOENT means here that the VMM has destroyed an object of the module. The caller
  * did not name the object, so do not return ENOENT to it.
  */
 static int object_error(int rc)

@@ -16,7 +16,7 @@ static void expect_parent(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, 
 	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream_of(v, vsid)), parent);
 }
 
-/* Expect a number of the module's objects at the host, none of them a parent. */
+/* Expect a number of objects of the module at the host, none of them a parent. */
 static void expect_live(struct kunit *test, u32 viommus, u32 vdevices, u32 nested)
 {
 	struct mock_state state = mock_state(mock_of(test));

@@ -68,7 +68,7 @@ static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 	}
 
 	/*
-	 * A stalled transaction holds resources of the host's SMMU, so a guest
+	 * A stalled transaction holds resources of the host SMMU, so a guest
 	 * must not be able to cause one. If the SMMU's stall model is fixed, the
 	 * bit has to be 0 (5.2, S1STALLD).
 	 */

@@ -51,7 +51,7 @@
  * @SMMUV3_ACCEL_CMD_GET_INFO: Describe the module
  * @SMMUV3_ACCEL_CMD_CREATE: Bind the file to an iommufd
  * @SMMUV3_ACCEL_CMD_SET_IDR: Set the ID registers that the guest sees
- * @SMMUV3_ACCEL_CMD_SET_MEM_TABLE: Set the table of the guest's memory
+ * @SMMUV3_ACCEL_CMD_SET_MEM_TABLE: Set the table of guest memory
  * @SMMUV3_ACCEL_CMD_ATTACH: Attach a device to the virtual SMMU
  * @SMMUV3_ACCEL_CMD_DETACH: Detach a device
  * @SMMUV3_ACCEL_CMD_GET_PHYS: Describe a physical SMMU
@@ -495,7 +495,7 @@ struct smmuv3_accel_set_idr {
 #define SMMUV3_ACCEL_SET_IDR _IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_SET_IDR)
 
 /**
- * struct smmuv3_accel_mem_region - A region of the guest's memory
+ * struct smmuv3_accel_mem_region - A region of guest memory
  * @gpa: Guest physical address
  * @size: Length in bytes, not 0
  * @uaddr: Address in the caller's address space
@@ -518,7 +518,7 @@ struct smmuv3_accel_mem_region {
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
- * Set the table of the guest's memory. The module reads the guest's stream table
+ * Set the table of guest memory. The module reads the guest's stream table
  * and command queue through it. The call replaces the whole table. If it fails, the
  * old table stays.
  *
@@ -825,7 +825,7 @@ struct smmuv3_accel_install_ste {
  * @out_reason: What is wrong with the command at @cmd_num
  * @out_vsid: If the ioctl fails because of one stream, its StreamID, else 0
  *
- * Carry out an array of the guest's commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
+ * Carry out an array of guest commands: CFGI_CD, CFGI_CD_ALL, TLBI_NH_ALL,
  * TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NSNH_ALL, ATC_INV. PREFETCH_CONFIG,
  * PREFETCH_ADDR and CMD_SYNC are accepted. The commands that are counted as done
  * have taken effect when the ioctl returns. TLBIs reach each physical SMMU behind
@@ -1028,7 +1028,7 @@ struct smmuv3_accel_run_cmdq {
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
- * For a reset of the guest's machine: abort all streams, forget the registers, which
+ * For a reset of the virtual machine: abort all streams, forget the registers, which
  * ends table mode, and flush the TLBs. The streams with their StreamIDs, the memory
  * table and the ID registers stay.
  *

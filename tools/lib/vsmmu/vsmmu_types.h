@@ -188,7 +188,7 @@ enum vsmmu_region_flags {
 };
 
 /**
- * struct vsmmu_region - Some of the guest's memory
+ * struct vsmmu_region - A part of guest memory
  * @gpa: Guest physical address
  * @size: Length in bytes, not 0
  * @uaddr: Where the VMM has it

@@ -9,7 +9,7 @@ uint8_t *ram;
 struct config config;
 
 static struct {
-	int rc;			/* result of the guest's accesses and of the VMM's calls */
+	int rc;			/* result of guest accesses and of calls by the VMM */
 	unsigned int kicks;
 	int removed;
 	int broken;		/* the last vEVENTQ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Shared by the tests. Each test is a program with some of the VMM's files. */
+/* Shared by the tests. Each test is a program with some files of the VMM. */
 #ifndef TEST_H
 #define TEST_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Streams whose STE is not legal: which of the kernel's reports become events.
+ * Streams whose STE is not legal: which reports of the kernel become events.
  */
 #include "rig.h"
 

@@ -150,7 +150,7 @@ static const __u64 dropped[2] = {
  * @legal: how many of these were legal for the module
  * @kinder: by cause, how many of these the host refuses
  * @differ: about how many of these the two differ without a known cause
- * @idr: ID registers of the host's SMMU
+ * @idr: ID registers of the host SMMU
  */
 struct both {
 	struct machine m;

@@ -45,7 +45,7 @@
  * @accel: accel files
  * @iommufd: two of them; the second has no devices
  * @ioas: their IOASes
- * @parents: stage-2 parents of the VMM's, one for each device
+ * @parents: stage-2 parents that the VMM has made, one for each device
  * @ids: the latest IDs that the kernel has named
  * @bad: a page that cannot be accessed
  * @host_idr: what the devices' SMMU has

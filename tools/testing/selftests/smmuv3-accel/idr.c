@@ -388,7 +388,7 @@ TEST_F(hosts, features_that_a_host_lacks_are_refused)
 	EXPECT_EQ(0, accel_set_idr(&m->g, self->offer, &out));
 }
 
-/* Of the guest's ID registers, else of the host's */
+/* Of the ID registers that the guest sees, else of those that the host has */
 TEST_F(hosts, streamid_beyond_sidsize_is_refused)
 {
 	struct smmuv3_accel_set_idr out;
