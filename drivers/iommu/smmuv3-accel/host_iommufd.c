@@ -7,7 +7,7 @@
  * arguments in a scratch mapping in the VMM's address space. This can do nothing that
  * the VMM could not do itself with the same descriptors.
  *
- * The scratch mapping consists of pages that belong to the module. The module accesses them by
+ * The scratch mapping consists of pages that belong to the module. It accesses them by
  * their kernel address, so it never waits for the VMM's memory. Only iommufd uses the
  * VMM's address. If a VMM writes there, or maps something else there during a call,
  * it harms only itself: the module reads back IDs, which it passes only to iommufd,
@@ -890,7 +890,6 @@ static int host_iommufd_checks_commands(struct smmuv3_host *host, u32 viommu_id)
 	const __le64 reserved[][2] = {
 		{ cpu_to_le64(CMD_TLBI_NSNH_ALL), cpu_to_le64(1) },
 	};
-
 	int rc;
 
 	/* This error would look like that of a check. */

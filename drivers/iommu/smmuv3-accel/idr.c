@@ -113,7 +113,7 @@ static const struct idr_field idr_fields[] = {
 	{ 0, IDR_SUBSET, 0, IDR0_CD2L },
 	/* Belongs to stage 2, which no guest has */
 	{ 0, IDR_FREE, 1, IDR0_VMID16 },
-	/* The VMM sends them: the guest's interrupts are none of the host SMMU's */
+	/* The VMM sends them. The host SMMU interrupts the host, not the guest */
 	{ 0, IDR_FREE, 1, IDR0_MSI },
 	{ 0, IDR_SUBSET, 0, IDR0_ASID16 },
 	{ 0, IDR_SUBSET, 0, IDR0_ATS },
