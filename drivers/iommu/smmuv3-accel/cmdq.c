@@ -232,9 +232,24 @@ static u32 cmd_sid(const __le64 cmd[2])
 
 static u32 sync_flag(u64 cmd0)
 {
-	return FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC &&
-	       FIELD_GET(SYNC_0_CS, cmd0) == SYNC_CS_IRQ ?
-			SMMUV3_ACCEL_RUN_SYNC_IRQ : 0;
+	return FIELD_GET(SYNC_0_CS, cmd0) == SYNC_CS_IRQ ?
+		       SMMUV3_ACCEL_RUN_SYNC_IRQ : 0;
+}
+
+/* What a command that is done sets in the flags of the run */
+static u32 cmd_flag(u64 cmd0)
+{
+	switch (FIELD_GET(CMD_0_OP, cmd0)) {
+	case CMD_SYNC:
+		return sync_flag(cmd0);
+	case CMD_CFGI_STE:
+	case CMD_CFGI_STE_RANGE:
+	case CMD_CFGI_CD:
+	case CMD_CFGI_CD_ALL:
+		return SMMUV3_ACCEL_RUN_CFGI;
+	default:
+		return 0;
+	}
 }
 
 static bool is_refusal(int rc)
@@ -515,13 +530,14 @@ static bool run_ste(struct smmuv3_vsmmu *v, const u64 cmd[2], u32 index, u32 *do
 	    run->ste_num >= SMMUV3_MAX_STES || !run_cfgi_ste(v, cmd))
 		return false;
 	*done = index + 1;
+	run->delta.cmd_flags |= SMMUV3_ACCEL_RUN_CFGI;
 	smmuv3_batch_start(v->queue.batch);
 	/* The command may have read the STEs of many streams. */
 	cond_resched();
 	return !run_is_long(v);
 }
 
-/* Count again: a CMD_SYNC that is not done does not count or raise its interrupt. */
+/* Count again: a command that is not done does not count or set a flag. */
 static void count_syncs(struct smmuv3_vsmmu *v)
 {
 	const __le64 (*cmds)[2] = v->queue.batch->cmds;
@@ -529,10 +545,10 @@ static void count_syncs(struct smmuv3_vsmmu *v)
 	u32 i;
 
 	delta->syncs = 0;
-	delta->sync_flags = 0;
+	delta->cmd_flags = 0;
 	for (i = 0; i < delta->done; i++) {
 		delta->syncs += cmd_op(cmds[i]) == CMD_SYNC;
-		delta->sync_flags |= sync_flag(le64_to_cpu(cmds[i][0]));
+		delta->cmd_flags |= cmd_flag(le64_to_cpu(cmds[i][0]));
 	}
 }
 
@@ -592,6 +608,7 @@ static void run_batch(struct smmuv3_vsmmu *v)
 			i = smmuv3_batch_extend(batch, i, run->num);
 			continue;
 		case SMMUV3_CMD_CD:
+			run->delta.cmd_flags |= SMMUV3_ACCEL_RUN_CFGI;
 			run_add_stream(v, i, cmd, SMMUV3_PHASE_CD);
 			break;
 		case SMMUV3_CMD_ATC:
@@ -605,7 +622,7 @@ static void run_batch(struct smmuv3_vsmmu *v)
 			break;
 		case SMMUV3_CMD_SYNC:
 			run->delta.syncs++;
-			run->delta.sync_flags |= sync_flag(cmd[0]);
+			run->delta.cmd_flags |= sync_flag(cmd[0]);
 			fallthrough;
 		case SMMUV3_CMD_NOP:
 			batch->tags[i] = SMMUV3_PHASE_NONE;
@@ -720,7 +737,7 @@ static void run_commit(struct smmuv3_vsmmu *v)
 	count_done(v, run->delta.done, run->delta.syncs);
 	v->stats.out_cmd_errors += run->error != SMMUV3_ACCEL_CERROR_NONE;
 	run->done += run->delta.done;
-	run->flags |= run->delta.flags | run->delta.sync_flags;
+	run->flags |= run->delta.flags | run->delta.cmd_flags;
 	run->ended = run->delta.done < run->num || run->error || run->rc;
 }
 

@@ -200,14 +200,15 @@ struct smmuv3_piece {
  * struct smmuv3_delta - What a batch did, to be committed at once
  * @done: how many of its commands are done
  * @syncs: how many of these are CMD_SYNCs
- * @sync_flags: SMMUV3_ACCEL_RUN_SYNC_IRQ, if one of them wants its interrupt
+ * @cmd_flags: SMMUV3_ACCEL_RUN_SYNC_IRQ, if one of these wants its interrupt, and
+ *	SMMUV3_ACCEL_RUN_CFGI, if a CFGI_* is done
  * @flags: more of enum smmuv3_accel_run_flags
  * @bad: smmuv3_run.bad as it was before the batch
  */
 struct smmuv3_delta {
 	u32 done;
 	u32 syncs;
-	u32 sync_flags;
+	u32 cmd_flags;
 	u32 flags;
 	struct smmuv3_bad_list bad;
 };

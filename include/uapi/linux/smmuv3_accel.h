@@ -939,6 +939,9 @@ struct smmuv3_accel_bad_ste {
  *	cannot be read. The stream aborts, and bad_uptr names it
  * @SMMUV3_ACCEL_RUN_BAD_OVERFLOW: bad_uptr has no room for all such streams.
  *	SMMUV3_ACCEL_GET_STREAM has the reason of each stream
+ * @SMMUV3_ACCEL_RUN_CFGI: A CFGI_* command is done. Before the VMM shows @cons, it
+ *	passes on the events that its vEVENTQs have: a CMD_SYNC behind a CFGI_* ends
+ *	the time of earlier faults (Arm IHI 0070, 4.7.3)
  * @SMMUV3_ACCEL_RUN_FEED_OVERFLOW: feed_uptr has no room for all commands. The VMM
  *	has to invalidate its software IOTLBs completely
  */
@@ -947,6 +950,7 @@ enum smmuv3_accel_run_flags {
 	SMMUV3_ACCEL_RUN_BAD_STE = 1 << 1,
 	SMMUV3_ACCEL_RUN_FEED_OVERFLOW = 1 << 2,
 	SMMUV3_ACCEL_RUN_BAD_OVERFLOW = 1 << 3,
+	SMMUV3_ACCEL_RUN_CFGI = 1 << 4,
 };
 
 /**
