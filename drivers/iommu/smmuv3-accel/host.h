@@ -35,7 +35,8 @@ enum smmuv3_lane {
  * struct smmuv3_host - The host as one vSMMU sees it
  * @ops: how to reach it
  * @owner: the host context in which object IDs are valid; only compared
- * @ioas_id: the guest's physical address space there
+ * @ioas_id: the guest's physical address space there; 0: none, so the VMM names the
+ *	stage-2 parents
  * @mm: the VMM's address space, from which the host is called; NULL: any
  */
 struct smmuv3_host {
@@ -119,7 +120,7 @@ struct smmuv3_hw_info {
  * @dev_in_force: whether the device still has what @dev_attach or @dev_detach
  *	left; false if the VMM changed it. Waits for no lock
  * @hw_info: read the ID registers of its SMMU. -EOPNOTSUPP: it is not an SMMUv3
- * @alloc_parent: allocate a stage-2 parent
+ * @alloc_parent: allocate a stage-2 parent. -ENOENT: there is no IOAS
  * @alloc_viommu: allocate a vIOMMU on a parent
  * @alloc_vdevice: allocate a vDEVICE: a device's StreamID on a vIOMMU
  * @alloc_nested: allocate a nested domain from the first two words of an STE

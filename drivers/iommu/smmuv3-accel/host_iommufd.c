@@ -714,6 +714,20 @@ static int host_iommufd_hw_info(struct smmuv3_host *host, u32 dev_id,
 	return 0;
 }
 
+/* An IOAS exists if IOMMU_IOAS_IOVA_RANGES fails only because there is no room. */
+static int ioas_exists(struct host_iommufd *h)
+{
+	struct iommu_ioas_iova_ranges cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = h->host.ioas_id,
+	};
+	int rc;
+
+	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_IOAS_IOVA_RANGES, &cmd,
+			  sizeof(cmd));
+	return rc == -EMSGSIZE ? 0 : rc;
+}
+
 static int host_iommufd_alloc_parent(struct smmuv3_host *host, u32 dev_id,
 				     u32 *hwpt_id)
 {
@@ -730,6 +744,9 @@ static int host_iommufd_alloc_parent(struct smmuv3_host *host, u32 dev_id,
 	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_HWPT_ALLOC, &cmd,
 			  sizeof(cmd));
 	*hwpt_id = cmd.out_hwpt_id;
+	/* The errno does not tell: another object may have the ID by now. */
+	if (rc && ioas_exists(h) == -ENOENT)
+		return -ENOENT;
 	return rc;
 }
 
@@ -920,24 +937,10 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.checks_commands = host_iommufd_checks_commands,
 };
 
-/* An IOAS exists if IOMMU_IOAS_IOVA_RANGES fails only because there is no room. */
-static int ioas_exists(struct host_iommufd *h)
-{
-	struct iommu_ioas_iova_ranges cmd = {
-		.size = sizeof(cmd),
-		.ioas_id = h->host.ioas_id,
-	};
-	int rc;
-
-	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_IOAS_IOVA_RANGES, &cmd,
-			  sizeof(cmd));
-	return rc == -EMSGSIZE ? 0 : rc;
-}
-
 /**
  * smmuv3_host_iommufd_open() - Open the host of a VMM's iommufd
  * @fd: the iommufd
- * @ioas_id: the IOAS that holds the guest's physical address space
+ * @ioas_id: the IOAS that holds the guest's physical address space; 0: none
  * @reason: set if it fails
  *
  * From now on, all calls have to come from the calling process's address space.
@@ -970,7 +973,7 @@ struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 	rc = lanes_open(h->lanes);
 	if (rc == -ENOMEM)
 		*reason = SMMUV3_ACCEL_REASON_NO_ROOM;
-	if (!rc)
+	if (!rc && ioas_id)
 		rc = ioas_exists(h);
 	if (rc == -ENOENT)
 		*reason = SMMUV3_ACCEL_REASON_NO_IOAS;

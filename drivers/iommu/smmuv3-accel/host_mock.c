@@ -137,7 +137,10 @@ static int obj_alloc(struct smmuv3_host *host, enum smmuv3_lane lane, u32 dev_id
 	init.on = mock_find(mock, on_id);
 	if (call->rc)
 		return call->rc;
-	if (init.kind != MOCK_PARENT) {
+	if (init.kind == MOCK_PARENT) {
+		if (!host->ioas_id)
+			return -ENOENT;
+	} else {
 		if (!init.on || init.on->kind != (init.kind == MOCK_VIOMMU ?
 						  MOCK_PARENT : MOCK_VIOMMU))
 			return -ENOENT;
@@ -491,6 +494,7 @@ struct smmuv3_host *mock_open(struct mock *mock, struct smmuv3_vsmmu *v)
 	*h = (struct mock_host){
 		.host.ops = &mock_ops,
 		.host.owner = mock,
+		.host.ioas_id = MOCK_IOAS,
 		.mock = mock,
 		.v = v,
 		.open = true,

@@ -19,6 +19,7 @@ struct smmuv3_vsmmu;
 #define MOCK_SMMUS		2
 #define MOCK_DEV_ID(fd)		(100 + (fd))
 #define MOCK_IOMMUFD		50	/* its file descriptor */
+#define MOCK_IOAS		60	/* that CREATE names */
 #define MOCK_VMM_HWPT		1	/* the VMM's own, attached at the start */
 #define MOCK_HOSTS		4
 #define MOCK_LOG		256

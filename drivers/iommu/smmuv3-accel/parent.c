@@ -162,8 +162,9 @@ static void parent_destroy(struct smmuv3_parent *parent,
  * @dev: a device behind the physical SMMU
  * @reason: set if it fails
  *
- * Return: the parent, or an ERR_PTR with the host's errno; -EBUSY if another vSMMU
- * has meanwhile taken the new parent for the VMM's own.
+ * Return: the parent, or an ERR_PTR with the host's errno, which is -ENOENT if the
+ * vSMMU has no IOAS; -EBUSY if another vSMMU has meanwhile taken the new parent for
+ * the VMM's own.
  */
 struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 					 const struct smmuv3_host_dev *dev,
@@ -187,6 +188,8 @@ struct smmuv3_parent *smmuv3_parent_make(struct smmuv3_vsmmu *v,
 		kfree(new);
 		if (rc == -ENOMEM)
 			*reason = SMMUV3_ACCEL_REASON_RETRY;
+		else if (rc == -ENOENT)
+			*reason = SMMUV3_ACCEL_REASON_NO_IOAS;
 		return ERR_PTR(rc);
 	}
 

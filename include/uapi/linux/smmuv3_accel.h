@@ -93,7 +93,8 @@ enum smmuv3_accel_cmd {
  * @SMMUV3_ACCEL_REASON_NOT_IOMMUFD: The descriptor is not an iommufd. Pass a
  *	descriptor of /dev/iommu.
  * @SMMUV3_ACCEL_REASON_NO_IOAS: The iommufd has no such IOAS. Allocate one with
- *	IOMMU_IOAS_ALLOC.
+ *	IOMMU_IOAS_ALLOC. ATTACH fails so if CREATE named no IOAS, or one that is
+ *	gone: name a stage-2 parent in ATTACH.
  * @SMMUV3_ACCEL_REASON_NO_ROOM: The caller's address space has no room for the
  *	scratch mapping. After mlockall(MCL_FUTURE) it counts against
  *	RLIMIT_MEMLOCK.
@@ -430,7 +431,10 @@ enum smmuv3_accel_create_flags {
  * @size: sizeof(struct smmuv3_accel_create)
  * @flags: Combination of enum smmuv3_accel_create_flags
  * @iommufd: File descriptor of the VMM's iommufd
- * @ioas_id: The IOAS that holds the guest's physical address space
+ * @ioas_id: The IOAS that holds the guest's physical address space. The module
+ *	allocates stage-2 parents from it. 0: none, so SMMUV3_ACCEL_ATTACH has to
+ *	name the parents. A kernel that does not know this fails with ENOENT
+ *	(NO_IOAS), as for any ID that does not exist
  * @out_reason: Why it failed
  * @__reserved: Must be 0
  *
@@ -439,6 +443,9 @@ enum smmuv3_accel_create_flags {
  * other ioctls have to come from there. The module maps two small scratch areas
  * of its own pages into that address space. A forked child does not inherit them.
  * A process that writes there or unmaps them harms only itself.
+ *
+ * The file keeps no reference to the IOAS, but the stage-2 parents do. The VMM can
+ * destroy the IOAS once they are gone, while the file stays open.
  *
  * Errors besides the general ones:
  *
@@ -618,6 +625,9 @@ enum smmuv3_accel_attach_flags {
  * If the VMM uses VFIO_DEVICE_ATTACH_IOMMUFD_PT or VFIO_DEVICE_DETACH_IOMMUFD_PT
  * on the device, it takes the device from the module until the stream's next STE.
  *
+ * The call fails with NO_IOAS if the module has to allocate a parent, and the IOAS
+ * of SMMUV3_ACCEL_CREATE is 0 or does not exist any more.
+ *
  * If the call fails, nothing has changed: the device keeps its domain.
  *
  * Errors besides the general ones:
@@ -626,7 +636,7 @@ enum smmuv3_accel_attach_flags {
  *    GROUP_SHARED, PARENT_REJECTED, HAS_DEVICE, VSID_RANGE, FLAGS, HOST_REJECT)
  *  - EOPNOTSUPP (NOT_SMMUV3, NO_NESTING, MULTI_STREAM, IDR_HOST, IDR_OFFERED,
  *    NO_FEED)
- *  - ENOENT (PARENT_REJECTED)
+ *  - ENOENT (PARENT_REJECTED, NO_IOAS)
  *  - EEXIST (VSID_IN_USE)
  *  - EBUSY (DEVICE_IN_USE, PARENT_IN_USE, PARENT_OTHER, RETRY)
  *  - ENOSPC (TOO_MANY_STREAMS)
