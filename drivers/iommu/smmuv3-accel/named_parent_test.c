@@ -362,6 +362,34 @@ static void tlbis_after_a_failed_flush(struct kunit *test)
 	}
 }
 
+/* Without an IOAS, ATTACH names a parent, or uses the one that is in use on the SMMU. */
+static void no_ioas(struct kunit *test)
+{
+	struct mock *mock = mock_of(test);
+	u32 parent = mock_vmm_parent(mock, 0), far = mock_vmm_parent(mock, 1), round;
+	struct smmuv3_vsmmu *v = fx_open(test);
+
+	v->host->ioas_id = 0;
+	for (round = 0; round < 2; round++) {
+		EXPECT_REFUSED(test, v, -ENOENT, NO_IOAS, .fd = 0, .vsid = VSID);
+		EXPECT_REFUSED(test, v, -ENOENT, NO_IOAS, .fd = 0, .vsid = VSID,
+			       .flags = DRY_RUN);
+		fx_must_attach(test, v, .fd = 0, .vsid = VSID, .s2_hwpt_id = parent);
+		fx_must_attach(test, v, .fd = 1, .vsid = VSID_NEXT);
+		expect_parent(test, v, VSID_NEXT, parent);
+		/* The parent of another SMMU */
+		EXPECT_REFUSED(test, v, -ENOENT, NO_IOAS, .fd = 4, .vsid = VSID_OTHER);
+		fx_must_detach(test, v, VSID);
+		fx_must_detach(test, v, VSID_NEXT);
+		expect_released(test, v);
+	}
+	start_busy(test, v, parent)->busy = false;
+	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+	expect_parent(test, v, VSID, parent);
+	fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER, .s2_hwpt_id = far);
+	expect_parent(test, v, VSID_OTHER, far);
+}
+
 static struct kunit_case named_parent_cases[] = {
 	KUNIT_CASE(unusable_refused),
 	KUNIT_CASE(one_parent_per_smmu),
@@ -375,6 +403,7 @@ static struct kunit_case named_parent_cases[] = {
 	KUNIT_CASE(busy_viommu_on_made_parent_given_up),
 	KUNIT_CASE(shared_parent_outlives_its_first_user),
 	KUNIT_CASE(tlbis_after_a_failed_flush),
+	KUNIT_CASE(no_ioas),
 	{}
 };
 

@@ -149,6 +149,27 @@ static void named_and_shared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, attach_on(test, x, 2, VSID, parent), parent);
 }
 
+/* A vSMMU without an IOAS shares only what it names. */
+static void shared_without_an_ioas(struct kunit *test)
+{
+	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
+	struct smmuv3_vsmmu *w = fx_open(test, .shared_asids = true);
+	u32 named = mock_vmm_parent(mock_of(test), 0), made;
+
+	made = attach_parent(test, v, 4, VSID_OTHER);
+	KUNIT_EXPECT_EQ(test, attach_on(test, v, 0, VSID, named), named);
+	w->host->ioas_id = 0;
+	EXPECT_REFUSED(test, w, -ENOENT, NO_IOAS, .fd = 5, .vsid = VSID_OTHER);
+	KUNIT_EXPECT_EQ(test, attach_on(test, w, 5, VSID_OTHER, made), made);
+	KUNIT_EXPECT_EQ(test, attach_on(test, w, 1, VSID, named), named);
+	fx_close(v);
+	/* So another one shares neither with it. */
+	v = fx_open(test, .shared_asids = true);
+	v->host->ioas_id = 0;
+	EXPECT_REFUSED(test, v, -ENOENT, NO_IOAS, .fd = 6, .vsid = VSID_OTHER);
+	EXPECT_REFUSED(test, v, -ENOENT, NO_IOAS, .fd = 2, .vsid = VSID);
+}
+
 /* The last user destroys the module's parent, also if that user named it. */
 static void made_then_named(struct kunit *test)
 {
@@ -236,6 +257,13 @@ static void other_has(struct kunit *test, u32 parent)
 	KUNIT_EXPECT_EQ(test, fx_parent_of(test, stream_of(other, VSID)), parent);
 }
 
+static void other_without_an_ioas_has(struct kunit *test, u32 parent)
+{
+	other = fx_open(test, .shared_asids = true);
+	other->host->ioas_id = 0;
+	fx_must_attach(test, other, .fd = 1, .vsid = VSID, .s2_hwpt_id = parent, .nested = true);
+}
+
 static void other_has_to_wait(struct kunit *test, u32 parent)
 {
 	other = fx_open(test, .shared_asids = true);
@@ -291,6 +319,22 @@ static void named_while_made(struct kunit *test)
 static void named_while_made_to_share(struct kunit *test)
 {
 	expect_other_has(test, true);
+}
+
+/* The parent is one of the IOAS that it was allocated from, whoever has it. */
+static void named_without_an_ioas_while_made(struct kunit *test)
+{
+	struct mock *mock = mock_of(test);
+	struct smmuv3_vsmmu *v = fx_open(test, .shared_asids = true);
+	struct smmuv3_vsmmu *w = fx_open(test, .shared_asids = true);
+
+	mock_meanwhile(mock, MOCK_ALLOC + MOCK_PARENT, other_without_an_ioas_has);
+	EXPECT_RESULT(test, fx_attach(v, .fd = 0, .vsid = VSID), .rc = -EBUSY,
+		      .reason = REASON(RETRY));
+	w->host->ioas_id = 0;
+	EXPECT_REFUSED(test, w, -ENOENT, NO_IOAS, .fd = 2, .vsid = VSID);
+	KUNIT_EXPECT_EQ(test, attach_parent(test, v, 0, VSID),
+			fx_parent_of(test, stream_of(other, VSID)));
 }
 
 /* No vSMMU can take a parent that is being destroyed. */
@@ -396,11 +440,13 @@ static struct kunit_case parent_cases[] = {
 	KUNIT_CASE(shared_with_the_flag),
 	KUNIT_CASE_PARAM(not_shared_with_strangers, stranger_gen_params),
 	KUNIT_CASE(named_and_shared),
+	KUNIT_CASE(shared_without_an_ioas),
 	KUNIT_CASE(made_then_named),
 	KUNIT_CASE_PARAM(error_is_no_misfit, named_error_gen_params),
 	KUNIT_CASE(failed_attach_is_no_user),
 	KUNIT_CASE(named_while_made),
 	KUNIT_CASE(named_while_made_to_share),
+	KUNIT_CASE(named_without_an_ioas_while_made),
 	KUNIT_CASE(named_while_destroyed),
 	KUNIT_CASE(id_reused_while_destroyed),
 	KUNIT_CASE(named_while_given_up),

@@ -387,4 +387,107 @@ TEST_F(parent, one_serves_one_vsmmu_at_a_time)
 	guest_close_accel(&second.g);
 }
 
+/* A new file, with CREATE's IOAS 0 */
+static int create_without_ioas(struct guest *g)
+{
+	int rc;
+
+	guest_close_accel(g);
+	rc = guest_open_accel(g);
+	return rc ? rc : accel_create_flags(g->accel, g->iommufd, 0, 0);
+}
+
+TEST_F(parent, one_has_to_be_named_on_each_smmu_without_an_ioas)
+{
+	struct machine *m = &self->m;
+	struct smmuv3_accel_phys phys;
+	int i, j;
+
+	ASSERT_EQ(0, create_without_ioas(&m->g));
+	for (j = 0; j < 2; j++) {
+		EXPECT_PARENT_REFUSED(m, 0, 0, ENOENT, NO_IOAS);
+		ASSERT_EQ(0, attach(m, 0, self->id[FIRST]));
+		ASSERT_EQ(0, attach(m, 2, 0));
+		EXPECT_EQ(self->id[FIRST], m->stream[2].ids.out_s2_hwpt_id);
+		EXPECT_TRUE(works(m, 0));
+		EXPECT_TRUE(works(m, 2));
+		for (i = 0; i <= 2; i += 2)
+			ASSERT_EQ(0, machine_detach(m, i));
+	}
+	ASSERT_EQ(0, attach(m, 0, self->id[FIRST]));
+	EXPECT_PARENT_REFUSED(m, 1, 0, ENOENT, NO_IOAS);
+	EXPECT_EQ(-ENOENT, accel_phys(&m->g, 1, &phys));
+	ASSERT_EQ(0, attach(m, 1, self->id[SECOND]));
+	EXPECT_TRUE(works(m, 0));
+	EXPECT_TRUE(works(m, 1));
+}
+
+/*
+ * A VMM unplugs its last device, destroys all that it has in the iommufd, and plugs the
+ * device in again, with one open file
+ */
+static void unplug_and_plug(struct __test_metadata *_metadata, struct machine *m, __u32 *ids)
+{
+	struct guest *g = &m->g;
+	__u32 queue_id;
+	int queue, i;
+
+	ASSERT_EQ(0, attach(m, 0, ids[FIRST]));
+	queue = veventq_open(g->iommufd, m->stream[0].ids.out_viommu_id, &queue_id);
+	ASSERT_LE(0, queue);
+	EXPECT_TRUE(works(m, 0));
+	close(queue);
+	ASSERT_EQ(0, iommufd_destroy(g->iommufd, queue_id));
+	ASSERT_EQ(0, machine_detach(m, 0));
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
+	for (i = 0; i < PARENTS; i++)
+		ASSERT_EQ(0, iommufd_destroy(g->iommufd, ids[i]));
+	ASSERT_EQ(0, iommufd_destroy(g->iommufd, g->ioas_id));
+	EXPECT_PARENT_REFUSED(m, 0, 0, ENOENT, NO_IOAS);
+	EXPECT_PARENT_REFUSED(m, 0, ids[FIRST], ENOENT, PARENT_REJECTED);
+
+	ASSERT_EQ(0, ioas_alloc(g->iommufd, &g->ioas_id));
+	ASSERT_EQ(0, ioas_map(g->iommufd, g->ioas_id, GUEST_BASE, g->ram, GUEST_SIZE));
+	for (i = 0; i < PARENTS; i++)
+		ASSERT_EQ(0, iommufd_nest_parent(g->iommufd, m->stream[i % SMMUS].dev.dev_id,
+						 g->ioas_id, &ids[i]));
+	ASSERT_EQ(0, attach(m, 0, ids[FIRST]));
+	EXPECT_TRUE(works(m, 0));
+	ASSERT_EQ(0, machine_detach(m, 0));
+}
+
+TEST_F(parent, file_without_an_ioas_outlives_all_parents)
+{
+	int i;
+
+	ASSERT_EQ(0, create_without_ioas(&self->m.g));
+	for (i = 0; i < 2; i++)
+		unplug_and_plug(_metadata, &self->m, self->id);
+}
+
+/* A file that CREATE gave an IOAS outlives the IOAS, too */
+TEST_F(parent, file_outlives_its_ioas)
+{
+	unplug_and_plug(_metadata, &self->m, self->id);
+}
+
+/* The module does not take an object for the IOAS that had its ID before */
+TEST_F(parent, other_object_with_the_id_of_the_ioas_is_none)
+{
+	struct machine *m = &self->m;
+	struct guest *g = &m->g;
+	__u32 old = g->ioas_id;
+	int i;
+
+	for (i = 0; i < PARENTS; i++)
+		ASSERT_EQ(0, iommufd_destroy(g->iommufd, self->id[i]));
+	ASSERT_EQ(0, ioas_alloc(g->iommufd, &g->ioas_id));
+	ASSERT_EQ(0, iommufd_destroy(g->iommufd, old));
+	ASSERT_EQ(0, iommufd_nest_parent(g->iommufd, m->stream[0].dev.dev_id, g->ioas_id,
+					 &self->id[FIRST]));
+	ASSERT_EQ(old, self->id[FIRST]);
+	EXPECT_PARENT_REFUSED(m, 0, 0, ENOENT, NO_IOAS);
+	ASSERT_EQ(0, attach(m, 0, self->id[FIRST]));
+}
+
 TEST_HARNESS_MAIN
