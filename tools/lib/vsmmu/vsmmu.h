@@ -118,7 +118,8 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options);
  *	until vsmmu_set_vsids()
  * @flags: of SMMUV3_ACCEL_ATTACH
  * @s2_hwpt_id: a stage-2 parent for the device's SMMU, as for SMMUV3_ACCEL_ATTACH;
- *	0: the one in use there, else one that the module allocates
+ *	0: the one in use there, else one that the module allocates from @ioas_id of
+ *	struct vsmmu_config
  * @info: set to the IDs of the iommufd's objects; may be NULL
  *
  * Works at any time. The guest's registers and stream table apply to the device at

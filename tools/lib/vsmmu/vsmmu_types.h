@@ -260,7 +260,8 @@ enum vsmmu_config_flags {
  *	library opens one, and vsmmu_free() closes it
  * @iommufd: The VMM's iommufd. With %VSMMU_CONFIG_CHANGE_PROCESS it is the one that
  *	the virtual SMMU was created with, as this process has it
- * @ioas_id: The IOAS that holds the guest's physical address space
+ * @ioas_id: The IOAS that holds the guest's physical address space; 0: none, so
+ *	vsmmu_probe() and vsmmu_attach() name the stage-2 parents
  * @create_flags: Flags of SMMUV3_ACCEL_CREATE. @feed adds SMMUV3_ACCEL_CREATE_FEED;
  *	a VMM that caches no translations may set that flag without @feed
  * @region_num: How many regions @regions has

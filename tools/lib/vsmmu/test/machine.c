@@ -73,7 +73,7 @@ int make_vsmmu(struct machine *m, __u32 flags, int accel_fd)
 
 	config.accel_fd = accel_fd;
 	config.iommufd = m->g.iommufd;
-	config.ioas_id = m->g.ioas_id;
+	config.ioas_id = m->parent[0] ? 0 : m->g.ioas_id;
 	config.region_num = 1;
 	config.regions = &ram;
 	config.flags = VSMMU_CONFIG_CLEAN | flags;
