@@ -154,8 +154,9 @@ check_coccinelle() {
 	grep -F "$TOP_DIR/$driver/" "$work/cocci.out" || true
 }
 
+# tools/qemu has QEMU's style, and its build QEMU's checkpatch.
 check_checkpatch() {
-	sources '*.[ch]' '*Kbuild' '*Kconfig' '*Makefile' '*.mk' >"$work/sources"
+	sources ':!tools/qemu' '*.[ch]' '*Kbuild' '*Kconfig' '*Makefile' '*.mk' >"$work/sources"
 	each perl "$linux/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary --show-types \
 		-f <"$work/sources" >"$work/findings" || true
 	grep -vEf <(sed '/^#/d; /^$/d' tools/testing/checkpatch.conf) "$work/findings" || true

@@ -4,12 +4,15 @@
 # Fetch and build the parts of the emulated host, once, into the cache:
 #
 #   setup.sh [toolchain] [checkers] [bench] [clang] [docs] [packaging] [qemu]
-#            [qemu-arm64] [busybox] [vmm-libs] [kernel] [kernel-64k] [kernel-debug]
-#            [kernel-gcov] [kernel-kcsan] [kernel-debian] [kernel-sriov] [kernel-SERIES]
-#            [debian-arm64] [guest-SUITE] [guest-SUITE-16k] [guest-tools] [debian-root]
+#            [qemu-arm64] [qemu-accel] [qemu-accel-SERIES] [busybox] [vmm-libs] [kernel]
+#            [kernel-64k] [kernel-debug] [kernel-gcov] [kernel-kcsan] [kernel-debian]
+#            [kernel-sriov] [kernel-SERIES] [debian-arm64] [guest-SUITE]
+#            [guest-SUITE-16k] [guest-tools] [debian-root]
 #
 # kernel-SERIES: the kernel "base" of another series, such as 6.18. Status 4: the mirror
-# has no source of that series, which the last line says.
+# has no source of that series, which the last line says. qemu-accel[-SERIES]: QEMU for
+# arm64 with the device of tools/qemu, of the newest source that the mirror has, or of a
+# series, such as 10.0.
 #
 # Without arguments: what "run.sh" needs. A part that is there takes no time and
 # prints nothing. To start again, or to get newer versions of Debian's packages,
@@ -101,6 +104,141 @@ setup_qemu_arm64() {
 	copy_programs "$tree" "$tree/qemu-arm64" "$tree/usr/bin/qemu-system-aarch64"
 	publish "$tree/qemu-arm64" "$CACHE/qemu-arm64"
 	rm -rf "$tree"
+}
+
+# What QEMU for arm64 is built with: static libraries, and a meson that is new enough. The
+# libraries are of the suite of this machine, because its compiler links its own libc.
+setup_qemu_deps() {
+	local tree=$CACHE/qemu-deps.tmp suite
+	local packages=(libglib2.0-dev libpcre2-dev zlib1g-dev libfdt-dev)
+	[ ! -r "$CACHE/qemu-deps/meson/usr/bin/meson" ] || return 0
+	say "fetching meson, and the libraries of QEMU for arm64"
+	need_space 200
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	[ -n "$suite" ] || die "/etc/os-release has no VERSION_CODENAME: of which suite is the cross compiler?"
+	rm -rf "$tree"
+	mkdir -p "$tree/fetched"
+	(
+		private_apt qemu-libs arm64 "$suite"
+		cd "$tree/fetched"
+		# Newer ones of glib name it for static programs.
+		mapfile -t -O "${#packages[@]}" packages < <(apt-cache depends libglib2.0-dev |
+			sed -n 's/^ *Depends: \(libsysprof-capture-[0-9]*-dev\)$/\1/p')
+		logged "$CACHE/log/qemu-libs.log" verified_apt download "${packages[@]}" ||
+			die "cannot fetch the libraries of QEMU: is there a network?"
+	)
+	unpack_all "$tree/fetched" "$tree/arm64"
+	(
+		private_apt meson amd64 trixie
+		cd "$tree/fetched"
+		logged "$CACHE/log/meson.log" verified_apt download meson || die "cannot fetch meson: is there a network?"
+	)
+	unpack_all "$tree/fetched" "$tree/meson"
+	publish "$tree" "$CACHE/qemu-deps"
+}
+
+# Unpack packages, and remove them. $1: the folder that they are in, $2: where to
+unpack_all() {
+	local deb
+	for deb in "$1"/*.deb; do
+		dpkg-deb -x "$deb" "$2" || die "$deb is damaged; start again"
+		rm "$deb"
+	done
+}
+
+# Fetch the newest source of QEMU that the mirror has. The lists name versions that it
+# does not have. $1: a series, or nothing, $2: folder. Prints the name of the file, or
+# nothing if the mirror has no version.
+qemu_source() {
+	local version uri file hash seen=' '
+	cd "$2"
+	while read -r version; do
+		hash=''
+		read -r uri file _ hash < <(verified_apt source --print-uris "qemu=$version" 2>/dev/null |
+			tr -d "'" | grep '\.orig\.tar\.xz ') || true
+		[[ $hash == SHA256:* ]] || die "the lists have no archive of qemu $version"
+		[[ $seen != *" $file "* ]] || continue
+		seen+="$file "
+		if fetch_or_none "$file" /usr/lib/apt/apt-helper download-file "$uri" "$file" "$hash"; then
+			echo "$file"
+			return
+		fi
+		say "the lists have QEMU $version, but the mirror has no source of it"
+	done < <(apt-cache showsrc qemu | sed -n 's/^Version: //p' | grep "^\([0-9]*:\)\?${1//./\\.}" | sort -Vru)
+}
+
+# $1: a series, or nothing, $2: the folder to make
+setup_qemu_source() {
+	local tree=$2.tmp file
+	[ ! -r "$2/VERSION" ] || return 0
+	need_space 3000
+	say "fetching the source of QEMU${1:+ $1} (about 40 MB)"
+	rm -rf "$tree"
+	mkdir -p "$tree"/{fetched,tree}
+	(
+		private_apt qemu-source amd64+source trixie trixie-backports sid
+		file=$(qemu_source "$1" "$tree/fetched")
+		[ -n "$file" ] || die "the mirror has no source of QEMU${1:+ $1}"
+		say "unpacking $file"
+		tar -xJ -C "$tree/tree" --strip-components=1 -f "$tree/fetched/$file" || die "cannot unpack $file"
+	)
+	# Debian's source lacks both: a package for tests, and firmware.
+	sed -i '/^pycotap = /d' "$tree/tree/pythondeps.toml"
+	sed -i "s/^if unpack_edk2_blobs$/if false/; /^subdir('dtb')/d" "$tree/tree/pc-bios/meson.build"
+	mkdir -p "$(dirname "$2")"
+	publish "$tree/tree" "$2"
+	rm -rf "$tree"
+}
+
+# $1: source, $2: build folder
+configure_qemu() {
+	local lib=$CACHE/qemu-deps/arm64/usr/lib/aarch64-linux-gnu
+	printf 'CONFIG_%s=y\n' ARM_VIRT PCIE_PORT PXB CXL CXL_MEM_DEVICE IOMMUFD VFIO_PCI \
+		VIRTIO_PCI VIRTIO_BLK >"$1/configs/devices/aarch64-softmmu/smmuv3-accel.mak"
+	rm -rf "$2"
+	mkdir -p "$2"
+	cd "$2"
+	# meson does not look for a static libfdt where -L says.
+	logged "$CACHE/log/$(basename "${2%/build}")-configure.log" "$1/configure" --target-list=aarch64-softmmu \
+		--cross-prefix=aarch64-linux-gnu- --cc="aarch64-linux-gnu-gcc -B$lib" --python=/usr/bin/python3 \
+		--without-default-features --without-default-devices --with-devices-aarch64=smmuv3-accel \
+		--enable-system --enable-kvm --disable-tcg --enable-fdt=system --static \
+		--disable-werror --disable-debug-info --disable-install-blobs --disable-download \
+		--extra-cflags="-isystem $CACHE/qemu-deps/arm64/usr/include"
+}
+
+# QEMU for arm64 with the device of tools/qemu. Source and build folder stay, so that a
+# change of the device alone costs seconds. $1: a series, or nothing
+setup_qemu_accel() {
+	local out=$CACHE/qemu-accel${1:+-$1} key
+	key=$({
+		cat "$TOP_DIR"/tools/qemu/* "$TOP_DIR/include/uapi/linux/smmuv3_accel.h" "$TOP_DIR/scripts/reasons.awk"
+		declare -f configure_qemu
+	} | sha256sum | cut -c1-16)
+	[ "$(cat "$out/key" 2>/dev/null)" != "$key" ] || return 0
+	host_packages ninja-build pkgconf python3-venv coccinelle libpython3-dev
+	setup_qemu_deps
+	setup_qemu_source "$1" "$out/source"
+	rm -f "$out/key"
+	say "building QEMU $(cat "$out/source/VERSION") with the device smmuv3-accel (4 minutes on 2 cores the first time)"
+	"$TOP_DIR/tools/qemu/apply.sh" "$out/source" >&2
+	perl "$out/source/scripts/checkpatch.pl" --no-tree --terse -f "$TOP_DIR"/tools/qemu/*.[ch] >"$out/style" ||
+		{ cat "$out/style" >&2; die "the device does not have QEMU's style"; }
+	(
+		export PYTHONPATH=$CACHE/qemu-deps/meson/usr/lib/python3/dist-packages
+		export PKG_CONFIG=/usr/bin/pkg-config PKG_CONFIG_SYSROOT_DIR=$CACHE/qemu-deps/arm64
+		export PKG_CONFIG_LIBDIR=$PKG_CONFIG_SYSROOT_DIR/usr/lib/aarch64-linux-gnu/pkgconfig
+		if [ "$(cat "$out/configured" 2>/dev/null)" != "$(declare -f configure_qemu | sha256sum)" ]; then
+			configure_qemu "$out/source" "$out/build" || die "QEMU cannot be configured"
+			declare -f configure_qemu | sha256sum >"$out/configured"
+		fi
+		logged "$CACHE/log/$(basename "$out").log" ninja -C "$out/build" qemu-system-aarch64 ||
+			die "QEMU did not build"
+	)
+	aarch64-linux-gnu-strip -o "$out/stripped" "$out/build/qemu-system-aarch64"
+	mv "$out/stripped" "$out/qemu-system-aarch64"
+	cp "$out/source/VERSION" "$out/version"
+	printf '%s\n' "$key" >"$out/key"
 }
 
 # Programs for Debian's kernels as guests, as a tar: they are too large for an initramfs.
@@ -392,6 +530,10 @@ main() {
 		packaging) host_packages debhelper dh-dkms dpkg-dev lintian pkgconf ;;
 		qemu) setup_qemu ;;
 		qemu-arm64) setup_toolchain; setup_qemu_arm64 ;;
+		qemu-accel) setup_toolchain; setup_qemu_accel '' ;;
+		qemu-accel-[0-9]*.[0-9]*)
+			[[ $part =~ ^qemu-accel-[0-9]+\.[0-9]+$ ]] || die "unknown part '$part'"
+			setup_toolchain; setup_qemu_accel "${part#qemu-accel-}" ;;
 		busybox) setup_busybox ;;
 		vmm-libs) setup_vmm_libs ;;
 		kernel) setup_toolchain; setup_kernel base ;;
