@@ -110,8 +110,9 @@ typedef struct SMMUv3AccelDev {
     struct smmuv3_accel_info info;
     /* The file is bound to this iommufd. */
     IOMMUFDBackend *iommufd;
-    /* The guest has seen the ID registers. */
+    /* The guest has seen the ID registers; the module has them. */
     bool started;
+    bool idr_sent;
     uint32_t idr[6];
     Error *migration_blocker;
 
@@ -1101,7 +1102,10 @@ static bool file_check(SMMUv3AccelDev *ad, Error **errp)
     return true;
 }
 
-/* A file that comes from an fdset stays created when QEMU closes its duplicate. */
+/*
+ * The file is bound to one iommufd for good, so keep that open when the last device
+ * goes. Nothing in the module keeps the IOAS: VFIO's parents are named.
+ */
 static bool create(SMMUv3AccelDev *ad, IOMMUFDBackend *iommufd, Error **errp)
 {
     struct smmuv3_accel_create arg = {
@@ -1111,12 +1115,13 @@ static bool create(SMMUv3AccelDev *ad, IOMMUFDBackend *iommufd, Error **errp)
     };
     int rc;
 
-    if (ad->fd < 0 && !file_open(ad, errp)) {
+    if (!iommufd_backend_connect(iommufd, errp)) {
         return false;
     }
     rc = call(ad, SMMUV3_ACCEL_CREATE, &arg);
-    if (rc && arg.out_reason != SMMUV3_ACCEL_REASON_ALREADY_CREATED) {
+    if (rc) {
         call_failed(errp, rc, arg.out_reason, "cannot create a virtual SMMU");
+        iommufd_backend_disconnect(iommufd);
         return false;
     }
     ad->iommufd = iommufd;
@@ -1124,24 +1129,6 @@ static bool create(SMMUv3AccelDev *ad, IOMMUFDBackend *iommufd, Error **errp)
     ad->want_regs = true;
     sync_all(ad);
     return true;
-}
-
-/*
- * The last device goes, and with it the iommufd may be closed, so the file is of no
- * use any more.
- */
-static void release(SMMUv3AccelDev *ad)
-{
-    Stream *st;
-
-    QLIST_FOREACH(st, &ad->streams, next) {
-        stream_detach(ad, st);
-    }
-    timer_del(ad->retry);
-    qemu_close(ad->fd);
-    ad->fd = -1;
-    ad->iommufd = NULL;
-    migrate_del_blocker(&ad->migration_blocker);
 }
 
 /* Offer what the host SMMU has in those fields that it refuses. */
@@ -1170,9 +1157,8 @@ static bool set_idr(SMMUv3AccelDev *ad, Error **errp)
         arg = (struct smmuv3_accel_set_idr) { .size = sizeof(arg) };
         memcpy(arg.idr, ad->idr, sizeof(arg.idr));
         rc = call(ad, SMMUV3_ACCEL_SET_IDR, &arg);
-        /* A file from an fdset has got them before. */
-        if (!rc || (ad->started &&
-                    arg.out_reason == SMMUV3_ACCEL_REASON_FROZEN)) {
+        if (!rc) {
+            ad->idr_sent = true;
             return true;
         }
         if (ad->started || arg.out_reason != SMMUV3_ACCEL_REASON_IDR_HOST ||
@@ -1319,16 +1305,16 @@ static bool check_device(SMMUv3AccelDev *ad, PCIBus *bus, int devfn,
  * Before the machine is complete, only find out whether the device can be attached,
  * because what the SMMU offers is not known yet.
  */
-static bool plug(SMMUv3AccelDev *ad, Stream *st, bool first, Error **errp)
+static bool plug(SMMUv3AccelDev *ad, Stream *st, Error **errp)
 {
-    if (!ad->started) {
-        if (!stream_attach(ad, st, errp)) {
-            return false;
-        }
-        stream_detach(ad, st);
-        return true;
+    if (ad->started) {
+        return (ad->idr_sent || set_idr(ad, errp)) && attach_all(ad, errp);
     }
-    return (!first || set_idr(ad, errp)) && attach_all(ad, errp);
+    if (!stream_attach(ad, st, errp)) {
+        return false;
+    }
+    stream_detach(ad, st);
+    return true;
 }
 
 static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn,
@@ -1336,7 +1322,6 @@ static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn,
 {
     SMMUv3State *s = opaque;
     SMMUv3AccelDev *ad = s->accel_dev;
-    bool first = !ad->iommufd;
     VFIODevice *vdev;
     Stream *st;
 
@@ -1344,14 +1329,13 @@ static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn,
         return false;
     }
     vdev = hiod->agent;
-    if (first) {
+    if (!ad->iommufd && !create(ad, vdev->iommufd, errp)) {
+        return false;
+    }
+    if (!ad->devices) {
         error_setg(&ad->migration_blocker, "an SMMU with accel-dev= cannot be "
                    "migrated while it has devices");
         if (migrate_add_blocker(&ad->migration_blocker, errp) < 0) {
-            return false;
-        }
-        if (!create(ad, vdev->iommufd, errp)) {
-            migrate_del_blocker(&ad->migration_blocker);
             return false;
         }
     }
@@ -1365,11 +1349,11 @@ static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn,
                                                         devfn));
     }
     st->vdev = vdev;
-    if (!plug(ad, st, first, errp)) {
+    if (!plug(ad, st, errp)) {
         stream_detach(ad, st);
         stream_free(st);
-        if (first) {
-            release(ad);
+        if (!ad->devices) {
+            migrate_del_blocker(&ad->migration_blocker);
         }
         return false;
     }
@@ -1390,7 +1374,9 @@ static void unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
     stream_detach(ad, st);
     stream_free(st);
     if (!--ad->devices) {
-        release(ad);
+        /* QEMU runs the queue until the next device comes. */
+        ad->want_regs = true;
+        migrate_del_blocker(&ad->migration_blocker);
     }
 }
 

@@ -2,11 +2,11 @@
 /*
  * The host's MSI window in the guest's firmware tables
  *
- * Linux on the host programs the MSIs of a device that it passes through with an
- * address in a window of its own, and maps that window in stage 2. The guest's stage 1
- * must map it one to one. A guest does so for memory that its firmware reserves for a
- * function: by an RMR node of ACPI's table IORT (Arm DEN 0049, 3.1.1.5), or by the
- * property "iommu-addresses" of a device tree.
+ * Linux on the host programs the MSIs of a device that it passes through with
+ * an address in a window of its own, and maps that window in stage 2. The
+ * guest's stage 1 must map it one to one. A guest does so for memory that its
+ * firmware reserves for a function: by an RMR node of ACPI's table IORT (Arm
+ * DEN 0049, 3.1.1.5), or by the property "iommu-addresses" of a device tree.
  *
  * A function is named whether or not it is there, if it can be plugged.
  */
@@ -58,7 +58,7 @@ typedef struct Tree {
     GArray *addresses;
 } Tree;
 
-/* A function that passes a device of the host through, now or once it is plugged */
+/* A function that passes a host device through, now or once it is plugged */
 static bool may_pass(PCIBus *bus, int devfn)
 {
     PCIDevice *pdev = bus->devices[devfn];
@@ -91,7 +91,8 @@ static void bus_ranges(PCIBus *bus, void *opaque)
         if (!may_pass(bus, devfn)) {
             continue;
         }
-        last = ranges->len ? &g_array_index(ranges, IdRange, ranges->len - 1) : NULL;
+        last = ranges->len ?
+               &g_array_index(ranges, IdRange, ranges->len - 1) : NULL;
         if (last && last->first + last->num == (rid | devfn)) {
             last->num++;
         } else {
@@ -102,7 +103,8 @@ static void bus_ranges(PCIBus *bus, void *opaque)
     }
 }
 
-static void rmr_node(GArray *table, uint32_t id, uint32_t smmu_at, GArray *ranges)
+static void rmr_node(GArray *table, uint32_t id, uint32_t smmu_at,
+                     GArray *ranges)
 {
     unsigned int i;
 
@@ -195,19 +197,21 @@ void smmuv3_accel_dev_build_iort(GArray *table, unsigned int offset)
 }
 
 /*
- * Function 5 of _DSM says that the guest must not number buses or place BARs again: the
- * StreamIDs of RMR nodes are of the firmware's numbers.
+ * Function 5 of _DSM (PCI Firmware Specification 3.3, 4.6.5) says that the guest
+ * must not number buses or place BARs again: RMR nodes have StreamIDs, which are
+ * of the firmware's bus numbers.
  */
 struct Aml *smmuv3_accel_dev_host_bridge_dsm(struct Aml *method)
 {
     uint8_t functions = 1 << 0 | 1 << 5, none = 0;
-    Aml *dsm, *pci, *function;
+    Aml *dsm, *pci, *function, *uuid;
 
     if (!smmuv3_accel_dev_next(NULL)) {
         return method;
     }
     dsm = aml_method("_DSM", 4, AML_NOTSERIALIZED);
-    pci = aml_if(aml_equal(aml_arg(0), aml_touuid("E5C937D0-3553-4D7A-9117-EA4D19C3434D")));
+    uuid = aml_touuid("E5C937D0-3553-4D7A-9117-EA4D19C3434D");
+    pci = aml_if(aml_equal(aml_arg(0), uuid));
     function = aml_if(aml_equal(aml_arg(2), aml_int(0)));
     aml_append(function, aml_return(aml_buffer(1, &functions)));
     aml_append(pci, function);
@@ -270,8 +274,8 @@ static void endpoint_node(Tree *tree, const char *parent, int devfn)
 }
 
 /*
- * A bridge with a node takes part in the routing of INTx. $parent is the node of the
- * bus that it is on.
+ * A bridge with a node takes part in the routing of INTx. @parent is the node of
+ * the bus that it is on.
  */
 static char *bridge_node(Tree *tree, const char *parent, int devfn)
 {

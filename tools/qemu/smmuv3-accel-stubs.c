@@ -3,7 +3,8 @@
 #include "qemu/osdep.h"
 #include "hw/arm/smmuv3-accel-dev.h"
 
-uint32_t smmuv3_accel_dev_hwpt_flags(struct VFIODevice *vbasedev, uint32_t flags)
+uint32_t smmuv3_accel_dev_hwpt_flags(struct VFIODevice *vbasedev,
+                                     uint32_t flags)
 {
     return flags;
 }
