@@ -537,8 +537,8 @@ static bool run_ste(struct smmuv3_vsmmu *v, const u64 cmd[2], u32 index, u32 *do
 	return !run_is_long(v);
 }
 
-/* Count again: a command that is not done does not count or set a flag. */
-static void count_syncs(struct smmuv3_vsmmu *v)
+/* Not all is done after all: a command that is not done does not count or set a flag. */
+static void count_again(struct smmuv3_vsmmu *v)
 {
 	const __le64 (*cmds)[2] = v->queue.batch->cmds;
 	struct smmuv3_delta *delta = &v->queue.run.delta;
@@ -634,7 +634,7 @@ static void run_batch(struct smmuv3_vsmmu *v)
 out:
 	run->delta.done = done;
 	if (done < i)
-		count_syncs(v);
+		count_again(v);
 }
 
 /* The feed */

@@ -34,6 +34,7 @@ static void rest_of_its_segment_is_done(struct kunit *test)
 	EXPECT_GIVEN(test, 0, cfgi_cd(VSID_NEXT, 1), cfgi_cd(VSID_NEXT, 2), tlbi_va(1),
 		     tlbi_va(2));
 	EXPECT_GIVEN(test, 1, cfgi_cd(VSID_OTHER, 1), tlbi_va(1), tlbi_va(2));
+	EXPECT_REFUSED_AT(test, RUN_CMDS(test, cfgi_cd_all(VSID_NEXT), cfgi_cd(VSID, 1)), 1, VSID);
 
 	fx_put_ste(test, VSID_OTHER, STE_S1_AT(2), 0);
 	EXPECT_REFUSED_AT(test, RUN_CMDS(test, tlbi_va(1), cfgi_cd_all(VSID),

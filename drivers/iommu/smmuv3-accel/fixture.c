@@ -481,11 +481,55 @@ void fx_put_ring(struct kunit *test, u32 cons, const struct cmd *cmds, u32 num)
 		put_guest(test, RING_GPA, cmds + part, (num - part) * CMD_LEN);
 }
 
-/* Clear the log, and run the command queue of f->v. */
+/* Read a command of the ring, which may consist of pieces. Returns whether all is there. */
+static bool get_cmd(struct fixture *f, u32 cons, struct cmd *c)
+{
+	u64 gpa = RING_GPA + (cons & ((1U << f->log2size) - 1)) * CMD_LEN;
+	size_t len = 0;
+	u32 i;
+
+	for (i = 0; i < f->v->mem.num; i++) {
+		const struct smmuv3_accel_mem_region *region = &f->v->mem.regions[i];
+		u64 first = max(gpa, region->gpa);
+		u64 end = min(gpa + CMD_LEN, region->gpa + region->size);
+
+		if (first >= end)
+			continue;
+		if (copy_from_user((void *)c + (first - gpa),
+				   u64_to_user_ptr(region->uaddr + first - region->gpa),
+				   end - first))
+			return false;
+		len += end - first;
+	}
+	return len == CMD_LEN;
+}
+
+/* How many commands there are before the first CFGI_*; U32_MAX: none can be read */
+static u32 before_cfgi(struct fixture *f, const struct run_options *options)
+{
+	struct cmd c;
+	u32 i;
+
+	for (i = 0; i < options->num && get_cmd(f, options->cons + i, &c); i++) {
+		switch (opcode_of(&c)) {
+		case CMD_CFGI_STE:
+		case CMD_CFGI_STE_RANGE:
+		case CMD_CFGI_CD:
+		case CMD_CFGI_CD_ALL:
+			return i;
+		}
+	}
+	return U32_MAX;
+}
+
+/*
+ * Clear the log, and run the command queue of f->v. Expect that RUN_CFGI says whether a
+ * CFGI_* is done.
+ */
 struct result fx_run_with(struct kunit *test, const struct run_options *options)
 {
 	struct fixture *f = test->priv;
-	u32 mask = (2U << f->log2size) - 1;
+	u32 mask = (2U << f->log2size) - 1, before, done;
 	struct smmuv3_accel_run_cmdq run = {
 		.prod = (options->cons + options->num) & mask,
 		.cons = options->cons,
@@ -499,15 +543,20 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 
 	if (options->cmds)
 		fx_put_ring(test, options->cons, options->cmds, options->num);
+	before = before_cfgi(f, options);
 	f->mock->log_num = 0;
 	scoped_guard(mutex, &f->v->queue_lock)
 		rc = smmuv3_cmdq_run(f->v, &run);
+	done = (run.cons - options->cons) & mask;
+	KUNIT_EXPECT_EQ_MSG(test, !!(run.out_flags & RUN(CFGI)), done > before,
+			    "%u commands are done, %u come before the first CFGI", done, before);
 	return (struct result){
 		.rc = rc,
-		.done = (run.cons - options->cons) & mask,
+		.done = done,
 		.error = run.out_error,
 		.reason = run.out_reason,
-		.flags = run.out_flags,
+		.flags = run.out_flags & ~RUN(CFGI),
+		.cfgi = run.out_flags & RUN(CFGI),
 		.feed_num = run.feed_num,
 		.bad_num = run.bad_num,
 		.vsid = run.out_vsid,

@@ -118,7 +118,8 @@ void fx_expect_idle(struct kunit *test);
  * @done: how many commands are done
  * @error: the guest's command error
  * @reason: why
- * @flags: what a run found in the queue
+ * @flags: what a run found in the queue, except %SMMUV3_ACCEL_RUN_CFGI
+ * @cfgi: a run set %SMMUV3_ACCEL_RUN_CFGI, which fx_run() checks. EXPECT_RESULT() does not
  * @feed_num: how many commands were fed
  * @bad_num: how many streams without a legal STE were reported
  * @vsid: the stream that failed
@@ -130,6 +131,7 @@ struct result {
 	u32 error;
 	u32 reason;
 	u32 flags;
+	bool cfgi;
 	u32 feed_num;
 	u32 bad_num;
 	u32 vsid;

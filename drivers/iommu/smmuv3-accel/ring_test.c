@@ -286,6 +286,79 @@ static void no_sync_irq_of_a_failed_segment(struct kunit *test)
 		      .flags = RUN(SYNC_IRQ), .vsid = VSID);
 }
 
+/* Expect of a call of fx_run() how many commands are done, and whether it sets RUN_CFGI. */
+#define EXPECT_CFGI(test, call, _done, _cfgi) do {			\
+	const struct result __run = (call);				\
+									\
+	KUNIT_EXPECT_EQ(test, __run.done, _done);			\
+	KUNIT_EXPECT_EQ(test, __run.cfgi, _cfgi);			\
+} while (0)
+
+/* Each CFGI_* that is done sets RUN_CFGI, wherever it is in the run. */
+static void cfgi_if_done(struct kunit *test)
+{
+	const struct cmd cfgi[] = {
+		cfgi_ste(VSID), cfgi_range(VSID, 3), cfgi_all(), cfgi_cd(VSID, 1),
+		cfgi_cd_all(VSID), cfgi_ste(VSID_UNKNOWN), cfgi_cd_all(VSID_UNKNOWN),
+	};
+	const u32 batch = SMMUV3_HOST_MAX_BATCH;
+	struct fixture *f = test->priv;
+	u32 i;
+
+	make_tlbis(f, batch + 2);
+	fx_start(test, .log2size = 13);
+	fx_put_ring(test, 0, f->cmds, batch + 2);
+	EXPECT_CFGI(test, fx_run(test, .num = batch + 2), batch + 2, false);
+	EXPECT_CFGI(test, RUN_CMDS(test, prefetch_addr(VSID), tlbi_va(1), sync()), 3, false);
+	for (i = 0; i < ARRAY_SIZE(cfgi); i++) {
+		EXPECT_CFGI(test, RUN_CMDS(test, tlbi_va(1), cfgi[i], tlbi_va(2), sync()), 4,
+			    true);
+		EXPECT_CFGI(test, RUN_CMDS(test, cfgi[i], bad_cmd(1)), 1, true);
+		EXPECT_CFGI(test, RUN_CMDS(test, bad_cmd(1), cfgi[i]), 0, false);
+		EXPECT_CFGI(test, RUN_CMDS(test, tlbi_va(1), bad_cmd(1), cfgi[i]), 1, false);
+		/* In the first of two batches, in the second one, and behind max_cmds */
+		EXPECT_CFGI(test, RUN_CMDS(test, cfgi[i]), 1, true);
+		fx_put_ring(test, 1, &f->cmds[1], batch + 1);
+		EXPECT_CFGI(test, fx_run(test, .num = batch + 2), batch + 2, true);
+		fx_put_ring(test, 0, f->cmds, batch + 2);
+		fx_put_ring(test, batch + 1, &cfgi[i], 1);
+		EXPECT_CFGI(test, fx_run(test, .num = batch + 2), batch + 2, true);
+		EXPECT_CFGI(test, fx_run(test, .num = batch + 2, .max_cmds = batch + 1),
+			    batch + 1, false);
+	}
+	/* Also with SMMUEN clear, although no STE is read */
+	f->regs.cr0 = CR0_CMDQEN;
+	fx_must_set_regs(test);
+	for (i = 0; i < ARRAY_SIZE(cfgi); i++)
+		EXPECT_CFGI(test, RUN_CMDS(test, cfgi[i]), 1, true);
+}
+
+/* A CFGI_* that the host fails is not done, and those before it are. */
+static void no_cfgi_of_a_failure(struct kunit *test)
+{
+	const struct cmd first[] = {
+		tlbi_va(1), sync(), cfgi_ste(VSID_NEXT), cfgi_cd(VSID_NEXT, 1),
+	};
+	struct mock *mock = mock_of(test);
+	u32 i;
+
+	fx_start(test);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_CFGI(test, RUN_CMDS(test, tlbi_va(1), cfgi_cd(VSID, 1), sync()), 0, false);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_CFGI(test, RUN_CMDS(test, cfgi_cd_all(VSID), cfgi_ste(VSID_NEXT)), 0, false);
+	mock_fail(mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_CFGI(test, RUN_CMDS(test, cfgi_range(VSID_UNKNOWN, 0), tlbi_va(1), sync()), 1, true);
+
+	/* An STE for which the host has no domain, behind each kind of command */
+	for (i = 0; i < ARRAY_SIZE(first); i++) {
+		fx_put_ste(test, VSID, STE_S1_AT(2 + i), 0);
+		mock_fail(mock, MOCK_ALLOC + MOCK_NESTED, 1, 1, -ENOMEM);
+		EXPECT_CFGI(test, RUN_CMDS(test, first[i], cfgi_ste(VSID), cfgi_cd(VSID, 1)), 1,
+			    i > 1);
+	}
+}
+
 /* The host reads one stretch of the ring itself. */
 static void zero_copy_of_one_stretch(struct kunit *test)
 {
@@ -670,6 +743,8 @@ static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(illegal_stops_there),
 	KUNIT_CASE(sync_irq_if_done),
 	KUNIT_CASE(no_sync_irq_of_a_failed_segment),
+	KUNIT_CASE(cfgi_if_done),
+	KUNIT_CASE(no_cfgi_of_a_failure),
 	KUNIT_CASE(zero_copy_of_one_stretch),
 	KUNIT_CASE(only_copies_for_a_host_that_does_not_check),
 	KUNIT_CASE(host_is_asked_until_it_answers),

@@ -949,9 +949,9 @@ struct smmuv3_accel_bad_ste {
  *	cannot be read. The stream aborts, and bad_uptr names it
  * @SMMUV3_ACCEL_RUN_BAD_OVERFLOW: bad_uptr has no room for all such streams.
  *	SMMUV3_ACCEL_GET_STREAM has the reason of each stream
- * @SMMUV3_ACCEL_RUN_CFGI: A CFGI_* command is done. Before the VMM shows @cons, it
- *	passes on the events that its vEVENTQs have: a CMD_SYNC behind a CFGI_* ends
- *	the time of earlier faults (Arm IHI 0070, 4.7.3)
+ * @SMMUV3_ACCEL_RUN_CFGI: A CFGI_* command is done. Before the guest sees @cons, the
+ *	VMM passes on the events that its vEVENTQs have: a CMD_SYNC behind a CFGI_*
+ *	promises that earlier faults are in the guest's queue (Arm IHI 0070, 4.7.3)
  * @SMMUV3_ACCEL_RUN_FEED_OVERFLOW: feed_uptr has no room for all commands. The VMM
  *	has to invalidate its software IOTLBs completely
  */

@@ -303,6 +303,42 @@ TEST_F(queue, sync_interrupt_is_reported_once_it_is_due)
 	EXPECT_EQ(SMMUV3_ACCEL_RUN_SYNC_IRQ, out.out_flags);
 }
 
+/* A VMM passes on events before it shows the guest that a CFGI is done */
+TEST_F(queue, cfgi_is_reported_once_it_is_done)
+{
+	struct machine *m = &self->m;
+	const struct cmd cfgi[] = {
+		cmd_cfgi_ste(VSID, true), cmd_cfgi_ste(VSID + 1, true),
+		cmd_cfgi_ste_range(VSID, 1), cmd_cfgi_all(), cmd_cfgi_cd(VSID, 0, true),
+		cmd_cfgi_cd_all(VSID), cmd_cfgi_cd_all(VSID + 1),
+	};
+	struct smmuv3_accel_run_cmdq out;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(cfgi); i++) {
+		machine_ring_at(m, 30);		/* across the end of the ring */
+		ring_put(&m->ring, cmd_filler(0));
+		ring_put(&m->ring, cmd_filler(1));
+		ring_put(&m->ring, cfgi[i]);
+		ring_put(&m->ring, cmd_sync());
+		ring_put(&m->ring, cmd_illegal());
+		ring_put(&m->ring, cfgi[i]);
+		ASSERT_EQ(0, ring_step(&m->ring, 2, &out));
+		EXPECT_EQ(0, out.out_flags) TH_LOG("command %u is not done yet", i);
+		ASSERT_EQ(0, ring_step(&m->ring, 1, &out));
+		EXPECT_EQ(SMMUV3_ACCEL_RUN_CFGI, out.out_flags) TH_LOG("command %u", i);
+		/* Each run says it of its own commands, also if it ends with an error */
+		ASSERT_EQ(0, ring_run(&m->ring, &out));
+		EXPECT_EQ(SMMUV3_ACCEL_CERROR_ILL, out.out_error);
+		EXPECT_EQ(0, out.out_flags) TH_LOG("command %u", i);
+		m->ring.cons = 30;
+		ASSERT_EQ(0, ring_run(&m->ring, &out));
+		EXPECT_EQ(34, out.cons);
+		EXPECT_EQ(SMMUV3_ACCEL_RUN_CFGI, out.out_flags) TH_LOG("command %u", i);
+	}
+	EXPECT_EQ(1, machine_goes(m, 0));
+}
+
 /* The commands before it are done */
 TEST_F(queue, stops_where_memory_ends)
 {

@@ -173,15 +173,18 @@ static __u32 model(struct machine *m, __u32 cons, __u32 end, struct cmd *want)
 	return num;
 }
 
-/* The model: whether a CMD_SYNC in there wants an interrupt */
-static bool model_irq(struct machine *m, __u32 cons, __u32 end)
+#define MODEL_FLAGS	(SMMUV3_ACCEL_RUN_SYNC_IRQ | SMMUV3_ACCEL_RUN_CFGI)
+
+/* The model: the flags of a run of these, except the feed's overflow */
+static __u32 model_flags(struct machine *m, __u32 cons, __u32 end)
 {
+	__u32 flags = ring_cfgi(&m->ring, cons, end);
 	const struct cmd irq = cmd_sync_irq();
 
 	for (; cons != end; cons = (cons + 1) & (2 * RING_SIZE - 1))
 		if (!memcmp(ring_slot(&m->ring, cons), &irq, sizeof(irq)))
-			return true;
-	return false;
+			flags |= SMMUV3_ACCEL_RUN_SYNC_IRQ;
+	return flags;
 }
 
 static void fill(struct machine *m, __u32 start, __u32 num)
@@ -226,7 +229,7 @@ static void expect_feed(struct __test_metadata *_metadata,
 		  (!max_cmds || max_cmds > end - cons), out.out_error == SMMUV3_ACCEL_CERROR_ILL);
 	need = model(m, cons, out.cons, self->want);
 	EXPECT_EQ(need > room, !!(out.out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW));
-	EXPECT_EQ(model_irq(m, cons, out.cons), out.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ);
+	EXPECT_EQ(model_flags(m, cons, out.cons), out.out_flags & MODEL_FLAGS);
 	ASSERT_EQ(need < room ? need : room, out.feed_num);
 	EXPECT_EQ(0, memcmp(self->feed, self->want, out.feed_num * sizeof(struct cmd)));
 	EXPECT_TRUE(is_guard(self->feed + out.feed_num, RING_SIZE + 1 - out.feed_num));
@@ -376,8 +379,7 @@ TEST_F(feed, commands_that_cannot_be_fed_are_not_done)
 			EXPECT_EQ(SMMUV3_ACCEL_CERROR_NONE, out.out_error);
 			EXPECT_FALSE(out.out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW);
 		}
-		EXPECT_EQ(model_irq(m, start, out.cons),
-			  out.out_flags & SMMUV3_ACCEL_RUN_SYNC_IRQ);
+		EXPECT_EQ(model_flags(m, start, out.cons), out.out_flags & MODEL_FLAGS);
 		/* The rest, into a buffer that can be written */
 		m->ring.cons = out.cons;
 		need = model(m, out.cons, m->ring.prod, self->want);

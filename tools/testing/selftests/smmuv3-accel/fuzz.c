@@ -190,8 +190,9 @@ static void check_run(const struct smmuv3_accel_run_cmdq *in,
 		      const struct smmuv3_accel_run_cmdq *out, int error)
 {
 	const __u32 bad = SMMUV3_ACCEL_RUN_BAD_STE, overflow = SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+	const __u32 cfgi = SMMUV3_ACCEL_RUN_CFGI;
 
-	if (out->feed_num > in->feed_num || out->out_flags >= 2 * overflow ||
+	if (out->feed_num > in->feed_num || out->out_flags >= 2 * cfgi ||
 	    out->out_error > SMMUV3_ACCEL_CERROR_ATC_INV_SYNC || (error && out->out_error))
 		wrong("RUN_CMDQ: feed_num %u of %u, error %u, flags %#x, errno %d", out->feed_num,
 		      in->feed_num, out->out_error, out->out_flags, error);

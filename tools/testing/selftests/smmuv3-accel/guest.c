@@ -472,6 +472,21 @@ int ring_run(struct ring *ring, struct smmuv3_accel_run_cmdq *out)
 	return ring_step(ring, 0, out);
 }
 
+/* What RUN_CMDQ says of CFGIs if the commands from @cons to @end are done: a flag, or 0 */
+__u32 ring_cfgi(struct ring *ring, __u32 cons, __u32 end)
+{
+	for (; cons != end; cons = (cons + 1) & ((2U << ring->log2size) - 1)) {
+		switch (le64toh(ring_slot(ring, cons)->w[0]) & 0xff) {
+		case 0x03:	/* CFGI_STE */
+		case 0x04:	/* CFGI_STE_RANGE, CFGI_ALL */
+		case 0x05:	/* CFGI_CD */
+		case 0x06:	/* CFGI_CD_ALL */
+			return SMMUV3_ACCEL_RUN_CFGI;
+		}
+	}
+	return 0;
+}
+
 /* Stream table (SMMUv3, 5.1). Level-2 tables are allocated on first use */
 
 #define STE_SIZE	64

@@ -186,6 +186,7 @@ void ring_put(struct ring *ring, struct cmd cmd);
 int ring_step(struct ring *ring, __u32 max_cmds,
 	      struct smmuv3_accel_run_cmdq *out);
 int ring_run(struct ring *ring, struct smmuv3_accel_run_cmdq *out);
+__u32 ring_cfgi(struct ring *ring, __u32 cons, __u32 end);
 
 /**
  * struct strtab - A guest's stream table

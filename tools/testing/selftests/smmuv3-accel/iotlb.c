@@ -267,7 +267,8 @@ static struct soft_result soft_rounds(struct machine *m, int rounds, bool leave_
 		do {
 			result.rc = machine_doorbell(m, &out, .feed = feed, .feed_room = 64,
 						     .max_cmds = dice(3) ? 0 : 1 + dice(5));
-			if (result.rc || out.out_flags || out.out_error)
+			if (result.rc || out.out_error ||
+			    out.out_flags != ring_cfgi(&m->ring, m->ring.cons, out.cons))
 				goto out;
 			m->ring.cons = out.cons;
 			for (n = leave_out; n < (int)out.feed_num; n++)

@@ -452,11 +452,15 @@ int machine_doorbell_options(struct machine *m, struct smmuv3_accel_run_cmdq *ou
 	return accel_ioctl(m->g.accel, SMMUV3_ACCEL_RUN_CMDQ, out);
 }
 
-/* Queue @first and a CMD_SYNC and run them. @flags: out_flags */
+/*
+ * Queue @first and a CMD_SYNC and run them. @flags: out_flags without RUN_CFGI. Returns
+ * whether all is done, and RUN_CFGI is right.
+ */
 bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags)
 {
 	struct smmuv3_accel_run_cmdq out;
 	struct smmuv3_accel_bad_ste bad[16];
+	__u32 cons = m->ring.cons, cfgi;
 	struct cmd feed[2];
 	int rc;
 
@@ -465,8 +469,10 @@ bool machine_run_cmd(struct machine *m, struct cmd first, __u32 *flags)
 	rc = machine_doorbell(m, &out, .feed = feed, .feed_room = ARRAY_LEN(feed),
 			      .bad = bad, .bad_room = ARRAY_LEN(bad));
 	m->ring.cons = out.cons;
-	*flags = out.out_flags;
-	return !rc && !out.out_error && !out.out_reason && out.cons == out.prod;
+	cfgi = ring_cfgi(&m->ring, cons, out.cons);
+	*flags = out.out_flags & ~SMMUV3_ACCEL_RUN_CFGI;
+	return !rc && !out.out_error && !out.out_reason && out.cons == out.prod &&
+	       (out.out_flags & SMMUV3_ACCEL_RUN_CFGI) == cfgi;
 }
 
 struct smmuv3_accel_stats machine_stats(struct machine *m)

@@ -195,7 +195,7 @@ __u32 machine_reason(struct machine *m, __u32 vsid);
 		machine_invalidate(m, _cmds, ARRAY_LEN(_cmds));		\
 	})
 
-/* Run one command and a CMD_SYNC. @want_flags: what RUN_CMDQ reports */
+/* Run one command and a CMD_SYNC. @want_flags: what RUN_CMDQ reports besides RUN_CFGI */
 #define EXPECT_RUNS(m, cmd, want_flags)					\
 	do {								\
 		__u32 _flags = 0;					\

@@ -325,7 +325,8 @@ static int run_all(struct run *r)
 		if (one_in(r, 4))
 			max = 1 + rnd(r, queued);
 		rc = ring_step(&r->m.ring, max, &out);
-		if (rc || out.out_error || out.out_flags || out.out_reason)
+		if (rc || out.out_error || out.out_reason ||
+		    out.out_flags != ring_cfgi(&r->m.ring, cons, out.cons))
 			return fail(r, "RUN_CMDQ: %d, command error %u, reason %u, flags %#x",
 				    rc, out.out_error, out.out_reason, out.out_flags);
 		if (((out.cons - cons) & mask) != (max ? max : queued))

@@ -636,7 +636,7 @@ TEST_F(bad, each_stream_is_named_with_its_reason)
 	ring_put(&m->ring, cmd_cfgi_ste(VSID, true));
 	ASSERT_EQ(0, machine_doorbell(m, &out, .bad = self->bad, .bad_room = BRIDGES + 1));
 	EXPECT_EQ(m->ring.prod, out.cons);
-	EXPECT_EQ(SMMUV3_ACCEL_RUN_BAD_STE, out.out_flags);
+	EXPECT_EQ(SMMUV3_ACCEL_RUN_BAD_STE | SMMUV3_ACCEL_RUN_CFGI, out.out_flags);
 	ASSERT_EQ(BRIDGES + 1, out.bad_num);
 	for (i = 0; i < BRIDGES; i++) {
 		EXPECT_EQ(BAD_VSID(i), self->bad[i].vsid);
@@ -664,7 +664,7 @@ TEST_F(bad, overflow_is_reported)
 					      .bad_room = room));
 		m->ring.cons = out.cons;
 		EXPECT_EQ(m->ring.prod, out.cons);
-		EXPECT_EQ(SMMUV3_ACCEL_RUN_BAD_STE |
+		EXPECT_EQ(SMMUV3_ACCEL_RUN_BAD_STE | SMMUV3_ACCEL_RUN_CFGI |
 			  (room < BRIDGES ? SMMUV3_ACCEL_RUN_BAD_OVERFLOW : 0), out.out_flags);
 		ASSERT_EQ(room < BRIDGES ? room : BRIDGES, out.bad_num);
 		for (i = 0; i < out.bad_num; i++)
@@ -686,7 +686,7 @@ TEST_F(bad, streams_that_abort_rightly_are_not_named)
 	machine_write_ste(m, 0, STE_CFG_ABORT);
 	ring_put(&m->ring, cmd_cfgi_all());
 	ASSERT_EQ(0, machine_doorbell(m, &out, .bad = self->bad, .bad_room = BRIDGES));
-	EXPECT_EQ(0, out.out_flags);
+	EXPECT_EQ(SMMUV3_ACCEL_RUN_CFGI, out.out_flags);
 	EXPECT_EQ(0, out.bad_num);
 	EXPECT_EQ(0xa5a5a5a5, self->bad[0].vsid);
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
