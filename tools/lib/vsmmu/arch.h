@@ -97,8 +97,6 @@
 #define CMD_0_SID		BITS(63, 32)
 #define CMD_CFGI_STE		0x03
 #define CMD_CFGI_STE_RANGE	0x04
-#define CMD_CFGI_CD		0x05
-#define CMD_CFGI_CD_ALL		0x06
 #define CFGI_1_RANGE		BITS(4, 0)
 #define  CFGI_RANGE_ALL		31
 #define CMD_SYNC		0x46

@@ -263,8 +263,8 @@ static void command_failed(struct vsmmu *v,
 
 /*
  * Do all that has to come before CONS shows that commands are done: the feed, faults that
- * were recorded before a CMD_SYNC behind a CFGI (4.7.3: as far as the host has them), and
- * records of bad STEs.
+ * were recorded before a CFGI (4.7.3: as far as the host has them), and records of bad
+ * STEs.
  */
 static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
 			uint32_t done)
@@ -282,8 +282,9 @@ static void before_cons(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run
 	if (done)
 		feed(v, run);
 	v->sync_num = 0;
-	if ((v->veventq_num || look.named || look.msi) &&
-	    vsmmu__ring_look(v, done, &look)) {
+	if (look.named || look.msi)
+		vsmmu__ring_look(v, done, &look);
+	if (run->out_flags & SMMUV3_ACCEL_RUN_CFGI) {
 		vsmmu__drain_all(v);
 		/*
 		 * A vEVENTQ that cannot be read does not fail the commands.

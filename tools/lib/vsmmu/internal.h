@@ -153,7 +153,6 @@ struct msi {
  * @named: for each of them, a CFGI_STE* named it while SMMUEN was 0. Then its STE may
  *	be illegal, and the kernel says so only when it is asked
  * @ask_named: the kernel has yet to be asked about @named, though SMMUEN is 1
- * @cfgi_done: a CFGI is done, and no CMD_SYNC since
  * @stream_num: how many there are
  * @stream_max: how many there can be
  * @region: the guest's memory
@@ -206,7 +205,6 @@ struct vsmmu {
 	uint32_t *vsid;
 	bool *named;
 	bool ask_named;
-	bool cfgi_done;
 	uint32_t stream_num;
 	uint32_t stream_max;
 	struct vsmmu_region region[VSMMU_MAX_REGIONS];
@@ -327,7 +325,7 @@ void vsmmu__eventq_put(struct vsmmu *v, const void *event);
 int vsmmu__drain_all(struct vsmmu *v);
 
 /* ring.c */
-bool vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look);
+void vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look);
 
 /* cmdq.c */
 int vsmmu__work(struct vsmmu *v);

@@ -305,7 +305,6 @@ void vsmmu__regs_reset(struct vsmmu *v)
 	v->want_regs = true;
 	v->sent_cr0 = 0;
 	v->in_force_cr0 = 0;
-	v->cfgi_done = false;
 	v->ask_named = false;
 	v->msi_num = 0;
 	memset(v->named, 0, v->stream_num * sizeof(*v->named));

@@ -55,43 +55,29 @@ static void keep_msi(struct vsmmu *v, uint64_t dw0, uint64_t dw1)
 	};
 }
 
-/* Look at a command. Returns true if it is a CMD_SYNC behind a CFGI. */
-static bool look_at(struct vsmmu *v, const struct vsmmu_cmd *cmd,
+static void look_at(struct vsmmu *v, const struct vsmmu_cmd *cmd,
 		    const struct look *look)
 {
 	uint64_t dw0 = le64toh(cmd->dw[0]), dw1 = le64toh(cmd->dw[1]);
-	bool behind = v->cfgi_done;
 
 	switch (FIELD_GET(CMD_0_OP, dw0)) {
 	case CMD_CFGI_STE:
 	case CMD_CFGI_STE_RANGE:
 		if (look->named)
 			mark_named(v, dw0, dw1, look->all);
-		v->cfgi_done = true;
-		return false;
-	case CMD_CFGI_CD:
-	case CMD_CFGI_CD_ALL:
-		v->cfgi_done = true;
-		return false;
+		break;
 	case CMD_SYNC:
 		if (look->msi)
 			keep_msi(v, dw0, dw1);
-		v->cfgi_done = false;
-		return behind;
-	default:
-		return false;
+		break;
 	}
 }
 
-/*
- * Look at the next @num commands from CMDQ_CONS on, which are done. Returns true if a
- * CMD_SYNC behind a CFGI is among them.
- */
-bool vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look)
+/* Look at the next @num commands from CMDQ_CONS on, which are done. */
+void vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look)
 {
 	uint32_t mask = vsmmu__cmdq_mask(v), at = v->reg[REG_CMDQ_CONS], i, part;
 	struct vsmmu_cmd cmds[PART];
-	bool behind = false;
 
 	for (; num; num -= part, at += part) {
 		/* Up to the end of the ring */
@@ -101,9 +87,8 @@ bool vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look)
 		if (!vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], mask,
 						       CMD_SIZE, at),
 					cmds, part * sizeof(cmds[0])))
-			return behind;
+			return;
 		for (i = 0; i < part; i++)
-			behind |= look_at(v, &cmds[i], look);
+			look_at(v, &cmds[i], look);
 	}
-	return behind;
 }

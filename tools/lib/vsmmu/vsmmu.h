@@ -302,7 +302,8 @@ int vsmmu_remove_veventq(struct vsmmu *v, int fd);
  * vsmmu_poll_events() - Move events to the guest's queue
  * @v: the virtual SMMU
  *
- * Call it when a vEVENTQ is readable. It takes a bounded number of records.
+ * Call it when a vEVENTQ is readable. It takes a bounded number of records. The library
+ * does the same before CMDQ_CONS shows that a CFGI is done.
  *
  * Return: how many records were read; or the errno of the first vEVENTQ that cannot
  * be read. The others were read nevertheless.

@@ -429,7 +429,7 @@ static void test_veventq_errors(void **state)
 }
 
 /* Commands do not fail because of such a record, but the guest sees the loss. */
-static void test_lost_in_sync(void **state)
+static void test_lost_with_cfgi(void **state)
 {
 	struct rig *rig = *state;
 
@@ -485,20 +485,17 @@ static void on_cons(struct fake *fake, const volatile void *line)
 	prod_at_cons[cons % 16] = prod;
 }
 
-/*
- * A CMD_SYNC behind a CFGI, at once or later, takes the events that there are before
- * CONS shows it. Other commands and other CMD_SYNCs do not.
- */
-static void test_sync_behind_cfgi(void **state)
+/* A CFGI takes the events that there are before CONS shows it. Other commands do not. */
+static void test_cfgi(void **state)
 {
 	static const struct {
 		uint64_t dw0;
 		uint32_t events;
 	} cmds[] = {
 		{ SYNC, 0 }, { TLBI_NH_ALL, 0 }, { SYNC, 0 },
-		{ CFGI_STE(1), 0 }, { SYNC, 1 }, { SYNC, 1 },
-		{ CFGI_STE_RANGE(1), 1 }, { TLBI_NH_ALL, 1 }, { SYNC, 2 },
-		{ CFGI_CD(1), 2 }, { CFGI_CD_ALL(1), 2 }, { SYNC, 3 },
+		{ CFGI_STE(1), 1 }, { SYNC, 1 }, { SYNC, 1 },
+		{ CFGI_STE_RANGE(1), 2 }, { TLBI_NH_ALL, 2 }, { SYNC, 2 },
+		{ CFGI_CD(1), 3 }, { CFGI_CD_ALL(1), 4 }, { SYNC, 4 },
 	};
 	struct vsmmu_error error;
 	struct rig *rig = *state;
@@ -530,9 +527,40 @@ static void test_sync_behind_cfgi(void **state)
 	fake_event(&rig->fake, 0, 0, i, an_event);
 	assert_put(rig, CMDQ_PROD, 18);
 	assert_int_equal(get(rig, CMDQ_CONS), 18);
-	assert_int_equal(prod_at_cons[18 % 16] & ~OVFLG, 4);
+	assert_int_equal(prod_at_cons[18 % 16] & ~OVFLG, 6);
 	vsmmu_last_error(rig->v, &error);
 	assert_int_equal(error.error, -EBADF);
+}
+
+/* The host fails behind a CFGI. */
+static int run_one_and_fail(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	run_one(fake, run);
+	run->out_reason = SMMUV3_ACCEL_REASON_RETRY;
+	return -ENOMEM;
+}
+
+/* Also if the call fails, and once for each CFGI, whatever comes in a later call */
+static void test_cfgi_with_failure(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 4);
+	enable_eventq(rig, QUEUE, 6);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	put_cmd(rig, 0, CFGI_CD(1), 0);
+	put_cmd(rig, 1, TLBI_NH_ALL, 0);
+	put_cmd(rig, 2, SYNC, 0);
+	rig->fake.on_run = run_one_and_fail;
+	fake_event(&rig->fake, 0, 0, 0, an_event);
+	assert_int_equal(put(rig, CMDQ_PROD, 3), -EAGAIN);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+	fake_event(&rig->fake, 0, 0, 1, an_event);
+	rig->fake.on_run = NULL;
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
 }
 
 static void test_too_many(void **state)
@@ -639,8 +667,9 @@ int main(void)
 		TEST(test_lost, rig_setup),
 		TEST(test_veventq_errors, rig_setup),
 		TEST(test_bounded, rig_setup),
-		TEST(test_sync_behind_cfgi, rig_setup_clean),
-		TEST(test_lost_in_sync, rig_setup_clean),
+		TEST(test_cfgi, rig_setup_clean),
+		TEST(test_cfgi_with_failure, rig_setup),
+		TEST(test_lost_with_cfgi, rig_setup_clean),
 		TEST(test_too_many, rig_setup),
 		TEST(test_bad_veventqs, rig_setup),
 		TEST(test_bad_irqfds, rig_setup),

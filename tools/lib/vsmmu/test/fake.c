@@ -68,11 +68,48 @@ static uint32_t *vsid_of(unsigned long request, void *arg)
 	}
 }
 
-static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+static uint32_t cmdq_mask(const struct fake *fake)
 {
 	uint32_t bits = fake->regs.cmdq_base & 0x1f, most = fake->idr.idr[1] >> 21 & 0x1f;
-	uint32_t mask = (2U << (bits < most ? bits : most)) - 1;
-	uint32_t num = (run->prod - run->cons) & mask;
+
+	return (2U << (bits < most ? bits : most)) - 1;
+}
+
+/* The opcode of a command; 0: it cannot be read */
+static uint8_t cmd_opcode(const struct fake *fake, uint32_t index)
+{
+	uint64_t size = (cmdq_mask(fake) + 1ULL) / 2 * 16;
+	uint64_t gpa = (fake->regs.cmdq_base & 0xfffffffffffe0ULL & ~(size - 1)) +
+		       (index * 16ULL & (size - 1));
+	uint32_t i;
+
+	for (i = 0; i < fake->region_num; i++)
+		if (gpa - fake->region[i].gpa < fake->region[i].size)
+			return *(uint8_t *)(uintptr_t)(fake->region[i].uaddr + gpa -
+						       fake->region[i].gpa);
+	return 0;
+}
+
+/* The flag that a CFGI_* sets, if one of the commands from @cons to before @end is one */
+static uint32_t cfgi_flag(const struct fake *fake, uint32_t cons, uint32_t end)
+{
+	uint32_t mask = cmdq_mask(fake);
+
+	for (; (cons ^ end) & mask; cons++) {
+		switch (cmd_opcode(fake, cons)) {
+		case 0x03:	/* CFGI_STE */
+		case 0x04:	/* CFGI_STE_RANGE, CFGI_ALL */
+		case 0x05:	/* CFGI_CD */
+		case 0x06:	/* CFGI_CD_ALL */
+			return SMMUV3_ACCEL_RUN_CFGI;
+		}
+	}
+	return 0;
+}
+
+static int fake_run(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	uint32_t mask = cmdq_mask(fake), num = (run->prod - run->cons) & mask;
 
 	if (fake->on_run)
 		return fake->on_run(fake, run);
@@ -145,8 +182,10 @@ static int fake_set_vsids(struct fake *fake,
 static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 {
 	struct smmuv3_accel_stream *stream = arg;
+	struct smmuv3_accel_run_cmdq *run = arg;
 	struct smmuv3_accel_info *info = arg;
 	struct smmuv3_accel_phys *phys = arg;
+	int rc;
 
 	switch (request) {
 	case SMMUV3_ACCEL_GET_INFO:
@@ -185,7 +224,9 @@ static int fake_answer(struct fake *fake, unsigned long request, void *arg)
 	case SMMUV3_ACCEL_SET_MEM_TABLE:
 		return fake_set_memory(fake, arg);
 	case SMMUV3_ACCEL_RUN_CMDQ:
-		return fake_run(fake, arg);
+		rc = fake_run(fake, run);
+		run->out_flags |= cfgi_flag(fake, fake->run.cons, run->cons);
+		return rc;
 	}
 	return 0;
 }

@@ -122,7 +122,7 @@ static int fuzz_run(struct fuzz *f, struct smmuv3_accel_run_cmdq *run)
 	} else if (how < 0xf0) {
 		run->cons += how & 7;
 		run->out_error = how >> 3 & 3;
-		run->out_flags = take(f, 1) & 15;
+		run->out_flags = take(f, 1) & 31;
 		run->feed_num = take(f, 1) & 7;
 		run->bad_num = take(f, 1) % (STREAMS + 2);
 	} else {
