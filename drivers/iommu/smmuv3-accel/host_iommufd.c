@@ -855,6 +855,15 @@ static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
 	return lane_uaddr(lane, SCRATCH_INV);
 }
 
+/*
+ * EOPNOTSUPP means here that the VMM has destroyed the vIOMMU, and that an object that
+ * cannot invalidate has its ID by now.
+ */
+static int invalidation_error(int rc)
+{
+	return rc == -EOPNOTSUPP ? -EIO : object_error(rc);
+}
+
 static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 					const void __user *cmds, u32 num)
 {
@@ -864,9 +873,9 @@ static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 
 	if (rc)
 		return rc;
-	return object_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
-				       stage_invalidation(lane, viommu_id, cmds,
-							  num)));
+	return invalidation_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
+					     stage_invalidation(lane, viommu_id,
+								cmds, num)));
 }
 
 static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
@@ -892,7 +901,7 @@ static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
 static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 				   const __le64 (*cmds)[2], u32 num)
 {
-	return object_error(invalidate_staged(host, viommu_id, cmds, num));
+	return invalidation_error(invalidate_staged(host, viommu_id, cmds, num));
 }
 
 /*
