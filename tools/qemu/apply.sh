@@ -80,7 +80,9 @@ files=$(awk 'NF && !seen[$1]++ { print $1 }' <<<"$INSERTIONS")
 for file in $files; do
 	take "$file"
 	[[ $file == *.[ch] ]] || continue
-	spatch --very-quiet --no-includes --in-place --sp-file "$HERE/smmuv3-accel-dev.cocci" "$new/$file" >/dev/null ||
+	options=()
+	[ "$file" != hw/arm/smmuv3.c ] || options=(-D smmu)
+	spatch --very-quiet --no-includes --in-place "${options[@]}" --sp-file "$HERE/smmuv3-accel-dev.cocci" "$new/$file" >/dev/null ||
 		die "spatch failed on $file of $version"
 done
 sed -i "/files('smmuv3\.c')/{

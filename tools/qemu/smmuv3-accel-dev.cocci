@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Connects smmuv3-accel-dev.c to QEMU. apply.sh runs this and then counts the
-// insertions, because spatch says nothing about a rule that matches nothing.
+// insertions, because spatch says nothing about a rule that matches nothing. "smmu" is
+// hw/arm/smmuv3.c, which has to include another header first.
 
-@internal@
+virtual smmu
+
+@internal depends on smmu@
 @@
 #include "smmuv3-internal.h"
 + #include "hw/arm/smmuv3-accel-dev.h"
 
-@osdep depends on !internal@
+@osdep depends on !smmu@
 @@
 #include "qemu/osdep.h"
 + #include "hw/arm/smmuv3-accel-dev.h"

@@ -372,6 +372,7 @@ coverage() {
 
 static_checks() {
 	start coccinelle check_coccinelle
+	start qemu-patch tools/qemu/apply-test.sh
 	check build check_build
 	check layers check_layers
 	check functions check_functions
@@ -459,7 +460,10 @@ else
 fi
 
 case $flavour in
-base) result coccinelle ;;
+base)
+	result coccinelle
+	result qemu-patch
+	;;
 debug) check demo-guest check_guest --debug ;;
 gcov) check coverage coverage ;;
 esac

@@ -220,7 +220,8 @@ setup_qemu_accel() {
 	setup_qemu_deps
 	setup_qemu_source "$1" "$out/source"
 	rm -f "$out/key"
-	say "building QEMU $(cat "$out/source/VERSION") with the device smmuv3-accel (4 minutes on 2 cores the first time)"
+	say "building QEMU $(cat "$out/source/VERSION") with the device smmuv3-accel$(
+		[ -e "$out/build/qemu-system-aarch64" ] || echo " (4 minutes on 2 cores)")"
 	"$TOP_DIR/tools/qemu/apply.sh" "$out/source" >&2
 	perl "$out/source/scripts/checkpatch.pl" --no-tree --terse -f "$TOP_DIR"/tools/qemu/*.[ch] >"$out/style" ||
 		{ cat "$out/style" >&2; die "the device does not have QEMU's style"; }
