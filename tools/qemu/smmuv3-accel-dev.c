@@ -68,8 +68,8 @@ struct iommufd_vevent_header {
 /* After a failure that may pass */
 #define RETRY_MS 10
 
-/* Page 0 of the registers, which has all that a guest reads often */
-#define PAGE_SIZE_0 (64 * KiB)
+/* The registers have two pages. Page 0 has all that a guest reads often. */
+#define REGS_PAGE_SIZE (64 * KiB)
 
 /* An endpoint behind the SMMU */
 typedef struct Stream {
@@ -142,6 +142,7 @@ typedef struct SMMUv3AccelDev {
     const MemoryRegionOps *regs_ops;
     MemoryRegion page;
     uint32_t *page_words;
+    MemoryRegion page_1;
 } SMMUv3AccelDev;
 
 static QLIST_HEAD(, SMMUv3AccelDev) accel_devs =
@@ -300,7 +301,10 @@ static const MemoryRegionOps page_ops = {
     .impl = { .min_access_size = 4, .max_access_size = 8 },
 };
 
-/* KVM makes a read-only slot of a ROM device: loads do not exit, stores do. */
+/*
+ * KVM makes a read-only slot of a ROM device: loads do not exit, stores do. In QEMU's
+ * model page 1 is an alias of page 0, so stores to it have the same effects.
+ */
 static bool page_init(SMMUv3AccelDev *ad, Error **errp)
 {
     MemoryRegion *iomem = &ad->s->smmu_state.iomem;
@@ -308,12 +312,15 @@ static bool page_init(SMMUv3AccelDev *ad, Error **errp)
     ad->regs_ops = iomem->ops;
     if (!memory_region_init_rom_device_nomigrate(&ad->page, OBJECT(ad->s),
                                                  &page_ops, ad,
-                                                 "smmuv3-page-0", PAGE_SIZE_0,
-                                                 errp)) {
+                                                 "smmuv3-page-0",
+                                                 REGS_PAGE_SIZE, errp)) {
         return false;
     }
     ad->page_words = memory_region_get_ram_ptr(&ad->page);
     memory_region_add_subregion(iomem, 0, &ad->page);
+    memory_region_init_io(&ad->page_1, OBJECT(ad->s), &page_ops, ad,
+                          "smmuv3-page-1", REGS_PAGE_SIZE);
+    memory_region_add_subregion(iomem, REGS_PAGE_SIZE, &ad->page_1);
     return true;
 }
 
