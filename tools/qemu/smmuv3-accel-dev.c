@@ -119,8 +119,11 @@ typedef struct SMMUv3AccelDev {
     QLIST_HEAD(, Stream) streams;
     unsigned int devices;
     uint32_t names;
-    /* The device that VFIO realizes: its container asks for the HWPT's flags. */
-    PCIDevice *coming;
+    /*
+     * The device that VFIO realizes: its container asks for the HWPT's flags. Later
+     * it may be gone, so this is only compared.
+     */
+    const DeviceState *coming;
     QLIST_HEAD(, Events) events;
     const PCIIOMMUOps *smmu_ops;
 
@@ -1272,7 +1275,7 @@ static AddressSpace *get_address_space(PCIBus *bus, void *opaque, int devfn)
     }
     if (pdev && object_dynamic_cast(OBJECT(pdev), "vfio-pci") &&
         !is_mdev(pdev)) {
-        ad->coming = pdev;
+        ad->coming = DEVICE(pdev);
         return &address_space_memory;
     }
     if (!st) {
@@ -1399,7 +1402,7 @@ uint32_t smmuv3_accel_dev_hwpt_flags(VFIODevice *vbasedev, uint32_t flags)
     SMMUv3AccelDev *ad;
 
     QLIST_FOREACH(ad, &accel_devs, next) {
-        if (ad->coming && DEVICE(ad->coming) == vbasedev->dev) {
+        if (ad->coming == vbasedev->dev) {
             return IOMMU_HWPT_ALLOC_NEST_PARENT;
         }
     }
