@@ -1342,13 +1342,6 @@ static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     if (!ad->iommufd && !create(ad, vdev->iommufd, errp)) {
         return false;
     }
-    if (!ad->devices) {
-        error_setg(&ad->migration_blocker, "an SMMU with accel-dev= cannot be "
-                   "migrated while it has devices");
-        if (migrate_add_blocker(&ad->migration_blocker, errp) < 0) {
-            return false;
-        }
-    }
     /* PCI asked for an address space before the device was there. */
     st = stream_find(ad, bus, devfn);
     if (st) {
@@ -1362,9 +1355,6 @@ static bool set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     if (!plug(ad, st, errp)) {
         stream_detach(ad, st);
         stream_free(st);
-        if (!ad->devices) {
-            migrate_del_blocker(&ad->migration_blocker);
-        }
         return false;
     }
     ad->devices++;
@@ -1386,7 +1376,6 @@ static void unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
     if (!--ad->devices) {
         /* QEMU runs the queue until the next device comes. */
         ad->want_regs = true;
-        migrate_del_blocker(&ad->migration_blocker);
     }
 }
 
@@ -1502,6 +1491,11 @@ void smmuv3_accel_dev_realize(SMMUv3State *s, Error **errp)
     g_free(s->stage);
     s->stage = g_strdup("1");
     if (!file_open(ad, errp) || !file_check(ad, errp) || !page_init(ad, errp)) {
+        return;
+    }
+    error_setg(&ad->migration_blocker,
+               "an SMMU with accel-dev= cannot be migrated");
+    if (migrate_add_blocker(&ad->migration_blocker, errp) < 0) {
         return;
     }
     QLIST_INIT(&ad->streams);
