@@ -1475,10 +1475,23 @@ void smmuv3_accel_dev_class_init(ObjectClass *klass)
         "The most commands of one call of the module; 0: as many as it takes");
 }
 
+static void find_vfio(PCIBus *bus, PCIDevice *pdev, void *opaque)
+{
+    bool *found = opaque;
+
+    *found |= !!object_dynamic_cast(OBJECT(pdev), "vfio-pci");
+}
+
+static void find_vfio_on_bus(PCIBus *bus, void *opaque)
+{
+    pci_for_each_device_under_bus(bus, find_vfio, opaque);
+}
+
 void smmuv3_accel_dev_realize(SMMUv3State *s, Error **errp)
 {
     SMMUv3AccelDev *ad = s->accel_dev;
     PCIBus *bus = s->smmu_state.primary_bus;
+    bool late = false;
 
     if (!ad || !ad->path) {
         return;
@@ -1490,6 +1503,13 @@ void smmuv3_accel_dev_realize(SMMUv3State *s, Error **errp)
     }
     g_free(s->stage);
     s->stage = g_strdup("1");
+    /* VFIO has asked for the address space of such a device already. */
+    pci_for_each_bus(bus, find_vfio_on_bus, &late);
+    if (late) {
+        error_setg(errp, "accel-dev=: name this SMMU before the vfio-pci devices "
+                   "behind it");
+        return;
+    }
     if (!file_open(ad, errp) || !file_check(ad, errp) || !page_init(ad, errp)) {
         return;
     }
