@@ -468,17 +468,25 @@ static bool flush_for(SMMUState *bs, const uint32_t le[4])
 }
 
 /*
- * The feed has no CFGI for a device that is passed through. QEMU looks at its
- * configuration for the address of an MSI.
+ * QEMU looks at the tables for a device that is passed through too: for the address of
+ * an MSI. The feed has no CFGI for it, nor for an endpoint that could not be attached,
+ * and without an attached endpoint there is no feed.
  */
 static void take_feed(SMMUv3AccelDev *ad, const struct smmuv3_accel_run_cmdq *run)
 {
     SMMUState *bs = &ad->s->smmu_state;
-    bool tlbi = false;
+    bool tlbi = false, fed = false;
     Stream *st;
 
     QEMU_LOCK_GUARD(&ad->s->mutex);
-    if (run->out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW) {
+    QLIST_FOREACH(st, &ad->streams, next) {
+        if (st->attached && !st->vdev) {
+            fed = true;
+        } else {
+            g_hash_table_remove(bs->configs, st->sdev);
+        }
+    }
+    if (!fed || (run->out_flags & SMMUV3_ACCEL_RUN_FEED_OVERFLOW)) {
         flush_all(bs);
         return;
     }
@@ -487,11 +495,6 @@ static void take_feed(SMMUv3AccelDev *ad, const struct smmuv3_accel_run_cmdq *ru
     }
     if (tlbi) {
         flush_notifiers(bs);
-    }
-    QLIST_FOREACH(st, &ad->streams, next) {
-        if (st->vdev) {
-            g_hash_table_remove(bs->configs, st->sdev);
-        }
     }
 }
 
