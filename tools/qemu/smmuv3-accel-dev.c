@@ -1072,9 +1072,8 @@ static void retry(void *opaque)
 {
     SMMUv3AccelDev *ad = opaque;
 
-    if (!smmuv3_accel_dev_consume(ad->s)) {
-        sync_all(ad);
-    }
+    /* If the last device is gone, QEMU's own loop has to go on. */
+    page_write(ad, A_GERRORN, ad->s->gerrorn, 4, MEMTXATTRS_UNSPECIFIED);
 }
 
 /* The file's life */
