@@ -1320,6 +1320,8 @@ static bool check_device(SMMUv3AccelDev *ad, PCIBus *bus, int devfn,
 static bool plug(SMMUv3AccelDev *ad, Stream *st, Error **errp)
 {
     if (ad->started) {
+        /* Emulated endpoints that are gone may have the StreamIDs. */
+        vsids_send(ad);
         return (ad->idr_sent || set_idr(ad, errp)) && attach_all(ad, errp);
     }
     if (!stream_attach(ad, st, errp)) {
