@@ -240,6 +240,17 @@ check_vmm() {
 		>"$work/vmm.out" 2>&1 || tail -n 25 "$work/vmm.out"
 }
 
+# The crate for VMMs in Rust, on this machine. What it needs may not be there.
+check_rust() {
+	make -s -C tools/rust OUTPUT="$work/rust" KHDR_INCLUDES="-isystem $kernel/usr/include" \
+		check check-lesson >"$work/rust.out" 2>&1 || tail -n 25 "$work/rust.out"
+}
+rust_ready() {
+	"$VM_DIR/setup.sh" rust 2>&1 | tee "$work/setup" >&2 && return
+	skip rust "$(tail -n 1 "$work/setup")"
+	return 1
+}
+
 # The administrator's tool: here, and in two emulated hosts
 check_accelctl() {
 	make -s -C tools/smmuv3-accelctl O="$work/accelctl" KHDR_INCLUDES="-isystem $kernel/usr/include" check \
@@ -389,6 +400,7 @@ static_checks() {
 	check cache check_cache
 	check libvsmmu check_libvsmmu
 	check vmm check_vmm
+	! rust_ready || { check rust check_rust; rust=(rust-lesson); }
 	check fuzz check_fuzz
 	check vm-programs check_programs
 	check accelctl check_accelctl
@@ -397,7 +409,7 @@ static_checks() {
 	check guests check_guests
 }
 
-patience=1 run_env=()
+patience=1 run_env=() rust=()
 case $flavour in
 base)
 	"$VM_DIR/setup.sh" default checkers || { fail "set-up" /dev/null; finish; }
@@ -427,6 +439,7 @@ mapfile -t rest < <(
 	make -s -C "$selftests" OUTPUT=. KSFT_DIR="$linux/tools/testing/selftests" emit_tests | sed 's/.*://'
 	printf 'libvsmmu-dma\nlibvsmmu-traces\nrounds-test\n'
 )
+rest+=(${rust[@]+"${rust[@]}"})
 [[ ${rest[*]} == *kunit:*' '[^k]* ]] || fail "no KUnit suite or no kselftest was found" /dev/null
 # Boot all hosts. $1: options of run.sh for each
 boot_hosts() {

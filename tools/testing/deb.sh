@@ -29,6 +29,7 @@ build() {
 	same_version drivers/iommu/smmuv3-accel/main.c "MODULE_VERSION(\"$version\");"
 	same_version tools/lib/vsmmu/vsmmu.h "#define VSMMU_VERSION_MAJOR	${version%%.*}"
 	same_version tools/lib/vsmmu/vsmmu.h "#define VSMMU_VERSION_MINOR	${version#*.}"
+	same_version tools/rust/Cargo.toml "version = \"$version.0\""
 
 	rm -rf "$out"
 	mkdir -p "$out"

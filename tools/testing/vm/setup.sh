@@ -7,7 +7,7 @@
 #            [qemu-arm64] [qemu-accel] [qemu-accel-SERIES] [busybox] [vmm-libs] [kernel]
 #            [kernel-64k] [kernel-debug] [kernel-gcov] [kernel-kcsan] [kernel-debian]
 #            [kernel-sriov] [kernel-SERIES] [debian-arm64] [guest-SUITE]
-#            [guest-SUITE-16k] [guest-tools] [debian-root]
+#            [guest-SUITE-16k] [guest-tools] [debian-root] [rust]
 #
 # kernel-SERIES: the kernel "base" of another series, such as 6.18. Status 4: the mirror
 # has no source of that series, which the last line says. qemu-accel[-SERIES]: QEMU for
@@ -51,6 +51,35 @@ setup_sparse() {
 	chmod +x "$CACHE/sparse.tmp/sparse"
 	"$CACHE/sparse.tmp/sparse" --version >/dev/null || die "the sparse that was fetched does not run"
 	publish "$CACHE/sparse.tmp" "$CACHE/sparse"
+}
+
+# Debian's cargo and rustc, and their standard library for arm64. That only fits the rustc of
+# the same version, so it comes from the machine's own suite.
+setup_rust() {
+	local tree=$CACHE/rust.tmp version suite package
+	host_packages cargo rustc rustfmt rust-clippy bindgen libclang-dev librust-libc-dev
+	# shellcheck disable=SC2016 # dpkg-query's
+	version=$(dpkg-query -W -f '${source:Version}' rustc)
+	[ "$(cat "$CACHE/rust/version" 2>/dev/null)" != "$version" ] || return 0
+	say "fetching Rust's standard library for arm64 (about 40 MB)"
+	need_space 400
+	# shellcheck source=/dev/null
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	(
+		private_apt rust arm64 "$suite"
+		package=$(apt-cache madison libstd-rust-dev |
+			awk -v want="$version" '{ have = $3; sub(/\+b[0-9]+$/, "", have) } have == want { print $3; exit }')
+		[ -n "$package" ] || die "$suite has no libstd-rust-dev $version for arm64: upgrade rustc"
+		cd "$tree"
+		logged "$CACHE/log/rust.log" verified_apt download "libstd-rust-dev=$package" ||
+			die "cannot fetch libstd-rust-dev: is there a network?"
+		dpkg-deb -x ./*.deb . || die "libstd-rust-dev is damaged; start again"
+		rm ./*.deb
+	)
+	echo "$version" >"$tree/version"
+	publish "$tree" "$CACHE/rust"
 }
 
 setup_qemu() {
@@ -544,6 +573,7 @@ main() {
 			[[ $part =~ ^kernel-[0-9]+\.[0-9]+$ ]] || die "unknown part '$part'"
 			setup_toolchain; setup_kernel "${part#kernel-}" ;;
 		debian-arm64) setup_debian_arm64 ;;
+		rust) setup_toolchain; setup_rust ;;
 		debian-root) setup_toolchain; setup_qemu; setup_busybox; setup_debian_root ;;
 		guest-tools) setup_toolchain; setup_guest_tools ;;
 		guest-*-16k) setup_toolchain; part=${part%-16k}; setup_guest_kernel "${part#guest-}" -16k ;;

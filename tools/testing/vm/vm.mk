@@ -19,6 +19,12 @@ VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
 VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma libvsmmu-traces
+# Only if setup.sh has fetched what fits the machine's rustc
+ifneq ($(wildcard $(VM_CACHE)/rust/version),)
+ifeq ($(file <$(VM_CACHE)/rust/version),$(shell dpkg-query -W -f '$${source:Version}' rustc 2>/dev/null))
+VM_PROGRAMS += rust-lesson
+endif
+endif
 VM_SCRIPTS := console.sh run-tests rounds rounds-test
 
 # Do one build at a time, because emulated hosts may be started side by side. lib.sh
@@ -103,6 +109,15 @@ build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)
 		CFLAGS="-O2 -Werror -static -isystem $(VM_CACHE)/kernel-$*/usr/include -isystem $(VM_CACHE)/vmm-libs/include" \
 		LDFLAGS="-L$(VM_CACHE)/vmm-libs/lib"
 	$(Q)rsync -t build/vmm-$*/vmm $@
+
+VM_RUST := tools/rust
+build/vm/%/bin/rust-lesson: $(wildcard $(addprefix $(VM_RUST)/,*.toml *.rs src/*.rs lesson/*.* lesson/src/*.rs Makefile)) \
+		scripts/reasons.awk $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) \
+		$(VM_CACHE)/kernel-%/key $(VM_CACHE)/rust/version
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) $(VM_SILENT) -C $(VM_RUST) OUTPUT=$(CURDIR)/build/rust-$* CROSS_COMPILE=$(VM_CROSS) \
+		RUST_SYSROOT=$(VM_CACHE)/rust/usr KHDR_INCLUDES="-isystem $(VM_CACHE)/kernel-$*/usr/include" lesson
+	$(Q)rsync -t build/rust-$*/rust-lesson $@
 
 # $(1): a script
 define vm_script
