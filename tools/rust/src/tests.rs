@@ -428,7 +428,7 @@ fn info_and_counters() {
         (arg.out_reason, arg.out_api_version, arg.out_max_stes) = (0, 1, 64);
         (arg.out_max_streams, arg.out_max_phys, arg.out_max_regions) = (2, 3, 4);
         (arg.out_max_cmds, arg.out_max_batch) = (5, 6);
-        (arg.out_create_flags, arg.out_attach_flags, arg.out_ioctls) = (7, 3, 1 << 4);
+        (arg.out_create_flags, arg.out_attach_flags, arg.out_ioctls) = (7, 3, 0b10001);
         0
     });
     let info = vsmmu().info().unwrap();

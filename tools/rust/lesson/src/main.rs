@@ -5,8 +5,10 @@
 //!
 //! Run it in the emulated host: `tools/testing/vm/run.sh --testdev 1 -- rust-lesson`
 
+mod backend;
 mod machine;
 
+use backend::Backend;
 use machine::{cfgi_ste, sync, sync_irq, tlbi_va, Dma, Machine, IOVA};
 use smmuv3_accel::{
     sys, BadSte, Command, CreateFlags, Emulated, Kind, Reason, Run, Ste, SteEntry, StreamId,
@@ -24,15 +26,12 @@ fn sid(id: u32) -> StreamId {
 }
 
 fn install(vsmmu: &Vsmmu, ste: &Ste) -> Reason {
-    let mut entry = [SteEntry::new(sid(VSID), ste)];
-    assert_eq!(vsmmu.install_ste(&mut entry), Ok(1));
-    entry[0].reason()
+    Backend { vsmmu }.install_table_entry(VSID, ste.0).unwrap()
 }
 
 fn invalidate(vsmmu: &Vsmmu, commands: &[[u64; 2]]) {
     let commands: Vec<Command> = commands.iter().map(|words| Command::new(*words)).collect();
-    let invalidated = vsmmu.invalidate(&commands).unwrap();
-    assert_eq!((invalidated.done, invalidated.error), (commands.len(), None));
+    assert_eq!(Backend { vsmmu }.invalidate(&commands), Ok(None));
 }
 
 fn create(m: &mut Machine, vsmmu: &Vsmmu) {
@@ -84,9 +83,8 @@ fn invalidate_stale(m: &mut Machine, vsmmu: &Vsmmu) {
 
 fn guest_errors(m: &mut Machine, vsmmu: &Vsmmu) {
     let commands = [Command::new(sync()), Command::new([0xff, 0]), Command::new(sync())];
-    let invalidated = vsmmu.invalidate(&commands).unwrap();
-    let error = invalidated.error.expect("an unknown opcode was taken");
-    assert_eq!((invalidated.done, error.cerror), (1, sys::SMMUV3_ACCEL_CERROR_ILL));
+    let (index, error) = Backend { vsmmu }.invalidate(&commands).unwrap().unwrap();
+    assert_eq!((index, error.cerror), (1, sys::SMMUV3_ACCEL_CERROR_ILL));
     assert_eq!(error.reason, Reason::CMD_OPCODE);
 
     assert_eq!(install(vsmmu, &STAGE2), Reason::STE_CONFIG);
@@ -94,11 +92,17 @@ fn guest_errors(m: &mut Machine, vsmmu: &Vsmmu) {
 }
 
 fn passthrough_and_blocking(m: &mut Machine, vsmmu: &Vsmmu) {
-    assert_eq!(install(vsmmu, &Ste::BYPASS), Reason::NONE);
+    let backend = Backend { vsmmu };
+    backend.set_passthrough(VSID).unwrap();
     assert_eq!(vsmmu.stream(sid(VSID)).unwrap().kind, Kind::Bypass);
     assert_eq!(m.dma(m.page[1]), Dma::Page(1));
-    assert_eq!(install(vsmmu, &Ste::ABORT), Reason::STE_ABORT);
+    backend.set_blocking(VSID).unwrap();
+    assert_eq!(vsmmu.stream(sid(VSID)).unwrap().reason, Reason::STE_ABORT);
     assert_eq!(m.dma(m.page[1]), Dma::Aborted);
+    // No device has these.
+    backend.set_passthrough(0x99).unwrap();
+    backend.set_blocking(u32::MAX).unwrap();
+    assert_eq!(backend.hw_info().unwrap(), [vsmmu.phys(0).unwrap().idr]);
 }
 
 fn first_failure(m: &mut Machine, vsmmu: &Vsmmu) {
