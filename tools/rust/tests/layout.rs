@@ -6,25 +6,23 @@
 use smmuv3_accel::{ioctl_number, sys};
 use std::fmt::Write as _;
 use std::mem::{size_of, size_of_val, MaybeUninit};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs, process};
+use std::{env, fs};
 
 /// What a program in C prints. It is compiled with CC, or cc.
 fn printed_by_c() -> String {
-    let dir = env::temp_dir().join(format!("smmuv3-accel-layout.{}", process::id()));
-    fs::create_dir(&dir).unwrap();
-    let program: PathBuf = dir.join("layout");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("layout");
     let cc = env::var("CC").unwrap_or_else(|_| "cc".into());
     let built = Command::new(&cc)
         .args(["-Wall", "-Werror", "-I", env!("SMMUV3_ACCEL_INCLUDE"), "-o"])
         .arg(&program)
         .arg(concat!(env!("OUT_DIR"), "/layout.c"))
-        .status();
-    let output = Command::new(&program).output();
-    fs::remove_dir_all(&dir).unwrap();
-    assert!(built.unwrap().success(), "{cc} failed");
-    String::from_utf8(output.unwrap().stdout).unwrap()
+        .status()
+        .unwrap();
+    assert!(built.success(), "{cc} failed");
+    let output = Command::new(&program).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Offset and size of each field of a struct, in the order of the header
