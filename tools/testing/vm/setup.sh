@@ -289,12 +289,12 @@ setup_guest_tools() {
 	rm -rf "$tree"
 }
 
-# One of Debian's kernels for a guest, with modules for an NVMe disk, and for a device that
-# only needs to have a driver. From 7.2 on the package linux-image-* has no files of its own.
-# $1: suite, $2: suffix of the metapackage, such as -16k
+# One of Debian's kernels for a guest, with modules for NVMe and virtio disks, and for a
+# device that only needs to have a driver. From 7.2 on the package linux-image-* has no
+# files of its own. $1: suite, $2: suffix of the metapackage, such as -16k
 setup_guest_kernel() {
-	local out=$CACHE/guest-$1$2 tree=$CACHE/guest-$1$2.tmp
-	[ ! -r "$out/version" ] || return 0
+	local out=$CACHE/guest-$1$2 tree=$CACHE/guest-$1$2.tmp modules="nvme pci-stub virtio_blk"
+	[ "$(cat "$out/modules" 2>/dev/null)" != "$modules" ] || return 0
 	say "fetching the kernel of Debian's $1${2:+, }${2#-} (about 100 MB)"
 	need_space 1000
 	rm -rf "$tree"
@@ -309,7 +309,9 @@ setup_guest_kernel() {
 		logged "$CACHE/log/guest-$1$2.log" verified_apt download "$image" $(depends "$image" 'binary\|modules') ||
 			die "cannot fetch $image: is there a network?"
 	)
-	unpack_guest_kernel "$tree" nvme pci-stub
+	# shellcheck disable=SC2086 # several words
+	unpack_guest_kernel "$tree" $modules
+	echo "$modules" >"$tree/out/modules"
 	publish "$tree/out" "$out"
 	rm -rf "$tree"
 }
