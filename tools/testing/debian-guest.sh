@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/share"
 cp --sparse=always "$CACHE/debian-root/disk" "$work/disk"
 gzip -1 <"$CACHE/debian-root/vmlinuz" >"$work/share/vmlinuz.gz"
-cp "$CACHE/debian-root/initrd" "$here"/{lib.sh,debian} "$work/share/"
+cp "$CACHE/debian-root/initrd" "$here"/{lib.sh,vmm.sh,debian} "$work/share/"
 
 say "booting the emulated host, and Debian in it"
 rc=0

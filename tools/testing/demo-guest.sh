@@ -31,13 +31,9 @@ head -c 64M /dev/urandom >"$work/disk"
 
 install -m 755 "$here/guest" "$work/overlay/demo"
 (cd "$work/overlay" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/share/demo.cpio.gz"
-cp "$here"/{host,lib.sh} "$work/share/"
+cp "$here"/{host,lib.sh,vmm.sh} "$work/share/"
 
-pretty() {
-	if [ $form = short ]; then cat; else
-		sed -u 's/^# \(  |\)/\1/; t; s/^# /\n/; s/^ok [0-9]* - /    ok: /; s/^not ok [0-9]* - /    FAIL: /'
-	fi
-}
+pretty() { if [ $form = short ]; then cat; else pretty_tap; fi; }
 
 [ $form = short ] || say "booting the emulated host, and a guest in it"
 rc=0

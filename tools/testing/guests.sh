@@ -64,7 +64,7 @@ prepare() {
 	mkdir -p "$share" "$work/overlay" "$work/boot"
 	install -m 755 "$here/demo-guest/guest" "$work/overlay/demo"
 	cp "$here/guests/guest" "$work/overlay/functions"
-	cp "$here/guests/host" "$here/demo-guest/lib.sh" "$kernel/Image" "$share/"
+	cp "$here/guests/host" "$here"/demo-guest/{lib,vmm}.sh "$kernel/Image" "$share/"
 	{
 		cat "$TOP_DIR/build/vm/base/guest/initramfs" "$kernel/modules.cpio.gz"
 		archive "$work/overlay"

@@ -23,7 +23,7 @@ cp "$work/overlay/bin/frames" "$work/share/"
 install -m 755 "$here/demo-guest/guest" "$work/overlay/demo"
 cp "$here/sriov/guest" "$work/overlay/functions"
 (cd "$work/overlay" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1) >"$work/share/demo.cpio.gz"
-cp "$CACHE/kernel-sriov/arch/arm64/boot/Image" "$here/sriov/host" "$here/demo-guest/lib.sh" "$work/share/"
+cp "$CACHE/kernel-sriov/arch/arm64/boot/Image" "$here/sriov/host" "$here"/demo-guest/{lib,vmm}.sh "$work/share/"
 
 say "booting the emulated host, and guests in it"
 rc=0

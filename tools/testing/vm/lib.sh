@@ -18,6 +18,11 @@ CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/smmuv3-accel
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# Print TAP from a pipe as a person reads it.
+pretty_tap() {
+	sed -u 's/^# \(  |\)/\1/; t; s/^# /\n/; s/^ok [0-9]* - /    ok: /; s/^not ok [0-9]* - /    FAIL: /'
+}
+
 # Print why a user other than root and $2, a user's number, can change the file at $1,
 # an absolute path. Print nothing if nobody else can. Parts of the path that do not
 # exist are ignored. In a sticky folder, such as /tmp, only the owner of a file can
