@@ -4,6 +4,7 @@
 #   make modules_install   install it below INSTALL_MOD_PATH
 #   make demo              boot the emulated host and run two lessons there
 #   make demo-guest        the reference VMM boots a guest there, with an NVMe behind its vSMMU
+#   make demo-qemu         QEMU boots guests there, with its SMMUv3 on /dev/smmuv3-accel
 #   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
 #   make check-guests      Debian's stock kernels as guests behind the reference VMM
 #   make check-debian      Debian boots from a disk behind it, and is powered off
@@ -28,7 +29,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
 .PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
-.PHONY: check-debian check-sriov
+.PHONY: check-debian check-sriov demo-qemu
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -45,6 +46,9 @@ demo:
 
 demo-guest:
 	$(Q)tools/testing/demo-guest.sh
+
+demo-qemu:
+	$(Q)tools/testing/demo-qemu.sh
 
 check:
 	$(Q)tools/testing/check.sh
