@@ -14,6 +14,7 @@
 #   make coverage          the same on a kernel that counts how often each line runs
 #   make bench             measure what a doorbell costs, on the emulated host
 #   make bench-guest       the same guest there behind QEMU and behind the reference VMM
+#   make bench-qemu        the same guest there behind QEMU's own acceleration and this one
 #   make htmldocs          the documentation, as web pages in build/htmldocs
 #   make deb, check-deb    build Debian packages in build/deb; test them
 #   make check-kernels     compile the module for each series of kernels from the oldest
@@ -29,7 +30,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
 .PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
-.PHONY: check-debian check-sriov demo-qemu
+.PHONY: check-debian check-sriov demo-qemu bench-qemu
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -76,6 +77,9 @@ bench:
 
 bench-guest:
 	$(Q)tools/bench/bench-guest.sh
+
+bench-qemu:
+	$(Q)tools/bench/bench-guest.sh qemu
 
 htmldocs:
 	$(Q)tools/testing/vm/setup.sh docs

@@ -2,22 +2,31 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make bench-guest: compare the same guest behind QEMU's accelerated SMMUv3 and behind
-# the reference VMM. The guests work in turn, in one boot of the emulated host, once
-# with a clock that counts instructions and once with this machine's clock. Leaves
-# build/bench-guest.json and build/bench-guest.svg, and fails if a bar is missed.
+# the reference VMM. make bench-qemu ("bench-guest.sh qemu"): behind that QEMU and behind
+# a QEMU whose SMMUv3 is on /dev/smmuv3-accel, with and without range invalidation. The
+# guests work in turn, in one boot of the emulated host, once with a clock that counts
+# instructions and once with this machine's clock. Leaves build/bench-guest.json and
+# build/bench-guest.svg, or build/bench-qemu.json, and fails if a bar is missed.
 # ROUNDS (15): the number of turns of each guest.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/../testing/vm/lib.sh"
 
-"$VM_DIR/setup.sh" default qemu-arm64 bench
+kind=${1:-guest}
+case $kind in
+guest) parts=(bench) sides=(qemu ours ours_polled) ;;
+qemu) parts=(qemu-accel) sides=(qemu accel single qemu_ril accel_ril) ;;
+*) die "usage: bench-guest.sh [guest|qemu]" ;;
+esac
+"$VM_DIR/setup.sh" default qemu-arm64 "${parts[@]}"
 here=$TOP_DIR/tools/bench/guest
-out=$TOP_DIR/build/bench-guest
-rm -rf "$out" "$TOP_DIR"/build/bench-guest.{json,svg}
+name=bench-$kind
+out=$TOP_DIR/build/$name
+rm -rf "$out" "$out".{json,svg}
 mkdir -p "$out/share"
 cp -r "$CACHE/qemu-arm64" "$out/share/qemu"
 cp "$CACHE/qemu/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$out/share/qemu/"
+[ "$kind" != qemu ] || cp "$CACHE/qemu-accel/qemu-system-aarch64" "$out/share/qemu/accel"
 rounds=${ROUNDS:-15}
-sides=(qemu ours ours_polled)
 disks=()
 for side in "${sides[@]}"; do
 	head -c 64M /dev/urandom >"$out/share/disk-$side"
@@ -35,13 +44,15 @@ measure() { # $1: the clock's name; rest: run.sh's options
 measure instructions --icount
 measure real
 rc=0
-python3 "$here/report.py" "$out/instructions" "$out/real" \
-	"$TOP_DIR/build/bench-guest.json" "$out/bench-guest.dat" || rc=$?
-[ ! -s "$out/bench-guest.dat" ] ||
-	gnuplot -e "dat='$out/bench-guest.dat'; svg='$TOP_DIR/build/bench-guest.svg'" "$here/chart.gp"
+python3 "$here/report.py" "$kind" "$out/instructions" "$out/real" "$out.json" "$out/$name.dat" || rc=$?
+results=build/$name.json
+if [ -s "$out/$name.dat" ]; then
+	gnuplot -e "dat='$out/$name.dat'; svg='$out.svg'" "$here/chart.gp"
+	results+=", build/$name.svg"
+fi
 rm -rf "$out/share"
 case $rc in
-0) say "all bars are met: build/bench-guest.json, build/bench-guest.svg" ;;
+0) say "all bars are met: $results" ;;
 2) die "bars are missed, see above" ;;
 *) die "no results, see above" ;;
 esac
