@@ -222,7 +222,7 @@ setup_qemu_source() {
 # $1: source, $2: build folder
 configure_qemu() {
 	local lib=$CACHE/qemu-deps/arm64/usr/lib/aarch64-linux-gnu
-	printf 'CONFIG_%s=y\n' ARM_VIRT PCIE_PORT PXB CXL CXL_MEM_DEVICE IOMMUFD VFIO_PCI \
+	printf 'CONFIG_%s=y\n' ARM_VIRT PCI_BRIDGE PCIE_PORT PXB CXL CXL_MEM_DEVICE IOMMUFD VFIO_PCI \
 		VIRTIO_PCI VIRTIO_BLK >"$1/configs/devices/aarch64-softmmu/smmuv3-accel.mak"
 	rm -rf "$2"
 	mkdir -p "$2"
