@@ -115,7 +115,7 @@ expression list args;
 +	smmuv3_accel_dev_host_bridge_dsm(build_pci_host_bridge_dsm_method(args))
 	)
 
-// QEMU 10.0 and 10.1 have the method in line.
+// QEMU 10.0 has the method in line.
 @dsm_in_line depends on !dsm@
 identifier dev, method;
 @@
