@@ -277,30 +277,37 @@ fetch_or_none() {
 	return 1
 }
 
+# Fetch the newest pristine archive of a source package that the mirror has. The lists name
+# versions that it has no more. $1: the package, $2: a pattern of versions. Prints the name of
+# the file, or nothing if the mirror has no such version. It is fetched to this folder.
+newest_archive() {
+	local version uri file hash seen=' '
+	while read -r version; do
+		hash=''
+		read -r uri file _ hash < <(verified_apt source --print-uris "$1=$version" 2>/dev/null |
+			tr -d "'" | grep '\.orig\.tar\.xz ') || true
+		[[ $hash == SHA256:* ]] || die "the lists have no pristine archive of $1 $version"
+		[[ $seen != *" $file "* ]] || continue
+		seen+="$file "
+		fetch_or_none "$file" /usr/lib/apt/apt-helper download-file "$uri" "$file" "$hash" || continue
+		echo "$file"
+		return
+	done < <(apt-cache showsrc "$1" | sed -n "s/^Version: \($2\)$/\1/p" | sort -Vru)
+}
+
 # Fetch the newest source of a series that the mirror has, after kernels_apt(): Debian's
 # package linux-source-SERIES or, for older series, the pristine archive of a source
-# package. The lists name versions that the mirror has no more. $1: series, $2: folder.
-# Prints the name of the file, or nothing if the mirror has no version. Call it in a
-# subshell, because it changes the folder.
+# package. $1: series, $2: folder. Prints the name of the file, or nothing if the mirror has
+# no version. Call it in a subshell, because it changes the folder.
 kernel_source() {
-	local version uri file hash seen=' '
+	local version
 	cd "$2"
 	while read -r version; do
 		fetch_or_none "linux-source-$1 $version" verified_apt download "linux-source-$1=$version" || continue
 		compgen -G "linux-source-$1_*.deb"
 		return
 	done < <(apt-cache madison "linux-source-$1" | awk '$NF == "Packages" { print $3 }' | sort -Vru)
-	while read -r version; do
-		hash=''
-		read -r uri file _ hash < <(verified_apt source --print-uris "linux=$version" 2>/dev/null |
-			tr -d "'" | grep '\.orig\.tar\.xz ') || true
-		[[ $hash == SHA256:* ]] || die "the lists have no pristine archive of linux $version"
-		[[ $seen != *" $file "* ]] || continue
-		seen+="$file "
-		fetch_or_none "$file" /usr/lib/apt/apt-helper download-file "$uri" "$file" "$hash" || continue
-		echo "$file"
-		return
-	done < <(apt-cache showsrc linux | sed -n "s/^Version: \(${1//./\\.}[.~-].*\)/\1/p" | sort -Vru)
+	newest_archive linux "${1//./\\.}[.~-].*"
 }
 
 # Unpack a file of kernel_source(), and remove it. $1: the file, $2: where to, rest:

@@ -176,30 +176,9 @@ unpack_all() {
 	done
 }
 
-# Fetch the newest source of QEMU that the mirror has. The lists name versions that it
-# does not have. $1: a series, or nothing, $2: folder. Prints the name of the file, or
-# nothing if the mirror has no version.
-qemu_source() {
-	local version uri file hash seen=' '
-	cd "$2"
-	while read -r version; do
-		hash=''
-		read -r uri file _ hash < <(verified_apt source --print-uris "qemu=$version" 2>/dev/null |
-			tr -d "'" | grep '\.orig\.tar\.xz ') || true
-		[[ $hash == SHA256:* ]] || die "the lists have no archive of qemu $version"
-		[[ $seen != *" $file "* ]] || continue
-		seen+="$file "
-		if fetch_or_none "$file" /usr/lib/apt/apt-helper download-file "$uri" "$file" "$hash"; then
-			echo "$file"
-			return
-		fi
-		say "the lists have QEMU $version, but the mirror has no source of it"
-	done < <(apt-cache showsrc qemu | sed -n 's/^Version: //p' | grep "^\([0-9]*:\)\?${1:+${1//./\\.}[.~+-]}" | sort -Vru)
-}
-
 # $1: a series, or nothing, $2: the folder to make
 setup_qemu_source() {
-	local tree=$2.tmp file
+	local tree=$2.tmp file versions="\\([0-9]*:\\)\\?${1:+${1//./\\.}[.~+-]}.*" newest
 	[ ! -r "$2/VERSION" ] || return 0
 	need_space 3000
 	say "fetching the source of QEMU${1:+ $1} (about 40 MB)"
@@ -207,10 +186,14 @@ setup_qemu_source() {
 	mkdir -p "$tree"/{fetched,tree}
 	(
 		private_apt qemu-source amd64+source trixie trixie-backports sid
-		file=$(qemu_source "$1" "$tree/fetched")
+		cd "$tree/fetched"
+		file=$(newest_archive qemu "$versions")
 		[ -n "$file" ] || die "the mirror has no source of QEMU${1:+ $1}"
+		newest=$(apt-cache showsrc qemu | sed -n "s/^Version: \($versions\)-.*/\1/p" | sort -V | tail -n 1)
+		[[ $file == *_"${newest#*:}".orig* ]] ||
+			say "the lists name QEMU ${newest#*:}, but the mirror does not have its source"
 		say "unpacking $file"
-		tar -xJ -C "$tree/tree" --strip-components=1 -f "$tree/fetched/$file" || die "cannot unpack $file"
+		tar -xJ -C "$tree/tree" --strip-components=1 -f "$file" || die "cannot unpack $file"
 	)
 	# Debian's source lacks both: a package for tests, and firmware.
 	sed -i '/^pycotap = /d' "$tree/tree/pythondeps.toml"
