@@ -195,6 +195,18 @@ check_shell() {
 check_licences() {
 	sources ':!LICENSES' ':!*.md' ':!*.golden' ":!$selftests/"{config,settings} \
 		':!debian/'{changelog,copyright,source} | each grep -L 'SPDX-License-Identifier: ' || true
+	# Each paragraph has one licence, and each licence has its text once, in a paragraph of its own.
+	awk -v RS= -F'\n' '
+		NR == 1 { next }
+		{ num = 0; name = "" }
+		{ for (i = 1; i <= NF; i++) if (sub(/^License: /, "", $i)) { num++; name = $i } }
+		num != 1 { print FILENAME ": paragraph " NR " has " num " licences" }
+		/^Files: / { used[name]; next }
+		{ texts[name]++ }
+		END {
+			for (name in used) if (texts[name] != 1)
+				print FILENAME ": " texts[name] + 0 " texts of the licence " name
+		}' debian/copyright
 }
 
 check_maintainers() {
