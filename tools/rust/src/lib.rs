@@ -19,7 +19,7 @@
 //! # fn vmm(iommufd: BorrowedFd, vfio: BorrowedFd, ioas_id: u32, ste: [u8; 64])
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! let vsmmu = Vsmmu::open()?;
-//! vsmmu.create(iommufd, ioas_id, CreateFlags::default())?;
+//! vsmmu.create(iommufd, Some(ioas_id), CreateFlags::default())?;
 //! // From here on the device's DMA aborts.
 //! let vsid = StreamId::new(0x10).ok_or("no StreamID")?;
 //! vsmmu.attach(vfio, vsid, None)?;

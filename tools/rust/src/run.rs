@@ -11,9 +11,10 @@ use crate::types::{BadSte, Command, CommandError};
 ///
 /// 1. applies the [`feed`](Run::feed) to the software IOTLBs of its emulated endpoints, and
 ///    invalidates these completely if [`feed_overflowed`](Run::feed_overflowed),
-/// 2. records an event for each of [`bad_stes`](Run::bad_stes),
-/// 3. shows [`cons`](Run::cons) and the [`error`](Run::error) to the guest,
-/// 4. raises the CMD_SYNC interrupt if [`wants_sync_irq`](Run::wants_sync_irq).
+/// 2. passes on the events that its vEVENTQs have if [`did_cfgi`](Run::did_cfgi),
+/// 3. records an event for each of [`bad_stes`](Run::bad_stes),
+/// 4. shows [`cons`](Run::cons) and the [`error`](Run::error) to the guest,
+/// 5. raises the CMD_SYNC interrupt if [`wants_sync_irq`](Run::wants_sync_irq).
 ///
 /// ```no_run
 /// # fn doorbell(vsmmu: &smmuv3_accel::Vsmmu, prod: u32, mut cons: u32) -> smmuv3_accel::Result<u32> {
@@ -118,6 +119,12 @@ impl<'a> Run<'a> {
     /// There was no room for all such streams. GET_STREAM has the reason of each.
     pub fn bad_stes_overflowed(&self) -> bool {
         self.flags & sys::SMMUV3_ACCEL_RUN_BAD_OVERFLOW != 0
+    }
+
+    /// A CFGI_* of the last call is done. A CMD_SYNC behind it promises the guest that
+    /// earlier faults are in its event queue.
+    pub fn did_cfgi(&self) -> bool {
+        self.flags & sys::SMMUV3_ACCEL_RUN_CFGI != 0
     }
 
     /// The last call came to a CMD_SYNC that asks for an interrupt.

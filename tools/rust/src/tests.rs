@@ -293,7 +293,7 @@ fn run_cmdq_goes_on_where_it_stopped() {
     let bad = run.bad_stes()[0];
     assert_eq!((bad.stream(), bad.reason()), (sid(3), Reason::STE_S1FMT));
     assert!(run.wants_sync_irq() && run.found_bad_ste());
-    assert!(!run.feed_overflowed() && !run.bad_stes_overflowed());
+    assert!(!run.feed_overflowed() && !run.bad_stes_overflowed() && !run.did_cfgi());
     vsmmu.run_cmdq(&mut run).unwrap();
     assert!(run.is_done());
 }
@@ -304,6 +304,7 @@ fn run_cmdq_keeps_what_was_done_before_a_failure() {
         answer_run(arg);
         (arg.out_vsid, arg.out_reason) = (5, sys::SMMUV3_ACCEL_REASON_RETRY);
         arg.out_flags |= sys::SMMUV3_ACCEL_RUN_FEED_OVERFLOW | sys::SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+        arg.out_flags |= sys::SMMUV3_ACCEL_RUN_CFGI;
         libc::EBUSY
     });
     let (mut feed, mut bad) = ([Command::default(); 2], [BadSte::default(); 1]);
@@ -311,14 +312,42 @@ fn run_cmdq_keeps_what_was_done_before_a_failure() {
     let error = vsmmu().run_cmdq(&mut run).unwrap_err();
     assert_eq!((error.stream(), error.reason()), (Some(sid(5)), Reason::RETRY));
     assert_eq!((run.cons(), run.feed().len(), run.bad_stes().len()), (4, 2, 1));
-    assert!(run.feed_overflowed() && run.bad_stes_overflowed());
+    assert!(run.feed_overflowed() && run.bad_stes_overflowed() && run.did_cfgi());
     assert_eq!(run.error(), None);
 
     // The kernel refuses the struct: nothing is left of the call before.
     fake::kernel(|_: &mut sys::smmuv3_accel_run_cmdq| libc::E2BIG);
     vsmmu().run_cmdq(&mut run).unwrap_err();
     assert_eq!((run.cons(), run.feed().len(), run.bad_stes().len()), (4, 0, 0));
-    assert!(!run.feed_overflowed() && !run.wants_sync_irq());
+    assert!(!run.feed_overflowed() && !run.wants_sync_irq() && !run.did_cfgi());
+}
+
+#[test]
+fn every_flag_of_run_cmdq_has_a_method() {
+    let header = concat!(env!("SMMUV3_ACCEL_INCLUDE"), "/linux/smmuv3_accel.h");
+    let header = std::fs::read_to_string(header).unwrap();
+    let lines = header.split("\n\tSMMUV3_ACCEL_RUN_").skip(1);
+    let flags: Vec<_> = lines.map(|line| line.split_once(" = 1 << ").unwrap()).collect();
+    for (name, rest) in &flags {
+        let bit: u32 = rest.split(',').next().unwrap().parse().unwrap();
+        fake::kernel(move |arg: &mut sys::smmuv3_accel_run_cmdq| {
+            (arg.out_flags, arg.out_reason) = (1 << bit, 0);
+            0
+        });
+        let mut run = Run::new(1, 0);
+        vsmmu().run_cmdq(&mut run).unwrap();
+        let methods = [
+            ("SYNC_IRQ", run.wants_sync_irq()),
+            ("BAD_STE", run.found_bad_ste()),
+            ("FEED_OVERFLOW", run.feed_overflowed()),
+            ("BAD_OVERFLOW", run.bad_stes_overflowed()),
+            ("CFGI", run.did_cfgi()),
+        ];
+        assert_eq!(flags.len(), methods.len());
+        for (method, is_set) in methods {
+            assert_eq!(is_set, *name == method, "{name}: {method}");
+        }
+    }
 }
 
 #[test]
@@ -343,8 +372,14 @@ fn create_and_its_flags() {
     });
     let (vsmmu, iommufd) = (vsmmu(), File::open("/dev/null").unwrap());
     let flags = CreateFlags { shared_asids: true, feed: false, no_global: true };
-    vsmmu.create(iommufd.as_fd(), 3, flags).unwrap();
+    vsmmu.create(iommufd.as_fd(), Some(3), flags).unwrap();
     assert_eq!(CreateFlags { feed: true, ..Default::default() }.raw(), 1 << 1);
+
+    fake::kernel(|arg: &mut sys::smmuv3_accel_create| {
+        assert_eq!((arg.ioas_id, arg.flags), (0, 0));
+        0
+    });
+    vsmmu.create(iommufd.as_fd(), None, CreateFlags::default()).unwrap();
 
     fake::kernel(move |arg: &mut sys::smmuv3_accel_change_process| {
         assert!(arg.iommufd > 2);

@@ -59,12 +59,18 @@ impl Vsmmu {
     }
 
     /// CREATE: make this file a virtual SMMU of `iommufd`. `ioas_id` holds the guest's
-    /// physical address space. The file keeps a reference to the iommufd.
-    pub fn create(&self, iommufd: BorrowedFd<'_>, ioas_id: u32, flags: CreateFlags) -> Result<()> {
+    /// physical address space. `None`: the VMM names all stage-2 parents in
+    /// [`attach`](Vsmmu::attach). The file keeps a reference to the iommufd.
+    pub fn create(
+        &self,
+        iommufd: BorrowedFd<'_>,
+        ioas_id: Option<u32>,
+        flags: CreateFlags,
+    ) -> Result<()> {
         self.call(&mut sys::smmuv3_accel_create {
             flags: flags.raw(),
             iommufd: iommufd.as_raw_fd(),
-            ioas_id,
+            ioas_id: ioas_id.unwrap_or(0),
             ..Default::default()
         })
     }
@@ -119,7 +125,8 @@ impl Vsmmu {
 
     /// ATTACH: attach a device, which is bound to the virtual SMMU's iommufd. Its DMA aborts
     /// until an STE says otherwise. `s2_hwpt_id` is a stage-2 parent for the device's SMMU.
-    /// `None`: the parent that is in use there, or a new one.
+    /// `None`: the parent that is in use there, or a new one of the IOAS of
+    /// [`create`](Vsmmu::create).
     pub fn attach(
         &self,
         vfio: BorrowedFd<'_>,

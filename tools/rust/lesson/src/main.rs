@@ -40,8 +40,8 @@ fn create(m: &mut Machine, vsmmu: &Vsmmu) {
     assert_eq!(info.api_version, sys::SMMUV3_ACCEL_API_VERSION);
     assert!(info.has_ioctl(sys::SMMUV3_ACCEL_CMD_SET_VSIDS) && !info.has_ioctl(63));
     let flags = CreateFlags { feed: true, ..Default::default() };
-    vsmmu.create(m.iommufd(), m.ioas_id(), flags).unwrap();
-    let error = vsmmu.create(m.iommufd(), m.ioas_id(), flags).unwrap_err();
+    vsmmu.create(m.iommufd(), Some(m.ioas_id()), flags).unwrap();
+    let error = vsmmu.create(m.iommufd(), Some(m.ioas_id()), flags).unwrap_err();
     assert_eq!((error.call(), error.reason()), ("CREATE", Reason::ALREADY_CREATED));
     println!("# {error}");
     // IDR0.S1P has to be 1.
@@ -154,7 +154,7 @@ fn doorbell(m: &mut Machine, vsmmu: &Vsmmu) {
     vsmmu.run_cmdq(&mut run).unwrap();
     assert_eq!((run.cons(), run.wants_sync_irq()), (cons + 1, false));
     vsmmu.run_cmdq(&mut run).unwrap();
-    assert!(run.is_done() && run.wants_sync_irq() && run.error().is_none());
+    assert!(run.is_done() && run.wants_sync_irq() && !run.did_cfgi() && run.error().is_none());
     assert_eq!(m.dma(IOVA), Dma::Page(1), "the stale translation is left");
 }
 
@@ -170,6 +170,7 @@ fn bad_ste_and_feed(m: &mut Machine, vsmmu: &Vsmmu) {
     let bad: Vec<_> = run.bad_stes().iter().map(|bad| (bad.stream(), bad.reason())).collect();
     let want = [(sid(VSID), Reason::STE_CONFIG), (sid(EMULATED), Reason::STE_CONFIG)];
     assert_eq!(bad, want);
+    assert!(run.found_bad_ste() && run.did_cfgi());
     assert_eq!(run.feed(), [Command::new(commands[1]), Command::new(commands[2])]);
     let error = run.error().expect("an unknown opcode was taken");
     assert_eq!((run.cons(), error.reason), (cons + 3, Reason::CMD_OPCODE));
@@ -209,7 +210,7 @@ const STEPS: &[Step] = &[
 /// Dropping a virtual SMMU closes its file, which releases the device.
 fn drop_releases(m: &mut Machine, vsmmu: Vsmmu) {
     let other = Vsmmu::open().unwrap();
-    other.create(m.iommufd(), m.ioas_id(), CreateFlags::default()).unwrap();
+    other.create(m.iommufd(), Some(m.ioas_id()), CreateFlags::default()).unwrap();
     let error = other.attach(m.vfio(), sid(VSID), None).unwrap_err();
     assert_eq!(error.reason(), Reason::DEVICE_IN_USE);
     drop(vsmmu);
