@@ -146,6 +146,19 @@ find "$work/tree" -exec touch -d '2000-01-01' {} +
 "$HERE/apply.sh" "$work/tree" >/dev/null || wrong "a source is not taken twice"
 find "$work/tree" -type f -newermt 2000-01-02 -printf 'apply-test.sh: %p was written again\n'
 
+# Nothing is lost that somebody else changed since, and nothing is written then.
+echo "/* another change */" >>"$work/tree/hw/vfio/iommufd.c"
+rm "$work/tree/hw/arm/smmuv3-accel-dev.c"
+! "$HERE/apply.sh" "$work/tree" >/dev/null 2>"$work/errors" || wrong "a change by somebody else was undone"
+grep -q "hw/vfio/iommufd.c was changed after" "$work/errors" || wrong "a changed file is not named"
+grep -q "another change" "$work/tree/hw/vfio/iommufd.c" || wrong "a change by somebody else is gone"
+[ ! -e "$work/tree/hw/arm/smmuv3-accel-dev.c" ] || wrong "a file was written although another is refused"
+
+# The original is as good as what became of it: a run that was cut short can go on.
+cp "$work/tree/.smmuv3-accel/hw/vfio/iommufd.c" "$work/tree/hw/vfio/"
+"$HERE/apply.sh" "$work/tree" >/dev/null || wrong "a source that is half connected is refused"
+grep -q smmuv3_accel_dev_hwpt_flags "$work/tree/hw/vfio/iommufd.c" || wrong "a half connected source stays so"
+
 must_fail include/hw/arm/smmuv3.h SMMUv3State
 must_fail hw/arm/smmuv3.c smmuv3-internal
 must_fail hw/arm/smmuv3.c smmuv3_trigger_irq

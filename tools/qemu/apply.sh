@@ -6,7 +6,9 @@
 #   apply.sh FOLDER
 #
 # It can run again after a change here: files that stay the same keep their time, so
-# that ninja builds only what changed. The originals are kept in FOLDER/.smmuv3-accel.
+# that ninja builds only what changed. FOLDER/.smmuv3-accel keeps the original of each
+# file of QEMU that is changed and, as FILE.connected, what became of it. If somebody
+# else changed that since, this does nothing.
 
 set -euo pipefail
 export LC_ALL=C
@@ -41,7 +43,9 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # Copy a file unless the same is there. $1: from, $2: to, in the source
 put() {
-	cmp -s "$1" "$SOURCE/$2" || cp "$1" "$SOURCE/$2"
+	cmp -s "$1" "$SOURCE/$2" && return
+	cp "$1" "$SOURCE/$2.tmp"
+	mv "$SOURCE/$2.tmp" "$SOURCE/$2"
 }
 
 # Copy the original of a file to the folder $new, where it is changed. $1: the file
@@ -56,6 +60,16 @@ take() {
 	fi
 	mkdir -p "$new/$(dirname "$1")"
 	cp "$kept" "$new/$1"
+}
+
+# Refuse to undo a change by somebody else. $1: the file
+check_unchanged() {
+	local kept=$SOURCE/.smmuv3-accel/$1 known
+	[ -e "$kept.connected" ] || return 0
+	for known in "$kept" "$kept.connected" "$new/$1"; do
+		cmp -s "$known" "$SOURCE/$1" && return
+	done
+	die "$SOURCE/$1 was changed after the device was connected: unpack the source again, and make that change first"
 }
 
 check_insertions() {
@@ -90,6 +104,9 @@ sed -i "/files('smmuv3\.c')/{
 	a stub_ss.add(files('smmuv3-accel-stubs.c'))
 	}" "$new/hw/arm/meson.build"
 check_insertions
+for file in $files; do
+	check_unchanged "$file"
+done
 
 awk -f "$TOP/scripts/reasons.awk" "$TOP/include/uapi/linux/smmuv3_accel.h" >"$new/reasons"
 put "$new/reasons" hw/arm/smmuv3-accel-reasons.c.inc
@@ -100,5 +117,6 @@ for file in dev fw stubs; do
 done
 for file in $files; do
 	put "$new/$file" "$file"
+	put "$new/$file" ".smmuv3-accel/$file.connected"
 done
 echo "$version has the device smmuv3-accel"
