@@ -10,7 +10,8 @@
 #            [guest-SUITE-16k] [guest-tools] [debian-root] [rust]
 #
 # kernel-SERIES: the kernel "base" of another series, such as 6.18. Status 4: the mirror
-# has no source of that series, which the last line says. qemu-accel[-SERIES]: QEMU for
+# has no source of that series, which the last line says. rust: Debian's compiler, and
+# its standard library for arm64. Status 4: the mirror has none that fits. qemu-accel[-SERIES]: QEMU for
 # arm64 with the device of tools/qemu, of the newest source that the mirror has, or of a
 # series, such as 10.0.
 #
@@ -71,7 +72,10 @@ setup_rust() {
 		private_apt rust arm64 "$suite"
 		package=$(apt-cache madison libstd-rust-dev |
 			awk -v want="$version" '{ have = $3; sub(/\+b[0-9]+$/, "", have) } have == want { print $3; exit }')
-		[ -n "$package" ] || die "$suite has no libstd-rust-dev $version for arm64: upgrade rustc"
+		if [ -z "$package" ]; then
+			echo "$suite has no libstd-rust-dev $version for arm64: upgrade rustc" >&2
+			exit 4
+		fi
 		cd "$tree"
 		logged "$CACHE/log/rust.log" verified_apt download "libstd-rust-dev=$package" ||
 			die "cannot fetch libstd-rust-dev: is there a network?"
