@@ -1510,8 +1510,8 @@ void smmuv3_accel_dev_realize(SMMUv3State *s, Error **errp)
     /* VFIO has asked for the address space of such a device already. */
     pci_for_each_bus(bus, find_vfio_on_bus, &late);
     if (late) {
-        error_setg(errp, "accel-dev=: name this SMMU before the vfio-pci devices "
-                   "behind it");
+        error_setg(errp, "accel-dev=: name this SMMU before the vfio-pci "
+                   "devices behind it");
         return;
     }
     if (!file_open(ad, errp) || !file_check(ad, errp) || !page_init(ad, errp)) {
