@@ -2,9 +2,9 @@
 /*
  * arm-smmuv3 on /dev/smmuv3-accel
  *
- * The Linux module smmuv3-accel lets an SMMUv3 of the guest's translate for devices
- * that vfio-pci passes through: the host's SMMUs walk the guest's tables. These are
- * the calls between it and QEMU's model of the SMMUv3.
+ * With the Linux module smmuv3-accel, the guest's SMMUv3 translates for devices that
+ * vfio-pci passes through: the host's SMMUs walk the guest's tables. These are the
+ * calls between the device and QEMU's model of the SMMUv3.
  */
 #ifndef HW_ARM_SMMUV3_ACCEL_DEV_H
 #define HW_ARM_SMMUV3_ACCEL_DEV_H
@@ -19,7 +19,7 @@ struct VFIODevice;
 
 /* Add the properties. */
 void smmuv3_accel_dev_class_init(ObjectClass *klass);
-/* Open the device. The SMMU is realized otherwise. */
+/* Open the device. All else of the SMMU is realized. */
 void smmuv3_accel_dev_realize(SMMUv3State *s, Error **errp);
 /* The registers have their reset values. */
 void smmuv3_accel_dev_reset(SMMUv3State *s);

@@ -184,7 +184,7 @@ unpack_all() {
 setup_qemu_source() {
 	local tree=$2.tmp file versions="\\([0-9]*:\\)\\?${1:+${1//./\\.}[.~+-]}.*" newest
 	[ ! -r "$2/VERSION" ] || return 0
-	need_space 3000
+	need_space 1000
 	say "fetching the source of QEMU${1:+ $1} (about 40 MB)"
 	rm -rf "$tree"
 	mkdir -p "$tree"/{fetched,tree}
