@@ -4,7 +4,8 @@
 # Users, and root, run what the make targets fetch and build. So nobody else can
 # change it in the cache, and all that is fetched has a signature by Debian's keys.
 # This test prints what is wrong, and nothing if all is well. It needs no network and
-# no root. It also checks that a missing source of a kernel is told from a failure.
+# no root. It also checks that a missing source of a kernel or of QEMU is told from a
+# failure.
 
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/vm"
@@ -130,8 +131,8 @@ test_debootstrap() {
 		wrong "debootstrap does not have to check signatures: $(cat "$work/arguments" "$work/said")"
 }
 
-# A mirror with the package linux-source-9.9 and the source package linux, whose lists name
-# a version that the mirror has no more. Sets "server", and APT_CONFIG for it.
+# A mirror with the package linux-source-9.9 and the source packages linux and qemu, whose
+# lists name versions that the mirror does not have. Sets "server", and APT_CONFIG for it.
 start_mirror() {
 	local port='' tries
 	mkdir -p "$home/sources" "$work/pool" "$work/apt"/{lists/partial,cache/archives/partial}
@@ -145,6 +146,11 @@ start_mirror() {
 		done >Packages
 		printf 'Package: linux\nVersion: 9.9.1-1\nDirectory: .\nFormat: 3.0 (quilt)\nChecksums-Sha256:\n %s 4 %s\n' \
 			"$(sha256sum <linux_9.9.1.orig.tar.xz | cut -d' ' -f1)" linux_9.9.1.orig.tar.xz >Sources
+		for version in 9.8.10 9.8.9 9.10.1 10.9.8; do
+			printf '\nPackage: qemu\nVersion: 1:%s+ds-1\nDirectory: .\nFormat: 3.0 (quilt)\nChecksums-Sha256:\n %s 4 %s\n' \
+				"$version" "$(sha256sum <linux_9.9.1.orig.tar.xz | cut -d' ' -f1)" "qemu_$version+ds.orig.tar.xz"
+		done >>Sources
+		echo tar | tee qemu_9.{8.9,8.10,10.1}+ds.orig.tar.xz >/dev/null
 	)
 	: >"$work/server"
 	python3 -u -m http.server --bind 127.0.0.1 --directory "$work/pool" 0 >>"$work/server" 2>/dev/null &
@@ -186,11 +192,32 @@ source_fails() { # $1: what the mirror is like
 		wrong "source of a kernel, $1: not a failure: $(cat "$work/said")"
 }
 
+# What setup.sh does for QEMU. $1: a series, or nothing, $2: the file, if there is one
+qemu_source_is() {
+	local there
+	rm -rf "$home/fetch"
+	mkdir "$home/fetch"
+	sed '$d' setup.sh >"$work/setup.sh"	# without the call of main
+	# shellcheck disable=SC2016 # expanded there
+	with_lib "$home/sources" "eval \"\$(sed '/^\. .*lib.sh/d' '$work/setup.sh')\"
+		private_apt() { :; }; need_space() { :; }; tar() { echo \"unpack \${!#}\"; exit 1; }
+		setup_qemu_source '$1' '$home/fetch/source'" || true
+	there=$(sed -n 's/^unpack //p' "$work/said")
+	[ "$there" = "$2" ] || wrong "source of QEMU $1: '$there', not '$2': $(cat "$work/said")"
+}
+
 # shellcheck disable=SC2016 # expanded there
-test_kernel_source() {
+test_sources() {
 	local server
 	export TMPDIR=$work
 	start_mirror
+	qemu_source_is '' qemu_9.10.1+ds.orig.tar.xz
+	grep -q 'the lists have QEMU 1:10.9.8+ds-1, but' "$work/said" || wrong "QEMU's newest: $(cat "$work/said")"
+	qemu_source_is 9.8 qemu_9.8.10+ds.orig.tar.xz
+	! grep -q 'the lists have' "$work/said" || wrong "QEMU's newest of a series: $(cat "$work/said")"
+	qemu_source_is 10.9 ''
+	grep -q 'the mirror has no source of QEMU 10.9' "$work/said" || wrong "QEMU without a source: $(cat "$work/said")"
+	qemu_source_is 9.1 ''
 	source_is "the newest is gone" linux-source-9.9_1_all.deb
 	rm "$work/pool/linux-source-9.9_1_all.deb"
 	source_is "all packages are gone" linux_9.9.1.orig.tar.xz
@@ -214,7 +241,7 @@ test_path() {
 		wrong "the path lacks /usr/sbin"
 }
 
-for test in new_cache old_cache parents make unsigned_lists debootstrap path kernel_source; do
+for test in new_cache old_cache parents make unsigned_lists debootstrap path sources; do
 	("test_$test") || failed=1
 done
 exit "${failed:-0}"

@@ -267,7 +267,7 @@ kernel_series() {
 # Run an APT command that fetches a file. Status 1: the mirror does not have that
 # file. Every other failure ends the script. $1: what it fetches, rest: the command
 fetch_or_none() {
-	local what=$1 log=$CACHE/log/kernel-source.log errors
+	local what=$1 log=$CACHE/log/source.log errors
 	shift
 	mkdir -p "$CACHE/log"
 	! "$@" >"$log" 2>&1 || return 0
@@ -277,10 +277,15 @@ fetch_or_none() {
 	return 1
 }
 
-# Fetch the newest pristine archive of a source package that the mirror has. The lists name
-# versions that it has no more. $1: the package, $2: a pattern of versions. Prints the name of
-# the file, or nothing if the mirror has no such version. It is fetched to this folder.
-newest_archive() {
+# Print the versions of a source package in the lists, the newest first. $1: the package,
+# $2: a pattern that they begin with
+source_versions() {
+	apt-cache showsrc "$1" | sed -n 's/^Version: //p' | grep "^$2" | sort -Vru || true
+}
+
+# Fetch the pristine archive of the newest version of a source package that the mirror
+# has, into this folder. $1 and $2: as above. Prints the name of the file, or nothing.
+fetch_archive() {
 	local version uri file hash seen=' '
 	while read -r version; do
 		hash=''
@@ -292,7 +297,7 @@ newest_archive() {
 		fetch_or_none "$file" /usr/lib/apt/apt-helper download-file "$uri" "$file" "$hash" || continue
 		echo "$file"
 		return
-	done < <(apt-cache showsrc "$1" | sed -n "s/^Version: \($2\)$/\1/p" | sort -Vru)
+	done < <(source_versions "$1" "$2")
 }
 
 # Fetch the newest source of a series that the mirror has, after kernels_apt(): Debian's
@@ -307,7 +312,7 @@ kernel_source() {
 		compgen -G "linux-source-$1_*.deb"
 		return
 	done < <(apt-cache madison "linux-source-$1" | awk '$NF == "Packages" { print $3 }' | sort -Vru)
-	newest_archive linux "${1//./\\.}[.~-].*"
+	fetch_archive linux "${1//./\\.}[.~-]"
 }
 
 # Unpack a file of kernel_source(), and remove it. $1: the file, $2: where to, rest:

@@ -182,7 +182,7 @@ unpack_all() {
 
 # $1: a series, or nothing, $2: the folder to make
 setup_qemu_source() {
-	local tree=$2.tmp file versions="\\([0-9]*:\\)\\?${1:+${1//./\\.}[.~+-]}.*" newest
+	local tree=$2.tmp file newest versions
 	[ ! -r "$2/VERSION" ] || return 0
 	need_space 1000
 	say "fetching the source of QEMU${1:+ $1} (about 40 MB)"
@@ -191,11 +191,12 @@ setup_qemu_source() {
 	(
 		private_apt qemu-source amd64+source trixie trixie-backports sid
 		cd "$tree/fetched"
-		file=$(newest_archive qemu "$versions")
+		versions="\([0-9]*:\)\?${1:+${1//./\\.}[.~+-]}"
+		file=$(fetch_archive qemu "$versions")
 		[ -n "$file" ] || die "the mirror has no source of QEMU${1:+ $1}"
-		newest=$(apt-cache showsrc qemu | sed -n "s/^Version: \($versions\)-.*/\1/p" | sort -V | tail -n 1)
-		[[ $file == *_"${newest#*:}".orig* ]] ||
-			say "the lists name QEMU ${newest#*:}, but the mirror does not have its source"
+		read -r newest < <(source_versions qemu "$versions")
+		[[ qemu_${newest#*:} == "${file%.orig.*}"-* ]] ||
+			say "the lists have QEMU $newest, but the mirror does not have its source"
 		say "unpacking $file"
 		tar -xJ -C "$tree/tree" --strip-components=1 -f "$file" || die "cannot unpack $file"
 	)
