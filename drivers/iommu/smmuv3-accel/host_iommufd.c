@@ -347,6 +347,15 @@ static int object_error(int rc)
 	return rc == -ENOENT ? -EIO : rc;
 }
 
+/*
+ * EOPNOTSUPP of a vIOMMU that could do it means that the VMM has destroyed the vIOMMU,
+ * and that another object has its ID by now.
+ */
+static int viommu_error(int rc)
+{
+	return rc == -EOPNOTSUPP ? -EIO : object_error(rc);
+}
+
 /* Stage the data that a call's struct points to, and set the pointer in the struct. */
 static int stage_data(struct host_lane *lane, const void *data, size_t len,
 		      u64 *uptr)
@@ -807,7 +816,7 @@ static int host_iommufd_alloc_nested(struct smmuv3_host *host,
 		return rc;
 	rc = iommufd_call(h, lane, IOMMU_HWPT_ALLOC, &cmd, sizeof(cmd));
 	*hwpt_id = cmd.out_hwpt_id;
-	return object_error(rc);
+	return viommu_error(rc);
 }
 
 /*
@@ -855,15 +864,6 @@ static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
 	return lane_uaddr(lane, SCRATCH_INV);
 }
 
-/*
- * EOPNOTSUPP means here that the VMM has destroyed the vIOMMU, and that an object that
- * cannot invalidate has its ID by now.
- */
-static int invalidation_error(int rc)
-{
-	return rc == -EOPNOTSUPP ? -EIO : object_error(rc);
-}
-
 static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 					const void __user *cmds, u32 num)
 {
@@ -873,9 +873,9 @@ static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 
 	if (rc)
 		return rc;
-	return invalidation_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
-					     stage_invalidation(lane, viommu_id,
-								cmds, num)));
+	return viommu_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
+				       stage_invalidation(lane, viommu_id, cmds,
+							  num)));
 }
 
 static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
@@ -901,7 +901,7 @@ static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
 static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
 				   const __le64 (*cmds)[2], u32 num)
 {
-	return invalidation_error(invalidate_staged(host, viommu_id, cmds, num));
+	return viommu_error(invalidate_staged(host, viommu_id, cmds, num));
 }
 
 /*

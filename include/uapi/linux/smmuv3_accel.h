@@ -867,7 +867,7 @@ struct smmuv3_accel_install_ste {
  *
  *  - EINVAL (CMD_NEEDS_TABLE, at @cmd_num; ARRAY)
  *  - ENXIO (NO_MEM_TABLE)
- *  - EIO (HOST_REJECT)
+ *  - EIO, EINVAL (HOST_REJECT)
  *  - ENOMEM, ETIMEDOUT (RETRY)
  *  - in table mode those of a stream, as for SMMUV3_ACCEL_SET_REGS
  */
@@ -1046,7 +1046,8 @@ struct smmuv3_accel_run_cmdq {
  * ends table mode, and flush the TLBs. The streams with their StreamIDs, the memory
  * table and the ID registers stay.
  *
- * Errors besides the general ones: ENOMEM and ETIMEDOUT (RETRY), EIO (HOST_REJECT).
+ * Errors besides the general ones: ENOMEM and ETIMEDOUT (RETRY), EIO
+ * and EINVAL (HOST_REJECT).
  * Even then, all streams abort: only a flush failed. If the caller is being killed,
  * some streams may stay as they were.
  */

@@ -302,6 +302,42 @@ TEST_F(moved, attach_that_fails_leaves_the_device_where_it_is)
 	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
 }
 
+/* Destroy the module's objects for the only stream, and let a parent get the vIOMMU's ID. */
+static int replace_viommu(struct machine *m)
+{
+	const struct smmuv3_accel_attach *ids = &m->stream[0].ids;
+	struct smmuv3_accel_phys phys;
+	int tries = 8, rc;
+	__u32 id;
+
+	rc = accel_phys(&m->g, 0, &phys) ?: dma_detach_pt(&m->stream[0].dev) ?:
+	     iommufd_destroy(m->g.iommufd, phys.out_abort_hwpt_id) ?:
+	     iommufd_destroy(m->g.iommufd, phys.out_bypass_hwpt_id) ?:
+	     iommufd_destroy(m->g.iommufd, ids->out_vdevice_id) ?:
+	     iommufd_destroy(m->g.iommufd, ids->out_viommu_id);
+	do {
+		rc = rc ?: iommufd_nest_parent(m->g.iommufd, ids->out_dev_id, m->g.ioas_id, &id);
+	} while (!rc && id != ids->out_viommu_id && --tries);
+	return rc ?: tries ? 0 : -ESTALE;
+}
+
+/* All errors of iommufd are those of the host: the VMM named no object. */
+TEST_F(moved, other_object_with_the_id_of_the_viommu_is_refused)
+{
+	const struct cmd cmds[] = { cmd_tlbi_nh_all(), cmd_sync() };
+	struct smmuv3_accel_invalidate out;
+	struct machine *m = &self->m;
+	__u32 reason;
+
+	ASSERT_EQ(0, machine_attach(m, 0));
+	ASSERT_EQ(0, replace_viommu(m));
+	EXPECT_EQ(-EINVAL, accel_invalidate(&m->g, cmds, ARRAY_LEN(cmds), &out));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_HOST_REJECT, out.out_reason);
+	EXPECT_EQ(-EIO, accel_install(&m->g, VSID(0), m->stream[0].s1.ste, &reason));
+	EXPECT_EQ(SMMUV3_ACCEL_REASON_HOST_REJECT, reason);
+	EXPECT_EQ(-EFAULT, machine_goes(m, 0));
+}
+
 /* The VMM has put a device into a low-power state */
 
 #define TRACING	"/sys/kernel/tracing/"
