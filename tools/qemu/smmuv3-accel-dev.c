@@ -825,6 +825,29 @@ static void regs_now(SMMUv3AccelDev *ad, struct smmuv3_accel_set_regs *regs)
     }
 }
 
+/*
+ * The host cannot do what the guest wants of one device, and will not be able to. It
+ * must not keep the others waiting: block its DMA until the machine is reset.
+ */
+static bool give_up(SMMUv3AccelDev *ad, uint32_t reason, uint32_t vsid)
+{
+    Stream *st;
+
+    if (reason != SMMUV3_ACCEL_REASON_HOST_REJECT &&
+        reason != SMMUV3_ACCEL_REASON_NO_POWER) {
+        return false;
+    }
+    QLIST_FOREACH(st, &ad->streams, next) {
+        if (st->vdev && st->attached && st->vsid == vsid) {
+            error_report("smmuv3-accel: %s does no more DMA until the machine is "
+                         "reset: %s", st->vdev->name, reason_text(reason));
+            stream_detach(ad, st);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void regs_send(SMMUv3AccelDev *ad)
 {
     struct smmuv3_accel_set_regs arg;
@@ -837,7 +860,8 @@ static void regs_send(SMMUv3AccelDev *ad)
     ad->regs = arg;
     rc = call(ad, SMMUV3_ACCEL_SET_REGS, &arg);
     ad->want_regs = rc;
-    if (rc && arg.out_reason != SMMUV3_ACCEL_REASON_RETRY) {
+    if (rc && arg.out_reason != SMMUV3_ACCEL_REASON_RETRY &&
+        !give_up(ad, arg.out_reason, arg.out_vsid)) {
         host_failed("SET_REGS", rc, arg.out_reason);
     }
 }
@@ -1041,6 +1065,9 @@ static bool run_once(SMMUv3AccelDev *ad)
     if (rc == -EINTR || (!rc && run.cons != cons)) {
         return true;
     }
+    if (give_up(ad, run.out_reason, run.out_vsid)) {
+        return true;
+    }
     if (run.out_reason == SMMUV3_ACCEL_REASON_CMDQ_INDEX) {
         /* More than a lap: CONSTRAINED UNPREDICTABLE. Here nothing is run. */
         qemu_log_mask(LOG_GUEST_ERROR, "smmuv3-accel: CMDQ_PROD is more than a "
@@ -1214,6 +1241,7 @@ void smmuv3_accel_dev_reset(SMMUv3State *s)
 {
     SMMUv3AccelDev *ad = s->accel_dev;
     struct smmuv3_accel_reset arg = { .size = sizeof(arg) };
+    Error *err = NULL;
     int rc;
 
     if (!ad) {
@@ -1232,6 +1260,9 @@ void smmuv3_accel_dev_reset(SMMUv3State *s)
         rc = call(ad, SMMUV3_ACCEL_RESET, &arg);
         if (rc) {
             host_failed("RESET", rc, arg.out_reason);
+        }
+        if (ad->devices && !attach_all(ad, &err)) {
+            error_report_err(err);
         }
     }
     memcpy(s->idr, ad->idr, sizeof(s->idr));
