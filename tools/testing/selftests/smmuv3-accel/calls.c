@@ -77,9 +77,9 @@ bool reason_is_known(__u32 reason)
 	       (reason >= SMMUV3_ACCEL_REASON_NOT_VFIO &&
 		reason <= SMMUV3_ACCEL_REASON_VSID_TWICE) ||
 	       (reason >= SMMUV3_ACCEL_REASON_NO_STREAM &&
-		reason <= SMMUV3_ACCEL_REASON_NO_POWER) ||
+		reason <= SMMUV3_ACCEL_REASON_STE_S1STALLD) ||
 	       (reason >= SMMUV3_ACCEL_REASON_CMD_OPCODE &&
-		reason <= SMMUV3_ACCEL_REASON_CMD_UNREADABLE) ||
+		reason <= SMMUV3_ACCEL_REASON_CMD_NO_S2) ||
 	       (reason >= SMMUV3_ACCEL_REASON_IDR_ILLEGAL &&
 		reason <= SMMUV3_ACCEL_REASON_REGION_OVERLAP);
 }
