@@ -3,7 +3,7 @@
  * arm-smmuv3 on /dev/smmuv3-accel
  *
  * The registers stay QEMU's. The module gets them whenever they change what the SMMU
- * does, runs the guest's command queue, and gives the guest's STEs to the host's
+ * does, runs the guest's command queue, and installs the guest's STEs on the host
  * SMMUs. A stream is an endpoint behind the SMMU: a device that vfio-pci passes
  * through, or one that QEMU emulates. For the latter QEMU walks the guest's tables
  * itself, as it does for the address of an MSI, and the module hands it the commands
@@ -131,7 +131,7 @@ typedef struct SMMUv3AccelDev {
     GArray *regions;
     GArray *new_regions;
 
-    /* What the module has not got yet */
+    /* Still to be sent to the module */
     bool want_mem;
     bool want_regs;
     bool want_vsids;
@@ -406,7 +406,7 @@ static void mem_commit(MemoryListener *listener)
 
 /* QEMU's own caches */
 
-/* Whoever has mappings of his own, such as vhost, drops them all. */
+/* A notifier with mappings of its own, such as vhost, drops them all. */
 static void flush_notifiers(SMMUState *bs)
 {
     if (!QLIST_EMPTY(&bs->devices_with_notifiers)) {
@@ -960,7 +960,7 @@ static void vsids_send(SMMUv3AccelDev *ad)
     }
 }
 
-/* Bring the module up to date. What fails is repeated. */
+/* Bring the module up to date. A call that fails is repeated. */
 static void sync_all(SMMUv3AccelDev *ad)
 {
     if (ad->want_mem) {
@@ -1272,9 +1272,9 @@ void smmuv3_accel_dev_reset(SMMUv3State *s)
     page_put_all(ad);
 }
 
-/* What PCI and VFIO ask of the SMMU */
+/* Callbacks for PCI and VFIO */
 
-/* A mediated device does DMA by its parent, which knows nothing of a guest's stage 1. */
+/* A mediated device does DMA by its parent, which no guest stage 1 translates. */
 static bool is_mdev(PCIDevice *pdev)
 {
     g_autofree char *sysfs = object_property_get_str(OBJECT(pdev), "sysfsdev",
@@ -1420,7 +1420,7 @@ static const PCIIOMMUOps accel_ops = {
     .unset_iommu_device = unset_iommu_device,
 };
 
-/* The HWPT that a device's container gets is to be the parent of the guest's stage 1. */
+/* VFIO allocates an HWPT for the device. It becomes the stage-2 parent. */
 uint32_t smmuv3_accel_dev_hwpt_flags(VFIODevice *vbasedev, uint32_t flags)
 {
     SMMUv3AccelDev *ad;

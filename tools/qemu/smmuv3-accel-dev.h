@@ -37,7 +37,7 @@ void smmuv3_accel_dev_gerror(SMMUv3State *s);
  */
 SMMUv3State *smmuv3_accel_dev_next(SMMUv3State *s);
 
-/* Describe the window of the host's MSIs to the guest. */
+/* Tell the guest about the MSI window of the host. */
 void smmuv3_accel_dev_firmware(void);
 
 /* hw/arm/virt-acpi-build.c: add to the IORT that begins at @offset of @table. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host's MSI window in the guest's firmware tables
+ * The MSI window of the host, in the guest firmware tables
  *
  * Linux on the host programs the MSIs of a device that it passes through with
  * an address in a window of its own, and maps that window in stage 2. The
@@ -198,8 +198,8 @@ void smmuv3_accel_dev_build_iort(GArray *table, unsigned int offset)
 
 /*
  * Function 5 of _DSM (PCI Firmware Specification 3.3, 4.6.5) says that the guest
- * must not number buses or place BARs again: RMR nodes have StreamIDs, which are
- * of the firmware's bus numbers.
+ * must not number buses or place BARs again: RMR nodes have StreamIDs, which
+ * contain the bus numbers that the firmware chose.
  */
 struct Aml *smmuv3_accel_dev_host_bridge_dsm(struct Aml *method)
 {

@@ -52,7 +52,7 @@ find_kernels() {
 	)
 }
 
-# Print what "make modules_prepare" does not read of a kernel's source.
+# Print what "make modules_prepare" does not read in a kernel source.
 unread() {
 	printf '%s\n' {drivers,fs,net,sound}'/*.[chS]' 'Documentation/*.'{rst,yaml,svg,txt} 'arch/*.dts*' \
 		tools/{perf,testing}
@@ -100,7 +100,7 @@ fetch_headers() {
 	publish "$new" "$dir"
 }
 
-# Print the version of a kernel's source. $1: folder
+# Print the version of a kernel source. $1: folder
 source_version() { make -s -C "$1" kernelversion 2>/dev/null || true; }
 
 # $1: source, $2: output, $3: compiler

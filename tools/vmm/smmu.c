@@ -354,7 +354,7 @@ int smmu_detach(struct vfio_dev *dev)
 /* The guest's accesses */
 
 /*
- * Handle the result of a guest's access. -EAGAIN is a temporary failure, such
+ * Handle the result of a guest access. -EAGAIN is a temporary failure, such
  * as a device in reset: try again, and the guest waits. -EIO: the host fails;
  * print that once until it works again. -EINVAL: the guest made an invalid
  * access; ignore it.

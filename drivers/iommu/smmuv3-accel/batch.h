@@ -166,7 +166,7 @@ static inline void smmuv3_batch_add(struct smmuv3_batch *batch, u32 index,
 }
 
 /**
- * smmuv3_batch_replace() - Put another command in the place of a guest's command
+ * smmuv3_batch_replace() - Replace a guest command by another one
  * @batch: the batch
  * @index: the command's index
  * @cmd: the other command, CPU-endian

@@ -3,7 +3,7 @@
  * The host's IOMMU through iommufd and VFIO, without changes to either.
  *
  * iommufd exports no function to allocate a vIOMMU, a vDEVICE or a nested HWPT, or to
- * invalidate. So the module calls the ioctls of the VMM's own iommufd file, with
+ * invalidate. So the module calls the ioctls of the iommufd file that the VMM has, with
  * arguments in a scratch mapping in the VMM's address space. This can do nothing that
  * the VMM could not do itself with the same descriptors.
  *
@@ -947,7 +947,7 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 };
 
 /**
- * smmuv3_host_iommufd_open() - Open the host of a VMM's iommufd
+ * smmuv3_host_iommufd_open() - Open the host behind an iommufd
  * @fd: the iommufd
  * @ioas_id: the IOAS that holds the guest's physical address space; 0: none
  * @reason: set if it fails

@@ -651,8 +651,8 @@ static int ioctl_begin(struct smmuv3_vsmmu *v, const struct ioctl_op *op,
 }
 
 /*
- * Read a struct of the kernel's size, as far as there are fields to read. Structs are
- * short: word by word is faster than by a call.
+ * Read a struct, of the size that the kernel has, as far as there are fields to read.
+ * Structs are short: word by word is faster than by a call.
  */
 static __always_inline bool ioctl_read_words(const struct ioctl_op *op,
 					     struct ioctl_call *call)

@@ -85,8 +85,8 @@ static void shared_with_the_flag(struct kunit *test)
 }
 
 /*
- * The module does not know the IOAS of a VMM's own parent, so only vSMMUs that name
- * it use it.
+ * The module does not know the IOAS of a parent that the VMM allocated, so only vSMMUs
+ * that name it use it.
  */
 static const struct stranger {
 	const char *name;

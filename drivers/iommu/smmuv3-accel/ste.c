@@ -127,7 +127,7 @@ bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
 
 /**
- * smmuv3_ste_is_bad() - Whether a stream aborts because of a guest's mistake
+ * smmuv3_ste_is_bad() - Whether a stream aborts by a mistake in the guest
  * @reason: why it aborts
  *
  * V = 0, Config = abort and a missing level-2 table are no mistake: that is how a

@@ -178,7 +178,7 @@ struct told {
 	struct kunit *test;
 	int rc;
 	u32 num;		/* how many times */
-	u32 log_num;		/* length of the host's log then */
+	u32 log_num;		/* length of the host log then */
 };
 
 static int tell(const struct smmuv3_accel_attach *cmd, void *arg)

@@ -430,7 +430,7 @@ enum smmuv3_accel_create_flags {
  * struct smmuv3_accel_create - ioctl(SMMUV3_ACCEL_CREATE)
  * @size: sizeof(struct smmuv3_accel_create)
  * @flags: Combination of enum smmuv3_accel_create_flags
- * @iommufd: File descriptor of the VMM's iommufd
+ * @iommufd: File descriptor of an iommufd
  * @ioas_id: The IOAS that holds the guest's physical address space. The module
  *	allocates stage-2 parents from it. 0: none, so SMMUV3_ACCEL_ATTACH has to
  *	name the parents. A kernel that does not know this fails with ENOENT

@@ -3,7 +3,7 @@
 #define _TOOLS_LINUX_TYPES_H
 
 /*
- * This folder has as much of the kernel's headers as the module's pure parts need to
+ * This folder has as much of the kernel headers as the module's pure parts need to
  * be compiled as a program.
  */
 #include_next <linux/types.h>

@@ -153,7 +153,7 @@ int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd)
 	return rc;
 }
 
-/* Shared memory at a multiple of the guest's largest page, for a memory slot. */
+/* Shared memory at a multiple of the largest guest page, for a memory slot. */
 static int map_page(struct vsmmu *v)
 {
 	const size_t room = VSMMU_REGS_SIZE + VSMMU_PAGE_SIZE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-//! A run of the guest's command queue.
+//! A run of the guest command queue.
 
 use crate::request::{address_mut, count};
 use crate::sys;

@@ -24,8 +24,8 @@ impl StreamId {
         }
     }
 
-    /// A stream whose bus the guest has not numbered yet. `name` is one of the VMM's choice,
-    /// of 31 bits: the highest bit has no effect.
+    /// A stream whose bus the guest has not numbered yet. The VMM chooses `name`, of
+    /// 31 bits: the highest bit has no effect.
     pub const fn unset(name: u32) -> Self {
         Self(name | sys::SMMUV3_ACCEL_VSID_UNSET)
     }

@@ -269,10 +269,11 @@ setup_guest_tools() {
 	(
 		private_apt guest-trixie arm64 trixie
 		rm -rf "$tree"
-		private_unpack "$tree/root" trixie fio kexec-tools
+		private_unpack "$tree/packages" trixie fio kexec-tools
 	)
 	mkdir "$tree/out"
-	copy_programs "$tree/root" "$tree/tools" "$tree/root/usr/bin/fio" "$tree/root/usr/sbin/kexec"
+	copy_programs "$tree/packages" "$tree/tools" "$tree/packages/usr/bin/fio" \
+		"$tree/packages/usr/sbin/kexec"
 	tar -C "$tree" --owner=0 --group=0 -cf "$tree/out/tools.tar" tools
 	publish "$tree/out" "$CACHE/guest-tools"
 	rm -rf "$tree"

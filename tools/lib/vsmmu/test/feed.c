@@ -16,7 +16,7 @@
  * @written: commands written so far: each has its number
  * @fed: commands that came, in order
  * @fed_num: how many
- * @calls: of the VMM's function
+ * @calls: how often the VMM function was called
  * @flushes: those that say so
  * @cons: CMDQ_CONS at the last one
  */

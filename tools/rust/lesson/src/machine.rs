@@ -17,7 +17,7 @@ mod c {
 pub const IOVA: u64 = 0x1000_0000;
 pub const ASID: u32 = 7;
 
-/// What became of the device's DMA
+/// Where a DMA arrived
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dma {
     /// It arrived in the guest's page of this index.
