@@ -75,7 +75,7 @@ const char *reason_text(__u32 reason);
 
 /* vsmmu.c: virtual SMMUs that exist */
 
-#define COUNTER_NUM	12
+#define COUNTER_NUM	13
 
 /* The order of struct smmuv3_accel_stats */
 enum {
@@ -91,6 +91,7 @@ enum {
 	STE_BAD,
 	CMD_ERRORS,
 	REPLAYS,
+	WITHHELD,
 };
 
 extern const char * const counter_name[COUNTER_NUM];

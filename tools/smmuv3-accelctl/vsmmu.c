@@ -30,6 +30,7 @@ const char * const counter_name[COUNTER_NUM] = {
 	[STE_BAD] = "ste_bad",
 	[CMD_ERRORS] = "cmd_errors",
 	[REPLAYS] = "replays",
+	[WITHHELD] = "withheld",
 };
 
 static int debugfs_rc;	/* why debugfs could not be read */

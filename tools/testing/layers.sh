@@ -14,10 +14,11 @@ export LC_ALL=C
 # The layers from the bottom. A layer is one or more objects, which may use each
 # other.
 layers=(
-	'cmd batch ste strtab idr guest_mem reason'
+	'cmd batch ste strtab cdtab idr guest_mem reason'
 	host_iommufd
 	parent
 	phys
+	filter
 	stream
 	table
 	cmdq

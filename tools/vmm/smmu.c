@@ -481,6 +481,7 @@ static void print_stats(FILE *out, const struct smmu *smmu)
 		{ "ste_bad", s.out_ste_bad },
 		{ "cmd_errors", s.out_cmd_errors },
 		{ "replays", s.out_replays },
+		{ "withheld", s.out_withheld },
 	};
 	unsigned int i;
 

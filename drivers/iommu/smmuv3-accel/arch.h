@@ -85,6 +85,10 @@
 #define  STE_EATS_SPLIT		2
 #define  STE_EATS_RESERVED	3	/* acts as 0, without SMMU_IDR3.DPT */
 
+/* 5.4: Context Descriptor */
+#define CD_0_V			BIT_ULL(31)
+#define CD_0_ASID		GENMASK_ULL(63, 48)
+
 /* 4.2 to 4.7: commands */
 #define CMD_0_OP		GENMASK_ULL(7, 0)
 #define CMD_0_SSEC		BIT_ULL(10)

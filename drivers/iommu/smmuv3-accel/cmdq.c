@@ -12,6 +12,7 @@
 
 #include "arch.h"
 #include "cmdq.h"
+#include "filter.h"
 #include "phys.h"
 #include "stream.h"
 #include "table.h"
@@ -389,6 +390,31 @@ static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 }
 
 /*
+ * Note the ASIDs of the streams that the segment's CFGI_CDs name, before these are
+ * issued: then the SMMU may use a CD as it is now.
+ */
+static void run_look_cds(struct smmuv3_vsmmu *v)
+{
+	struct smmuv3_batch *batch = v->queue.batch;
+	const struct smmuv3_batch_stretch *stretch = &batch->phases[SMMUV3_PHASE_CD];
+	const struct smmuv3_stream *stream = NULL;
+	u32 i;
+
+	if (!stretch->num || !v->filter)
+		return;
+	for (i = stretch->first; i <= stretch->last; i++) {
+		u32 sid = cmd_sid(batch->cmds[i]);
+
+		if (FIELD_GET(SMMUV3_TAG_PHASE, batch->tags[i]) != SMMUV3_PHASE_CD ||
+		    (stream && stream->vsid == sid))
+			continue;
+		stream = smmuv3_find_stream(v, sid);
+		if (stream && stream->dev)
+			smmuv3_filter_look(v, stream->phys, &stream->ste);
+	}
+}
+
+/*
  * Carry out a segment: the commands from @start to before @end. Returns the index
  * before which commands are done: @end; @start if the host failed; the first command
  * that the host refused; or the CMD_SYNC that reports a failed ATC_INV.
@@ -410,7 +436,12 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 	smmuv3_batch_reduce(batch, &v->policy);
 	v->stats.out_subsumed = batch->subsumed;
 	v->stats.out_merged = batch->merged;
+	run_look_cds(v);
 	for (phase = 0; phase < SMMUV3_PHASE_NUM; phase++) {
+		if (phase == SMMUV3_PHASE_TLBI)
+			rc = smmuv3_filter_flush_all(v, &phys);
+		if (rc)
+			goto err;
 		if (!batch->phases[phase].num)
 			continue;
 		list_for_each_entry(phys, &v->phys, node) {
@@ -418,7 +449,11 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 			if (smmuv3_phys_idle(phys))
 				continue;
 			num = run_select(v, phase, phys, &cmds, &ucmds);
-			if (!num)
+			if (!num ||
+			    (phase == SMMUV3_PHASE_TLBI && phys->gated &&
+			     smmuv3_filter_withholds(v, phys, cmds,
+						     batch->tlbi_plain ? 1 : num,
+						     num)))
 				continue;
 			if (phase == SMMUV3_PHASE_TLBI)
 				rc = smmuv3_phys_invalidate(v, phys, cmds, ucmds,
@@ -786,6 +821,7 @@ static void run_end(struct smmuv3_vsmmu *v)
 			       stats->out_issued - run->before.out_issued,
 			       stats->out_subsumed - run->before.out_subsumed,
 			       stats->out_merged - run->before.out_merged,
+			       stats->out_withheld - run->before.out_withheld,
 			       ktime_get_ns() - run->began, run->error,
 			       run->reason, run->vsid, run->rc);
 }
@@ -878,7 +914,8 @@ static bool run_fast(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
 	    !fast_fits(v, num))
 		return false;
 	list_for_each_entry(phys, &v->phys, node) {
-		if (smmuv3_phys_idle(phys))
+		if (unlikely(phys->gated) &&
+		    smmuv3_filter_withholds(v, phys, cmds, 1, num - 1))
 			continue;
 		*rc = smmuv3_phys_invalidate(v, phys, cmds, from, num - 1, true);
 		if (*rc) {

@@ -28,6 +28,7 @@ static const struct {
 	COUNTER(ste_bad),
 	COUNTER(cmd_errors),
 	COUNTER(replays),
+	COUNTER(withheld),
 #undef COUNTER
 };
 

@@ -88,10 +88,13 @@ struct smmuv3_vsmmu *fx_open_with(struct kunit *test, const struct open_options 
 		flags |= SMMUV3_ACCEL_CREATE_SHARED_ASIDS;
 	if (options->feed)
 		flags |= SMMUV3_ACCEL_CREATE_FEED;
+	if (options->no_global)
+		flags |= SMMUV3_ACCEL_CREATE_NO_GLOBAL;
 	/* Another vSMMU may be locked: see attach_options.nested. */
 	mutex_lock_nested(&v->lock, SINGLE_DEPTH_NESTING);
 	scoped_guard(mutex, &v->queue_lock)
 		rc = smmuv3_vsmmu_create(v, host, flags);
+	v->filter = options->filter && !v->shared_asids;
 	mutex_unlock(&v->lock);
 	KUNIT_ASSERT_EQ(test, rc, 0);
 	return v;
@@ -353,11 +356,11 @@ void fx_expect_aborts(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u32 
 }
 
 /* Open f->v, and prepare registers that name its table and queue. */
-void fx_open_table(struct kunit *test)
+void fx_open_table_with(struct kunit *test, const struct open_options *options)
 {
 	struct fixture *f = test->priv;
 
-	f->v = fx_open(test, .feed = true);
+	f->v = fx_open_with(test, options);
 	fx_set_whole_mem(test);
 	f->log2size = 4;
 	f->regs = (struct smmuv3_regs){
@@ -366,6 +369,11 @@ void fx_open_table(struct kunit *test)
 		.strtab_base_cfg = TABLE_LOG2,
 		.cmdq_base = RING_GPA | f->log2size,
 	};
+}
+
+void fx_open_table(struct kunit *test)
+{
+	fx_open_table_with(test, &(const struct open_options){ .feed = true });
 }
 
 /* Set the guest's registers from f->regs. */

@@ -175,10 +175,15 @@ struct result {
  * struct open_options - How fx_open() opens a vSMMU
  * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
  * @feed: SMMUV3_ACCEL_CREATE_FEED
+ * @no_global: SMMUV3_ACCEL_CREATE_NO_GLOBAL
+ * @filter: withhold TLBIs that a physical SMMU does not need. Most tests look at the
+ *	commands and not at where they go, so it is off by default
  */
 struct open_options {
 	bool shared_asids;
 	bool feed;
+	bool no_global;
+	bool filter;
 };
 
 struct smmuv3_vsmmu *fx_open_with(struct kunit *test, const struct open_options *options);
@@ -266,6 +271,7 @@ void fx_expect_s1(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u64 page
 void fx_expect_aborts(struct kunit *test, struct smmuv3_vsmmu *v, u32 vsid, u32 reason);
 
 /* Table mode, on f->v */
+void fx_open_table_with(struct kunit *test, const struct open_options *options);
 void fx_open_table(struct kunit *test);
 struct result fx_set_regs(struct kunit *test);
 void fx_must_set_regs(struct kunit *test);

@@ -34,7 +34,7 @@ union ioctl_buffer {
 	struct smmuv3_accel_stats stats;
 	struct smmuv3_accel_change_process change_process;
 	struct smmuv3_accel_set_vsids set_vsids;
-	u64 words[14];
+	u64 words[15];
 };
 
 /**
@@ -521,8 +521,8 @@ static const struct ioctl_op ioctl_ops[] = {
 	},
 	[SMMUV3_ACCEL_CMD_GET_STATS] = {
 		.cmd = SMMUV3_ACCEL_GET_STATS,
-		STRUCT(smmuv3_accel_stats, 112, out_reason, out_reason,
-		       out_replays),
+		STRUCT(smmuv3_accel_stats, 120, out_reason, out_reason,
+		       out_withheld),
 		RESERVED(smmuv3_accel_stats),
 		.lock = LOCK_QUEUE,
 		.execute = ioctl_get_stats,

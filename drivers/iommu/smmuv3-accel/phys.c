@@ -34,9 +34,14 @@ int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 		smmuv3_parent_set_pending(phys->parent);
 	else
 		smmuv3_parent_flushed(phys->parent, ticket);
-	if (!rc)
-		phys->unflushed = false;
-	return rc;
+	if (rc)
+		return rc;
+	phys->unflushed = false;
+	/* Nothing can bring an entry back. */
+	if (list_empty(&phys->s1_streams))
+		smmuv3_asids_clear(&phys->asids);
+	smmuv3_phys_update_gate(v, phys);
+	return 0;
 }
 
 /**
@@ -204,6 +209,8 @@ static struct smmuv3_phys *phys_new(struct smmuv3_vsmmu *v,
 	if (!phys)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&phys->node);
+	INIT_LIST_HEAD(&phys->s1_streams);
+	phys->gated = true;
 	phys->host = v->host;
 	phys->iommu = dev->iommu;
 	phys->index = v->phys_num;
@@ -372,6 +379,8 @@ void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 		return;
 	list_add_tail(&phys->node, &v->phys);
 	v->phys_num++;
+	list_for_each_entry(phys, &v->phys, node)
+		smmuv3_phys_update_gate(v, phys);
 	smmuv3_phys_update_offer(v);
 }
 

@@ -22,6 +22,14 @@ void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v);
 int smmuv3_phys_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 int smmuv3_phys_flush_pending(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 
+/* Call this whenever a part of the condition changes. */
+static inline void smmuv3_phys_update_gate(const struct smmuv3_vsmmu *v,
+					   struct smmuv3_phys *phys)
+{
+	phys->gated = !phys->stream_num ||
+		      (v->filter && v->phys_num > 1 && !phys->asids.all);
+}
+
 /* Whether a physical SMMU's TLBs have no entry of the guest */
 static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
 {

@@ -19,6 +19,7 @@
 #include <linux/xarray.h>
 
 #include "batch.h"
+#include "cdtab.h"
 #include "guest_mem.h"
 #include "host.h"
 #include "pure.h"
@@ -49,6 +50,7 @@ struct smmuv3_parent;
  * @kept: a stream was attached on @parent. If the module allocated @parent, it stays
  *	until close
  * @unflushed: the last stream has left, and the flush failed; under both locks
+ * @gated: TLBIs may be withheld, smmuv3_filter_withholds() says; under queue_lock
  * @host_known: the module knows whether the host checks commands
  * @host_checks: it does, so it may read them in guest memory
  * @parent: its stage-2 parent; NULL: released, so there is no stream and no other
@@ -56,6 +58,9 @@ struct smmuv3_parent;
  * @viommu_id: vIOMMU on @parent
  * @abort_hwpt_id: nested domain that aborts
  * @bypass_hwpt_id: nested domain that bypasses stage 1
+ * @s1_streams: its streams with stage 1; under queue_lock
+ * @asids: with smmuv3_vsmmu.filter, ASIDs that its TLBs may have entries of; under
+ *	queue_lock
  *
  * @parent and the IDs change only under smmuv3_vsmmu.lock, and only while
  * @stream_num is 0.
@@ -70,12 +75,15 @@ struct smmuv3_phys {
 	u32 stream_num;
 	bool kept;
 	bool unflushed;
+	bool gated;
 	bool host_known;
 	bool host_checks;
 	struct smmuv3_parent *parent;
 	u32 viommu_id;
 	u32 abort_hwpt_id;
 	u32 bypass_hwpt_id;
+	struct list_head s1_streams;
+	struct smmuv3_asids asids;
 };
 
 /**
@@ -84,6 +92,7 @@ struct smmuv3_phys {
  * @dev: the device at the host; NULL: a bridge or an emulated endpoint, which the
  *	host does not know
  * @stale_node: in smmuv3_vsmmu.stale_cds, or empty
+ * @s1_node: in smmuv3_phys.s1_streams, or empty
  * @feed: it is an emulated endpoint
  * @live: STEs have an effect: the StreamID is set, and a device has its vDEVICE
  * @renumbered: smmuv3_vsmmu_set_vsids() is changing its StreamID
@@ -96,6 +105,7 @@ struct smmuv3_stream {
 	struct smmuv3_phys *phys;
 	struct smmuv3_host_dev *dev;
 	struct list_head stale_node;
+	struct list_head s1_node;
 	bool feed;
 	bool live;
 	bool renumbered;
@@ -300,6 +310,7 @@ struct smmuv3_queue {
  * @id: identifies it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
  * @shared_asids: SMMUV3_ACCEL_CREATE_SHARED_ASIDS
+ * @filter: TLBIs may be withheld from physical SMMUs that do not need them
  * @policy: how batches may be reduced
  * @phys: list of struct smmuv3_phys
  * @phys_num: its length
@@ -321,6 +332,7 @@ struct smmuv3_vsmmu {
 	u32 id;
 	struct smmuv3_host *host;
 	bool shared_asids;
+	bool filter;
 	struct smmuv3_batch_policy policy;
 	struct list_head phys;
 	u32 phys_num;

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 
 #include "arch.h"
+#include "filter.h"
 #include "phys.h"
 #include "reason.h"
 #include "stream.h"
@@ -41,16 +42,19 @@ static bool stream_caps(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stre
 }
 
 /**
- * smmuv3_stream_note_ste() - Count, log and trace a stream's new STE
+ * smmuv3_stream_note_ste() - List, count, log and trace a stream's new STE
  * @v: the vSMMU, @queue_lock held
  * @stream: the stream
  * @old_kind: the kind of its STE before
  */
 void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
-			    const struct smmuv3_stream *stream, u32 old_kind)
+			    struct smmuv3_stream *stream, u32 old_kind)
 {
 	const struct smmuv3_ste *ste = &stream->ste;
 
+	list_del_init(&stream->s1_node);
+	if (stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1)
+		list_add(&stream->s1_node, &stream->phys->s1_streams);
 	if (ste->kind == SMMUV3_ACCEL_KIND_S1)
 		v->offer.started = true;
 	if (smmuv3_ste_is_bad(ste->reason)) {
@@ -174,6 +178,7 @@ int smmuv3_stream_block(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	}
 	stream->live = false;
 	list_del_init(&stream->stale_node);
+	list_del_init(&stream->s1_node);
 	stream->ste = (struct smmuv3_ste){
 		.kind = SMMUV3_ACCEL_KIND_ABORT,
 		.reason = SMMUV3_ACCEL_REASON_NO_VSID,
@@ -243,6 +248,7 @@ struct smmuv3_stream *smmuv3_stream_alloc(u32 vsid, u32 flags)
 	if (!stream)
 		return NULL;
 	INIT_LIST_HEAD(&stream->stale_node);
+	INIT_LIST_HEAD(&stream->s1_node);
 	stream->vsid = vsid;
 	stream->feed = flags & SMMUV3_ACCEL_ATTACH_FEED;
 	stream->ste.kind = SMMUV3_ACCEL_KIND_ABORT;
@@ -318,7 +324,8 @@ static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
  * @last: the last
  * @failed: set to the first StreamID for which it fails
  *
- * CFGI_STE invalidates cached CDs too (4.3.1). There is one host call for all streams
+ * CFGI_STE invalidates cached CDs too (4.3.1). After that, entries of ASIDs that are
+ * new to a physical SMMU are flushed. There is one host call for all streams
  * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The
  * failure is returned only if the stream is in the caller's range.
  *
@@ -370,6 +377,13 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 		}
 	}
 	list_splice(&left, &v->stale_cds);
+	rc = smmuv3_filter_flush_all(v, &phys);
+	if (rc && !first_rc) {
+		first_rc = rc;
+		stream = list_first_entry_or_null(&phys->s1_streams,
+						  struct smmuv3_stream, s1_node);
+		*failed = stream ? stream->vsid : first;
+	}
 	return first_rc;
 }
 
@@ -470,6 +484,8 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 
 	if (!stream->live)
 		return 0;
+	if (stream->dev)
+		smmuv3_filter_look(v, stream->phys, ste);
 	if (stream_has(v, stream, ste)) {
 		stream->ste.reason = ste->reason;
 		v->stats.out_ste_unchanged++;

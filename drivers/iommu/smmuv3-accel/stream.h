@@ -23,7 +23,7 @@ void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream
 void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const u64 words[8], struct smmuv3_ste *ste);
 void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
-			    const struct smmuv3_stream *stream, u32 old_kind);
+			    struct smmuv3_stream *stream, u32 old_kind);
 int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste);
 int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,

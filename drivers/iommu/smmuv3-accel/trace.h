@@ -104,10 +104,10 @@ TRACE_EVENT(smmuv3_accel_ste,
 /* Commands were run, from a queue or from an array */
 TRACE_EVENT(smmuv3_accel_run,
 	TP_PROTO(const struct smmuv3_vsmmu *v, u32 asked, u32 done, u64 issued,
-		 u64 subsumed, u64 merged, u64 ns, u32 cerror, u32 reason,
-		 u32 vsid, int error),
-	TP_ARGS(v, asked, done, issued, subsumed, merged, ns, cerror, reason,
-		vsid, error),
+		 u64 subsumed, u64 merged, u64 withheld, u64 ns, u32 cerror,
+		 u32 reason, u32 vsid, int error),
+	TP_ARGS(v, asked, done, issued, subsumed, merged, withheld, ns, cerror,
+		reason, vsid, error),
 	TP_STRUCT__entry(
 		__field(u32, vsmmu)
 		__field(u32, asked)
@@ -115,6 +115,7 @@ TRACE_EVENT(smmuv3_accel_run,
 		__field(u32, issued)
 		__field(u32, subsumed)
 		__field(u32, merged)
+		__field(u32, withheld)
 		__field(u64, ns)
 		__field(u32, cerror)
 		__field(u32, reason)
@@ -128,16 +129,17 @@ TRACE_EVENT(smmuv3_accel_run,
 		__entry->issued = issued;
 		__entry->subsumed = subsumed;
 		__entry->merged = merged;
+		__entry->withheld = withheld;
 		__entry->ns = ns;
 		__entry->cerror = cerror;
 		__entry->reason = reason;
 		__entry->vsid = vsid;
 		__entry->error = error;
 	),
-	TP_printk("vsmmu=%u asked=%u done=%u issued=%u subsumed=%u merged=%u ns=%llu cerror=%u reason=%u vsid=0x%x error=%d",
+	TP_printk("vsmmu=%u asked=%u done=%u issued=%u subsumed=%u merged=%u withheld=%u ns=%llu cerror=%u reason=%u vsid=0x%x error=%d",
 		  __entry->vsmmu, __entry->asked, __entry->done,
 		  __entry->issued, __entry->subsumed, __entry->merged,
-		  __entry->ns, __entry->cerror, __entry->reason,
+		  __entry->withheld, __entry->ns, __entry->cerror, __entry->reason,
 		  __entry->vsid, __entry->error)
 );
 

@@ -13,6 +13,7 @@
 #include "arch.h"
 #include "cmdq.h"
 #include "debugfs.h"
+#include "filter.h"
 #include "parent.h"
 #include "phys.h"
 #include "stream.h"
@@ -31,6 +32,10 @@ MODULE_PARM_DESC(merge, "Merge adjacent range invalidations (0: off)");
 static uint escalate = 64;
 module_param(escalate, uint, 0444);
 MODULE_PARM_DESC(escalate, "With NO_GLOBAL, replace more than this many invalidations by address with one by ASID (0: never; raise it if refilling TLBs is expensive)");
+
+static bool filter;
+module_param(filter, bool, 0444);
+MODULE_PARM_DESC(filter, "With several physical SMMUs, give invalidations by ASID only to those that may hold the ASID (1: on)");
 
 /**
  * smmuv3_vsmmu_alloc() - Allocate a virtual SMMU that is not bound to a host yet
@@ -89,6 +94,8 @@ int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 fl
 	v->queue.batch = batch;
 	v->host = host;
 	v->shared_asids = flags & SMMUV3_ACCEL_CREATE_SHARED_ASIDS;
+	/* On a shared parent, other vSMMUs rely on these TLBIs as well. */
+	v->filter = filter && !v->shared_asids;
 	v->policy = (struct smmuv3_batch_policy){
 		.subsume = subsume,
 		.merge = merge,
@@ -190,6 +197,7 @@ static void attach_publish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	if (stream->phys) {
 		smmuv3_phys_publish(v, stream->phys);
 		stream->phys->stream_num++;
+		smmuv3_phys_update_gate(v, stream->phys);
 	}
 	v->stream_num++;
 	v->feed_stream_num += stream->feed;
@@ -294,6 +302,10 @@ static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	}
 	if (!rc)
 		rc = smmuv3_table_ste(v, stream, &stream->ste, &why->reason);
+	if (!rc && stream->dev && stream->live) {
+		smmuv3_filter_look(v, stream->phys, &stream->ste);
+		rc = smmuv3_filter_flush(v, stream->phys);
+	}
 	if (!rc && stream->dev && stream->live)
 		rc = smmuv3_stream_make_domain(stream, &stream->ste,
 					       &stream->hwpt_id);
@@ -415,11 +427,14 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	}
 	xa_erase(&v->streams, stream->vsid);
 	list_del_init(&stream->stale_node);
+	list_del_init(&stream->s1_node);
 	v->stream_num--;
 	v->feed_stream_num -= stream->feed;
 	/* The next user of the ASIDs must not hit this user's TLB entries. */
-	if (stream->dev && !--stream->phys->stream_num)
+	if (stream->dev && !--stream->phys->stream_num) {
 		stream->phys->unflushed = smmuv3_phys_flush(v, stream->phys);
+		smmuv3_phys_update_gate(v, stream->phys);
+	}
 	return 0;
 }
 
@@ -778,6 +793,7 @@ static void drop_streams(struct smmuv3_vsmmu *v, bool destroy)
 
 	xa_for_each(&v->streams, vsid, stream) {
 		xa_erase(&v->streams, vsid);
+		list_del_init(&stream->s1_node);
 		if (destroy)
 			smmuv3_stream_destroy_objects(v->host, stream);
 		kfree(stream);

@@ -1078,6 +1078,8 @@ struct smmuv3_accel_reset {
  * @out_ste_bad: STEs that were not legal, or could not be read
  * @out_cmd_errors: Command errors of the guest
  * @out_replays: Host calls that were repeated after an error
+ * @out_withheld: Invalidations not given to a physical SMMU that has no entry they
+ *	could hit. A command counts once for each such physical SMMU
  *
  * Counters since SMMUV3_ACCEL_CREATE.
  */
@@ -1098,6 +1100,7 @@ struct smmuv3_accel_stats {
 	__aligned_u64 out_ste_bad;
 	__aligned_u64 out_cmd_errors;
 	__aligned_u64 out_replays;
+	__aligned_u64 out_withheld;
 };
 #define SMMUV3_ACCEL_GET_STATS \
 	_IO(SMMUV3_ACCEL_TYPE, SMMUV3_ACCEL_CMD_GET_STATS)

@@ -76,9 +76,9 @@ stream 0x80000003:\t0000:00:06.0 phys 0 dev_id 9 vdevice 0 hwpt 0 abort reason 6
 what a newer module shows:\t1
 """
 NAMES = ("cmds syncs issued subsumed merged host_calls zero_copy ste_installed "
-         "ste_unchanged ste_bad cmd_errors replays").split()
-FIRST = (81920, 2560, 40000, 30000, 5000, 2560, 2432, 3, 2, 1, 0, 0)
-SECOND = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 18446744073709551615)
+         "ste_unchanged ste_bad cmd_errors replays withheld").split()
+FIRST = (81920, 2560, 40000, 30000, 5000, 2560, 2432, 3, 2, 1, 0, 0, 0)
+SECOND = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 18446744073709551615, 0)
 
 
 def iort():

@@ -50,7 +50,7 @@ const struct accel_call accel_calls[ACCEL_CALLS] = {
 	     .errnos = { GENERAL, STREAM }),
 	CALL(RESET, reset, out_reason, out_reason, RESERVED(reset),
 	     .errnos = { GENERAL, ETIMEDOUT }),
-	CALL(GET_STATS, stats, out_reason, out_replays, RESERVED(stats), .errnos = { GENERAL }),
+	CALL(GET_STATS, stats, out_reason, out_withheld, RESERVED(stats), .errnos = { GENERAL }),
 	CALL(CHANGE_PROCESS, change_process, out_reason, out_reason, .errnos = { GENERAL }),
 	CALL(SET_VSIDS, set_vsids, out_vsid, out_reason, RESERVED(set_vsids),
 	     .errnos = { GENERAL, STREAM, ENOENT, EEXIST }),

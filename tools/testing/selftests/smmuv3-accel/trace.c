@@ -60,7 +60,7 @@ static const char *trace_take(char *text, size_t size)
 /* Arguments: ID, asked, done, issued, cerror, reason */
 #define TRACED_RUN								\
 	"smmuv3_accel_run: vsmmu=%u asked=%u done=%u issued=%u subsumed=0 "	\
-	"merged=0 cerror=%u reason=%u vsid=0x0 error=0\n"
+	"merged=0 withheld=0 cerror=%u reason=%u vsid=0x0 error=0\n"
 
 FIXTURE_SETUP(trace)
 {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * ASIDs in a guest's table of Context Descriptors (CDs), and a set of ASIDs. These
+ * functions depend only on their arguments, and on what a reader reads.
+ */
+#ifndef _SMMUV3_ACCEL_CDTAB_H
+#define _SMMUV3_ACCEL_CDTAB_H
+
+#include <linux/types.h>
+
+#include "strtab.h"
+
+/* The module follows tables of up to this many CDs. */
+#define SMMUV3_MAX_CDS		64
+/* A set with more ASIDs becomes the set of all. */
+#define SMMUV3_MAX_ASIDS	64
+
+/**
+ * struct smmuv3_asids - A set of ASIDs that only grows, until it is cleared
+ * @all: all ASIDs are in it
+ * @num: without @all, how many there are
+ * @flushed: the first @flushed of them had their TLBI_NH_ASID
+ * @all_flushed: with @all, the TLBI_NH_ALL was issued
+ * @asids: the ASIDs, in the order in which they came
+ *
+ * A new ASID needs a TLBI_NH_ASID, because invalidations by this ASID may have been
+ * withheld before. For the same reason, a set that becomes the set of all needs a
+ * TLBI_NH_ALL.
+ */
+struct smmuv3_asids {
+	bool all;
+	bool all_flushed;
+	u8 num;
+	u8 flushed;
+	u16 asids[SMMUV3_MAX_ASIDS];
+};
+
+void smmuv3_asids_clear(struct smmuv3_asids *set);
+void smmuv3_asids_add(struct smmuv3_asids *set, u16 asid);
+void smmuv3_asids_add_all(struct smmuv3_asids *set);
+bool smmuv3_asids_have(const struct smmuv3_asids *set, u16 asid);
+u32 smmuv3_asids_new(const struct smmuv3_asids *set, __le64 (*cmds)[2]);
+void smmuv3_asids_flushed(struct smmuv3_asids *set);
+
+int smmuv3_cdtab_collect(const u64 ste[2], u16 mask, struct smmuv3_reader *reader,
+			 struct smmuv3_asids *set);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which TLBIs a physical SMMU does not need
+ */
+#ifndef _SMMUV3_ACCEL_FILTER_H
+#define _SMMUV3_ACCEL_FILTER_H
+
+#include "smmuv3-accel.h"
+
+void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			const struct smmuv3_ste *ste);
+int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
+int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed);
+bool smmuv3_filter_withholds(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			     const __le64 (*cmds)[2], u32 look_at, u32 num);
+
+#endif

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the filtered fan-out. The model has a TLB for each physical SMMU, and
+ * SMMUs that fetch CDs and translate at any step. No device may get a translation that
+ * the guest has invalidated.
+ */
+#include <linux/uaccess.h>
+
+#include "filter.h"
+#include "fixture.h"
+
+#define ASIDS		4
+#define ASID_OF(n)		(5 + (n))
+#define PAGES		3
+#define PAGE_GLOBAL	2	/* without NO_GLOBAL, this page is global */
+#define TABLES		2	/* CD tables that a stream uses in turn */
+#define CD_AREA		0x10000
+
+/* What an SMMU has cached for a page */
+struct entry {
+	bool valid;
+	u32 version;
+};
+
+/**
+ * struct model - The guest, and what the SMMUs have cached
+ * @no_global: no page is global
+ * @version: of the guest's translation of each page
+ * @need: the oldest version that a device may get
+ * @global_version: the same, for the global page
+ * @global_need: the same, for the global page
+ * @tlb: entries by ASID; the global page has entries in the first row only
+ * @cd: the CD in memory, of each table of each stream: ASID number, or -1 for V = 0
+ * @dirty: the CD was stored since the last CFGI for its stream
+ * @table: the table that the STE in force names; -1: the stream aborts
+ * @cached: ASID number of the CD that the SMMU has cached for the stream, or -1
+ * @told: the guest has told of this ASID there, by a CFGI
+ * @excused: a CD had this ASID between two looks of the module, and the guest did not
+ *	tell. It may get stale translations until it does
+ * @checks: how many hits were checked
+ */
+struct model {
+	bool no_global;
+	u32 version[ASIDS][PAGES];
+	u32 need[ASIDS][PAGES];
+	u32 global_version;
+	u32 global_need;
+	struct entry tlb[MOCK_SMMUS][ASIDS][PAGES];
+	int cd[STREAMS][TABLES];
+	bool dirty[STREAMS];
+	int table[STREAMS];
+	int cached[STREAMS];
+	bool told[MOCK_SMMUS][ASIDS];
+	bool excused[MOCK_SMMUS][ASIDS];
+	u32 checks;
+};
+
+static u32 smmu_of(u32 s)
+{
+	return fx_streams[s].fd / (MOCK_DEVS / MOCK_SMMUS);
+}
+
+static u64 table_gpa(u32 s, u32 table)
+{
+	return RING_GPA + CD_AREA + (s * TABLES + table) * SZ_4K;
+}
+
+static void put_cd(struct kunit *test, struct model *m, u32 s, u32 table, int asid)
+{
+	struct fixture *f = test->priv;
+	__le64 word0 = cpu_to_le64(asid < 0 ? FIELD_PREP(CD_0_ASID, 1) :
+				   CD_0_V | FIELD_PREP(CD_0_ASID, ASID_OF(asid)));
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (table_gpa(s, table) - RING_GPA), &word0,
+					   sizeof(word0)), 0);
+	m->cd[s][table] = asid;
+}
+
+static bool is_global(const struct model *m, u32 page)
+{
+	return !m->no_global && page == PAGE_GLOBAL;
+}
+
+/* An SMMU fetches a CD, if it wants to. */
+static void speculate(struct model *m, u32 s)
+{
+	if (m->table[s] >= 0 && m->cached[s] < 0)
+		m->cached[s] = m->cd[s][m->table[s]];
+}
+
+/* A device translates an address. */
+static void translate(struct kunit *test, struct model *m, u32 s, u32 page, u32 step)
+{
+	u32 smmu = smmu_of(s), version, need;
+	bool global = is_global(m, page);
+	struct entry *e;
+	int asid;
+
+	speculate(m, s);
+	asid = m->cached[s];
+	if (m->table[s] < 0 || asid < 0)
+		return;
+	version = global ? m->global_version : m->version[asid][page];
+	need = global ? m->global_need : m->need[asid][page];
+	e = &m->tlb[smmu][global ? 0 : asid][page];
+	if (!e->valid)
+		*e = (struct entry){ true, version };
+	m->checks++;
+	if (!m->excused[smmu][asid] || global)
+		KUNIT_ASSERT_GE_MSG(test, e->version, need,
+				    "step %u: stream %u, ASID %u, page %u: stale", step, s,
+				    asid, page);
+}
+
+static void devices(struct kunit *test, struct model *m, u32 step)
+{
+	struct fixture *f = test->priv;
+	u32 i, num = dice(f, 8);
+
+	for (i = 0; i < num; i++) {
+		if (dice(f, 2))
+			speculate(m, dice(f, STREAMS));
+		else
+			translate(test, m, dice(f, STREAMS), dice(f, PAGES), step);
+	}
+}
+
+static void model_tlbi(struct model *m, u32 smmu, u64 w0, u64 w1)
+{
+	u32 op = FIELD_GET(CMD_0_OP, w0), asid, page;
+
+	for (asid = 0; asid < ASIDS; asid++) {
+		for (page = 0; page < PAGES; page++) {
+			bool global = is_global(m, page);
+			bool tagged = FIELD_GET(TLBI_0_ASID, w0) == ASID_OF(asid);
+			bool here = FIELD_GET(TLBI_1_ADDRESS, w1) == page;
+
+			if (op == CMD_TLBI_NH_ALL ||
+			    (op == CMD_TLBI_NH_ASID && tagged && !global) ||
+			    (op == CMD_TLBI_NH_VA && here && (tagged || global)) ||
+			    (op == CMD_TLBI_NH_VAA && here))
+				m->tlb[smmu][asid][page].valid = false;
+		}
+	}
+}
+
+/* Carry out what the host was given. Devices work in between. */
+static void model_apply(struct kunit *test, struct model *m, u32 step)
+{
+	struct mock *mock = mock_of(test);
+	u32 i, k, s;
+
+	for (i = 0; i < mock->log_num; i++) {
+		struct mock_call *call = &mock->log[i];
+
+		if (call->op != MOCK_INVALIDATE)
+			continue;
+		for (k = 0; k < call->num; k++) {
+			u64 w0 = le64_to_cpu(call->cmds[k][0]);
+			u64 w1 = le64_to_cpu(call->cmds[k][1]);
+
+			switch (FIELD_GET(CMD_0_OP, w0)) {
+			case CMD_CFGI_CD:
+			case CMD_CFGI_CD_ALL:
+				for (s = 0; s < STREAMS; s++)
+					if (fx_streams[s].vsid == FIELD_GET(CMD_0_SID, w0))
+						m->cached[s] = -1;
+				break;
+			default:
+				model_tlbi(m, call->smmu, w0, w1);
+			}
+		}
+		if (i + 1 < mock->log_num)
+			devices(test, m, step);
+	}
+	mock->log_num = 0;
+}
+
+/* The guest has told of a stream's CD. */
+static void model_told(struct model *m, u32 s)
+{
+	int asid = m->table[s] < 0 ? -1 : m->cd[s][m->table[s]];
+
+	m->dirty[s] = false;
+	if (asid < 0)
+		return;
+	m->told[smmu_of(s)][asid] = true;
+	m->excused[smmu_of(s)][asid] = false;
+}
+
+static void guest_stores_cd(struct kunit *test, struct model *m, u32 s)
+{
+	struct fixture *f = test->priv;
+	int old = m->table[s] < 0 ? -1 : m->cd[s][m->table[s]];
+
+	/* It replaces an ASID of which it has not told. */
+	if (m->dirty[s] && old >= 0 && !m->told[smmu_of(s)][old])
+		m->excused[smmu_of(s)][old] = true;
+	put_cd(test, m, s, m->table[s] < 0 ? 0 : m->table[s], (int)dice(f, ASIDS + 1) - 1);
+	m->dirty[s] = true;
+}
+
+static void guest_sets_ste(struct kunit *test, struct model *m, u32 s, u32 step)
+{
+	struct fixture *f = test->priv;
+	int table = (int)dice(f, TABLES + 1) - 1;
+
+	/* It replaces an ASID of which it has not told, by another table. */
+	if (m->dirty[s] && table != m->table[s] && m->table[s] >= 0 &&
+	    m->cd[s][m->table[s]] >= 0 && !m->told[smmu_of(s)][m->cd[s][m->table[s]]])
+		m->excused[smmu_of(s)][m->cd[s][m->table[s]]] = true;
+	fx_put_ste(test, fx_streams[s].vsid,
+		   table < 0 ? STE_ABORT : STE_S1_AT(table_gpa(s, table) >> 12), 0);
+	KUNIT_ASSERT_EQ(test, RUN_CMDS(test, cfgi_ste(fx_streams[s].vsid), sync()).done, 2);
+	if (table != m->table[s])
+		m->cached[s] = -1;	/* The host's CFGI_STE. */
+	m->table[s] = table;
+	model_apply(test, m, step);
+	model_told(m, s);
+}
+
+static void guest_invalidates(struct kunit *test, struct model *m, u32 step)
+{
+	struct fixture *f = test->priv;
+	u32 asid = dice(f, ASIDS), page = dice(f, PAGES), what = dice(f, 12), a, p;
+	u64 tag = FIELD_PREP(TLBI_0_ASID, ASID_OF(asid));
+	struct cmd tlbi = what < 7 ? cmd(CMD_TLBI_NH_VA | tag, page << 12) :
+			  what < 10 ? cmd(CMD_TLBI_NH_ASID | tag, 0) :
+			  what < 11 ? cmd(CMD_TLBI_NH_VAA, page << 12) : tlbi_all();
+
+	KUNIT_ASSERT_EQ(test, RUN_CMDS(test, tlbi, sync()).done, 2);
+	model_apply(test, m, step);
+	for (a = 0; a < ASIDS; a++)
+		for (p = 0; p < PAGES; p++)
+			if (what == 11 || (what == 10 && p == page) ||
+			    (what < 10 && a == asid && (what >= 7 || p == page)))
+				m->need[a][p] = m->version[a][p];
+	if (what >= 10 || what < 7)
+		if (what == 11 || page == PAGE_GLOBAL)
+			m->global_need = m->global_version;
+}
+
+static void guest_step(struct kunit *test, struct model *m, u32 step)
+{
+	struct fixture *f = test->priv;
+	u32 s = dice(f, STREAMS);
+
+	switch (dice(f, 16)) {
+	case 0 ... 1:
+		guest_stores_cd(test, m, s);
+		break;
+	case 2 ... 3:
+		KUNIT_ASSERT_EQ(test, RUN_CMDS(test, cfgi_cd(fx_streams[s].vsid, 0),
+					       sync()).done, 2);
+		model_apply(test, m, step);
+		model_told(m, s);
+		break;
+	case 4:
+		guest_sets_ste(test, m, s, step);
+		break;
+	case 5 ... 9:
+		m->version[dice(f, ASIDS)][dice(f, PAGES)]++;
+		if (!dice(f, 2))
+			m->global_version++;
+		break;
+	default:
+		guest_invalidates(test, m, step);
+	}
+}
+
+/* The guest's machine is reset: nothing is cached, and the module starts again. */
+static void model_reset(struct kunit *test, struct model *m)
+{
+	struct fixture *f = test->priv;
+	u32 s, t;
+
+	KUNIT_ASSERT_EQ(test, fx_reset(f->v).rc, 0);
+	memset(m->tlb, 0, sizeof(m->tlb));
+	memset(m->told, 0, sizeof(m->told));
+	memset(m->excused, 0, sizeof(m->excused));
+	for (s = 0; s < STREAMS; s++) {
+		for (t = 0; t < TABLES; t++)
+			put_cd(test, m, s, t, -1);
+		m->dirty[s] = false;
+		m->table[s] = 0;
+		m->cached[s] = -1;
+		fx_put_ste(test, fx_streams[s].vsid, STE_S1_AT(table_gpa(s, 0) >> 12), 0);
+	}
+	fx_must_set_regs(test);
+	f->mock->log_num = 0;
+}
+
+static const struct filter_case {
+	const char *name;
+	bool no_global;
+} filter_cases[] = {
+	{ "pages may be global", false },
+	{ "nothing global", true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(filter, filter_cases, name);
+
+/* No device gets what the guest has invalidated, and much is withheld. */
+static void loses_nothing(struct kunit *test)
+{
+	const struct filter_case *c = test->param_value;
+	struct fixture *f = test->priv;
+	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	u32 step;
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->no_global = c->no_global;
+	fx_open_table_with(test, &(const struct open_options){
+		.filter = true, .no_global = c->no_global });
+	KUNIT_ASSERT_TRUE(test, f->v->filter);
+	fx_put_all_stes(test, STE_ABORT, 0);
+	fx_attach_all(test);
+	fx_set_cmdq(test, 4);
+	for (step = 0; step < 12000; step++) {
+		if (!(step % 40))
+			model_reset(test, m);
+		guest_step(test, m, step);
+		devices(test, m, step);
+	}
+	/* The test shows something only if this happened often. */
+	KUNIT_EXPECT_GT(test, m->checks, 2000);
+	KUNIT_EXPECT_GT(test, f->v->stats.out_withheld, 100);
+}
+
+/* Start a machine of which all streams have stage 1, with CDs that are not valid. */
+static struct model *directed(struct kunit *test)
+{
+	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	u32 s;
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->no_global = true;
+	fx_open_table_with(test, &(const struct open_options){
+		.filter = true, .no_global = true });
+	for (s = 0; s < STREAMS; s++) {
+		put_cd(test, m, s, 0, -1);
+		fx_put_ste(test, fx_streams[s].vsid, STE_S1_AT(table_gpa(s, 0) >> 12), 0);
+	}
+	fx_attach_all(test);
+	fx_set_cmdq(test, 4);
+	f->mock->log_num = 0;
+	return m;
+}
+
+static struct cmd tlbi_asid(int asid)
+{
+	return cmd(CMD_TLBI_NH_ASID | FIELD_PREP(TLBI_0_ASID, ASID_OF(asid)), 0);
+}
+
+/* An ASID that a CFGI_CD told of counts, though the CD in memory has another since. */
+static void told_asid_stays(struct kunit *test)
+{
+	struct model *m = directed(test);
+
+	put_cd(test, m, 0, 0, 2);
+	RUN_CMDS(test, cfgi_cd(VSID, 0), sync());
+	put_cd(test, m, 0, 0, 3);
+	RUN_CMDS(test, tlbi_asid(2), sync());
+	EXPECT_GIVEN(test, 0, tlbi_asid(2));
+	EXPECT_GIVEN(test, 1);
+}
+
+/* An ASID that is new to an SMMU is flushed there, after the CFGI, and only there. */
+static void new_asid_is_flushed(struct kunit *test)
+{
+	struct model *m = directed(test);
+	struct fixture *f = test->priv;
+
+	RUN_CMDS(test, tlbi_asid(2), sync());
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, 2);
+	put_cd(test, m, 0, 0, 2);
+	RUN_CMDS(test, cfgi_cd(VSID, 0), sync());
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_asid(2));
+	EXPECT_GIVEN(test, 1);
+	RUN_CMDS(test, cfgi_cd(VSID, 0), sync());
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0));
+}
+
+/* A flush that fails stays pending, and the CFGI_CD is not done. */
+static void failed_flush_is_repeated(struct kunit *test)
+{
+	struct model *m = directed(test);
+	struct fixture *f = test->priv;
+
+	put_cd(test, m, 0, 0, 2);
+	mock_fail(f->mock, MOCK_INVALIDATE, 2, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, RUN_CMDS(test, cfgi_cd(VSID, 0), sync()).rc, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 0), sync()), 2);
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_asid(2));
+}
+
+/* A table that cannot be read has any ASID. */
+static void unknown_is_all(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	directed(test);
+	fx_put_ste(test, VSID, STE_S1_AT(1), 0);
+	RUN_CMDS(test, cfgi_ste(VSID), sync());
+	EXPECT_GIVEN(test, 0, tlbi_all());
+	RUN_CMDS(test, tlbi_asid(2), sync());
+	EXPECT_GIVEN(test, 0, tlbi_asid(2));
+	EXPECT_GIVEN(test, 1);
+	KUNIT_EXPECT_TRUE(test, f->v->stats.out_withheld);
+}
+
+/* Where ASIDs are shared, nothing is withheld, whatever the parameter says. */
+static void not_with_shared_asids(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fx_open_table_with(test, &(const struct open_options){
+		.filter = true, .shared_asids = true });
+	fx_put_all_stes(test, STE_ABORT, 0);
+	fx_attach_all(test);
+	fx_set_cmdq(test, 4);
+	RUN_CMDS(test, tlbi_asid(2), sync());
+	EXPECT_GIVEN(test, 0, tlbi_asid(2));
+	EXPECT_GIVEN(test, 1, tlbi_asid(2));
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, 0);
+}
+
+static struct kunit_case filter_cases_list[] = {
+	KUNIT_CASE_PARAM(loses_nothing, filter_gen_params),
+	KUNIT_CASE(told_asid_stays),
+	KUNIT_CASE(new_asid_is_flushed),
+	KUNIT_CASE(failed_flush_is_repeated),
+	KUNIT_CASE(unknown_is_all),
+	KUNIT_CASE(not_with_shared_asids),
+	{}
+};
+
+static struct kunit_suite filter_suite = {
+	.name = "smmuv3-accel-filter",
+	.init = fx_init,
+	.exit = fx_exit,
+	.test_cases = filter_cases_list,
+};
+
+kunit_test_suites(&filter_suite);
