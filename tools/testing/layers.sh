@@ -25,6 +25,7 @@ layers=(
 	debugfs
 	vsmmu
 	ioctl
+	doorbell
 	main
 )
 # Headers of the lowest layer, besides those of its objects: the architecture, the

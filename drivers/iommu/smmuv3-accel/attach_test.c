@@ -12,7 +12,7 @@ static void attach_allocates_once(struct kunit *test)
 	struct smmuv3_stream *stream;
 
 	scoped_guard(mutex, &v->lock)
-		scoped_guard(mutex, &v->queue_lock)
+		scoped_guard(queue, v)
 			KUNIT_EXPECT_EQ(test, smmuv3_vsmmu_create(v, v->host, 0), -EBUSY);
 	fx_expect_live(test, 0, 0, 0);
 	stream = fx_must_attach(test, v, .fd = 0, .vsid = VSID);

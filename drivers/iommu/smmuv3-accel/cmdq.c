@@ -25,8 +25,6 @@ MODULE_PARM_DESC(fast, "Use the fast path for doorbells of TLBIs and a CMD_SYNC 
 #define CMD_SIZE	sizeof(__le64[2])
 /* After this many batches, a run ends early if another call waits. */
 #define MANY_BATCHES	8
-/* Up to this many commands are copied faster word by word than by a call. */
-#define FEW_CMDS	8
 
 /**
  * smmuv3_cmdq_locate() - Find the command queue
@@ -46,9 +44,9 @@ void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 	/* LOG2SIZE is capped at IDR1.CMDQS (6.3.26). */
 	if (v->offer.idr_set)
 		cmdqs = FIELD_GET(IDR1_CMDQS, v->offer.idr[1]);
-	queue->log2size = min(log2size, cmdqs);
+	queue->lap = 1U << min(log2size, cmdqs);
 	/* The base is aligned to the queue's size. */
-	size = CMD_SIZE << queue->log2size;
+	size = queue->lap * CMD_SIZE;
 	queue->base = v->table.regs.cmdq_base & CMDQ_BASE_ADDR & ~(u64)(size - 1);
 
 	len = size;
@@ -57,30 +55,39 @@ void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 		queue->uaddr = NULL;
 }
 
-/* Fetch */
-
-/* Copy commands from the VMM's memory. Returns false if a page is missing. */
-static __always_inline bool copy_cmds(__le64 (*to)[2],
-				      const __le64 (__user *from)[2], u32 num)
+/**
+ * smmuv3_cmdq_update_fast() - Find out whether doorbells may take the fast path
+ * @v: the vSMMU, @queue_lock held
+ *
+ * Call this after any change of the vSMMU.
+ */
+void smmuv3_cmdq_update_fast(struct smmuv3_vsmmu *v)
 {
-	bool copied = false;
-	u32 i;
+	const struct smmuv3_cmd_rules *rules = &v->offer.rules;
+	struct smmuv3_fast *f = &v->queue.fast;
+	struct smmuv3_phys *phys;
 
-	if (num > FEW_CMDS)
-		return !copy_from_user_nofault(to, from, num * CMD_SIZE);
-	pagefault_disable();
-	if (user_read_access_begin(from, num * CMD_SIZE)) {
-		for (i = 0; i < num; i++) {
-			unsafe_get_user(to[i][0], &from[i][0], fault);
-			unsafe_get_user(to[i][1], &from[i][1], fault);
-		}
-		copied = true;
-fault:
-		user_read_access_end();
-	}
-	pagefault_enable();
-	return copied;
+	lockdep_assert_held(&v->queue_lock);
+
+	f->mm = ERR_PTR(-EPERM);
+	if (!fast || !v->queue.uaddr || !v->table.enabled || !v->mem.known || !v->offer.fixed ||
+	    !(v->table.regs.cr0 & CR0_CMDQEN) || v->queue.atc_failed || v->feed_stream_num)
+		return;
+	f->mm = v->host->mm ?: current->mm;
+	f->max_num = SMMUV3_HOST_MAX_BATCH - 1;
+	if (v->policy.no_global && v->policy.escalate)
+		f->max_num = min(f->max_num, v->policy.escalate);
+	phys = list_first_entry_or_null(&v->phys, struct smmuv3_phys, node);
+	f->phys = v->phys_num == 1 && !phys->gated && phys->host_checks && !phys->repeats ?
+			  phys : NULL;
+	f->tlbi[0] = CMD_0_OP | rules->op[CMD_TLBI_NH_VA].unusual[0];
+	f->tlbi[1] = rules->op[CMD_TLBI_NH_VA].unusual[1];
+	f->sync[0] = CMD_0_OP | (rules->op[CMD_SYNC].unusual[0] & ~SYNC_0_CS);
+	f->sync[1] = rules->op[CMD_SYNC].unusual[1];
 }
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_update_fast);
+
+/* Fetch */
 
 /*
  * Append commands to the batch. Returns false if not all could be copied. If a page
@@ -91,7 +98,7 @@ static bool fetch_copy(struct smmuv3_vsmmu *v, const void __user *uaddr, u32 num
 {
 	struct smmuv3_run *run = &v->queue.run;
 	__le64 (*to)[2] = &v->queue.batch->cmds[run->num];
-	bool missing = !copy_cmds(to, uaddr, num);
+	bool missing = copy_from_user_nofault(to, uaddr, num * CMD_SIZE);
 	u32 copied = num;
 
 	if (unlikely(missing))
@@ -133,7 +140,7 @@ static bool fetch_batch(struct smmuv3_vsmmu *v)
 	struct smmuv3_queue *queue = &v->queue;
 	struct smmuv3_run *run = &queue->run;
 	u32 num = min_t(u32, run->total - run->done, SMMUV3_HOST_MAX_BATCH);
-	u32 size = 1U << queue->log2size, index, want;
+	u32 index, want;
 	bool more = true;
 
 	run->num = 0;
@@ -143,8 +150,8 @@ static bool fetch_batch(struct smmuv3_vsmmu *v)
 		return run->num;
 	}
 	while (more && run->num < num && run->piece_num < SMMUV3_MAX_PIECES) {
-		index = (run->cons + run->done + run->num) & (size - 1);
-		want = min(num - run->num, size - index);
+		index = (run->cons + run->done + run->num) & (queue->lap - 1);
+		want = min(num - run->num, queue->lap - index);
 		if (likely(queue->uaddr))
 			more = fetch_copy(v, queue->uaddr + index * CMD_SIZE, want);
 		else
@@ -861,79 +868,10 @@ int smmuv3_cmdq_invalidate(struct smmuv3_vsmmu *v, void *arg)
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_invalidate);
 
-/* Whether a command is a CMD_SYNC, with or without an interrupt by line or by MSI */
-static bool is_plain_sync(const struct smmuv3_vsmmu *v, const __le64 cmd[2])
-{
-	const u64 *unusual = v->offer.rules.op[CMD_SYNC].unusual;
-	u64 cmd0 = le64_to_cpu(cmd[0]);
-
-	return FIELD_GET(CMD_0_OP, cmd0) == CMD_SYNC &&
-	       FIELD_GET(SYNC_0_CS, cmd0) != SYNC_CS_RESERVED &&
-	       !(cmd0 & unusual[0] & ~SYNC_0_CS) && !(le64_to_cpu(cmd[1]) & unusual[1]);
-}
-
-/*
- * Whether the first @num commands of the batch fit the fast path: one or more
- * TLBI_NH_VA that differ only in rising addresses, and a CMD_SYNC. A driver issues
- * these when it unmaps.
- */
-static bool fast_fits(const struct smmuv3_vsmmu *v, u32 num)
-{
-	const u64 *unusual = v->offer.rules.op[CMD_TLBI_NH_VA].unusual;
-	const __le64 (*cmds)[2] = v->queue.batch->cmds;
-	u64 tlbi = le64_to_cpu(cmds[0][0]);
-	u32 last = num - 1;
-
-	if (!is_plain_sync(v, cmds[last]))
-		return false;
-	if (FIELD_GET(CMD_0_OP, tlbi) != CMD_TLBI_NH_VA || (tlbi & unusual[0]) ||
-	    (le64_to_cpu(cmds[0][1]) & unusual[1]))
-		return false;
-	return last == 1 || (!smmuv3_batch_escalates(&v->policy, last) &&
-			     smmuv3_batch_alike(cmds, last) == last);
-}
-
-/*
- * Fast path for the commonest doorbell: it needs no phases and no reduction, so skip
- * the setup of a run. `make bench` measures the gain. Returns false, with nothing
- * done, if the doorbell does not fit.
- */
-static bool run_fast(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd,
-		     u32 num, int *rc)
-{
-	u32 index = cmd->cons & ((1U << v->queue.log2size) - 1);
-	const __le64 (__user *from)[2] = v->queue.uaddr + index * CMD_SIZE;
-	const __le64 (*cmds)[2] = v->queue.batch->cmds;
-	struct smmuv3_phys *phys;
-
-	if (!fast || num < 2 || num > SMMUV3_HOST_MAX_BATCH || !v->queue.uaddr ||
-	    index + num > 1U << v->queue.log2size || v->queue.atc_failed ||
-	    v->feed_stream_num || trace_smmuv3_accel_run_enabled() ||
-	    !(num == 2 ? copy_cmds(v->queue.batch->cmds, from, 2) :
-			 copy_cmds(v->queue.batch->cmds, from, num)) ||
-	    !fast_fits(v, num))
-		return false;
-	list_for_each_entry(phys, &v->phys, node) {
-		if (unlikely(phys->gated) &&
-		    smmuv3_filter_withholds(v, phys, cmds, 1, num - 1))
-			continue;
-		*rc = smmuv3_phys_invalidate(v, phys, cmds, from, num - 1, true);
-		if (*rc) {
-			cmd->out_reason = smmuv3_host_reason(*rc);
-			return true;
-		}
-	}
-	count_done(v, num, 1);
-	cmd->out_flags = sync_flag(le64_to_cpu(cmds[num - 1][0]));
-	cmd->cons = (cmd->cons + num) & ((2U << v->queue.log2size) - 1);
-	*rc = 0;
-	return true;
-}
-
 /* Check that the queue can run. Returns how many commands to run, or an errno. */
 static int cmdq_check(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
 {
-	u32 lap = 1U << v->queue.log2size;
+	u32 lap = v->queue.lap;
 	u32 num = (cmd->prod - cmd->cons) & (2 * lap - 1);
 
 	if (unlikely(!v->table.enabled)) {
@@ -964,10 +902,10 @@ static int cmdq_check(struct smmuv3_vsmmu *v, struct smmuv3_accel_run_cmdq *cmd)
  */
 int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, void *arg)
 {
-	u32 feed_room, bad_room, mask = (2U << v->queue.log2size) - 1;
+	u32 feed_room, bad_room, mask = 2 * v->queue.lap - 1;
 	struct smmuv3_accel_run_cmdq *cmd = arg;
 	struct smmuv3_run *run;
-	int num, rc;
+	int num;
 
 	lockdep_assert_held(&v->queue_lock);
 
@@ -978,9 +916,6 @@ int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, void *arg)
 	num = cmdq_check(v, cmd);
 	if (unlikely(num < 0))
 		return num;
-	if (run_fast(v, cmd, num, &rc))
-		return rc;
-
 	run = run_begin(v, num);
 	run->ring = true;
 	run->cons = cmd->cons;
@@ -1007,4 +942,3 @@ int smmuv3_cmdq_run(struct smmuv3_vsmmu *v, void *arg)
 	cmd->out_vsid = run->vsid;
 	return run->rc;
 }
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_run);

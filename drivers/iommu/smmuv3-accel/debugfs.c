@@ -5,6 +5,7 @@
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
+#include "cmdq.h"
 #include "debugfs.h"
 #include "parent.h"
 #include "stream.h"

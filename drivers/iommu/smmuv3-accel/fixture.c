@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/fs.h>
 #include <linux/minmax.h>
 #include <linux/mman.h>
 #include <linux/slab.h>
@@ -26,10 +27,11 @@ int fx_init(struct kunit *test)
 			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, addr, 0);
 	KUNIT_ASSERT_LT(test, addr, (unsigned long)TASK_SIZE);
-	f->ring = (void __user *)addr;
+	f->run = (void __user *)addr;
+	f->ring = f->run + PAGE_SIZE;
 	f->table = f->ring + RING_MAX;
 	f->array = f->table + TABLE_LEN;
-	f->umem_end = f->ring + UMEM_LEN;
+	f->umem_end = f->run + UMEM_LEN;
 	test->priv = f;
 	return 0;
 }
@@ -92,7 +94,7 @@ struct smmuv3_vsmmu *fx_open_with(struct kunit *test, const struct open_options 
 		flags |= SMMUV3_ACCEL_CREATE_NO_GLOBAL;
 	/* Another vSMMU may be locked: see attach_options.nested. */
 	mutex_lock_nested(&v->lock, SINGLE_DEPTH_NESTING);
-	scoped_guard(mutex, &v->queue_lock)
+	scoped_guard(queue, v)
 		rc = smmuv3_vsmmu_create(v, host, flags);
 	v->filter = options->filter && !v->shared_asids;
 	mutex_unlock(&v->lock);
@@ -211,7 +213,7 @@ struct result fx_set_vsids(struct smmuv3_vsmmu *v, const struct smmuv3_accel_vsi
 	struct result r = {};
 
 	guard(mutex)(&v->lock);
-	guard(mutex)(&v->queue_lock);
+	guard(queue)(v);
 	r.rc = smmuv3_vsmmu_set_vsids(v, entries, num, &r.vsid, &r.reason);
 	return r;
 }
@@ -222,7 +224,7 @@ struct result fx_install(struct smmuv3_vsmmu *v, u32 vsid, u64 w0, u64 w1)
 	const u64 ste[8] = { w0, w1, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL };
 	struct result r = {};
 
-	guard(mutex)(&v->queue_lock);
+	guard(queue)(v);
 	r.rc = smmuv3_vsmmu_install_ste(v, vsid, ste, &r.reason);
 	return r;
 }
@@ -236,7 +238,7 @@ struct result fx_reset(struct smmuv3_vsmmu *v)
 {
 	struct result r = {};
 
-	guard(mutex)(&v->queue_lock);
+	guard(queue)(v);
 	r.rc = smmuv3_vsmmu_reset(v, &r.reason);
 	return r;
 }
@@ -247,7 +249,7 @@ struct result fx_set_idr(struct smmuv3_vsmmu *v, const u32 idr[6])
 	struct result r = {};
 
 	scoped_guard(mutex, &v->lock)
-		scoped_guard(mutex, &v->queue_lock)
+		scoped_guard(queue, v)
 			r.rc = smmuv3_vsmmu_set_idr(v, idr, &why);
 	r.reason = why.reason;
 	memcpy(r.bad_idr, why.bad_idr, sizeof(r.bad_idr));
@@ -259,7 +261,7 @@ struct result fx_change_process(struct smmuv3_vsmmu *v, int iommufd)
 	struct result r = {};
 
 	guard(mutex)(&v->lock);
-	guard(mutex)(&v->queue_lock);
+	guard(queue)(v);
 	r.rc = smmuv3_vsmmu_change_process(v, iommufd, &r.reason);
 	return r;
 }
@@ -277,7 +279,7 @@ struct result fx_invalidate(struct kunit *test, struct smmuv3_vsmmu *v,
 
 	KUNIT_ASSERT_EQ(test, copy_to_user(f->array, cmds, min(num * CMD_LEN, ARRAY_LEN)), 0);
 	f->mock->log_num = 0;
-	scoped_guard(mutex, &v->queue_lock)
+	scoped_guard(queue, v)
 		rc = smmuv3_cmdq_invalidate(v, &inv);
 	return (struct result){
 		.rc = rc,
@@ -292,7 +294,7 @@ struct smmuv3_accel_stream fx_describe(struct smmuv3_vsmmu *v, u32 vsid)
 {
 	struct smmuv3_accel_stream out = {};
 
-	guard(mutex)(&v->queue_lock);
+	guard(queue)(v);
 	smmuv3_stream_describe(v, stream_of(v, vsid), &out);
 	return out;
 }
@@ -382,7 +384,7 @@ struct result fx_set_regs(struct kunit *test)
 	struct fixture *f = test->priv;
 	struct result r = {};
 
-	guard(mutex)(&f->v->queue_lock);
+	guard(queue)(f->v);
 	r.rc = smmuv3_vsmmu_set_regs(f->v, &f->regs, &r.vsid, &r.reason);
 	return r;
 }
@@ -412,7 +414,7 @@ void fx_set_mem(struct kunit *test, const struct smmuv3_accel_mem_region *region
 	};
 
 	KUNIT_ASSERT_NOT_NULL(test, mem.regions);
-	guard(mutex)(&f->v->queue_lock);
+	guard(queue)(f->v);
 	smmuv3_vsmmu_set_mem(f->v, &mem);
 }
 
@@ -539,6 +541,7 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 	struct fixture *f = test->priv;
 	u32 mask = (2U << f->log2size) - 1, before, done;
 	struct smmuv3_accel_run_cmdq run = {
+		.size = sizeof(run),
 		.prod = (options->cons + options->num) & mask,
 		.cons = options->cons,
 		.max_cmds = options->max_cmds,
@@ -547,14 +550,16 @@ struct result fx_run_with(struct kunit *test, const struct run_options *options)
 		.bad_uptr = (uintptr_t)options->bad,
 		.bad_num = options->bad_room,
 	};
+	struct file file = { .private_data = f->v };
 	int rc;
 
 	if (options->cmds)
 		fx_put_ring(test, options->cons, options->cmds, options->num);
 	before = before_cfgi(f, options);
 	f->mock->log_num = 0;
-	scoped_guard(mutex, &f->v->queue_lock)
-		rc = smmuv3_cmdq_run(f->v, &run);
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->run, &run, sizeof(run)), 0);
+	rc = smmuv3_accel_ioctl(&file, SMMUV3_ACCEL_RUN_CMDQ, (unsigned long)f->run);
+	KUNIT_ASSERT_EQ(test, copy_from_user(&run, f->run, sizeof(run)), 0);
 	done = (run.cons - options->cons) & mask;
 	KUNIT_EXPECT_EQ_MSG(test, !!(run.out_flags & RUN(CFGI)), done > before,
 			    "%u commands are done, %u come before the first CFGI", done, before);

@@ -7,6 +7,7 @@
 #define _SMMUV3_ACCEL_FIXTURE_H
 
 #include <kunit/test.h>
+#include <linux/cleanup.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/xarray.h>
@@ -14,6 +15,7 @@
 #include "arch.h"
 #include "cmdq.h"
 #include "compat.h"
+#include "doorbell.h"
 #include "host_mock.h"
 #include "parent.h"
 #include "smmuv3-accel.h"
@@ -64,7 +66,10 @@ struct cmd {
 #define TABLE_LEN	(64UL << TABLE_LOG2)
 #define MAX_RUN		5000
 #define ARRAY_LEN	PAGE_ALIGN(MAX_RUN * CMD_LEN)
-#define UMEM_LEN	(RING_MAX + TABLE_LEN + ARRAY_LEN)
+#define UMEM_LEN	(PAGE_SIZE + RING_MAX + TABLE_LEN + ARRAY_LEN)
+
+/* The inner lock, for whatever changes a vSMMU */
+DEFINE_GUARD(queue, struct smmuv3_vsmmu *, mutex_lock(&_T->queue_lock), smmuv3_unlock_queue(_T))
 
 /**
  * struct fixture - A test's data, in kunit.priv
@@ -73,6 +78,7 @@ struct cmd {
  * @ring: the guest's command queue, in user memory
  * @table: the guest's stream table
  * @array: room for %ARRAY_LEN bytes
+ * @run: struct for SMMUV3_ACCEL_RUN_CMDQ
  * @umem_end: end of the user memory; nothing is mapped here
  * @regs: the guest's registers; fx_set_regs() sets them
  * @log2size: log2 of the length of the command queue
@@ -87,6 +93,7 @@ struct fixture {
 	void __user *ring;
 	void __user *table;
 	void __user *array;
+	void __user *run;
 	void __user *umem_end;
 	struct smmuv3_regs regs;
 	u32 log2size;

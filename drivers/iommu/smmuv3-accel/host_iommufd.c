@@ -864,18 +864,33 @@ static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
 	return lane_uaddr(lane, SCRATCH_INV);
 }
 
+static __always_inline int invalidate_mapped(struct host_iommufd *h, u32 viommu_id,
+					     const void __user *cmds, u32 num)
+{
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
+	void __user *arg = stage_invalidation(lane, viommu_id, cmds, num);
+	int rc = file_ioctl(h->file, IOMMU_HWPT_INVALIDATE, arg);
+
+	return likely(!rc) ? 0 : viommu_error(rc);
+}
+
+static noinline int map_and_invalidate(struct host_iommufd *h, u32 viommu_id,
+				       const void __user *cmds, u32 num)
+{
+	int rc = lane_map(&h->lanes[SMMUV3_LANE_QUEUE]);
+
+	return rc ?: invalidate_mapped(h, viommu_id, cmds, num);
+}
+
+/* Mapping is a function of its own, so that this one has few registers to save. */
 static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
 					const void __user *cmds, u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
-	int rc = lane_map(lane);
 
-	if (rc)
-		return rc;
-	return viommu_error(file_ioctl(h->file, IOMMU_HWPT_INVALIDATE,
-				       stage_invalidation(lane, viommu_id, cmds,
-							  num)));
+	if (unlikely(!lane_is_mapped(&h->lanes[SMMUV3_LANE_QUEUE])))
+		return map_and_invalidate(h, viommu_id, cmds, num);
+	return invalidate_mapped(h, viommu_id, cmds, num);
 }
 
 static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,

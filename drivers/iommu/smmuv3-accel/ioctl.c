@@ -594,7 +594,7 @@ static int ioctl_lock(struct smmuv3_vsmmu *v, u32 lock)
 static void ioctl_unlock(struct smmuv3_vsmmu *v, u32 lock)
 {
 	if (lock & (LOCK_RUN | LOCK_QUEUE))
-		mutex_unlock(&v->queue_lock);
+		smmuv3_unlock_queue(v);
 	if (lock & LOCK_OUTER)
 		mutex_unlock(&v->lock);
 }
@@ -693,16 +693,15 @@ static int ioctl_read(const struct ioctl_op *op, struct ioctl_call *call)
 }
 
 /**
- * smmuv3_accel_ioctl() - Dispatch an ioctl
- * @file: the file
+ * smmuv3_ioctl_dispatch() - Carry out an ioctl
+ * @v: the vSMMU
  * @nr: the ioctl
  * @arg: the caller's struct
  *
  * Return: 0 or an errno.
  */
-long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+long smmuv3_ioctl_dispatch(struct smmuv3_vsmmu *v, unsigned int nr, unsigned long arg)
 {
-	struct smmuv3_vsmmu *v = file->private_data;
 	struct ioctl_call call __uninitialized;
 	const struct ioctl_op *op;
 	u32 *reason;

@@ -5,8 +5,8 @@
 #ifndef _SMMUV3_ACCEL_IOCTL_H
 #define _SMMUV3_ACCEL_IOCTL_H
 
-struct file;
+struct smmuv3_vsmmu;
 
-long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long arg);
+long smmuv3_ioctl_dispatch(struct smmuv3_vsmmu *v, unsigned int nr, unsigned long arg);
 
 #endif

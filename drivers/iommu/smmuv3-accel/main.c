@@ -8,7 +8,7 @@
 #include <linux/seq_file.h>
 
 #include "debugfs.h"
-#include "ioctl.h"
+#include "doorbell.h"
 #include "vsmmu.h"
 
 static int smmuv3_accel_open(struct inode *inode, struct file *file)

@@ -53,7 +53,7 @@ static void start(struct kunit *test, struct smmuv3_vsmmu *v, enum start by)
 		fx_must_install(test, v, VSID, STE_S1, 0);
 		return;
 	}
-	guard(mutex)(&v->queue_lock);
+	guard(queue)(v);
 	smmuv3_vsmmu_set_mem(v, &nothing);
 	KUNIT_ASSERT_EQ(test, smmuv3_vsmmu_set_regs(v, &regs, &failed, &reason), 0);
 }

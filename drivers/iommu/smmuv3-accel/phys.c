@@ -12,6 +12,41 @@
 #include "phys.h"
 
 /**
+ * smmuv3_phys_call_again() - Call the host again, after it failed or for an erratum
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU
+ * @cmds: validated commands, in any order
+ * @ucmds: the same commands in the VMM's memory, or NULL
+ * @num: how many
+ * @repeat: carry them out twice
+ * @rc: result of the first call
+ *
+ * After an error the host may count commands as done that it never issued. So the
+ * module does not resume a batch but replays all of it, once, from @cmds, because
+ * the VMM may have changed @ucmds. It does not replay after a time-out: the host
+ * would wait as long again, with interrupts off.
+ *
+ * Return: 0 or the host's errno.
+ */
+int smmuv3_phys_call_again(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			   const __le64 (*cmds)[2], const void __user *ucmds, u32 num,
+			   bool repeat, int rc)
+{
+	bool replay = false;
+
+	for (;;) {
+		if (rc && (replay || rc == -ETIMEDOUT))
+			return rc;
+		if (!rc && !repeat)
+			return 0;
+		replay = rc;
+		v->stats.out_replays += replay;
+		repeat &= replay;
+		rc = smmuv3_phys_call(v, phys, cmds, replay ? NULL : ucmds, num);
+	}
+}
+
+/**
  * smmuv3_phys_flush() - Flush the guest's entries from a physical SMMU's TLBs
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
@@ -185,6 +220,7 @@ static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	/* Without this option, the host driver does not use ATS. */
 	if (!IS_ENABLED(CONFIG_PCI_ATS))
 		phys->info.idr[0] &= ~IDR0_ATS;
+	phys->repeats = phys->info.flags & IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
 	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
 	if (v->offer.idr_set &&
 	    !smmuv3_idr_fits(v->offer.idr, phys->info.idr, why->bad_idr)) {

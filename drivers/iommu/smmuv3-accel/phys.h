@@ -36,6 +36,42 @@ static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
 	return unlikely(!phys->stream_num) && !phys->unflushed;
 }
 
+/* Have the host carry out commands from the VMM's memory, once. */
+static __always_inline int smmuv3_phys_call_user(struct smmuv3_vsmmu *v,
+						 struct smmuv3_phys *phys,
+						 const void __user *ucmds, u32 num)
+{
+	struct smmuv3_host *host = phys->host;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	v->stats.out_host_calls++;
+	v->stats.out_zero_copy++;
+	v->stats.out_issued += num;
+	return host->ops->invalidate_user(host, phys->viommu_id, ucmds, num);
+}
+
+/* Have the host carry out commands, once. Arguments as for smmuv3_phys_invalidate() */
+static __always_inline int smmuv3_phys_call(struct smmuv3_vsmmu *v,
+					    struct smmuv3_phys *phys,
+					    const __le64 (*cmds)[2],
+					    const void __user *ucmds, u32 num)
+{
+	struct smmuv3_host *host = phys->host;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (ucmds && phys->host_checks)
+		return smmuv3_phys_call_user(v, phys, ucmds, num);
+	v->stats.out_host_calls++;
+	v->stats.out_issued += num;
+	return host->ops->invalidate(host, phys->viommu_id, cmds, num);
+}
+
+int smmuv3_phys_call_again(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			   const __le64 (*cmds)[2], const void __user *ucmds, u32 num,
+			   bool repeat, int rc);
+
 /**
  * smmuv3_phys_invalidate() - Have a physical SMMU carry out commands
  * @v: the vSMMU, @queue_lock held
@@ -47,11 +83,6 @@ static inline bool smmuv3_phys_idle(const struct smmuv3_phys *phys)
  * @repeat: they are TLBIs or CFGIs, which an SMMU with erratum T264-SMMU-3 needs
  *	twice, the second time after the first has returned
  *
- * After an error the host may count commands as done that it never issued. So the
- * module does not resume a batch but replays all of it, once, from @cmds, because
- * the VMM may have changed @ucmds. It does not replay after a time-out: the host
- * would wait as long again, with interrupts off.
- *
  * Return: 0 or the host's errno.
  */
 static __always_inline int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v,
@@ -60,35 +91,11 @@ static __always_inline int smmuv3_phys_invalidate(struct smmuv3_vsmmu *v,
 						  const void __user *ucmds,
 						  u32 num, bool repeat)
 {
-	bool again = repeat && unlikely(phys->info.flags &
-					IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI);
-	struct smmuv3_host *host = phys->host;
-	bool replay = false;
-	int rc;
+	int rc = smmuv3_phys_call(v, phys, cmds, ucmds, num);
 
-	lockdep_assert_held(&v->queue_lock);
-
-	if (unlikely(!phys->host_checks))
-		ucmds = NULL;
-	for (;;) {
-		v->stats.out_host_calls++;
-		v->stats.out_issued += num;
-		if (ucmds && !replay) {
-			v->stats.out_zero_copy++;
-			rc = host->ops->invalidate_user(host, phys->viommu_id,
-							ucmds, num);
-		} else {
-			rc = host->ops->invalidate(host, phys->viommu_id, cmds,
-						   num);
-		}
-		if (likely(!rc && !again))
-			return 0;
-		if (rc && (replay || rc == -ETIMEDOUT))
-			return rc;
-		replay = rc;
-		v->stats.out_replays += replay;
-		again &= replay;
-	}
+	if (likely(!rc && !(repeat && phys->repeats)))
+		return 0;
+	return smmuv3_phys_call_again(v, phys, cmds, ucmds, num, repeat && phys->repeats, rc);
 }
 
 #endif

@@ -53,6 +53,7 @@ struct smmuv3_parent;
  * @gated: TLBIs may be withheld, smmuv3_filter_withholds() says; under queue_lock
  * @host_known: the module knows whether the host checks commands
  * @host_checks: it does, so it may read them in guest memory
+ * @repeats: it has erratum T264-SMMU-3
  * @parent: its stage-2 parent; NULL: released, so there is no stream and no other
  *	object
  * @viommu_id: vIOMMU on @parent
@@ -78,6 +79,7 @@ struct smmuv3_phys {
 	bool gated;
 	bool host_known;
 	bool host_checks;
+	bool repeats;
 	struct smmuv3_parent *parent;
 	u32 viommu_id;
 	u32 abort_hwpt_id;
@@ -283,10 +285,29 @@ struct smmuv3_run {
 };
 
 /**
+ * struct smmuv3_fast - What the fast path of doorbells uses, from the vSMMU's other fields
+ * @mm: the address space whose doorbells may take the fast path; only compared
+ * @max_num: the most TLBIs of such a doorbell
+ * @phys: the physical SMMU, if there is one, and each TLBI goes to it once, from the
+ *	VMM's memory; otherwise NULL
+ * @tlbi: of the words of a TLBI_NH_VA, the bits that are zero if it is simple, and the
+ *	opcode
+ * @sync: the same for a CMD_SYNC, without CS
+ */
+struct smmuv3_fast {
+	const struct mm_struct *mm;
+	u32 max_num;
+	struct smmuv3_phys *phys;
+	u64 tlbi[2];
+	u64 sync[2];
+};
+
+/**
  * struct smmuv3_queue - The command queue; under queue_lock
  * @base: its guest physical address
- * @log2size: log2 of its length
+ * @lap: its length in commands, a power of 2
  * @uaddr: its address in the VMM, if it is contiguous there; otherwise NULL
+ * @fast: what the fast path of doorbells uses
  * @atc_failed: an ATC_INV timed out; the next CMD_SYNC has to report that
  * @batch: the current batch
  * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the batch before it is reduced
@@ -294,8 +315,9 @@ struct smmuv3_run {
  */
 struct smmuv3_queue {
 	u64 base;
-	u8 log2size;
+	u32 lap;
 	const void __user *uaddr;
+	struct smmuv3_fast fast;
 	bool atc_failed;
 	struct smmuv3_batch *batch;
 	__le64 (*feed_cmds)[2];
@@ -370,29 +392,6 @@ static inline struct smmuv3_stream *smmuv3_find_stream(struct smmuv3_vsmmu *v,
 						       u32 sid)
 {
 	return smmuv3_vsid_is_set(sid) ? xa_load(&v->streams, sid) : NULL;
-}
-
-/**
- * smmuv3_lock_queue() - Take the inner lock, for anything but a run
- * @v: the vSMMU
- *
- * While a caller waits here, a long run ends early.
- *
- * Return: 0 or -EINTR.
- */
-static inline int smmuv3_lock_queue(struct smmuv3_vsmmu *v)
-{
-	int rc;
-
-	atomic_inc(&v->waiters);
-	rc = mutex_lock_interruptible(&v->queue_lock);
-	atomic_dec(&v->waiters);
-	return rc;
-}
-
-static inline void smmuv3_unlock_queue(struct smmuv3_vsmmu *v)
-{
-	mutex_unlock(&v->queue_lock);
 }
 
 #endif

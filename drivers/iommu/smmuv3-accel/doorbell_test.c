@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the fast path of doorbells: which doorbells take it, and that it does the
+ * same as the general way.
+ */
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "fixture.h"
+
+#define QUEUE_LOG2	6
+
+/* Start with a device behind each of two physical SMMUs, or with one device only. */
+static void start(struct kunit *test, bool both)
+{
+	struct fixture *f = test->priv;
+
+	fx_put_all_stes(test, STE_S1_AT(1), STE_ATS);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	if (both)
+		fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
+	fx_set_cmdq(test, QUEUE_LOG2);
+	/* The first doorbell never takes the fast path. */
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
+}
+
+/* Whether the last doorbell took the fast path: the general way counts its batches. */
+static bool was_fast(struct fixture *f)
+{
+	bool is_fast = f->v->queue.run.batch_num == U32_MAX;
+
+	f->v->queue.run.batch_num = U32_MAX;
+	return is_fast;
+}
+
+#define EXPECT_FAST(test, fast, ...) do {				\
+	const struct cmd __cmds[] = { __VA_ARGS__ };			\
+									\
+	was_fast((test)->priv);						\
+	EXPECT_DONE(test, fx_run(test, .cmds = __cmds,			\
+				 .num = ARRAY_SIZE(__cmds)), ARRAY_SIZE(__cmds)); \
+	KUNIT_EXPECT_EQ(test, was_fast((test)->priv), fast);		\
+} while (0)
+
+static struct cmd with(struct cmd c, u64 word0, u64 word1)
+{
+	c.w[0] |= cpu_to_le64(word0);
+	c.w[1] |= cpu_to_le64(word1);
+	return c;
+}
+
+static void doorbells_that_fit(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int both;
+
+	for (both = 0; both < 2; both++) {
+		start(test, both);
+		EXPECT_FAST(test, true, tlbi_va(1), sync());
+		EXPECT_FAST(test, true, tlbi_va(1), sync_cs(2));
+		EXPECT_FAST(test, true, tlbi_va(1), tlbi_va(2), sync());
+		EXPECT_FAST(test, true, tlbi_va(5), tlbi_va(3), tlbi_va(1), sync());
+		EXPECT_FAST(test, true, with(tlbi_va(0), 0, 1), with(tlbi_va(16), 0, 1), sync());
+		/* What a driver sends with MSIs */
+		EXPECT_FAST(test, true, tlbi_va(1), sync_msi(0, 0x1000, 5));
+
+		EXPECT_FAST(test, false, sync());
+		EXPECT_FAST(test, false, tlbi_va(1));
+		EXPECT_FAST(test, false, tlbi_va(1), sync(), sync());
+		EXPECT_FAST(test, false, sync(), tlbi_va(1), sync());
+		EXPECT_FAST(test, false, tlbi_va(1), tlbi_va(1), sync());
+		EXPECT_FAST(test, false, tlbi_va(1), tlbi_va(2), tlbi_va(4), sync());
+		EXPECT_FAST(test, false, tlbi_all(), sync());
+		EXPECT_FAST(test, false, cfgi_cd(VSID, 0), sync());
+		fx_must_detach(test, f->v, VSID);
+		if (both)
+			fx_must_detach(test, f->v, VSID_OTHER);
+	}
+}
+
+/* One command that differs is enough, whichever it is. */
+static void each_command_counts(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u32 num, at, i;
+
+	start(test, false);
+	for (num = 2; num < 14; num++) {
+		for (at = 0; at <= num; at++) {
+			for (i = 0; i < num; i++)
+				f->cmds[i] = tlbi_va(i);
+			f->cmds[num] = sync();
+			was_fast(f);
+			EXPECT_DONE(test, fx_run(test, .cmds = f->cmds, .num = num + 1), num + 1);
+			KUNIT_EXPECT_TRUE(test, was_fast(f));
+			EXPECT_OPS(test, MOCK_INVALIDATE);
+			fx_expect_batch(test, 0, 0, f->cmds, num);
+			/* Another ASID, and another address */
+			for (i = 0; at < num && i < 2; i++) {
+				struct cmd saved = f->cmds[at];
+
+				f->cmds[at].w[i] ^= cpu_to_le64(i ? BIT_ULL(40) :
+							      FIELD_PREP(TLBI_0_ASID, 2));
+				EXPECT_DONE(test, fx_run(test, .cmds = f->cmds, .num = num + 1),
+					    num + 1);
+				KUNIT_EXPECT_EQ(test, was_fast(f),
+						i && num == 2);
+				f->cmds[at] = saved;
+			}
+		}
+	}
+}
+
+/* In these states doorbells go the general way. */
+static void gates(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct smmuv3_vsmmu *v = f->v;
+
+	start(test, true);
+	fx_must_attach(test, v, .fd = -1, .vsid = VSID_HOSTLESS, .flags = FEED);
+	was_fast(f);
+	EXPECT_RESULT(test, fx_run(test, .cmds = (struct cmd[]){ tlbi_va(1), sync() }, .num = 2,
+				   .feed = f->array, .feed_room = 2),
+		      .done = 2, .feed_num = 1);
+	KUNIT_EXPECT_FALSE(test, was_fast(f));
+	fx_must_detach(test, v, VSID_HOSTLESS);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+
+	f->regs.cr0 &= ~CR0_CMDQEN;
+	fx_must_set_regs(test);
+	EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync()),
+		      .rc = -EINVAL, .reason = REASON(CMDQ_DISABLED));
+	f->regs.cr0 |= CR0_CMDQEN;
+	fx_must_set_regs(test);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+
+	/* A CMD_SYNC has to report a failed ATC_INV. */
+	scoped_guard(queue, v)
+		v->queue.atc_failed = true;
+	EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync()), .done = 1,
+		      .error = CERROR(ATC_INV_SYNC), .reason = REASON(ATC_TIMEOUT));
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+
+	/* A wrap, and fewer commands than there are */
+	was_fast(f);
+	PUT_CMDS(test, tlbi_va(1), sync());
+	EXPECT_DONE(test, fx_run(test, .num = 2, .max_cmds = 1), 1);
+	KUNIT_EXPECT_FALSE(test, was_fast(f));
+	EXPECT_DONE(test, fx_run(test, .cons = (2U << QUEUE_LOG2) - 1, .num = 2,
+				 .cmds = (struct cmd[]){ tlbi_va(1), sync() }), 2);
+	KUNIT_EXPECT_FALSE(test, was_fast(f));
+	EXPECT_DONE(test, fx_run(test, .cons = (1U << QUEUE_LOG2) - 2, .num = 2,
+				 .cmds = (struct cmd[]){ tlbi_va(1), sync() }), 2);
+	KUNIT_EXPECT_TRUE(test, was_fast(f));
+	fx_expect_from(test, 0, f->ring + ((1U << QUEUE_LOG2) - 2) * CMD_LEN);
+}
+
+/* A second physical SMMU gets the doorbells from its first device on, also of the fast path. */
+static void second_smmu_comes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test, false);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 1);
+	fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 2);
+	EXPECT_BATCH(test, 0, 0, tlbi_va(1));
+	EXPECT_BATCH(test, 1, 1, tlbi_va(1));
+	fx_must_detach(test, f->v, VSID);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+	EXPECT_OPS(test, MOCK_INVALIDATE);
+	EXPECT_BATCH(test, 0, 1, tlbi_va(1));
+}
+
+/* The fields of the caller's struct, and what the general way says of them */
+static void fields_are_checked(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_run_cmdq good = { .size = sizeof(good), .prod = 2 };
+	struct file file = { .private_data = f->v };
+	static const struct {
+		size_t offset;
+		u32 value;
+		int rc;
+		u32 reason;
+	} cases[] = {
+		{ offsetof(struct smmuv3_accel_run_cmdq, size), 56, -EINVAL },
+		{ offsetof(struct smmuv3_accel_run_cmdq, size), 72 },
+		{ offsetof(struct smmuv3_accel_run_cmdq, flags), 1, -EOPNOTSUPP, REASON(FLAGS) },
+		{ offsetof(struct smmuv3_accel_run_cmdq, __reserved), 1, -EOPNOTSUPP,
+		  REASON(RESERVED) },
+	};
+	struct smmuv3_accel_run_cmdq run;
+	u32 i;
+	int rc;
+
+	start(test, false);
+	PUT_CMDS(test, tlbi_va(1), sync());
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		run = good;
+		*(u32 *)((void *)&run + cases[i].offset) = cases[i].value;
+		KUNIT_ASSERT_EQ(test, clear_user(f->run, 128), 0);
+		KUNIT_ASSERT_EQ(test, copy_to_user(f->run, &run, sizeof(run)), 0);
+		was_fast(f);
+		rc = smmuv3_accel_ioctl(&file, SMMUV3_ACCEL_RUN_CMDQ, (unsigned long)f->run);
+		KUNIT_EXPECT_EQ_MSG(test, rc, cases[i].rc, "case %u", i);
+		KUNIT_ASSERT_EQ(test, copy_from_user(&run, f->run, sizeof(run)), 0);
+		KUNIT_EXPECT_EQ_MSG(test, run.out_reason, cases[i].reason, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, run.cons, rc ? 0 : 2, "case %u", i);
+	}
+	/* The fast path writes each field that the kernel sets. */
+	run = good;
+	memset(&run.feed_num, 0xff, 2 * sizeof(u32));
+	memset(&run.out_error, 0xff, 4 * sizeof(u32));
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->run, &run, sizeof(run)), 0);
+	was_fast(f);
+	KUNIT_EXPECT_EQ(test, smmuv3_accel_ioctl(&file, SMMUV3_ACCEL_RUN_CMDQ,
+						 (unsigned long)f->run), 0);
+	KUNIT_EXPECT_TRUE(test, was_fast(f));
+	KUNIT_ASSERT_EQ(test, copy_from_user(&run, f->run, sizeof(run)), 0);
+	KUNIT_EXPECT_MEMEQ(test, &run, &((struct smmuv3_accel_run_cmdq){
+		.size = sizeof(run), .prod = 2, .cons = 2 }), sizeof(run));
+	/* The end of the struct cannot be written. */
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->umem_end - sizeof(run) / 2, &good,
+					   sizeof(run) / 2), 0);
+	f->mock->log_num = 0;
+	rc = smmuv3_accel_ioctl(&file, SMMUV3_ACCEL_RUN_CMDQ,
+				(unsigned long)f->umem_end - sizeof(run) / 2);
+	KUNIT_EXPECT_EQ(test, rc, -EFAULT);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+}
+
+static void host_errors(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct smmuv3_accel_stats before, *stats = &f->v->stats;
+	u32 both;
+
+	for (both = 0; both < 2; both++) {
+		start(test, both);
+		/* The replay is from the copy that was checked, and the SMMUs share a ring. */
+		f->mock->scribble = !both;
+		mock_fail(f->mock, MOCK_INVALIDATE, 1, 1, -EIO);
+		EXPECT_FAST(test, true, tlbi_va(1), tlbi_va(2), sync());
+		fx_expect_from(test, 0, f->ring);
+		fx_expect_from(test, 1, NULL);
+		EXPECT_BATCH(test, 1, 0, tlbi_va(1), tlbi_va(2));
+		f->mock->scribble = false;
+
+		before = *stats;
+		mock_fail(f->mock, MOCK_INVALIDATE, 1, 2, -EIO);
+		EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync_irq()), .rc = -EIO,
+			      .reason = REASON(HOST_REJECT));
+		KUNIT_EXPECT_TRUE(test, was_fast(f));
+		KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+		mock_fail(f->mock, MOCK_INVALIDATE, 1, 1, -ETIMEDOUT);
+		EXPECT_RESULT(test, RUN_CMDS(test, tlbi_va(1), sync_irq()), .rc = -ETIMEDOUT,
+			      .reason = REASON(RETRY));
+		KUNIT_EXPECT_TRUE(test, was_fast(f));
+		KUNIT_EXPECT_EQ(test, f->mock->log_num, 1);
+		KUNIT_EXPECT_EQ(test, stats->out_cmds, before.out_cmds);
+		KUNIT_EXPECT_EQ(test, stats->out_syncs, before.out_syncs);
+		KUNIT_EXPECT_EQ(test, stats->out_host_calls, before.out_host_calls + 3);
+		KUNIT_EXPECT_EQ(test, stats->out_replays, before.out_replays + 1);
+		fx_must_detach(test, f->v, VSID);
+		if (both)
+			fx_must_detach(test, f->v, VSID_OTHER);
+	}
+}
+
+/* What a doorbell does, apart from its number of host calls */
+struct outcome {
+	struct result result;
+	struct smmuv3_accel_stats stats;
+	struct cmd given[2][1 << QUEUE_LOG2];
+};
+
+static void observe(struct kunit *test, const struct cmd *cmds, u32 cons, u32 num,
+		    struct outcome *out)
+{
+	struct fixture *f = test->priv;
+	u64 *stats = (u64 *)&out->stats, *now = (u64 *)&f->v->stats;
+	u32 i;
+
+	memset(out, 0, sizeof(*out));
+	out->stats = f->v->stats;
+	out->result = fx_run(test, .cmds = cmds, .cons = cons, .num = num);
+	for (i = 0; i < sizeof(out->stats) / sizeof(u64); i++)
+		stats[i] = now[i] - stats[i];
+	for (i = 0; i < 2; i++) {
+		fx_collect(test, i);
+		memcpy(out->given[i], f->seen, f->seen_num * CMD_LEN);
+	}
+}
+
+static struct cmd random_cmd(struct fixture *f, u32 i)
+{
+	switch (dice(f, 64)) {
+	case 0:
+		return cmd(prandom_u32_state(&f->rnd), prandom_u32_state(&f->rnd));
+	case 1:
+		return tlbi_va(dice(f, 64));
+	case 2:
+		return sync_irq();
+	case 3:
+		return with(tlbi_va(i), BIT_ULL(8 + dice(f, 56)), 0);
+	case 4:
+		return with(tlbi_va(i), 0, BIT_ULL(dice(f, 12)));
+	default:
+		return tlbi_va(i * 2);
+	}
+}
+
+/* Both ways do the same. */
+static void ways_agree(struct kunit *test)
+{
+	struct outcome *out = kunit_kcalloc(test, 2, sizeof(*out), GFP_KERNEL);
+	u32 n, i, num, cons, fast = 0;
+	const u32 rounds = 4000;
+	struct fixture *f = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, out);
+	start(test, true);
+	for (n = 0; n < rounds; n++) {
+		num = 1 + dice(f, 12);
+		cons = dice(f, 2U << QUEUE_LOG2);
+		for (i = 0; i < num; i++)
+			f->cmds[i] = random_cmd(f, i);
+		if (n % 4)
+			f->cmds[num++] = n % 8 < 4 ? sync() : sync_irq();
+		was_fast(f);
+		observe(test, f->cmds, cons, num, &out[0]);
+		fast += was_fast(f);
+		f->v->queue.fast.mm = ERR_PTR(-EPERM);
+		observe(test, f->cmds, cons, num, &out[1]);
+		KUNIT_EXPECT_FALSE(test, was_fast(f));
+		KUNIT_ASSERT_MEMEQ(test, &out[0], &out[1], sizeof(*out));
+	}
+	KUNIT_EXPECT_GT(test, fast, rounds / 4);
+	KUNIT_EXPECT_LT(test, fast, rounds);
+}
+
+static struct kunit_case doorbell_cases[] = {
+	KUNIT_CASE(doorbells_that_fit),
+	KUNIT_CASE(each_command_counts),
+	KUNIT_CASE(gates),
+	KUNIT_CASE(second_smmu_comes),
+	KUNIT_CASE(fields_are_checked),
+	KUNIT_CASE(host_errors),
+	KUNIT_CASE(ways_agree),
+	{}
+};
+
+static struct kunit_suite doorbell_suite = {
+	.name = "smmuv3-accel-doorbell",
+	.init = fx_init_table,
+	.exit = fx_exit,
+	.test_cases = doorbell_cases,
+};
+
+kunit_test_suites(&doorbell_suite);
