@@ -86,6 +86,35 @@ void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 }
 
 /**
+ * smmuv3_filter_leave() - Note the ASIDs that a physical SMMU could use by an old STE
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU
+ * @ste: the STE that a stream had
+ *
+ * Call this after the STE was replaced. The guest may have changed a CD and not told,
+ * and smmuv3_filter_withholds() reads the tables of STEs in force only. Does not wait
+ * for a missing page, because an abort and DETACH must not.
+ */
+void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			 const struct smmuv3_ste *ste)
+{
+	struct cd_reader reader = {
+		.reader.read = peek_cd,
+		.mem = &v->mem,
+		.left = SMMUV3_MAX_CDS,
+	};
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (!v->filter || ste->kind != SMMUV3_ACCEL_KIND_S1 || phys->asids.all)
+		return;
+	if (smmuv3_cdtab_collect(ste->data, asid_mask(phys), &reader.reader,
+				 &phys->asids))
+		smmuv3_asids_add_all(&phys->asids);
+	smmuv3_phys_update_gate(v, phys);
+}
+
+/**
  * smmuv3_filter_flush() - Flush the entries of ASIDs that are new to a physical SMMU
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU

@@ -9,6 +9,8 @@
 
 void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			const struct smmuv3_ste *ste);
+void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+			 const struct smmuv3_ste *ste);
 int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed);
 bool smmuv3_filter_withholds(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,

@@ -176,10 +176,10 @@ static void model_apply(struct kunit *test, struct model *m, u32 step)
 	mock->log_num = 0;
 }
 
-/* The guest has told of a stream's CD. */
-static void model_told(struct model *m, u32 s)
+/* The guest has told of a stream's CD in a table. */
+static void model_told(struct model *m, u32 s, int table)
 {
-	int asid = m->table[s] < 0 ? -1 : m->cd[s][m->table[s]];
+	int asid = table < 0 ? -1 : m->cd[s][table];
 
 	m->dirty[s] = false;
 	if (asid < 0)
@@ -203,20 +203,18 @@ static void guest_stores_cd(struct kunit *test, struct model *m, u32 s)
 static void guest_sets_ste(struct kunit *test, struct model *m, u32 s, u32 step)
 {
 	struct fixture *f = test->priv;
-	int table = (int)dice(f, TABLES + 1) - 1;
+	int table = (int)dice(f, TABLES + 1) - 1, old = m->table[s];
 
-	/* It replaces an ASID of which it has not told, by another table. */
-	if (m->dirty[s] && table != m->table[s] && m->table[s] >= 0 &&
-	    m->cd[s][m->table[s]] >= 0 && !m->told[smmu_of(s)][m->cd[s][m->table[s]]])
-		m->excused[smmu_of(s)][m->cd[s][m->table[s]]] = true;
 	fx_put_ste(test, fx_streams[s].vsid,
 		   table < 0 ? STE_ABORT : STE_S1_AT(table_gpa(s, table) >> 12), 0);
 	KUNIT_ASSERT_EQ(test, RUN_CMDS(test, cfgi_ste(fx_streams[s].vsid), sync()).done, 2);
-	if (table != m->table[s])
+	if (table != old)
 		m->cached[s] = -1;	/* The host's CFGI_STE. */
 	m->table[s] = table;
 	model_apply(test, m, step);
-	model_told(m, s);
+	/* It has told of the table that the stream leaves as well. */
+	model_told(m, s, old);
+	model_told(m, s, table);
 }
 
 static void guest_invalidates(struct kunit *test, struct model *m, u32 step)
@@ -253,7 +251,7 @@ static void guest_step(struct kunit *test, struct model *m, u32 step)
 		KUNIT_ASSERT_EQ(test, RUN_CMDS(test, cfgi_cd(fx_streams[s].vsid, 0),
 					       sync()).done, 2);
 		model_apply(test, m, step);
-		model_told(m, s);
+		model_told(m, s, m->table[s]);
 		break;
 	case 4:
 		guest_sets_ste(test, m, s, step);

@@ -170,6 +170,7 @@ int smmuv3_stream_block(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 		rc = host->ops->dev_detach(host, stream->dev, true);
 		if (rc)
 			return rc;
+		smmuv3_filter_leave(v, stream->phys, &stream->ste);
 		stream_destroy_hwpt(host, SMMUV3_LANE_QUEUE, stream);
 		if (stream->vdevice_id &&
 		    !host->ops->destroy(host, SMMUV3_LANE_CONFIG,
@@ -416,6 +417,7 @@ static int stream_replace(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		return rc;
 	}
 
+	smmuv3_filter_leave(v, stream->phys, &stream->ste);
 	stream_destroy_hwpt(host, SMMUV3_LANE_QUEUE, stream);
 	stream->hwpt_id = hwpt_id;
 	stream->ste = *ste;

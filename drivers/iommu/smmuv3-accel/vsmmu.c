@@ -424,6 +424,7 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 		rc = v->host->ops->dev_detach(v->host, stream->dev, true);
 		if (rc)
 			return rc;
+		smmuv3_filter_leave(v, stream->phys, &stream->ste);
 	}
 	xa_erase(&v->streams, stream->vsid);
 	list_del_init(&stream->stale_node);
@@ -560,6 +561,13 @@ static void vsids_store(struct smmuv3_vsmmu *v, const struct vsid_change *change
 	}
 }
 
+/* EINTR and ENOMEM would tell the caller that nothing has changed. */
+static int vsids_errno(int rc)
+{
+	return rc == -ENOMEM || (rc == -EINTR && !fatal_signal_pending(current)) ?
+		       -EBUSY : rc;
+}
+
 /* Set up a stream's vDEVICE and STE. If that fails, its DMA stays blocked. */
 static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  u32 *reason)
@@ -571,9 +579,7 @@ static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		stream->ste.reason = SMMUV3_ACCEL_REASON_NO_STE;
 	if (!rc && v->table.enabled)
 		rc = smmuv3_table_apply(v, stream, NULL);
-	/* EINTR and ENOMEM would tell the caller that nothing has changed. */
-	if (rc == -ENOMEM || (rc == -EINTR && !fatal_signal_pending(current)))
-		rc = -EBUSY;
+	rc = vsids_errno(rc);
 	if (rc && !*reason)
 		*reason = smmuv3_host_reason(rc);
 	if (rc && *reason)
@@ -585,6 +591,7 @@ static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *changes,
 			u32 num, u32 *bad, u32 *reason)
 {
+	struct smmuv3_phys *phys;
 	int rc, first_rc = 0;
 	u32 i, why;
 
@@ -602,6 +609,12 @@ static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *change
 			*bad = changes[i].new;
 			*reason = why;
 		}
+	}
+	rc = vsids_errno(smmuv3_filter_flush_all(v, &phys));
+	if (rc && !first_rc) {
+		first_rc = rc;
+		*bad = changes[0].new;
+		*reason = smmuv3_host_reason(rc);
 	}
 	return first_rc;
 }

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the filtered fan-out: which CD tables count, and for how long.
+ */
+#include <linux/uaccess.h>
+
+#include "filter.h"
+#include "fixture.h"
+
+#define TEST_ASID	9	/* only the test's table has it */
+#define OTHER_ASID	3	/* the other tables have it */
+#define CD_AREA		0x10000
+#define STE_CDS(log2)	FIELD_CONST(STE_0_S1CDMAX, log2)
+#define STE_S1FMT(fmt)	FIELD_CONST(STE_0_S1FMT, fmt)
+
+/* Table 0 is that of all streams. A table has room for 128 CDs. */
+static u64 table_gpa(u32 table)
+{
+	return RING_GPA + CD_AREA + table * 2 * SZ_4K;
+}
+
+static u64 ste_at(u32 table)
+{
+	return STE_S1_AT(table_gpa(table) >> 12);
+}
+
+static void put_asid(struct kunit *test, u32 table, u32 cd, u16 asid)
+{
+	struct fixture *f = test->priv;
+	__le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
+	u64 gpa = table_gpa(table) + cd * 64;
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (gpa - RING_GPA), &word0, sizeof(word0)),
+			0);
+}
+
+static struct cmd tlbi_of(u16 asid)
+{
+	return cmd(CMD_TLBI_NH_ASID | FIELD_PREP(TLBI_0_ASID, asid), 0);
+}
+
+static struct cmd tlbi_asid(void)
+{
+	return tlbi_of(TEST_ASID);
+}
+
+/* Two streams behind each SMMU, all with stage 1 and the ASID that is not of interest */
+static void start(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fx_open_table_with(test, &(const struct open_options){
+		.filter = true, .no_global = true });
+	put_asid(test, 0, 0, OTHER_ASID);
+	put_asid(test, 1, 0, OTHER_ASID);
+	fx_put_all_stes(test, STE_ABORT, 0);
+	fx_attach_all(test);
+	fx_set_cmdq(test, 4);
+	fx_put_all_stes(test, ste_at(0), 0);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_all(), sync()), 2);
+	f->mock->log_num = 0;
+}
+
+/* The first stream gets another table, of which the first word is @ste. */
+static void use_table(struct kunit *test, u64 ste)
+{
+	struct fixture *f = test->priv;
+
+	fx_put_ste(test, VSID, ste, 0);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), sync()), 2);
+	f->mock->log_num = 0;
+}
+
+/* A TLBI of the ASID goes to SMMU 0, and not to SMMU 1. */
+static void expect_known(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	/* Any run flushes what is new first. */
+	EXPECT_DONE(test, RUN_CMDS(test, sync()), 1);
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_GIVEN(test, 0, tlbi_asid());
+	EXPECT_GIVEN(test, 1);
+}
+
+static void expect_unknown(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 withheld = f->v->stats.out_withheld;
+
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, withheld + MOCK_SMMUS);
+}
+
+static void leave_by_ste(struct kunit *test)
+{
+	use_table(test, ste_at(1));
+}
+
+static void leave_by_bypass(struct kunit *test)
+{
+	use_table(test, STE_BYPASS);
+}
+
+static void leave_by_abort(struct kunit *test)
+{
+	use_table(test, STE_ABORT);
+}
+
+static void leave_by_smmuen(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->regs.cr0 &= ~CR0_SMMUEN;
+	fx_must_set_regs(test);
+}
+
+static void leave_by_strtab(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fx_put_ste(test, VSID, ste_at(1), 0);
+	f->regs.strtab_base_cfg--;
+	fx_must_set_regs(test);
+}
+
+static void leave_by_detach(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fx_must_detach(test, f->v, VSID);
+}
+
+static void leave_by_vsid(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, UNSET(1) }));
+}
+
+static const struct leave_case {
+	const char *name;
+	void (*leave)(struct kunit *test);
+} leave_cases[] = {
+	{ "another table", leave_by_ste },
+	{ "bypass", leave_by_bypass },
+	{ "abort", leave_by_abort },
+	{ "SMMUEN cleared", leave_by_smmuen },
+	{ "another stream table", leave_by_strtab },
+	{ "DETACH", leave_by_detach },
+	{ "StreamID taken away", leave_by_vsid },
+};
+
+KUNIT_ARRAY_PARAM_DESC(leave, leave_cases, name);
+
+/*
+ * The SMMU may have fetched a CD that the guest has not told of. Its entries stay when
+ * the stream leaves the table, while another stream is behind the SMMU.
+ */
+static void left_table_counts(struct kunit *test)
+{
+	const struct leave_case *c = test->param_value;
+
+	start(test);
+	put_asid(test, 2, 0, OTHER_ASID);
+	use_table(test, ste_at(2));
+	expect_unknown(test);
+	put_asid(test, 2, 0, TEST_ASID);
+	c->leave(test);
+	expect_known(test);
+}
+
+/* If the table that a stream leaves cannot be read, its SMMU may have any ASID. */
+static void left_table_is_unreadable(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+	};
+
+	start(test);
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	fx_put_ste(test, VSID, STE_ABORT, 0);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), sync()), 2);
+	EXPECT_GIVEN(test, 0, tlbi_all());
+	EXPECT_GIVEN(test, 1);
+	fx_set_whole_mem(test);
+	expect_known(test);
+}
+
+/* Its last stream's tables do not count after DETACH or RESET has flushed an SMMU. */
+static void flushed_smmu_has_none(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 2, 0, TEST_ASID);
+	use_table(test, ste_at(2));
+	expect_known(test);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	expect_known(test);
+	fx_must_detach(test, f->v, VSID);
+	put_asid(test, 2, 0, OTHER_ASID);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	expect_unknown(test);
+
+	put_asid(test, 2, 0, TEST_ASID);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 0), sync()), 2);
+	expect_known(test);
+	EXPECT_OK(test, fx_reset(f->v));
+	put_asid(test, 2, 0, OTHER_ASID);
+	fx_must_set_regs(test);
+	expect_unknown(test);
+}
+
+/* An ASID that comes with a StreamID is flushed. If that fails, the same call repeats it. */
+static void new_asid_of_a_vsid_is_flushed(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 2, 0, TEST_ASID);
+	fx_put_ste(test, VSID + 0x30, ste_at(2), 0);
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, VSID + 0x30 }));
+	EXPECT_GIVEN(test, 0, tlbi_asid());
+	EXPECT_GIVEN(test, 1);
+
+	put_asid(test, 1, 0, TEST_ASID + 1);
+	fx_put_ste(test, VSID, ste_at(1), 0);
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_RESULT(test, SET_VSIDS(f->v, { VSID + 0x30, VSID }), .rc = -EBUSY,
+		      .reason = REASON(RETRY), .vsid = VSID);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	f->mock->log_num = 0;
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, VSID }));
+	EXPECT_GIVEN(test, 0, tlbi_of(TEST_ASID + 1));
+	EXPECT_GIVEN(test, 1);
+}
+
+static const struct format_case {
+	const char *name;
+	u64 ste;
+	u32 cd;
+	bool all;
+} format_cases[] = {
+	{ "one CD", 0, 0, false },
+	{ "one CD, its format does not matter", STE_S1FMT(2), 0, false },
+	{ "two CDs", STE_CDS(1), 1, false },
+	{ "64 CDs", STE_CDS(6), 63, false },
+	{ "128 CDs", STE_CDS(7), 127, true },
+	{ "reserved format", STE_CDS(3) | STE_S1FMT(STE_S1FMT_RESERVED), 7, false },
+	{ "two levels, 4 KiB", STE_CDS(1) | STE_S1FMT(1), 0, true },
+	{ "two levels, 64 KiB", STE_CDS(1) | STE_S1FMT(2), 0, true },
+	{ "not aligned", STE_CDS(6) | 64, 1, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(format, format_cases, name);
+
+/* Each CD that the STE reaches counts. A table that is not followed has any ASID. */
+static void each_cd_counts(struct kunit *test)
+{
+	const struct format_case *c = test->param_value;
+	struct fixture *f = test->priv;
+	u32 i;
+
+	for (i = 0; i < MOCK_SMMUS; i++)
+		f->mock->smmu[i].idr[0] |= IDR0_CD2L;
+	start(test);
+	put_asid(test, 2, c->cd, TEST_ASID);
+	fx_put_ste(test, VSID, ste_at(2) | c->ste, 0);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), sync()), 2);
+	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.kind, KIND(S1));
+	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->phys->asids.all, c->all);
+	expect_known(test);
+
+	/* The same is found by a TLBI, before the guest tells. */
+	if (c->all)
+		return;
+	put_asid(test, 2, c->cd, TEST_ASID + 1);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(TEST_ASID + 1), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 1);
+}
+
+static struct kunit_case filter_tables_cases[] = {
+	KUNIT_CASE_PARAM(left_table_counts, leave_gen_params),
+	KUNIT_CASE(left_table_is_unreadable),
+	KUNIT_CASE(flushed_smmu_has_none),
+	KUNIT_CASE(new_asid_of_a_vsid_is_flushed),
+	KUNIT_CASE_PARAM(each_cd_counts, format_gen_params),
+	{}
+};
+
+static struct kunit_suite filter_tables_suite = {
+	.name = "smmuv3-accel-filter-tables",
+	.init = fx_init,
+	.exit = fx_exit,
+	.test_cases = filter_tables_cases,
+};
+
+kunit_test_suites(&filter_tables_suite);
