@@ -306,7 +306,7 @@ static bool is_kinder(struct both *b, const __u64 w[2])
 	if (why == KINDER_NUM)
 		return false;
 	cmd = (struct cmd){ { htole64(instead[0]), htole64(instead[1]) } };
-	if (machine_host_cmd(&b->m, &cmd))
+	if (machine_host_cmd(&b->m, 0, &cmd))
 		return false;
 	b->kinder[why]++;
 	return true;
@@ -322,7 +322,7 @@ static int compare_cmd(struct both *b, enum entrance way, const __u64 w[2])
 	rc = our_cmd(b, way, &cmd, &ours);
 	if (rc)
 		return rc;
-	host = machine_host_cmd(&b->m, &cmd);
+	host = machine_host_cmd(&b->m, 0, &cmd);
 	b->given++;
 
 	/* In explicit mode CFGI_STE is legal, but for the VMM */

@@ -361,12 +361,12 @@ bool machine_has(struct machine *m, int reg, __u32 bit)
 	return !accel_phys(&m->g, 0, &phys) && phys.out_idr[reg] & bit;
 }
 
-/* Give a command to the host, as any VMM can, past the module */
-int machine_host_cmd(struct machine *m, const struct cmd *cmd)
+/* Give a command to a stream's SMMU, as any VMM can, past the module */
+int machine_host_cmd(struct machine *m, unsigned int i, const struct cmd *cmd)
 {
 	struct iommu_hwpt_invalidate inv = {
 		.size = sizeof(inv),
-		.hwpt_id = m->stream[0].ids.out_viommu_id,
+		.hwpt_id = m->stream[i].ids.out_viommu_id,
 		.data_uptr = (__u64)(unsigned long)cmd,
 		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 		.entry_len = sizeof(*cmd),
@@ -386,7 +386,7 @@ bool machine_host_checks(struct machine *m)
 	struct cmd cmd = cmd_tlbi_nsnh_all();
 
 	cmd.w[1] = htole64(1);
-	return machine_host_cmd(m, &cmd) == -EIO;
+	return machine_host_cmd(m, 0, &cmd) == -EIO;
 }
 
 /* A legal command without an effect: no stream has its ASID */

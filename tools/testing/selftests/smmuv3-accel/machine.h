@@ -150,7 +150,7 @@ int machine_exercise(struct machine *m);
 int machine_bypass(struct machine *m, unsigned int i);
 int machine_find_idr(struct machine *m, __u32 idr[6]);
 bool machine_has(struct machine *m, int reg, __u32 bit);
-int machine_host_cmd(struct machine *m, const struct cmd *cmd);
+int machine_host_cmd(struct machine *m, unsigned int i, const struct cmd *cmd);
 bool machine_host_checks(struct machine *m);
 
 struct cmd cmd_filler(unsigned int i);

@@ -168,7 +168,9 @@ int module_unload(void)
 /* In the form that module_load() takes. -ENOENT: the driver is no module here */
 int module_parameters(char *to, size_t size)
 {
-	static const char * const names[] = { "subsume", "merge", "escalate" };
+	static const char * const names[] = {
+		"fast", "subsume", "merge", "escalate", "filter",
+	};
 	size_t used = 0;
 	unsigned int i;
 
