@@ -29,24 +29,6 @@ void smmuv3_asids_clear(struct smmuv3_asids *set)
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_asids_clear);
 
 /**
- * smmuv3_asids_have() - Whether a set has an ASID
- * @set: the set
- * @asid: the ASID
- *
- * Return: true if it has.
- */
-bool smmuv3_asids_have(const struct smmuv3_asids *set, u16 asid)
-{
-	u32 i;
-
-	for (i = 0; i < set->num; i++)
-		if (set->asids[i] == asid)
-			return true;
-	return set->all;
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_asids_have);
-
-/**
  * smmuv3_asids_add_all() - Add all ASIDs to a set
  * @set: the set
  */
@@ -139,7 +121,7 @@ int smmuv3_cdtab_collect(const u64 ste[2], u16 mask, struct smmuv3_reader *reade
 				  sizeof(word0));
 		if (rc)
 			return rc;
-		smmuv3_asids_add(set, FIELD_GET(CD_0_ASID, le64_to_cpu(word0)) & mask);
+		smmuv3_asids_add(set, smmuv3_cd_asid(word0) & mask);
 	}
 	return 0;
 }

@@ -6,8 +6,10 @@
 #ifndef _SMMUV3_ACCEL_CDTAB_H
 #define _SMMUV3_ACCEL_CDTAB_H
 
+#include <linux/bitfield.h>
 #include <linux/types.h>
 
+#include "arch.h"
 #include "strtab.h"
 
 /* The module follows tables of up to this many CDs. */
@@ -38,9 +40,49 @@ struct smmuv3_asids {
 void smmuv3_asids_clear(struct smmuv3_asids *set);
 void smmuv3_asids_add(struct smmuv3_asids *set, u16 asid);
 void smmuv3_asids_add_all(struct smmuv3_asids *set);
-bool smmuv3_asids_have(const struct smmuv3_asids *set, u16 asid);
 u32 smmuv3_asids_new(const struct smmuv3_asids *set, __le64 (*cmds)[2]);
 void smmuv3_asids_flushed(struct smmuv3_asids *set);
+
+/**
+ * smmuv3_asids_have() - Whether a set has an ASID
+ * @set: the set
+ * @asid: the ASID
+ *
+ * Return: true if it has.
+ */
+static inline bool smmuv3_asids_have(const struct smmuv3_asids *set, u16 asid)
+{
+	u32 i;
+
+	for (i = 0; i < set->num; i++)
+		if (set->asids[i] == asid)
+			return true;
+	return set->all;
+}
+
+/**
+ * smmuv3_cd_asid() - The ASID in a CD
+ * @word0: the CD's first word
+ *
+ * Return: the ASID.
+ */
+static inline u16 smmuv3_cd_asid(__le64 word0)
+{
+	return FIELD_GET(CD_0_ASID, le64_to_cpu(word0));
+}
+
+/**
+ * smmuv3_cdtab_is_single() - Whether an STE reaches one CD
+ * @ste: words 0 and 1 of an STE with stage 1
+ * @addr: the CD's guest physical address, if it does
+ *
+ * Return: true if it does.
+ */
+static inline bool smmuv3_cdtab_is_single(const u64 ste[2], u64 *addr)
+{
+	*addr = ste[0] & STE_0_S1CONTEXTPTR;
+	return !FIELD_GET(STE_0_S1CDMAX, ste[0]);
+}
 
 int smmuv3_cdtab_collect(const u64 ste[2], u16 mask, struct smmuv3_reader *reader,
 			 struct smmuv3_asids *set);

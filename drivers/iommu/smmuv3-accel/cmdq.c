@@ -354,22 +354,21 @@ static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	return 0;
 }
 
-/* Find the commands of a phase for a physical SMMU. Returns how many there are. */
-static u32 run_select(struct smmuv3_vsmmu *v, enum smmuv3_phase phase,
-		      const struct smmuv3_phys *phys, const __le64 (**cmds)[2],
-		      const void __user **ucmds)
+/* Find the commands of a phase for physical SMMU @phys. Returns how many there are. */
+static u32 run_select(struct smmuv3_vsmmu *v, enum smmuv3_phase phase, u8 phys,
+		      const __le64 (**cmds)[2], const void __user **ucmds)
 {
 	struct smmuv3_batch *batch = v->queue.batch;
 	const struct smmuv3_batch_stretch *stretch = &batch->phases[phase];
 
-	if (smmuv3_batch_whole(batch, phase, phys->index)) {
+	if (smmuv3_batch_whole(batch, phase, phys)) {
 		*cmds = &batch->cmds[stretch->first];
 		*ucmds = run_uaddr(&v->queue.run, stretch->first, stretch->num);
 		return stretch->num;
 	}
 	*cmds = batch->stage;
 	*ucmds = NULL;
-	return smmuv3_batch_select(batch, phase, phys->index);
+	return smmuv3_batch_select(batch, phase, phys);
 }
 
 /*
@@ -421,6 +420,45 @@ static void run_look_cds(struct smmuv3_vsmmu *v)
 	}
 }
 
+/* Issue a phase's commands with StreamIDs, each to the physical SMMU of its stream. */
+static int run_phase(struct smmuv3_vsmmu *v, enum smmuv3_phase phase)
+{
+	const void __user *ucmds;
+	const __le64 (*cmds)[2];
+	struct smmuv3_phys *phys;
+	int rc = 0;
+	u32 num;
+
+	if (!v->queue.batch->phases[phase].num)
+		return 0;
+	list_for_each_entry(phys, &v->phys, node) {
+		num = run_select(v, phase, phys->index, &cmds, &ucmds);
+		if (num)
+			rc = run_streams(v, phys, cmds, ucmds, num,
+					 phase == SMMUV3_PHASE_ATC);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Issue TLBIs. They name no physical SMMU. */
+static int run_tlbis(struct smmuv3_vsmmu *v)
+{
+	const struct smmuv3_batch *batch = v->queue.batch;
+	struct smmuv3_phys *failed;
+	const void __user *ucmds;
+	const __le64 (*cmds)[2];
+	u32 num;
+	int rc;
+
+	rc = smmuv3_filter_flush_all(v, &failed);
+	if (rc || !batch->phases[SMMUV3_PHASE_TLBI].num)
+		return rc;
+	num = run_select(v, SMMUV3_PHASE_TLBI, SMMUV3_PHYS_ALL, &cmds, &ucmds);
+	return num ? smmuv3_filter_issue(v, cmds, ucmds, batch->tlbi_plain ? 1 : num, num) : 0;
+}
+
 /*
  * Carry out a segment: the commands from @start to before @end. Returns the index
  * before which commands are done: @end; @start if the host failed; the first command
@@ -431,12 +469,7 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 	bool atc_failed = v->queue.atc_failed;
 	struct smmuv3_batch *batch = v->queue.batch;
 	struct smmuv3_run *run = &v->queue.run;
-	const void __user *ucmds;
-	const __le64 (*cmds)[2];
-	enum smmuv3_phase phase;
-	struct smmuv3_phys *phys;
-	int rc = 0;
-	u32 num;
+	int rc;
 
 	run->first = start;
 	run->refused = end;
@@ -444,44 +477,21 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 	v->stats.out_subsumed = batch->subsumed;
 	v->stats.out_merged = batch->merged;
 	run_look_cds(v);
-	for (phase = 0; phase < SMMUV3_PHASE_NUM; phase++) {
-		if (phase == SMMUV3_PHASE_TLBI)
-			rc = smmuv3_filter_flush_all(v, &phys);
-		if (rc)
-			goto err;
-		if (!batch->phases[phase].num)
-			continue;
-		list_for_each_entry(phys, &v->phys, node) {
-			/* Its TLBs were flushed when the last stream left. */
-			if (smmuv3_phys_idle(phys))
-				continue;
-			num = run_select(v, phase, phys, &cmds, &ucmds);
-			if (!num ||
-			    (phase == SMMUV3_PHASE_TLBI && phys->gated &&
-			     smmuv3_filter_withholds(v, phys, cmds,
-						     batch->tlbi_plain ? 1 : num,
-						     num)))
-				continue;
-			if (phase == SMMUV3_PHASE_TLBI)
-				rc = smmuv3_phys_invalidate(v, phys, cmds, ucmds,
-							    num, true);
-			else
-				rc = run_streams(v, phys, cmds, ucmds, num,
-						 phase == SMMUV3_PHASE_ATC);
-			if (rc)
-				goto err;
-		}
+	rc = run_phase(v, SMMUV3_PHASE_CD);
+	if (!rc)
+		rc = run_tlbis(v);
+	if (!rc)
+		rc = run_phase(v, SMMUV3_PHASE_ATC);
+	if (rc) {
+		run->rc = rc;
+		run->vsid = 0;
+		run->reason = smmuv3_host_reason(rc);
+		return start;
 	}
 	run->reason = smmuv3_host_reason(run->rc);	/* if a stream was refused */
 	if (unlikely(v->queue.atc_failed))
 		return run_report_atc(v, atc_failed);
 	return run->refused;
-
-err:
-	run->rc = rc;
-	run->vsid = 0;
-	run->reason = smmuv3_host_reason(rc);
-	return start;
 }
 
 /* Batches */

@@ -149,30 +149,13 @@ out:
 	return taken;
 }
 
-/* Issue the TLBIs to each physical SMMU that needs them. */
-static noinline int issue_all(struct smmuv3_vsmmu *v, u32 num, const void __user *from)
-{
-	const __le64 (*cmds)[2] = v->queue.batch->cmds;
-	struct smmuv3_phys *phys;
-	int rc;
-
-	list_for_each_entry(phys, &v->phys, node) {
-		if (phys->gated && smmuv3_filter_withholds(v, phys, cmds, 1, num))
-			continue;
-		rc = smmuv3_phys_invalidate(v, phys, cmds, from, num, true);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
 static __always_inline int issue(struct smmuv3_vsmmu *v, const struct doorbell *db)
 {
 	struct smmuv3_phys *phys = v->queue.fast.phys;
 	int rc;
 
 	if (unlikely(!phys)) {
-		rc = issue_all(v, db->num, db->from);
+		rc = smmuv3_filter_issue(v, v->queue.batch->cmds, db->from, 1, db->num);
 	} else {
 		rc = smmuv3_phys_call_user(v, phys, db->from, db->num);
 		if (unlikely(rc))

@@ -31,26 +31,29 @@ static int read_cd(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
 	return guest_mem_read(r->mem, gpa, buf, len);
 }
 
-/* The same, without waiting for a missing page */
+/* Read the first word of a CD, without waiting for a missing page. */
+static bool peek_word(const __le64 __user *from, __le64 *word)
+{
+	return from && !copy_from_user_nofault(word, from, sizeof(*word));
+}
+
+/* The address of a CD's first word in the VMM, or NULL */
+static const __le64 __user *find_cd(const struct guest_mem *mem, u64 gpa)
+{
+	size_t len = sizeof(__le64);
+	const __le64 __user *from = guest_mem_find(mem, gpa, &len);
+
+	return len == sizeof(__le64) ? from : NULL;
+}
+
 static int peek_cd(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
 {
 	struct cd_reader *r = container_of(reader, struct cd_reader, reader);
-	const void __user *from;
-	size_t part = len;
 
 	if (!r->left)
 		return -E2BIG;
 	r->left--;
-	from = guest_mem_find(r->mem, gpa, &part);
-	if (!from || part < len || copy_from_user_nofault(buf, from, len))
-		return -EFAULT;
-	return 0;
-}
-
-/* The bits of an ASID that a physical SMMU compares */
-static u16 asid_mask(const struct smmuv3_phys *phys)
-{
-	return phys->caps.asid16 ? TLBI_ASID_16BIT : TLBI_ASID_8BIT;
+	return peek_word(find_cd(r->mem, gpa), buf) ? 0 : -EFAULT;
 }
 
 /**
@@ -78,7 +81,7 @@ void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	} else {
 		/* The guest stored the CD before the command. */
 		smp_rmb();
-		if (smmuv3_cdtab_collect(ste->data, asid_mask(phys), &reader.reader,
+		if (smmuv3_cdtab_collect(ste->data, phys->asid_mask, &reader.reader,
 					 &phys->asids))
 			smmuv3_asids_add_all(&phys->asids);
 	}
@@ -92,7 +95,7 @@ void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
  * @ste: the STE that a stream had
  *
  * Call this after the STE was replaced. The guest may have changed a CD and not told,
- * and smmuv3_filter_withholds() reads the tables of STEs in force only. Does not wait
+ * and smmuv3_filter_issue() reads the tables of STEs in force only. Does not wait
  * for a missing page, because an abort and DETACH must not.
  */
 void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
@@ -108,7 +111,7 @@ void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 
 	if (!v->filter || ste->kind != SMMUV3_ACCEL_KIND_S1 || phys->asids.all)
 		return;
-	if (smmuv3_cdtab_collect(ste->data, asid_mask(phys), &reader.reader,
+	if (smmuv3_cdtab_collect(ste->data, phys->asid_mask, &reader.reader,
 				 &phys->asids))
 		smmuv3_asids_add_all(&phys->asids);
 	smmuv3_phys_update_gate(v, phys);
@@ -165,87 +168,155 @@ int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed)
 	return first_rc;
 }
 
-/* Whether a physical SMMU may hold an entry that one of these TLBIs is for */
-static bool may_hold(const struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
-		     const __le64 (*cmds)[2], u32 num)
+/* Whether a TLBI invalidates entries of its ASID only */
+static bool is_by_asid(const struct smmuv3_vsmmu *v, __le64 word0)
 {
-	u64 cmd0;
+	switch (FIELD_GET(CMD_0_OP, le64_to_cpu(word0))) {
+	case CMD_TLBI_NH_VA:
+		/* Without NO_GLOBAL also global entries, of any ASID (4.4.2) */
+		return v->policy.no_global;
+	case CMD_TLBI_NH_ASID:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether a physical SMMU may hold an entry with an ASID of these TLBIs */
+static __always_inline bool may_hold(const struct smmuv3_phys *phys,
+				     const __le64 (*cmds)[2], u32 num)
+{
 	u32 i;
 
-	for (i = 0; i < num; i++) {
-		cmd0 = le64_to_cpu(cmds[i][0]);
-		switch (FIELD_GET(CMD_0_OP, cmd0)) {
-		case CMD_TLBI_NH_VA:
-			/* It also invalidates global entries, of any ASID (4.4.2). */
-			if (!v->policy.no_global)
-				return true;
-			fallthrough;
-		case CMD_TLBI_NH_ASID:
-			if (!smmuv3_asids_have(&phys->asids,
-					       FIELD_GET(TLBI_0_ASID, cmd0) &
-					       asid_mask(phys)))
-				continue;
+	for (i = 0; i < num; i++)
+		if (smmuv3_asids_have(&phys->asids,
+				      FIELD_GET(TLBI_0_ASID, le64_to_cpu(cmds[i][0])) &
+				      phys->asid_mask))
 			return true;
-		default:
-			return true;
-		}
-	}
 	return false;
+}
+
+/* Read all CDs that a stream reaches, up to @left. Returns how many may be read then, or 0. */
+static noinline u32 look_at_table(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+				  struct smmuv3_stream *stream, u32 left)
+{
+	struct cd_reader reader = {
+		.reader.read = peek_cd,
+		.mem = &v->mem,
+		.left = left - 1,
+	};
+	u64 addr;
+
+	if (smmuv3_cdtab_is_single(stream->ste.data, &addr))
+		stream->cd = find_cd(&v->mem, addr);
+	if (smmuv3_cdtab_collect(stream->ste.data, phys->asid_mask, &reader.reader,
+				 &phys->asids))
+		return 0;
+	return reader.left + 1;
 }
 
 /*
  * The guest may have changed a CD and not told yet, but the SMMU may have fetched it.
  * So read all CDs that the physical SMMU reaches. Returns false if they are too many,
- * or one cannot be read without waiting.
+ * or one cannot be read without waiting. Page faults are disabled.
  */
-static bool look_again(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
+static __always_inline bool look_again(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
-	struct cd_reader reader = {
-		.reader.read = peek_cd,
-		.mem = &v->mem,
-		.left = SMMUV3_MAX_CDS,
-	};
-	const struct smmuv3_stream *stream;
+	struct smmuv3_stream *stream;
+	u32 left = SMMUV3_MAX_CDS + 1;
+	__le64 word0;
+	u16 asid;
 
 	/* The guest stored the CD before the TLBI. */
 	smp_rmb();
-	list_for_each_entry(stream, &phys->s1_streams, s1_node)
-		if (smmuv3_cdtab_collect(stream->ste.data, asid_mask(phys),
-					 &reader.reader, &phys->asids))
+	pagefault_disable();
+	list_for_each_entry(stream, &phys->s1_streams, s1_node) {
+		if (unlikely(!stream->cd ||
+			     !user_read_access_begin(stream->cd, sizeof(word0)))) {
+			left = look_at_table(v, phys, stream, left);
+			if (!left)
+				break;
+			continue;
+		}
+		/* Most streams have one CD, with an ASID that the set has. */
+		unsafe_get_user(word0, stream->cd, fault);
+		user_read_access_end();
+		if (!--left)
+			break;
+		asid = smmuv3_cd_asid(word0) & phys->asid_mask;
+		if (unlikely(!smmuv3_asids_have(&phys->asids, asid)))
+			smmuv3_asids_add(&phys->asids, asid);
+	}
+	pagefault_enable();
+	return left;
+
+fault:
+	user_read_access_end();
+	pagefault_enable();
+	return false;
+}
+
+/*
+ * Whether a physical SMMU needs none of the TLBIs, if smmuv3_phys.gated is set. Arguments
+ * as for smmuv3_filter_issue(). @by_asid: each TLBI is for one ASID
+ */
+static __always_inline bool withholds(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+				      const __le64 (*cmds)[2], u32 look_at, u32 num,
+				      bool by_asid)
+{
+	u32 known = phys->asids.num;
+
+	if (unlikely(!phys->stream_num)) {
+		/* Its TLBs were flushed when the last stream left. */
+		if (!phys->unflushed)
+			return true;
+		if (!v->filter || v->phys_num < 2)
 			return false;
+	}
+	/* If it has no ASID, stage 1 has not translated since the last flush. */
+	if (known) {
+		if (!by_asid || may_hold(phys, cmds, look_at) || !look_again(v, phys))
+			return false;
+		if (unlikely(phys->asids.num != known) && may_hold(phys, cmds, look_at))
+			return false;
+	}
+	if (phys->asids.all)
+		return false;
+	v->stats.out_withheld += num;
 	return true;
 }
 
 /**
- * smmuv3_filter_withholds() - Whether a physical SMMU does not need TLBIs
+ * smmuv3_filter_issue() - Give TLBIs to the physical SMMUs that need them
  * @v: the vSMMU, @queue_lock held
- * @phys: the physical SMMU
  * @cmds: validated TLBIs
+ * @ucmds: the same TLBIs in the VMM's memory, or NULL
  * @look_at: how many of them to look at; the others have the same first word
  * @num: how many there are
  *
- * Call this if &smmuv3_phys.gated is set. The TLBIs go to a physical SMMU either all
- * or not at all, so that the host can read them in the VMM's memory.
+ * They go to a physical SMMU either all or not at all, so that the host can read them in
+ * the VMM's memory.
  *
- * Return: true if it needs none of them.
+ * Return: 0 or the host's errno.
  */
-bool smmuv3_filter_withholds(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			     const __le64 (*cmds)[2], u32 look_at, u32 num)
+int smmuv3_filter_issue(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2],
+			const void __user *ucmds, u32 look_at, u32 num)
 {
-	u32 known = phys->asids.num;
+	struct smmuv3_phys *phys;
+	bool by_asid = true;
+	u32 i;
+	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
 
-	/* Its TLBs were flushed when the last stream left. */
-	if (smmuv3_phys_idle(phys))
-		return true;
-	if (!v->filter || v->phys_num < 2 || phys->asids.all)
-		return false;
-	/* If it has no ASID, stage 1 has not translated since the last flush. */
-	if (known && (may_hold(v, phys, cmds, look_at) || !look_again(v, phys) ||
-		      (phys->asids.num != known && may_hold(v, phys, cmds, look_at)) ||
-		      phys->asids.all))
-		return false;
-	v->stats.out_withheld += num;
-	return true;
+	for (i = 0; i < look_at; i++)
+		by_asid &= is_by_asid(v, cmds[i][0]);
+	list_for_each_entry(phys, &v->phys, node) {
+		if (phys->gated && withholds(v, phys, cmds, look_at, num, by_asid))
+			continue;
+		rc = smmuv3_phys_invalidate(v, phys, cmds, ucmds, num, true);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }

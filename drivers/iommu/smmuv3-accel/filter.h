@@ -13,7 +13,7 @@ void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			 const struct smmuv3_ste *ste);
 int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed);
-bool smmuv3_filter_withholds(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			     const __le64 (*cmds)[2], u32 look_at, u32 num);
+int smmuv3_filter_issue(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2],
+			const void __user *ucmds, u32 look_at, u32 num);
 
 #endif

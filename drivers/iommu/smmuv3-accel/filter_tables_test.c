@@ -285,12 +285,34 @@ static void each_cd_counts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 1);
 }
 
+/* With another memory table, the same CD is elsewhere in the VMM. */
+static void table_elsewhere_in_the_vmm(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+		{ RING_GPA + CD_AREA, PAGE_SIZE, (uintptr_t)f->array },
+	};
+	const __le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, TEST_ASID));
+
+	start(test);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->array, &word0, sizeof(word0)), 0);
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_BATCH(test, 0, 0, tlbi_asid());
+	EXPECT_BATCH(test, 1, 1, tlbi_asid());
+}
+
 static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE_PARAM(left_table_counts, leave_gen_params),
 	KUNIT_CASE(left_table_is_unreadable),
 	KUNIT_CASE(flushed_smmu_has_none),
 	KUNIT_CASE(new_asid_of_a_vsid_is_flushed),
 	KUNIT_CASE_PARAM(each_cd_counts, format_gen_params),
+	KUNIT_CASE(table_elsewhere_in_the_vmm),
 	{}
 };
 

@@ -222,6 +222,7 @@ static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		phys->info.idr[0] &= ~IDR0_ATS;
 	phys->repeats = phys->info.flags & IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
 	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
+	phys->asid_mask = phys->caps.asid16 ? TLBI_ASID_16BIT : TLBI_ASID_8BIT;
 	if (v->offer.idr_set &&
 	    !smmuv3_idr_fits(v->offer.idr, phys->info.idr, why->bad_idr)) {
 		why->reason = SMMUV3_ACCEL_REASON_IDR_HOST;

@@ -50,10 +50,11 @@ struct smmuv3_parent;
  * @kept: a stream was attached on @parent. If the module allocated @parent, it stays
  *	until close
  * @unflushed: the last stream has left, and the flush failed; under both locks
- * @gated: TLBIs may be withheld, smmuv3_filter_withholds() says; under queue_lock
+ * @gated: TLBIs may be withheld, smmuv3_filter_issue() looks; under queue_lock
  * @host_known: the module knows whether the host checks commands
  * @host_checks: it does, so it may read them in guest memory
  * @repeats: it has erratum T264-SMMU-3
+ * @asid_mask: the bits of an ASID that it compares
  * @parent: its stage-2 parent; NULL: released, so there is no stream and no other
  *	object
  * @viommu_id: vIOMMU on @parent
@@ -80,6 +81,7 @@ struct smmuv3_phys {
 	bool host_known;
 	bool host_checks;
 	bool repeats;
+	u16 asid_mask;
 	struct smmuv3_parent *parent;
 	u32 viommu_id;
 	u32 abort_hwpt_id;
@@ -95,6 +97,8 @@ struct smmuv3_phys {
  *	host does not know
  * @stale_node: in smmuv3_vsmmu.stale_cds, or empty
  * @s1_node: in smmuv3_phys.s1_streams, or empty
+ * @cd: with stage 1 and one CD, the CD's address in the VMM; NULL: not looked up yet.
+ *	Changes with @ste and with the memory table
  * @feed: it is an emulated endpoint
  * @live: STEs have an effect: the StreamID is set, and a device has its vDEVICE
  * @renumbered: smmuv3_vsmmu_set_vsids() is changing its StreamID
@@ -108,6 +112,7 @@ struct smmuv3_stream {
 	struct smmuv3_host_dev *dev;
 	struct list_head stale_node;
 	struct list_head s1_node;
+	const __le64 __user *cd;
 	bool feed;
 	bool live;
 	bool renumbered;

@@ -53,6 +53,7 @@ void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 	const struct smmuv3_ste *ste = &stream->ste;
 
 	list_del_init(&stream->s1_node);
+	stream->cd = NULL;
 	if (stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1)
 		list_add(&stream->s1_node, &stream->phys->s1_streams);
 	if (ste->kind == SMMUV3_ACCEL_KIND_S1)
