@@ -2,9 +2,9 @@
 # gnuplot -e "dat='bench.dat'; svg='bench.svg'" chart.gp
 set terminal svg size 800,500 font "sans,13" background "white"
 set output svg
-set title "Time per command over doorbell size, on the emulated host"
+set title "Instructions per command over doorbell size, on the emulated host"
 set xlabel "commands in a doorbell"
-set ylabel "ns a command"
+set ylabel "instructions a command"
 set logscale xy
 set grid
 set key top right

@@ -63,6 +63,7 @@ void out_end(void);
 PRINTF(2, 3) void out_string(const char *key, const char *format, ...);
 void out_number(const char *key, __u64 value);
 void out_ratio(const char *key, __u64 part, __u64 whole, unsigned int scale);
+void out_decimal(const char *key, double value);
 void out_bool(const char *key, bool value);
 void out_unknown(const char *key);
 PRINTF(1, 2) void note(const char *format, ...);

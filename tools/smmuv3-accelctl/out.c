@@ -6,6 +6,7 @@
  * Any user can choose the name of a process. Its bytes must neither break JSON, which
  * is UTF-8, nor reach a terminal as control characters.
  */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,19 @@ void out_ratio(const char *key, __u64 part, __u64 whole, unsigned int scale)
 	}
 	snprintf(text, sizeof(text), "%.*f", scale == 1 ? 3 : 1,
 		 (double)scale * part / whole);
+	print_value(key, text);
+}
+
+void out_decimal(const char *key, double value)
+{
+	char text[32];
+
+	/* JSON has no infinity. */
+	if (!isfinite(value)) {
+		out_unknown(key);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.6g", value);
 	print_value(key, text);
 }
 

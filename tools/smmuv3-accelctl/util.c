@@ -21,7 +21,7 @@ void die(int status, const char *format, ...)
 	va_list args;
 
 	fflush(stdout);
-	fputs("smmuv3-accelctl: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);

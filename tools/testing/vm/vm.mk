@@ -18,14 +18,14 @@ VM_MODULE_SRC := Kbuild $(wildcard drivers/iommu/smmuv3-accel/*) $(VM_UAPI)
 VM_TEST_DIR := tools/testing/selftests/smmuv3-accel
 VM_TEST_SRC := $(wildcard $(VM_TEST_DIR)/*) $(VM_UAPI)
 VM_COMMON_SRC := $(VM_TEST_DIR)/guest.c $(VM_TEST_DIR)/device.c
-VM_PROGRAMS := first-lesson table-lesson bench libvsmmu-dma libvsmmu-traces
+VM_PROGRAMS := first-lesson table-lesson libvsmmu-dma libvsmmu-traces
 # Only if setup.sh has fetched what fits the machine's rustc
 ifneq ($(wildcard $(VM_CACHE)/rust/version),)
 ifeq ($(file <$(VM_CACHE)/rust/version),$(shell dpkg-query -W -f '$${source:Version}' rustc 2>/dev/null))
 VM_PROGRAMS += rust-lesson
 endif
 endif
-VM_SCRIPTS := console.sh run-tests rounds rounds-test
+VM_SCRIPTS := console.sh run-tests bench-all rounds rounds-test
 
 # Do one build at a time, because emulated hosts may be started side by side. lib.sh
 # refuses a cache that another user can change.
@@ -37,7 +37,8 @@ $(VM_FLAVOURS:%=vm-%): vm-%:
 		$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) vm-files-$*
 
 $(VM_FLAVOURS:%=vm-files-%): vm-files-%: build/vm/%/module.stamp build/vm/%/tests.stamp \
-		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm $(VM_SCRIPTS:%=build/vm/\%/bin/%)
+		$(VM_PROGRAMS:%=build/vm/\%/bin/%) build/vm/%/bin/vmm build/vm/%/bin/smmuv3-accel-bench \
+		$(VM_SCRIPTS:%=build/vm/\%/bin/%)
 	@:
 
 # $(1): folder, $(2): what makes it, $(3): the kernel's key. Remove the leftovers of a
@@ -78,7 +79,6 @@ build/vm/%/bin/$(1): $(2)/$(1).c $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UA
 	$$(Q)mv $$@.tmp $$@
 endef
 $(eval $(call vm_program,first-lesson,tools/examples))
-$(eval $(call vm_program,bench,tools/bench))
 
 # The library, built by its own makefile, and programs that use it
 VM_LIB := tools/lib/vsmmu
@@ -110,6 +110,14 @@ build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)
 		LDFLAGS="-L$(VM_CACHE)/vmm-libs/lib"
 	$(Q)rsync -t build/vmm-$*/vmm $@
 
+VM_CTL := tools/smmuv3-accelctl
+build/vm/%/bin/smmuv3-accel-bench: $(wildcard tools/bench/*.[ch] $(VM_CTL)/*.[ch]) tools/bench/Makefile scripts/reasons.awk \
+		$(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) $(VM_SILENT) -C tools/bench O=$(CURDIR)/build/bench-$* CROSS_COMPILE=$(VM_CROSS) LDFLAGS=-static \
+		KHDR_INCLUDES="-isystem $(VM_CACHE)/kernel-$*/usr/include"
+	$(Q)rsync -t build/bench-$*/smmuv3-accel-bench $@
+
 VM_RUST := tools/rust
 build/vm/%/bin/rust-lesson: $(wildcard $(addprefix $(VM_RUST)/,*.toml *.rs src/*.rs lesson/*.* lesson/src/*.rs Makefile)) \
 		scripts/reasons.awk $(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) \
@@ -127,6 +135,7 @@ build/vm/%/bin/$(notdir $(1)): $(1)
 endef
 $(eval $(call vm_script,tools/testing/vm/console.sh))
 $(eval $(call vm_script,tools/testing/vm/run-tests))
+$(eval $(call vm_script,tools/bench/bench-all))
 $(eval $(call vm_script,tools/bench/guest/rounds))
 $(eval $(call vm_script,tools/bench/guest/rounds-test))
 

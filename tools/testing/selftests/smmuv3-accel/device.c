@@ -94,7 +94,7 @@ int dma_open_cdev(const char *bdf)
 	int fd = -ENODEV;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), VFIO_PCI_DRIVER "/%s/vfio-dev", bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
 	dir = opendir(path);
 	if (!dir)
 		return -errno;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A vSMMU with a device behind each of several physical SMMUs, of which one may hold the
+ * ASID of the TLBIs, against a vSMMU with one device there.
+ */
+#include "bench.h"
+
+#define FANOUT_CMDS	64
+#define FANOUT_CALLS	512
+
+static double timed(struct side *side)
+{
+	const int loops = 20;
+	double t = now();
+	int i;
+
+	for (i = 0; i < loops; i++)
+		doorbell(side, FANOUT_CMDS + 1);
+	return now() - t;
+}
+
+void bench_fanout(void)
+{
+	double ratio[REPETITIONS_MAX], one_ns;
+	static struct side one, all;
+	const char *filter;
+	unsigned int i, r;
+	__u64 before;
+
+	if (smmu_num < 2 || same_smmu_num < 2) {
+		skip("fanout", "it wants devices behind several SMMUs, and two behind one of them");
+		return;
+	}
+	filter = module_parameter("filter") ? "" : "_unfiltered";
+	side_open(&all, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0]);
+	for (i = 1; i < smmu_num; i++)
+		side_add(&all, first_of[i]);
+	side_table_mode(&all);
+	side_open(&one, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0] + 1);
+	side_table_mode(&one);
+	fill_ring(&all, FANOUT_CMDS);
+	fill_ring(&one, FANOUT_CMDS);
+	for (r = 0; r < repetitions; r++) {
+		one_ns = timed(&one);
+		ratio[r] = timed(&all) / one_ns;
+	}
+	before = host_calls(&all);
+	for (i = 0; i < FANOUT_CALLS; i++)
+		doorbell(&all, FANOUT_CMDS + 1);
+	figure(ratio, "fanout%u%s_vs_1", smmu_num, filter);
+	count(host_calls(&all) - before, "fanout%u%s_calls", smmu_num, filter);
+	side_close(&one);
+	side_close(&all);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Kernel memory that virtual SMMUs are charged for: a process in a memory cgroup of its
+ * own makes them and looks at the count of that.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#include "bench.h"
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define VSMMUS		64
+
+enum { VSMMU, DEVICE, LAP, RESULTS };
+
+/* Bytes for each vSMMU without a device, for each with one, and for a lap */
+static double *results;
+
+/* Kernel memory that the cgroup is charged for */
+static double charged(const char *cgroup)
+{
+	/* The kernel adds up what its CPUs have counted every two seconds. */
+	const struct timespec wait = { .tv_sec = 2, .tv_nsec = 500000000 };
+	unsigned long long bytes;
+	const char *line;
+	ssize_t len;
+	char *text;
+
+	nanosleep(&wait, NULL);
+	text = root_read_all(&len, "%s/memory.stat", cgroup);
+	must(text ? 0 : len, "reading memory.stat of %s", cgroup);
+	line = strstr(text, "\nkernel ");
+	if (!line || sscanf(line, "\nkernel %llu", &bytes) != 1)
+		die(EXIT_TROUBLE, "memory.stat does not count the kernel's memory");
+	free(text);
+	return bytes;
+}
+
+/* Enter the cgroup. Stay on one CPU, because each CPU keeps memory in store. */
+static void enter_cgroup(const char *cgroup)
+{
+	char path[128];
+	cpu_set_t cpus;
+	int cpu = sched_getcpu();
+
+	must(cpu < 0 ? -errno : 0, "the CPU");
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	must(sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0, "choosing a CPU");
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	must(sysfs_write(path, "0"), "%s", path);
+}
+
+/* A guest with another virtual SMMU, of the same memory */
+static struct guest another(const struct guest *g)
+{
+	struct guest other = *g;
+
+	must(guest_create_flags(&other, 0), "CREATE");
+	return other;
+}
+
+/* A lap of the queue, with commands that the module has to compare with each other */
+static void run_lap(struct ring *ring)
+{
+	struct smmuv3_accel_run_cmdq run;
+	unsigned int i;
+
+	for (i = 1; i <= CMDS_MAX; i++) {
+		if (i % 64) {
+			ring_put(ring, cmd_tlbi_va(BENCH_ASID, (__u64)(CMDS_MAX - i) << 12, true));
+			continue;
+		}
+		ring_put(ring, cmd_sync());
+		must(ring_run(ring, &run), "RUN_CMDQ");
+	}
+	if (ring->cons != ring->prod)
+		die(EXIT_TROUBLE, "a lap was not done");
+}
+
+static void measure(const char *cgroup)
+{
+	unsigned int num = same_smmu_num < VSMMUS ? same_smmu_num : VSMMUS, i;
+	static struct dma_dev devs[VSMMUS];
+	static struct guest guests[VSMMUS];
+	struct smmuv3_accel_attach attach;
+	struct guest g;
+	struct ring ring;
+	double before;
+	__u64 strtab;
+
+	must(guest_open_memory(&g), "guest memory");
+	for (i = 0; i < num; i++)
+		device_open(&devs[i], &g, i);
+	enter_cgroup(cgroup);
+
+	before = charged(cgroup);
+	for (i = 0; i < VSMMUS; i++) {
+		guests[i] = another(&g);
+		must(accel_attach_virtual(&guests[i], VSID, SMMUV3_ACCEL_ATTACH_BRIDGE, &attach),
+		     "ATTACH of a bridge");
+	}
+	results[VSMMU] = (charged(cgroup) - before) / VSMMUS;
+
+	before = charged(cgroup);
+	for (i = 0; i < num; i++) {
+		guests[i] = another(&g);
+		device_attach(&guests[i], &devs[i], VSID, &attach);
+	}
+	results[DEVICE] = (charged(cgroup) - before) / num;
+
+	g = guests[0];
+	must(ring_init(&ring, &g, 14), "ring");
+	strtab = guest_alloc(&g, 64 << 4);
+	must(accel_mem_table(&g), "SET_MEM_TABLE");
+	must(accel_set_regs(&g, CR0_SMMUEN | CR0_CMDQEN, strtab, 4, &ring), "SET_REGS");
+	before = charged(cgroup);
+	run_lap(&ring);
+	results[LAP] = charged(cgroup) - before;
+}
+
+static bool can_measure(void)
+{
+	char controllers[256] = "";
+	struct statfs fs;
+
+	if (statfs(CGROUPS, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
+		skip("memory", CGROUPS " is not cgroup2");
+		return false;
+	}
+	root_read(controllers, sizeof(controllers), CGROUPS "/cgroup.subtree_control");
+	if (!strstr(controllers, "memory")) {
+		skip("memory", CGROUPS "/cgroup.subtree_control lacks memory");
+		return false;
+	}
+	return true;
+}
+
+void bench_memory(void)
+{
+	char cgroup[64];
+	pid_t child;
+	int status;
+
+	if (!can_measure())
+		return;
+	snprintf(cgroup, sizeof(cgroup), CGROUPS "/smmuv3-accel-bench.%d", getpid());
+	if (mkdir(cgroup, 0755)) {
+		skip("memory", "no cgroup can be made: %s", strerror(errno));
+		return;
+	}
+	results = mmap(NULL, RESULTS * sizeof(*results), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(results == MAP_FAILED ? -errno : 0, "memory");
+	fflush(stdout);
+	child = fork();
+	must(child < 0 ? -errno : 0, "fork");
+	if (!child) {
+		measure(cgroup);
+		_exit(0);
+	}
+	must(waitpid(child, &status, 0) < 0 ? -errno : 0, "waiting for a process");
+	rmdir(cgroup);
+	if (status)
+		die(EXIT_TROUBLE, "the memory could not be measured");
+	count(results[VSMMU], "memory_vsmmu_bytes");
+	count(results[DEVICE], "memory_vsmmu_device_bytes");
+	count(results[LAP], "memory_lap_bytes");
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Figures: the median of all repetitions, with the quartiles.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench.h"
+
+#define KEY_LEN		64
+
+static struct {
+	const char *part;
+	char *why;
+} skips[16];
+static unsigned int skip_num;
+
+double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void show(const char *key, const double quartile[3], bool spread)
+{
+	static bool head;
+	char more[KEY_LEN + 4];
+
+	if (!json) {
+		if (!head)
+			printf("\n%-30s %12s %12s %12s\n", "", "median",
+			       "1st quartile", "3rd quartile");
+		head = true;
+		printf("%-30s %12.6g", key, quartile[1]);
+		if (spread)
+			printf(" %12.6g %12.6g", quartile[0], quartile[2]);
+		putchar('\n');
+		return;
+	}
+	out_decimal(key, quartile[1]);
+	if (!spread)
+		return;
+	snprintf(more, sizeof(more), "%s_q1", key);
+	out_decimal(more, quartile[0]);
+	snprintf(more, sizeof(more), "%s_q3", key);
+	out_decimal(more, quartile[2]);
+}
+
+/**
+ * figure() - Record what was measured several times
+ * @values: the result of each repetition
+ * @format: the figure's name, as for printf()
+ */
+void figure(const double *values, const char *format, ...)
+{
+	double sorted[REPETITIONS_MAX], quartile[3];
+	char key[KEY_LEN];
+	va_list args;
+	int i;
+
+	va_start(args, format);
+	vsnprintf(key, sizeof(key), format, args);
+	va_end(args);
+	memcpy(sorted, values, repetitions * sizeof(*values));
+	qsort(sorted, repetitions, sizeof(*sorted), compare);
+	for (i = 0; i < 3; i++)
+		quartile[i] = sorted[(repetitions - 1) * (i + 1) / 4];
+	show(key, quartile, true);
+}
+
+/**
+ * count() - Record a figure that is the same each time
+ * @value: the figure
+ * @format: its name, as for printf()
+ */
+void count(double value, const char *format, ...)
+{
+	const double quartile[3] = { value, value, value };
+	char key[KEY_LEN];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(key, sizeof(key), format, args);
+	va_end(args);
+	show(key, quartile, false);
+}
+
+/**
+ * skip() - Record why something is not measured here
+ * @part: what
+ * @format: why, as for printf()
+ */
+void skip(const char *part, const char *format, ...)
+{
+	va_list args;
+
+	if (skip_num == ARRAY_LEN(skips))
+		abort();
+	va_start(args, format);
+	if (vasprintf(&skips[skip_num].why, format, args) < 0)
+		die(EXIT_TROUBLE, "out of memory");
+	va_end(args);
+	skips[skip_num++].part = part;
+}
+
+/**
+ * skips_show() - Print what was skipped
+ */
+void skips_show(void)
+{
+	unsigned int i;
+
+	if (!json && !skip_num)
+		return;
+	if (!json)
+		putchar('\n');
+	out_object("skipped");
+	for (i = 0; i < skip_num; i++)
+		out_string(skips[i].part, "%s", skips[i].why);
+	out_end();
+}
+
+/**
+ * module_parameter() - Whether a parameter of the module is on
+ * @name: its name
+ *
+ * Return: false if it is off.
+ */
+bool module_parameter(const char *name)
+{
+	char value[8];
+
+	if (root_read(value, sizeof(value), "/sys/module/smmuv3_accel/parameters/%s", name) < 0)
+		die(EXIT_TROUBLE, "cannot read the module's parameter '%s'", name);
+	return value[0] == 'Y';
+}
