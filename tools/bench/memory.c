@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,8 +171,13 @@ void bench_memory(void)
 		measure(cgroup);
 		_exit(0);
 	}
+	/* If a signal ends the child, still remove the cgroup. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	must(waitpid(child, &status, 0) < 0 ? -errno : 0, "waiting for a process");
 	rmdir(cgroup);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 	if (status)
 		die(EXIT_TROUBLE, "the memory could not be measured");
 	count(results[VSMMU], "memory_vsmmu_bytes");

@@ -285,6 +285,16 @@ check_accelctl_vm() {
 		! grep '^not ok' "$work/accelctl-vm.out" || tail -n 25 "$work/accelctl-vm.out"
 }
 
+# The benchmark: its options and the report here, one short run in an emulated host
+check_bench() {
+	make -s -C tools/bench O="$work/bench" KHDR_INCLUDES="-isystem $kernel/usr/include" check \
+		>"$work/bench.out" 2>&1 || tail -n 25 "$work/bench.out"
+}
+check_bench_vm() {
+	make -s -C tools/bench check-vm >"$work/bench-vm.out" 2>&1 && ! grep '^not ok' "$work/bench-vm.out" ||
+		tail -n 25 "$work/bench-vm.out"
+}
+
 # The module's pure parts, as a program with the sanitizers
 check_fuzz() {
 	make -s -C tools/testing/fuzz OUTPUT="$work/fuzz" check >"$work/fuzz.out" 2>&1 ||
@@ -422,6 +432,8 @@ static_checks() {
 	check vm-programs check_programs
 	check accelctl check_accelctl
 	check accelctl-vm check_accelctl_vm
+	check bench check_bench
+	check bench-vm check_bench_vm
 	check demo-guest check_guest
 	check guests check_guests
 }

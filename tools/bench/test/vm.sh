@@ -1,0 +1,75 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# Tests of smmuv3-accel-bench in the emulated host; TAP. Runs there; see "check-vm" in the
+# Makefile. Leaves one.json, of an NVMe disk, and all.json, of all devices.
+
+number=0 failed=0
+
+# Run a test. $1: name, rest: a command that says why if it fails
+t() {
+	name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >said 2>&1; then
+		echo "ok $number - $name"
+	else
+		failed=$((failed + 1))
+		sed 's/^/# /' said
+		echo "not ok $number - $name"
+	fi
+}
+
+tool() { smmuv3-accel-bench "$@"; }
+fails() { # $1: status, $2: pattern, rest: arguments
+	status=$1 pattern=$2
+	shift 2
+	tool "$@" >out 2>&1
+	[ $? = "$status" ] && grep -q -e "$pattern" out || { cat out; return 1; }
+}
+
+one_device() { tool --json --repetitions 3 --device "$disk" >one.json; }
+all_devices() { bench-all --json --repetitions 3 --only fanout --only scaling >all.json; }
+text() {
+	tool --repetitions 1 --only ste --device "$disk" >out 2>&1 &&
+		grep '^kernel: Linux' out && grep '^ste_new_vs_direct  *[0-9]' out && ! grep doorbell out
+}
+in_use() {
+	smmuv3-accel-bench --repetitions 999 --only doorbells --device "$disk" >/dev/null &
+	sleep 1
+	fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
+	rc=$?
+	kill $!
+	wait $!
+	return $rc
+}
+no_cgroup() {
+	umount /sys/fs/cgroup
+	tool --repetitions 1 --only memory --device "$disk" >out
+	grep 'memory: /sys/fs/cgroup is not cgroup2' out
+}
+unbound() {
+	echo "$disk" >/sys/bus/pci/drivers/vfio-pci/unbind
+	fails 1 "$disk is not bound to vfio-pci" --device "$disk"
+}
+no_module() { rmmod smmuv3_accel && fails 1 'the module is not loaded' --device "$other"; }
+
+for device in /sys/bus/pci/drivers/vfio-pci/*:*; do
+	case $(cat "$device/device") in
+	0x0010) disk=${device##*/} ;;
+	*) other=${device##*/} ;;
+	esac
+done
+rmmod smmuv3_accel
+insmod /opt/smmuv3-accel.ko filter=1
+t "all devices, behind two SMMUs" all_devices
+t "one device" one_device
+t "text" text
+t "a device is named twice" fails 2 'is named twice' --device "$disk" --device "$disk"
+t "a device that is in use" in_use
+t "no cgroups" no_cgroup
+t "a device that is not bound" unbound
+t "no module" no_module
+echo "1..$number"
+exit $((failed > 0))
