@@ -9,37 +9,25 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/../testing/vm/lib.sh"
 
 "$VM_DIR/setup.sh" default bench
+here=$TOP_DIR/tools/bench
 out=$TOP_DIR/build/bench
 rm -rf "$out" "$out".{json,svg}
 mkdir -p "$out"/{instructions,real}
 
-# $1: the results, $2: what to run there, rest: run.sh's options
-boot() {
-	local dir=$1 steps=$2
-	shift 2
-	# shellcheck disable=SC2016 # expanded there
-	"$VM_DIR/run.sh" --share "$dir" "$@" -- sh -e -c \
-		'reload() { rmmod smmuv3_accel; insmod /opt/smmuv3-accel.ko "$@"; }'"; $steps" ||
-		die "the benchmark ended with status $?"
-}
-
-# $1: the clock, $2: options of smmuv3-accel-bench, rest: run.sh's options
-measure() {
-	local dir=$out/$1 bench="bench-all --json $2" several
-	several="$bench --only fanout"
+measure() { # $1: the clock, $2: options of run.sh, rest: of smmuv3-accel-bench
+	local run=("$VM_DIR/run.sh" --share "$out/$1")
+	[ -z "$2" ] || run+=("$2")
 	say "measuring; clock: $1"
 	shift 2
-	boot "$dir" "$bench >one.json; reload fast=0; $bench --only doorbells >without-fast-path.json" \
-		--testdev 26 "$@"
-	boot "$dir" "reload filter=1; $several --only scaling >several.json
-		reload filter=0; $several >unfiltered.json" --smmus 4 --testdev 16 --smp 4 "$@"
+	"${run[@]}" --testdev 26 -- bench-steps one "$@" &&
+		"${run[@]}" --smmus 4 --testdev 16 --smp 4 -- bench-steps several "$@" ||
+		die "the benchmark failed"
 }
-measure instructions '--icount --repetitions 15' --icount
+measure instructions --icount --icount --repetitions 15
 measure real ''
 rc=0
-python3 "$TOP_DIR/tools/bench/report.py" "$out" "$out.json" "$out/bench.dat" || rc=$?
-[ ! -s "$out/bench.dat" ] ||
-	gnuplot -e "dat='$out/bench.dat'; svg='$out.svg'" "$TOP_DIR/tools/bench/chart.gp"
+python3 "$here/report.py" "$out" "$out.json" "$out/bench.dat" || rc=$?
+[ ! -s "$out/bench.dat" ] || gnuplot -e "dat='$out/bench.dat'; svg='$out.svg'" "$here/chart.gp"
 case $rc in
 0) say "all bars are met: build/bench.json, build/bench.svg" ;;
 2) die "bars are missed, see above: build/bench.json, build/bench.svg" ;;

@@ -42,7 +42,7 @@ in_use() {
 	rc=$?
 	kill $!
 	wait $!
-	return $rc
+	return "$rc"
 }
 no_cgroup() {
 	umount /sys/fs/cgroup
