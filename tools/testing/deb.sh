@@ -88,6 +88,8 @@ check_tools() {
 	[ -s "$work/tree/usr/share/man/man8/smmuv3-accelctl.8.gz" ]
 	bash -n "$work/tree/usr/share/bash-completion/completions/smmuv3-accelctl"
 	echo "ok   smmuv3-accelctl has a man page, and completion"
+	[ -s "$work/tree/usr/share/man/man8/smmuv3-accel-bench.8.gz" ]
+	echo "ok   smmuv3-accel-bench has a man page"
 }
 
 check() {
