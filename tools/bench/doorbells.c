@@ -33,18 +33,14 @@ static void doorbells_of(struct side *side, __u32 num, __u32 loops, double *run,
 
 	fill(cmds, num);
 	fill_ring(side, num);
-	*run = 0;
-	*dir = 0;
-	for (i = 0; i < loops; i++) {
-		t = now();
+	t = now();
+	for (i = 0; i < loops; i++)
 		direct(side, cmds, num);
-		*dir += now() - t;
-		t = now();
+	*dir = (now() - t) / loops;
+	t = now();
+	for (i = 0; i < loops; i++)
 		doorbell(side, num + 1);
-		*run += now() - t;
-	}
-	*run /= loops;
-	*dir /= loops;
+	*run = (now() - t) / loops;
 }
 
 void bench_doorbells(void)

@@ -76,7 +76,7 @@ def show(figures, bars):
     missed = 0
     keys = [key for key in dict.fromkeys([*figures[INSTRUCTIONS], *figures[REAL], *bars])
             if not key.endswith(("_q1", "_q3"))]
-    print(f"{'':30} {'by instructions':32} {'real time':32} bar")
+    print(f"{'':32} {'by instructions':32} {'real time':32} bar")
     for key in keys:
         verdict = ""
         if key in bars:
@@ -88,7 +88,7 @@ def show(figures, bars):
             if not met:
                 verdict += "   MISSED" if value is not None else "   NOT MEASURED"
         cells = (spread(figures[clock], key) for clock in (INSTRUCTIONS, REAL))
-        print(" ".join([f"{key:30}", *(f"{cell:32}" for cell in cells), verdict]).rstrip())
+        print(" ".join([f"{key:32}", *(f"{cell:32}" for cell in cells), verdict]).rstrip())
     return missed
 
 

@@ -40,10 +40,10 @@ static void show(const char *key, const double quartile[3], bool spread)
 
 	if (!json) {
 		if (!head)
-			printf("\n%-30s %12s %12s %12s\n", "", "median",
+			printf("\n%-32s %12s %12s %12s\n", "", "median",
 			       "1st quartile", "3rd quartile");
 		head = true;
-		printf("%-30s %12.6g", key, quartile[1]);
+		printf("%-32s %12.6g", key, quartile[1]);
 		if (spread)
 			printf(" %12.6g %12.6g", quartile[0], quartile[2]);
 		putchar('\n');
