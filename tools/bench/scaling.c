@@ -26,7 +26,7 @@ static pthread_barrier_t barrier;
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	const int loops = 200;
+	const int loops = 1000;
 	cpu_set_t cpus;
 	int i;
 
