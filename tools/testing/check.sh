@@ -179,6 +179,8 @@ check_uapi() {
 
 check_spelling() { sources ':!LICENSES' | each codespell; }
 check_python() { sources '*.py' | PYTHONPYCACHEPREFIX=$work/pycache each python3 -m py_compile; }
+# The tables of the page about real hosts are what the model prints.
+check_model() { python3 -B tools/bench/model_test.py >"$work/model.out" 2>&1 || tail -n 25 "$work/model.out"; }
 # busybox's read forgets half a line at a signal, if the rest of it comes later. So in the
 # emulated host it may only read what comes as a whole: /proc and /sys, or lines of a
 # terminal.
@@ -421,6 +423,7 @@ static_checks() {
 	check spelling check_spelling
 	check shellcheck check_shell
 	check python check_python
+	check cost-model check_model
 	check licences check_licences
 	check maintainers check_maintainers
 	check check-kernel check_refusals
