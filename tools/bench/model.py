@@ -6,8 +6,8 @@ model.py --check PAGE | --update PAGE
 A model of what an unmap costs a guest on a real host. It prints tables in
 reStructuredText, all of them or those that are named. The parameters are from published
 figures; Documentation/userspace-api/cost-model.rst has their sources. They are of two
-hosts, and a range. --set replaces a parameter on both hosts, --bench takes what
-smmuv3-accel-bench --json has measured on a host.
+hosts, and a range. --set replaces a parameter on both hosts. --bench takes the results of
+"smmuv3-accel-bench --json" on a host, or build/bench.json.
 
 --check compares the tables in a page with those that the model prints, --update puts
 them there. A table in a page follows a line ".. model: TABLE".
@@ -38,25 +38,55 @@ def same(unit, value, low, high, source):
     return Parameter(unit, (value,) * len(HOSTS), low, high, source)
 
 
-# Instructions on the emulated host: of an empty system call; of "make bench", of one
-# ioctl and of RUN_CMDQ for each of so many commands, and ratios of 64 commands
-NOTHING = 284
-DIRECT = {1: 1454, 1024: 84.3}
-RUN_CMDQ = {1: 1963, 64: 124.6, 1024: 97.6}
-FANOUT4, FANOUT4_UNFILTERED = 1.119, 3.407
-
-DIRECT_NEXT = (1024 * DIRECT[1024] - DIRECT[1]) / 1023
-RUN_CMDQ_NEXT = (1024 * RUN_CMDQ[1024] - RUN_CMDQ[1]) / 1023
-
-
-def further_smmu(ratio):
-    """What each of three further SMMUs adds to a doorbell of 64 commands"""
-    return (ratio - 1) * 64 * RUN_CMDQ[64] / 3
+# Instructions on the emulated host: "make bench" in build/bench.json, and an empty system call
+COUNTED = {
+    "batch1_ns": 1454,
+    "batch1024_ns": 86323,
+    "doorbell1_ns": 1963,
+    "doorbell64_ns": 7974,
+    "doorbell1024_ns": 99942,
+    "fanout4_vs_1": 1.119,
+    "fanout4_unfiltered_vs_1": 3.407,
+}
+EMPTY_CALL = 284
 
 
-def counted(count, low, high):
-    """A number of instructions"""
-    return same("instr.", round(count), low, high, "measured")
+def parts(results):
+    """The parts of a call, from results of smmuv3-accel-bench and in their unit"""
+    needed = ["batch1_ns", "batch1024_ns", "doorbell1_ns", "doorbell64_ns", "doorbell1024_ns"]
+    missing = [key for key in needed if key not in results]
+    if missing:
+        raise ValueError(f"the results have no {', '.join(missing)}")
+    direct, run = results["batch1_ns"], results["doorbell1_ns"]
+    direct_next = (results["batch1024_ns"] - direct) / 1023
+    found = {
+        "direct_first": direct,
+        "direct_next": direct_next,
+        "module_first": run - direct,
+        "module_next": (results["doorbell1024_ns"] - run) / 1023 - direct_next,
+    }
+    for key, ratio in results.items():
+        match = re.fullmatch(r"fanout(\d+)(_unfiltered)?_vs_1", key)
+        if match:
+            # for each of the further SMMUs, with 64 commands
+            each = (ratio - 1) * results["doorbell64_ns"] / (int(match[1]) - 1)
+            if match[2]:
+                found["smmu_first"] = each - 63 * direct_next
+            else:
+                found["withheld"] = each
+    return found
+
+
+def counts(results):
+    """The parameters that are numbers of instructions"""
+    found = parts(results)
+    found["direct_first"] -= EMPTY_CALL
+    return {name: round(count) for name, count in found.items()}
+
+
+def counted(name, low, high):
+    """A parameter that is a number of instructions"""
+    return same("instr.", counts(COUNTED)[name], low, high, "measured")
 
 
 PARAMETERS = {
@@ -69,17 +99,17 @@ PARAMETERS = {
     "tlbi": same("ns", 20, 5, 100, "assumption"),
     "mmio": same("ns", 100, 50, 500, "assumption"),
     "instruction": same("ns", 0.3, 0.15, 0.6, "assumption"),
-    "direct_first": counted(DIRECT[1] - NOTHING, 1000, 1500),
-    "direct_next": counted(DIRECT_NEXT, 50, 100),
-    "module_first": counted(RUN_CMDQ[1] - DIRECT[1], 100, 600),
-    "module_next": counted(RUN_CMDQ_NEXT - DIRECT_NEXT, 0, 20),
-    "smmu_first": counted(further_smmu(FANOUT4_UNFILTERED) - 63 * DIRECT_NEXT, 900, 1500),
-    "withheld": counted(further_smmu(FANOUT4), 50, 1000),
+    "direct_first": counted("direct_first", 1000, 1500),
+    "direct_next": counted("direct_next", 50, 100),
+    "module_first": counted("module_first", 100, 600),
+    "module_next": counted("module_next", 0, 20),
+    "smmu_first": counted("smmu_first", 900, 1500),
+    "withheld": counted("withheld", 50, 1000),
 }
 
 
 class Host:
-    """What the parts of an unmap cost on one host, in ns"""
+    """The costs of the parts of an unmap on one host, in ns"""
 
     def __init__(self, parameters, measured=None):
         p = self.p = parameters
@@ -105,7 +135,7 @@ class Host:
         return (self.direct(num) + self.module_first + (num - 1) * self.module_next +
                 (smmus - 1) * further + withheld * self.withheld)
 
-    # What an unmap takes that sends "num" TLBIs and a CMD_SYNC
+    # The time of an unmap that sends "num" TLBIs and a CMD_SYNC
 
     def qemu(self, num):
         """QEMU 11.1: two exits, and a call for each TLBI, which waits for a CMD_SYNC"""
@@ -200,7 +230,7 @@ class Model:
         return table(head, rows)
 
     def ranges(self):
-        """What becomes of the ratios at both ends of each range"""
+        """The ratios at both ends of each range"""
         ratios = (
             ("by exit, 1", lambda host: host.exiting(1) / host.qemu(1)),
             ("polled, 1", lambda host: host.polled(1) / host.qemu(1)),
@@ -219,7 +249,7 @@ class Model:
         return table(["parameter", *(name for name, _ in ratios)], rows)
 
     def limits(self):
-        """Where one side becomes cheaper than another"""
+        """Costs and rates at which one side becomes cheaper than another"""
         def row(name, value):
             return [name, *(value(host) for host in self.hosts)]
 
@@ -259,27 +289,15 @@ def replace(page, model):
     return MARKED.sub(lambda match: f".. model: {match[1]}\n\n{getattr(model, match[1])()}\n", page)
 
 
-def from_bench(results):
-    """What smmuv3-accel-bench has measured, as attributes of a host"""
-    missing = [key for key in ("direct1_ns", "direct1024_ns", "doorbell1_ns", "doorbell1024_ns")
-               if key not in results]
-    if missing:
-        raise ValueError(f"the results have no {', '.join(missing)}")
-    direct, run = results["direct1_ns"], results["doorbell1_ns"]
-    direct_next = (results["direct1024_ns"] - direct) / 1023
-    run_next = (results["doorbell1024_ns"] - run) / 1023
-    measured = {
-        "direct_first": direct,
-        "direct_next": direct_next,
-        "module_first": run - direct,
-        "module_next": run_next - direct_next,
-        "smmu_next": direct_next,
-    }
-    if "fanout4_unfiltered_64_ns" in results:
-        one = results["fanout1_64_ns"]
-        measured["smmu_first"] = (results["fanout4_unfiltered_64_ns"] - one) / 3 - 63 * direct_next
-        measured["withheld"] = (results["fanout4_64_ns"] - one) / 3
-    return measured
+def from_bench(name):
+    """Parameters and attributes of a host, from a file with results"""
+    with open(name, encoding="utf-8") as file:
+        results = json.load(file)
+    # build/bench.json has no such key, and is by instructions.
+    if results.get("clock", "instructions") == "instructions":
+        return counts(results), {}
+    found = parts(results)
+    return {}, {**found, "smmu_next": found["direct_next"]}
 
 
 def parse(args):
@@ -302,16 +320,15 @@ def parse(args):
     for name in options.tables:
         if name not in TABLES:
             parser.error(f"there is no table '{name}'")
+    if (options.check or options.update) and (options.bench or options.set or options.tables):
+        parser.error("a page has all tables, with the parameters as they are")
     return options
 
 
 def main(args):
     options = parse(args)
-    measured = {}
-    if options.bench:
-        with open(options.bench, encoding="utf-8") as file:
-            measured = from_bench(json.load(file))
-    model = Model(options.changes, measured)
+    changes, measured = from_bench(options.bench) if options.bench else ({}, {})
+    model = Model({**changes, **options.changes}, measured)
     page = options.check or options.update
     if not page:
         for name in options.tables or TABLES:
@@ -331,4 +348,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (OSError, ValueError) as error:
+        sys.exit(f"model.py: {error}")

@@ -14,8 +14,15 @@ import model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(HERE, "../../Documentation/userspace-api/cost-model.rst")
-RESULTS = {"direct1_ns": 700, "direct1024_ns": 700 + 1023 * 50,
-           "doorbell1_ns": 800, "doorbell1024_ns": 800 + 1023 * 55}
+RESULTS = {
+    "clock": "real",
+    "batch1_ns": 700,
+    "batch1024_ns": 700 + 1023 * 50,
+    "doorbell1_ns": 800,
+    "doorbell64_ns": 4000,
+    "doorbell1024_ns": 800 + 1023 * 55,
+}
+
 
 
 def run(*args):
@@ -66,8 +73,9 @@ class Files(unittest.TestCase):
         self.assertEqual(run("--update", self.name), (0, ""))
         self.assertEqual(self.read(), page)
 
-    def test_bench_replaces_the_calls(self):
-        fanout = {"fanout1_64_ns": 4000, "fanout4_64_ns": 4300, "fanout4_unfiltered_64_ns": 16000}
+    def test_bench_replaces_the_times(self):
+        # three further SMMUs: 4,000 each, or 100 each if it is withheld
+        fanout = {"fanout4_vs_1": 1.075, "fanout4_unfiltered_vs_1": 4}
         self.write(json.dumps({**RESULTS, **fanout}))
         status, said = run("--bench", self.name, "--set", "exit_user=1000", "--set", "guest=0",
                            "doorbell", "limits")
@@ -76,13 +84,22 @@ class Files(unittest.TestCase):
         self.assertRegex(said, r"1 +QEMU, accel=on +2\.70 \(1\.00\) +2\.70 ")
         self.assertRegex(said, r"1 +RUN_CMDQ by exit +1\.80 \(0\.67\)")
         self.assertRegex(said, r"32 +QEMU, accel=on +24\.40 ")
-        self.assertRegex(said, r"32 +RUN_CMDQ by exit +3\.50 ")  # 1,000 + 800 + 31 * 55, rounded
+        self.assertRegex(said, r"32 +RUN_CMDQ by exit +3\.5[01] ")  # 1,000 + 800 + 31 * 55
         self.assertRegex(said, r"each further SMMU, 1 TLBI, us +0\.85 ")
         self.assertRegex(said, r"the same if withheld, us +0\.10 ")
 
+    def test_bench_replaces_the_counts(self):
+        self.write(json.dumps({**RESULTS, "clock": "instructions"}))
+        status, said = run("--bench", self.name, "parameters")
+        self.assertEqual(status, 0)
+        self.assertRegex(said, rf"``direct_first`` +{700 - model.EMPTY_CALL} ")
+        for line in (r"``direct_next`` +50 ", r"``module_first`` +100 ", r"``module_next`` +5 ",
+                     rf"``withheld`` +{model.counts(model.COUNTED)['withheld']} "):
+            self.assertRegex(said, line)
+
     def test_incomplete_results_are_refused(self):
-        self.write(json.dumps({"direct1_ns": 1}))
-        with self.assertRaisesRegex(ValueError, "no direct1024_ns, doorbell1_ns, doorbell1024_ns"):
+        self.write(json.dumps({"batch1_ns": 1, "doorbell64_ns": 1}))
+        with self.assertRaisesRegex(ValueError, "no batch1024_ns, doorbell1_ns, doorbell1024_ns"):
             run("--bench", self.name)
 
 
@@ -122,8 +139,9 @@ class Laws(unittest.TestCase):
             self.assertLess(0.7, 1 - host.hardware(1) / host.qemu(1))
             self.assertLess(1 - host.hardware(1) / host.qemu(1), 0.9)
 
-    def test_unknown_names_are_refused(self):
-        for args in (["--set", "speed=1"], ["--set", "sync=fast"], ["doorbells"]):
+    def test_wrong_arguments_are_refused(self):
+        for args in (["--set", "speed=1"], ["--set", "sync=fast"], ["doorbells"],
+                     ["--check", PAGE, "--set", "sync=1"], ["--update", PAGE, "doorbell"]):
             self.assertEqual(run(*args)[0], 2)
 
 
