@@ -257,6 +257,10 @@ class Model:
             further = host.smmu_first + (num - 1) * host.smmu_next
             return f"{1 + (host.qemu(num) - host.exiting(num)) / further:.1f}"
 
+        def worth(host):
+            saved = host.exiting(1) - host.polled(1)
+            return f"{1e6 / saved:,.0f}" if saved > 0 else "never"
+
         return table(["limit", *HOSTS], [
             row("SMMUs with which to all, by exit, is as dear as QEMU: 1 TLBI", lambda h: dearer(h, 1)),
             row("the same, 32 TLBIs", lambda h: dearer(h, 32)),
@@ -268,8 +272,7 @@ class Model:
             row("the same, polled, 32 TLBIs",
                 lambda h: f"{h.polled(32, 1, 9) / h.polled(32):.2f}"),
             row("polling saves for each doorbell, us", lambda h: us(h.exiting(1) - h.polled(1))),
-            row("thousand doorbells a second at which that is a CPU",
-                lambda h: f"{1e6 / (h.exiting(1) - h.polled(1)):,.0f}"),
+            row("thousand doorbells a second at which that is a CPU", worth),
             row("thousand doorbells of 1 TLBI a second through one vSMMU",
                 lambda h: f"{1e6 / h.run_cmdq(1, 1, 0):,.0f}"),
             row("the same, to all of 4 SMMUs", lambda h: f"{1e6 / h.run_cmdq(1, 4, 0):,.0f}"),

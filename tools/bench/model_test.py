@@ -139,6 +139,11 @@ class Laws(unittest.TestCase):
             self.assertLess(0.7, 1 - host.hardware(1) / host.qemu(1))
             self.assertLess(1 - host.hardware(1) / host.qemu(1), 0.9)
 
+    def test_polling_that_saves_nothing(self):
+        status, said = run("--set", "exit_user=551", "--set", "exit_kernel=451", "limits")
+        self.assertEqual(status, 0)
+        self.assertRegex(said, r"at which that is a CPU +never  never")
+
     def test_wrong_arguments_are_refused(self):
         for args in (["--set", "speed=1"], ["--set", "sync=fast"], ["doorbells"],
                      ["--check", PAGE, "--set", "sync=1"], ["--update", PAGE, "doorbell"]):
