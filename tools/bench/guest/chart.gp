@@ -2,7 +2,7 @@
 # gnuplot -e "dat='bench-guest.dat'; svg='bench-guest.svg'" chart.gp
 set terminal svg size 800,500 font "sans,13" background "white"
 set output svg
-set title "Direct reads from an NVMe disk in a guest, on the emulated host"
+set title "Direct reads from an NVMe disk in a guest, on the emulated host, ".strftime("%B %Y", time(0))
 set ylabel "time, by that behind QEMU with accel=on"
 set style data histogram
 set style histogram clustered gap 1
@@ -13,5 +13,5 @@ set key outside bottom center horizontal
 set arrow from graph 0, first 1 to graph 1, first 1 nohead dashtype 2
 plot dat using 2:xtic(1) title "instructions", \
      dat using 3 title "instructions, polled", \
-     dat using 4 title "real time", \
-     dat using 5 title "real time, polled"
+     dat using 4 title "real time, emulated", \
+     dat using 5 title "real time, emulated, polled"
