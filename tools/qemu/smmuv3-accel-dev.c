@@ -104,6 +104,7 @@ typedef struct SMMUv3AccelDev {
     /* Properties */
     char *path;
     bool ril;
+    bool no_global;
     uint32_t max_cmds;
 
     int fd;
@@ -1154,6 +1155,9 @@ static bool create(SMMUv3AccelDev *ad, IOMMUFDBackend *iommufd, Error **errp)
     };
     int rc;
 
+    if (ad->no_global) {
+        arg.flags |= SMMUV3_ACCEL_CREATE_NO_GLOBAL;
+    }
     if (!iommufd_backend_connect(iommufd, errp)) {
         return false;
     }
@@ -1482,6 +1486,18 @@ static void set_ril(Object *obj, bool value, Error **errp)
     }
 }
 
+static bool get_no_global(Object *obj, Error **errp)
+{
+    return accel_of(obj)->no_global;
+}
+
+static void set_no_global(Object *obj, bool value, Error **errp)
+{
+    if (may_set(obj, errp)) {
+        accel_of(obj)->no_global = value;
+    }
+}
+
 static void get_max_cmds(Object *obj, Visitor *v, const char *name,
                          void *opaque, Error **errp)
 {
@@ -1504,6 +1520,10 @@ void smmuv3_accel_dev_class_init(ObjectClass *klass)
     object_class_property_add_bool(klass, "ril", get_ril, set_ril);
     object_class_property_set_description(klass, "ril",
         "Offer range invalidation");
+    object_class_property_add_bool(klass, "accel-no-global", get_no_global,
+                                   set_no_global);
+    object_class_property_set_description(klass, "accel-no-global",
+        "The guest maps nothing global for DMA, as Linux");
     object_class_property_add(klass, "accel-max-cmds", "uint32", get_max_cmds,
                               set_max_cmds, NULL, NULL);
     object_class_property_set_description(klass, "accel-max-cmds",

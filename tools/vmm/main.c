@@ -33,6 +33,8 @@ static void usage(FILE *out)
 	      "                        msi=on   offer MSIs; the guest's driver can wait for a\n"
 	      "                                 CMD_SYNC in memory\n"
 	      "                        poll   take doorbells from memory while there are many\n"
+	      "                        no-global  the guest maps nothing global for DMA, as\n"
+	      "                                 Linux; any other guest may see stale mappings\n"
 	      "  --device BDF[,vsmmu=N|none][,slot=S]\n"
 	      "                        pass a PCI function through, bound to vfio-pci, behind\n"
 	      "                        the first vSMMU if there is any. Slots 8 to 15 are those\n"

@@ -34,6 +34,7 @@ struct smmu {
 	bool poll;
 	bool failing;			/* the host fails, and a message said so */
 	struct vsmmu *v;
+	uint32_t create_flags;
 	struct vsmmu_options options;
 	int retry_fd;			/* a timer */
 	struct source sources[SMMU_SLOTS];
@@ -47,7 +48,7 @@ static struct smmu smmus[SMMU_MAX];
 
 /**
  * smmu_option - Parse an option --vsmmu
- * @options: [id=N][,ril=off][,msi=on][,poll]
+ * @options: [id=N][,ril=off][,msi=on][,poll][,no-global]
  *
  * Return: 0, or -1 after fail()
  */
@@ -70,6 +71,8 @@ int smmu_option(const char *options)
 			want.options.flags |= VSMMU_OPT_MSI;
 		else if (!strcmp(option, "poll"))
 			want.poll = true;
+		else if (!strcmp(option, "no-global"))
+			want.create_flags |= SMMUV3_ACCEL_CREATE_NO_GLOBAL;
 		else if (*option)
 			return fail("a vSMMU has no option '%s'", option);
 	}
@@ -167,6 +170,7 @@ static void create(struct smmu *smmu)
 		die("/dev/smmuv3-accel: %s: the module is not loaded, or not for you",
 		    strerror(errno));
 	make.flags = vm_has_fwb() ? 0 : VSMMU_CONFIG_CLEAN;
+	make.create_flags = smmu->create_flags;
 	make.iommufd = iommufd;
 	make.ioas_id = ioas_id;
 	make.regions = &region;

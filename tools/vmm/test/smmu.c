@@ -310,6 +310,11 @@ static void test_options(void **state)
 	smmu_start();
 	assert_int_equal(lib.options.flags, VSMMU_OPT_IDR);
 	assert_memory_equal(lib.options.idr, least, sizeof(least));
+	assert_int_equal(smmus[0].create_flags, 0);
+
+	smmus[0].exists = false;
+	assert_int_equal(smmu_option("poll,no-global"), 0);
+	assert_int_equal(smmus[0].create_flags, SMMUV3_ACCEL_CREATE_NO_GLOBAL);
 	assert_int_equal(smmu_option("msi"), -1);
 	assert_string_equal(failure(), "a vSMMU has no option 'msi'");
 }
