@@ -42,29 +42,33 @@ static void report_bad_ste(struct vsmmu *v, uint32_t vsid, uint32_t reason)
 }
 
 /*
- * Ask the kernel about the streams that commands named. If it fails, ask again with the
- * next work. A stream that it does not know is gone.
+ * Ask the kernel about a stream that commands named. If it fails, the stream stays named. One
+ * that the kernel does not know is gone.
  */
+static void report_stream(struct vsmmu *v, uint32_t vsid)
+{
+	struct smmuv3_accel_stream stream = { .size = sizeof(stream), .vsid = vsid };
+	int rc = vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream);
+	/* The list may have changed meanwhile. */
+	uint32_t i = vsmmu__find_stream(v, vsid);
+
+	if (i < v->stream_num)
+		v->named[i] = rc && rc != -ENOENT;
+	if (!rc)
+		report_bad_ste(v, vsid, stream.out_reason);
+}
+
+/* Those for which the kernel fails, or that a detach has moved, come with the next work. */
 static void report_named(struct vsmmu *v)
 {
-	struct smmuv3_accel_stream stream;
 	uint32_t i;
-	int rc;
 
+	for (i = 0; i < v->stream_num; i++)
+		if (v->named[i])
+			report_stream(v, v->vsid[i]);
 	v->ask_named = false;
-	for (i = 0; i < v->stream_num; i++) {
-		if (!v->named[i])
-			continue;
-		stream = (struct smmuv3_accel_stream){
-			.size = sizeof(stream),
-			.vsid = v->vsid[i],
-		};
-		rc = vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream);
-		v->named[i] = rc && rc != -ENOENT;
+	for (i = 0; i < v->stream_num; i++)
 		v->ask_named |= v->named[i];
-		if (!rc)
-			report_bad_ste(v, v->vsid[i], stream.out_reason);
-	}
 }
 
 /* The kernel itself has reported a stream: do not ask about it. */
@@ -197,7 +201,7 @@ static int send_regs(struct vsmmu *v)
  * How many commands there are to run. A PROD more than a lap ahead of CONS is
  * CONSTRAINED UNPREDICTABLE. Here nothing is run.
  */
-static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
+static uint32_t pending_num(struct vsmmu *v, uint32_t mask)
 {
 	uint32_t num = (v->reg[REG_CMDQ_PROD] - v->reg[REG_CMDQ_CONS]) & mask;
 
@@ -206,6 +210,11 @@ static uint32_t cmdq_pending(struct vsmmu *v, uint32_t mask)
 	    (active_errors(v) & GERROR_CMDQ_ERR) || num > mask / 2 + 1)
 		return 0;
 	return num;
+}
+
+bool vsmmu__cmdq_pending(struct vsmmu *v)
+{
+	return pending_num(v, vsmmu__cmdq_mask(v));
 }
 
 /*
@@ -220,8 +229,7 @@ static int call_run_cmdq(struct vsmmu *v, struct smmuv3_accel_run_cmdq *arg)
 		arg->feed_num = v->feed_room;
 		arg->bad_num = v->stream_max;
 		v->counters.runs++;
-		rc = v->kernel->ioctl(v->kernel_data, v->fd,
-				      SMMUV3_ACCEL_RUN_CMDQ, arg);
+		rc = vsmmu__call_once(v, SMMUV3_ACCEL_RUN_CMDQ, arg);
 	} while (rc == -EINTR && ++tries < MAX_INTERRUPTED);
 	return rc;
 }
@@ -252,7 +260,7 @@ static void command_failed(struct vsmmu *v,
 		vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], mask,
 						  CMD_SIZE, run->cons),
 				   &cmd, sizeof(cmd));
-	v->cmd_failed = true;
+	v->due.cmd_failed = true;
 	v->failed_cmd = (struct vsmmu_cmd_error){
 		.cerror = run->out_error,
 		.reason = run->out_reason,
@@ -328,7 +336,7 @@ static bool is_sane(struct vsmmu *v, const struct smmuv3_accel_run_cmdq *run,
 static int run_batch(struct vsmmu *v)
 {
 	uint32_t mask = vsmmu__cmdq_mask(v), room = vsmmu__msi_room(v);
-	uint32_t num = cmdq_pending(v, mask), done;
+	uint32_t num = pending_num(v, mask), done;
 	struct smmuv3_accel_run_cmdq arg = {
 		.size = sizeof(arg),
 		.prod = v->reg[REG_CMDQ_PROD] & mask,
@@ -365,31 +373,53 @@ static int run_batch(struct vsmmu *v)
 }
 
 /*
- * Do all pending work. A guest can make that long, so let other callers in between
- * batches, for instance to detach a device that the host wants back. They may
- * reset the virtual SMMU, so each round looks at everything.
+ * One round of work. @regs_rc: of SET_REGS, which is called once, because the kernel looks
+ * at all streams. If it cannot configure one, commands are run all the same.
  *
- * If the kernel cannot configure a stream, commands are run all the same.
+ * Return: 1 if a batch was run, 0 if nothing is left, or a negative errno.
+ */
+static int work_round(struct vsmmu *v, int *regs_rc)
+{
+	int rc = v->want_reset ? send_reset(v) : 0;
+
+	if (rc)
+		return rc;
+	if (regs_pending(v) && !*regs_rc)
+		*regs_rc = send_regs(v);
+	else if (v->ask_named && (v->in_force_cr0 & CR0_SMMUEN))
+		report_named(v);
+	return run_batch(v);
+}
+
+/*
+ * Rounds in which a caller also does the work that others leave to it. A vCPU must not be
+ * kept out of the guest for as long as others ring.
+ */
+#define ROUNDS	16
+
+/*
+ * Do all pending work. A guest can make that long, so let other callers in between
+ * batches. They may reset the virtual SMMU, so each round looks at everything.
+ *
+ * Other callers may leave their work to this one: vsmmu__join(). After some rounds they may
+ * not, so the next one waits, and inherits all that is left.
  */
 int vsmmu__work(struct vsmmu *v)
 {
-	int regs_rc = 0, rc;
+	int regs_rc = 0, rounds, rc;
 
-	for (;;) {
-		rc = v->want_reset ? send_reset(v) : 0;
-		if (rc)
-			return rc;
-		/* Once: the kernel looks at all streams. */
-		if (regs_pending(v) && !regs_rc)
-			regs_rc = send_regs(v);
-		else if (v->ask_named && (v->in_force_cr0 & CR0_SMMUEN))
-			report_named(v);
-		rc = run_batch(v);
-		if (rc <= 0)
+	for (rounds = 1;; rounds++) {
+		v->rung = false;
+		v->takes_work = rounds <= ROUNDS;
+		rc = work_round(v, &regs_rc);
+		v->takes_work = false;
+		if ((rc <= 0 && !v->rung) || (rounds >= ROUNDS && v->heirs))
 			break;
 		vsmmu__let_in(v);
 	}
-	if (!regs_pending(v))
+	if (rc > 0)
+		rc = 0;
+	if (v->want_reset || !regs_pending(v))
 		return rc;
 	/* The VMM tries again after -EAGAIN. */
 	return rc == -EAGAIN || !regs_rc ? -EAGAIN : regs_rc;

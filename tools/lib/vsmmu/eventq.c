@@ -80,9 +80,9 @@ int vsmmu_add_veventq(struct vsmmu *v, int fd)
 {
 	int rc;
 
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	rc = add_veventq(v, fd);
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 	return rc;
 }
 
@@ -91,13 +91,13 @@ int vsmmu_remove_veventq(struct vsmmu *v, int fd)
 	unsigned int i;
 	int rc = 0;
 
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	i = find_veventq(v, fd);
 	if (i < v->veventq_num)
 		v->veventq[i] = v->veventq[--v->veventq_num];
 	else
 		rc = vsmmu__refuse(v, -ENOENT, VSMMU_REASON_NO_VEVENTQ);
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 	return rc;
 }
 
@@ -197,16 +197,16 @@ int vsmmu_poll_events(struct vsmmu *v)
 {
 	int rc;
 
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	rc = vsmmu__drain_all(v);
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 	return rc;
 }
 
 int vsmmu_inject_event(struct vsmmu *v, const uint64_t event[4])
 {
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	vsmmu__eventq_put(v, event);
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 	return 0;
 }

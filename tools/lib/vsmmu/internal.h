@@ -4,9 +4,10 @@
  *
  * The registers are the state. A guest's write changes them, then vsmmu__work()
  * makes the kernel agree: it hands over what the kernel has to know (SET_REGS) and
- * runs the command queue up to PROD. If the kernel fails temporarily, the registers
- * show it, as on hardware that takes its time (CR0ACK behind CR0, GBPA.UPDATE, CONS behind
- * PROD). The next vsmmu__work() tries again.
+ * runs the command queue up to PROD. While the kernel is at it, accesses to other registers
+ * go on, and so does a write of PROD, which the same vsmmu__work() sees before it ends. If
+ * the kernel fails temporarily, the registers show it, as on hardware that takes its time
+ * (CR0ACK behind CR0, GBPA.UPDATE, CONS behind PROD). The next vsmmu__work() tries again.
  *
  * A program that links with the static library sees all names that are not static here,
  * so they begin with vsmmu__.
@@ -102,14 +103,30 @@ struct msi {
 	uint32_t error;
 };
 
+/**
+ * struct due - Callbacks that became due under the lock
+ * @raised: lines to call @raise for
+ * @cmd_failed: call @cmd_error for @failed_cmd
+ */
+struct due {
+	unsigned int raised;
+	bool cmd_failed;
+};
+
 /* How many MSIs can be pending besides those of CMD_SYNCs: of events and of errors */
 #define OTHER_MSIS	2
 
 /**
  * struct vsmmu - A virtual SMMU
  * @id: not 0; no other virtual SMMU of the process has or had it
- * @turn: its holder is the next to get @lock
- * @lock: for all below
+ * @streams: held by calls that change the list of streams. Outside of the others
+ * @turn: its holder is the next to get @work
+ * @work: held by who works, see vsmmu__work(), and by calls that must not come meanwhile
+ * @lock: for all below. Free during calls of the kernel
+ * @takes_work: who works is in a call of the kernel, looks at the state again after it, and
+ *	so does the work of others
+ * @rung: somebody has left work since the last look
+ * @heirs: callers who wait for @work, and will do all that is left
  * @kernel: how to reach the kernel
  * @kernel_data: for @kernel
  * @flags: enum vsmmu_config_flags
@@ -135,7 +152,8 @@ struct msi {
  * @opaque: for @raise, @feed, @cmd_error and @msi
  * @feed_cmds: where the kernel writes commands for @feed
  * @feed_room: how many there is room for
- * @raised: lines to call @raise for, when @lock is free
+ * @due: callbacks to make when @lock is free
+ * @kept: what was due before vsmmu__lock_state()
  * @syncs: MSIs of the CMD_SYNCs of a batch, to send when CONS is published
  * @sync_num: how many there are
  * @delivering: a caller passes MSIs to @msi. It goes on until there are none
@@ -144,7 +162,6 @@ struct msi {
  * @msi_num: how many there are
  * @msi_taken: how many that caller has taken so far
  * @msi_max: how many there is room for: those of two batches and %OTHER_MSIS
- * @cmd_failed: call @cmd_error for @failed_cmd, when @lock is free
  * @failed_cmd: the command that is in error. The queue stops there until the guest
  *	makes another access, so there is one at a time
  * @irqfd: eventfds of the lines, or -1
@@ -163,8 +180,13 @@ struct msi {
  */
 struct vsmmu {
 	uint64_t id;
+	pthread_mutex_t streams;
 	pthread_mutex_t turn;
+	pthread_mutex_t work;
 	pthread_mutex_t lock;
+	bool takes_work;
+	bool rung;
+	unsigned int heirs;
 	const struct vsmmu_kernel *kernel;
 	void *kernel_data;
 	uint32_t flags;
@@ -189,7 +211,8 @@ struct vsmmu {
 	void *opaque;
 	struct vsmmu_cmd *feed_cmds;
 	uint32_t feed_room;
-	unsigned int raised;
+	struct due due;
+	struct due kept;
 	struct msi *syncs;
 	uint32_t sync_num;
 	bool delivering;
@@ -198,7 +221,6 @@ struct vsmmu {
 	uint32_t msi_num;
 	uint32_t msi_taken;
 	uint32_t msi_max;
-	bool cmd_failed;
 	struct vsmmu_cmd_error failed_cmd;
 	int irqfd[VSMMU_IRQ_NUM];
 	struct smmuv3_accel_bad_ste *bad;
@@ -273,7 +295,10 @@ static inline uint32_t reset_gbpa(const struct vsmmu_options *options)
 /* lock.c */
 void vsmmu__lock(struct vsmmu *v);
 void vsmmu__unlock(struct vsmmu *v);
+void vsmmu__lock_state(struct vsmmu *v);
+void vsmmu__unlock_state(struct vsmmu *v);
 void vsmmu__let_in(struct vsmmu *v);
+int vsmmu__join(struct vsmmu *v);
 void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line);
 
 /* kernel.c */
@@ -289,6 +314,7 @@ int vsmmu__ioctl_failed(struct vsmmu *v, unsigned long request, int rc,
 int vsmmu__check_fd(struct vsmmu *v, int fd, enum vsmmu_fd_kind kind,
 		    uint32_t reason);
 int vsmmu__check_started(struct vsmmu *v);
+int vsmmu__call_once(struct vsmmu *v, unsigned long request, void *arg);
 int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg);
 int vsmmu__host_failed(struct vsmmu *v, unsigned long request, int rc,
 		       uint32_t reason, uint32_t vsid);
@@ -327,7 +353,11 @@ int vsmmu__drain_all(struct vsmmu *v);
 /* ring.c */
 void vsmmu__ring_look(struct vsmmu *v, uint32_t num, const struct look *look);
 
+/* stream.c */
+uint32_t vsmmu__find_stream(struct vsmmu *v, uint32_t vsid);
+
 /* cmdq.c */
+bool vsmmu__cmdq_pending(struct vsmmu *v);
 int vsmmu__work(struct vsmmu *v);
 
 #endif

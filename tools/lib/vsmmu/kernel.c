@@ -145,12 +145,23 @@ int vsmmu__check_started(struct vsmmu *v)
 	return vsmmu__refuse(v, -ENXIO, VSMMU_REASON_NOT_STARTED);
 }
 
+/* One ioctl. The lock is free meanwhile. */
+int vsmmu__call_once(struct vsmmu *v, unsigned long request, void *arg)
+{
+	int rc;
+
+	pthread_mutex_unlock(&v->lock);
+	rc = v->kernel->ioctl(v->kernel_data, v->fd, request, arg);
+	pthread_mutex_lock(&v->lock);
+	return rc;
+}
+
 int vsmmu__call(struct vsmmu *v, unsigned long request, void *arg)
 {
 	int tries = 0, rc;
 
 	do {
-		rc = v->kernel->ioctl(v->kernel_data, v->fd, request, arg);
+		rc = vsmmu__call_once(v, request, arg);
 	} while (rc == -EINTR && ++tries < MAX_INTERRUPTED);
 	return rc;
 }

@@ -326,12 +326,36 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
 	*value = 0;
 	if (!access_exists(offset, size))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_ACCESS);
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	*value = read_word(v, offset);
 	if (size == 8)
 		*value |= read_word(v, offset + 4) << 32;
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 	return 0;
+}
+
+/*
+ * Write a register that the guest may write while the kernel carries out a call. What the
+ * write asks for may be left to the caller who waits for that call.
+ */
+static int write_state(struct vsmmu *v, enum reg_id reg, uint64_t value, uint64_t written)
+{
+	uint64_t runs;
+	bool left;
+	int rc;
+
+	vsmmu__lock_state(v);
+	rc = vsmmu__check_started(v);
+	if (!rc) {
+		runs = v->counters.runs;
+		reg_write(v, reg, value, written);
+		left = v->takes_work && vsmmu__cmdq_pending(v);
+		rc = vsmmu__join(v);
+		if (reg == REG_CMDQ_PROD && (left || v->counters.runs != runs))
+			v->counters.doorbells++;
+	}
+	vsmmu__unlock_state(v);
+	return rc;
 }
 
 /* Write a word or a 64-bit register, and do what it asks for. */
@@ -339,17 +363,15 @@ static int write_one(struct vsmmu *v, enum reg_id reg, unsigned int shift,
 		     uint64_t value, unsigned int size)
 {
 	uint64_t written = size == 8 ? ~0ULL : U32;
-	uint64_t runs;
 	int rc;
 
+	if (reg == REG_CMDQ_PROD || reg == REG_GERRORN || reg == REG_EVENTQ_CONS)
+		return write_state(v, reg, value << shift, written << shift);
 	vsmmu__lock(v);
 	rc = vsmmu__check_started(v);
 	if (!rc) {
-		runs = v->counters.runs;
 		reg_write(v, reg, value << shift, written << shift);
 		rc = vsmmu__work(v);
-		if (reg == REG_CMDQ_PROD && v->counters.runs != runs)
-			v->counters.doorbells++;
 	}
 	vsmmu__unlock(v);
 	return rc;
@@ -385,15 +407,27 @@ int vsmmu_doorbell(struct vsmmu *v, uint32_t prod)
 	return vsmmu_write(v, VSMMU_CMDQ_PROD, prod, 4);
 }
 
+int vsmmu_set_prod(struct vsmmu *v, uint32_t prod)
+{
+	int rc;
+
+	vsmmu__lock_state(v);
+	rc = vsmmu__check_started(v);
+	if (!rc)
+		reg_write(v, REG_CMDQ_PROD, prod, U32);
+	vsmmu__unlock_state(v);
+	return rc;
+}
+
 int vsmmu_kick(struct vsmmu *v)
 {
 	int rc;
 
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	rc = vsmmu__check_started(v);
 	if (!rc)
-		rc = vsmmu__work(v);
-	vsmmu__unlock(v);
+		rc = vsmmu__join(v);
+	vsmmu__unlock_state(v);
 	return rc;
 }
 

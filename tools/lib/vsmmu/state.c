@@ -261,8 +261,10 @@ int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
 {
 	int rc;
 
+	pthread_mutex_lock(&v->streams);
 	vsmmu__lock(v);
 	rc = resume(v, options ? options : &vsmmu__no_options, state, vsids, num);
+	pthread_mutex_unlock(&v->streams);
 	vsmmu__unlock(v);
 	return rc;
 }

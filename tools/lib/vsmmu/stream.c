@@ -49,6 +49,22 @@ static int detach(struct vsmmu *v, uint32_t vsid)
 }
 
 /*
+ * The calls here that do not name several streams at once leave @work to others: doorbells
+ * go on while the kernel attaches a device, which maps all of the guest's memory.
+ */
+static void lock_streams(struct vsmmu *v)
+{
+	pthread_mutex_lock(&v->streams);
+	vsmmu__lock_state(v);
+}
+
+static void unlock_streams(struct vsmmu *v)
+{
+	pthread_mutex_unlock(&v->streams);
+	vsmmu__unlock_state(v);
+}
+
+/*
  * Attach and detach: the module knows a physical SMMU only after an ATTACH behind it,
  * and takes ID registers only while no stream is attached.
  */
@@ -57,7 +73,7 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 	struct smmuv3_accel_attach info;
 	int rc;
 
-	vsmmu__lock(v);
+	lock_streams(v);
 	if (v->started) {
 		rc = vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
 	} else {
@@ -65,7 +81,7 @@ int vsmmu_probe(struct vsmmu *v, int vfio_fd, uint32_t s2_hwpt_id)
 		if (!rc)
 			rc = detach(v, 0);
 	}
-	vsmmu__unlock(v);
+	unlock_streams(v);
 	return rc;
 }
 
@@ -76,7 +92,7 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 	struct smmuv3_accel_attach scratch;
 	int rc;
 
-	vsmmu__lock(v);
+	lock_streams(v);
 	rc = vsmmu__check_started(v);
 	/* A kernel that has more room than it said must not overflow the list. */
 	if (!rc && !dry_run && v->stream_num == v->stream_max)
@@ -92,12 +108,12 @@ int vsmmu_attach(struct vsmmu *v, int vfio_fd, uint32_t vsid, uint32_t flags,
 		v->named[v->stream_num] = false;
 		v->vsid[v->stream_num++] = vsid;
 	}
-	vsmmu__unlock(v);
+	unlock_streams(v);
 	return rc;
 }
 
 /* A stream's index in the list; the list's length if it is not there */
-static uint32_t find_stream(struct vsmmu *v, uint32_t vsid)
+uint32_t vsmmu__find_stream(struct vsmmu *v, uint32_t vsid)
 {
 	uint32_t i;
 
@@ -112,14 +128,14 @@ int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 	uint32_t i;
 	int rc;
 
-	vsmmu__lock(v);
+	lock_streams(v);
 	rc = detach(v, vsid);
-	i = find_stream(v, vsid);
+	i = vsmmu__find_stream(v, vsid);
 	if (!rc && i < v->stream_num) {
 		v->vsid[i] = v->vsid[--v->stream_num];
 		v->named[i] = v->named[v->stream_num];
 	}
-	vsmmu__unlock(v);
+	unlock_streams(v);
 	return rc;
 }
 
@@ -135,7 +151,7 @@ static bool vsids_are_set(struct vsmmu *v,
 	uint32_t i;
 
 	for (i = 0; i < num; i++) {
-		if (find_stream(v, entries[i].new_vsid) < v->stream_num)
+		if (vsmmu__find_stream(v, entries[i].new_vsid) < v->stream_num)
 			continue;
 		stream.vsid = entries[i].new_vsid;
 		return !vsmmu__call(v, SMMUV3_ACCEL_GET_STREAM, &stream);
@@ -192,8 +208,10 @@ int vsmmu_set_vsids(struct vsmmu *v, const struct smmuv3_accel_vsid *entries,
 {
 	int rc;
 
+	pthread_mutex_lock(&v->streams);
 	vsmmu__lock(v);
 	rc = set_vsids(v, entries, num);
+	pthread_mutex_unlock(&v->streams);
 	vsmmu__unlock(v);
 	return rc;
 }

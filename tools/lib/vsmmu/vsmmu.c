@@ -117,8 +117,10 @@ int vsmmu_start(struct vsmmu *v, const struct vsmmu_options *options)
 {
 	int rc;
 
+	pthread_mutex_lock(&v->streams);
 	vsmmu__lock(v);
 	rc = start(v, options ? options : &vsmmu__no_options);
+	pthread_mutex_unlock(&v->streams);
 	vsmmu__unlock(v);
 	return rc;
 }
@@ -147,9 +149,9 @@ int vsmmu_set_irqfd(struct vsmmu *v, enum vsmmu_irq line, int fd)
 {
 	int rc;
 
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	rc = set_irqfd(v, line, fd);
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 	return rc;
 }
 
@@ -305,7 +307,9 @@ static struct vsmmu *allocate(void)
 	if (!v)
 		return NULL;
 	v->id = __atomic_add_fetch(&ids, 1, __ATOMIC_RELAXED);
+	pthread_mutex_init(&v->streams, NULL);
 	pthread_mutex_init(&v->turn, NULL);
+	pthread_mutex_init(&v->work, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	v->fd = -1;
 	for (i = 0; i < VSMMU_IRQ_NUM; i++)
@@ -353,7 +357,9 @@ int vsmmu_new(const struct vsmmu_config *config, struct vsmmu **out,
 
 	v = allocate();
 	if (v) {
+		vsmmu__lock(v);
 		rc = build(v, config);
+		vsmmu__unlock(v);
 		failure = rc ? vsmmu__last.error : (struct vsmmu_error){ 0 };
 	}
 	if (rc) {
@@ -375,7 +381,9 @@ void vsmmu_free(struct vsmmu *v)
 	if (v->own_page)
 		munmap(v->page, VSMMU_REGS_SIZE);
 	pthread_mutex_destroy(&v->lock);
+	pthread_mutex_destroy(&v->work);
 	pthread_mutex_destroy(&v->turn);
+	pthread_mutex_destroy(&v->streams);
 	free(v->feed_cmds);
 	free(v->syncs);
 	free(v->msis);
@@ -397,7 +405,7 @@ int vsmmu_fd(struct vsmmu *v)
 
 void vsmmu_get_counters(struct vsmmu *v, struct vsmmu_counters *counters)
 {
-	vsmmu__lock(v);
+	vsmmu__lock_state(v);
 	*counters = v->counters;
-	vsmmu__unlock(v);
+	vsmmu__unlock_state(v);
 }

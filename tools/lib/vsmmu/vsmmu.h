@@ -5,8 +5,9 @@
  * vsmmu(7).
  *
  * Functions that return an int return 0 or more, or a negative errno. Any thread may
- * call any function on a virtual SMMU. Each takes its mutex, except for vsmmu_fd(),
- * vsmmu_page() and vsmmu_last_error(). vsmmu_free() comes last.
+ * call any function on a virtual SMMU. While one of them runs the command queue, others
+ * read registers, ring, take events, attach and detach devices without waiting for it.
+ * vsmmu_free() comes last.
  *
  * -EAGAIN always means: the host failed temporarily, or the VMM has yet to take earlier
  * MSIs. Nothing is lost, and vsmmu_kick() tries again. After vsmmu_start() call that
@@ -235,6 +236,11 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
  * takes time, as on hardware. Nothing is lost: each later write and vsmmu_kick() try
  * again.
  *
+ * If another call is running the command queue, a write of SMMU_CMDQ_PROD, SMMU_GERRORN or
+ * SMMU_EVENTQ_CONS returns 0 at once, and the other call does what the write asks for. It
+ * then also returns the failure, if there is one. After some batches it takes no more work,
+ * and the next write waits for it.
+ *
  * Return: 0; -EINVAL: there is no access of that size at that offset, and nothing was
  * done; -ENXIO: not started; -EAGAIN: the host failed temporarily, or another call
  * still passes MSIs to the VMM: call vsmmu_kick() in a while; -EIO: the host failed, for
@@ -255,10 +261,25 @@ int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value,
 int vsmmu_doorbell(struct vsmmu *v, uint32_t prod);
 
 /**
- * vsmmu_kick() - Try again what failed earlier
+ * vsmmu_set_prod() - The guest wrote SMMU_CMDQ_PROD, and the commands can wait
+ * @v: the virtual SMMU
+ * @prod: the value
+ *
+ * Sets the register without running the command queue, and never waits for the host. Call
+ * vsmmu_kick() afterwards. So a VMM can keep the order of writes under a lock of its own,
+ * and run the commands without it.
+ *
+ * Return: 0, or -ENXIO: not started.
+ */
+int vsmmu_set_prod(struct vsmmu *v, uint32_t prod);
+
+/**
+ * vsmmu_kick() - Do what is left to do
  * @v: the virtual SMMU
  *
- * Return: 0: nothing is left to do; else as vsmmu_write().
+ * That is what failed earlier, and commands after vsmmu_set_prod().
+ *
+ * Return: 0: nothing is left to do, or another call does it; else as vsmmu_write().
  */
 int vsmmu_kick(struct vsmmu *v);
 

@@ -279,7 +279,7 @@ enum vsmmu_config_flags {
  *	for instance of its interrupt controller: @data is what the SMMU writes there.
  *	NULL: such a write aborts, and the guest finds that in SMMU_GERROR
  *
- * The library calls @raise, @cmd_error and @msi without the virtual SMMU's mutex, so
+ * The library calls @raise, @cmd_error and @msi without a mutex of its own, so
  * they may call the library. @cmd_error is for a log: the guest finds its error in
  * SMMU_CMDQ_CONS and SMMU_GERROR without it. A guest can cause as many such calls as
  * it likes.
@@ -296,8 +296,8 @@ enum vsmmu_config_flags {
  * commands than @cmds or, with @num 0, the registers were reset, restored or resumed.
  * The same commands may come again.
  *
- * The library calls @feed with the mutex held, from any call that can run the command
- * queue. @feed may call vsmmu_fd() and vsmmu_page() for this virtual SMMU and make
+ * The library calls @feed with its mutex of the registers held, from any call that can
+ * run the command queue. @feed may call vsmmu_fd() and vsmmu_page() for this virtual SMMU and make
  * ioctls on that descriptor, for instance SMMUV3_ACCEL_GET_STREAM. It must not take a
  * lock that another thread holds while that thread calls the library for this virtual
  * SMMU, nor wait for such a thread. So a walk reads the registers before it takes the

@@ -243,6 +243,8 @@ static int fake_ioctl(void *data, int fd, unsigned long request, void *arg)
 	    nr >= FAKE_REQUESTS)
 		return -ENOTTY;
 	fake->calls[nr]++;
+	if (fake->on_call)
+		fake->on_call(fake, request);
 	reason = reason_of(request, arg);
 	if (reason)
 		*reason = 0;

@@ -51,6 +51,7 @@
  * @queue_len: how many there are
  * @queue_rc: what read() returns, if that is not 0
  * @queue_endless: @queue_len bytes can be read again and again
+ * @on_call: called for each ioctl before it is carried out, or NULL
  * @on_clean: called when a line is cleaned
  * @cleaned: how often that was
  * @data: for the test's functions
@@ -86,6 +87,7 @@ struct fake {
 	size_t queue_len[FAKE_VEVENTQS];
 	int queue_rc[FAKE_VEVENTQS];
 	bool queue_endless;
+	void (*on_call)(struct fake *fake, unsigned long request);
 	void (*on_clean)(struct fake *fake, const volatile void *line);
 	unsigned int cleaned;
 	void *data;

@@ -243,10 +243,11 @@ static void *kick_often(void *arg)
 	uint64_t prod = 0;
 	int rc = 0;
 
-	while ((!rc || rc == -EAGAIN) && !vsmmu_read(rig->v, CMDQ_PROD, &prod, 4) &&
-	       prod != (MSI_STEP * MSI_STEPS) % (2 * MSI_RING) + 1)
+	/* The other thread's last commands may be left to this one. */
+	while (rc == -EAGAIN || (!rc && !vsmmu_read(rig->v, CMDQ_PROD, &prod, 4) &&
+				 prod != (MSI_STEP * MSI_STEPS) % (2 * MSI_RING) + 1))
 		rc = vsmmu_kick(rig->v);
-	return rc && rc != -EAGAIN ? arg : NULL;
+	return rc ? arg : NULL;
 }
 
 static void test_msis(void **state)
@@ -277,6 +278,261 @@ static void test_msis(void **state)
 	assert_false(msi_disorder);
 }
 
+/* What another thread can do while the kernel carries out a call */
+static void *act(void *arg)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct rig *rig = arg;
+	struct fake *fake = &rig->fake;
+	struct vsmmu_counters counters;
+
+	assert_int_equal(get(rig, CMDQ_CONS), 0);
+	assert_int_equal(get(rig, GERROR), 0);
+	assert_put(rig, GERRORN, 0);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+	fake_event(fake, 0, 0, 0, event);
+	assert_int_equal(vsmmu_poll_events(rig->v), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 2);
+	assert_put(rig, EVENTQ_CONS, 2);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(vsmmu_set_prod(rig->v, 3), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	vsmmu_get_counters(rig->v, &counters);
+	assert_int_equal(counters.runs, 1);
+	assert_int_equal(fake_calls(fake, SMMUV3_ACCEL_RUN_CMDQ), 1);
+	return NULL;
+}
+
+static void act_meanwhile(struct fake *fake, unsigned long request)
+{
+	pthread_t thread;
+
+	if (request != SMMUV3_ACCEL_RUN_CMDQ)
+		return;
+	fake->on_call = NULL;
+	assert_int_equal(pthread_create(&thread, NULL, act, fake->data), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* It does not wait for the call, and its commands are run by the thread that does. */
+static void test_meanwhile(void **state)
+{
+	struct rig *rig = *state;
+	struct vsmmu_counters counters;
+
+	enable_cmdq(rig, 8);
+	enable_eventq(rig, RAM_BASE + 0x8000, 8);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	rig->fake.data = rig;
+	rig->fake.on_call = act_meanwhile;
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_null(rig->fake.on_call);
+	assert_int_equal(get(rig, CMDQ_CONS), 3);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ), 1);
+	vsmmu_get_counters(rig->v, &counters);
+	assert_int_equal(counters.doorbells, 2);
+	assert_int_equal(counters.cmds, 3);
+}
+
+static void ring_meanwhile(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = fake->data;
+
+	if (request == SMMUV3_ACCEL_ATTACH || request == SMMUV3_ACCEL_DETACH)
+		assert_put(rig, CMDQ_PROD, get(rig, CMDQ_PROD) + 1);
+}
+
+/* The guest's queue is run while the kernel attaches or detaches a device. */
+static void test_attach_meanwhile(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 8);
+	rig->fake.data = rig;
+	rig->fake.on_call = ring_meanwhile;
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+}
+
+static void ring_once(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = fake->data;
+
+	if (request != SMMUV3_ACCEL_RUN_CMDQ)
+		return;
+	fake->on_call = NULL;
+	assert_put(rig, CMDQ_PROD, get(rig, CMDQ_PROD) + 1);
+}
+
+/* Each write has the queue tried again, also one that comes while a call is failing. */
+static void test_failure_meanwhile(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 8);
+	rig->fake.data = rig;
+	rig->fake.on_call = ring_once;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -EIO, SMMUV3_ACCEL_REASON_HOST_REJECT, 1);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+
+	rig->fake.on_call = ring_once;
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -EIO, SMMUV3_ACCEL_REASON_HOST_REJECT, 2);
+	assert_int_equal(put(rig, CMDQ_PROD, 3), -EIO);
+	assert_int_equal(get(rig, CMDQ_CONS), 2);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 4);
+}
+
+/* A thread that rings each time that the queue is run, and what became of it */
+struct heir {
+	struct rig *rig;
+	pthread_t first, thread;
+	unsigned int asked;
+	unsigned int rung;
+	unsigned int by_first;
+	unsigned int by_heir;
+	bool left;		/* by the first thread */
+};
+
+#define HEIR_RINGS	40
+
+static void wait_until(bool (*is_so)(struct heir *heir), struct heir *heir)
+{
+	while (!is_so(heir))
+		usleep(10);
+}
+
+static bool is_asked(struct heir *heir)
+{
+	return __atomic_load_n(&heir->asked, __ATOMIC_ACQUIRE) > heir->rung;
+}
+
+static bool is_written(struct heir *heir)
+{
+	uint64_t prod;
+
+	return !vsmmu_read(heir->rig->v, CMDQ_PROD, &prod, 4) && prod == heir->asked + 1;
+}
+
+static bool is_left(struct heir *heir)
+{
+	return __atomic_load_n(&heir->left, __ATOMIC_ACQUIRE);
+}
+
+static void *ring_when_asked(void *arg)
+{
+	struct heir *heir = arg;
+
+	while (heir->rung < HEIR_RINGS) {
+		wait_until(is_asked, heir);
+		heir->rung++;
+		if (put(heir->rig, CMDQ_PROD, heir->rung + 1))
+			return arg;
+		if (heir->by_heir)
+			break;
+	}
+	return NULL;
+}
+
+/* While the first thread runs the queue, the other one rings. */
+static int run_asking(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	struct heir *heir = fake->data;
+
+	run->cons = run->prod;
+	if (!pthread_equal(pthread_self(), heir->first)) {
+		heir->by_heir++;
+		wait_until(is_left, heir);
+		return 0;
+	}
+	heir->by_first++;
+	__atomic_add_fetch(&heir->asked, 1, __ATOMIC_RELEASE);
+	wait_until(is_written, heir);
+	return 0;
+}
+
+/* A vCPU does not run the commands of others for ever: another one takes over. */
+static void test_heir(void **state)
+{
+	struct heir heir = { .rig = *state, .first = pthread_self() };
+	struct rig *rig = *state;
+	void *failed;
+
+	enable_cmdq(rig, 8);
+	rig->fake.data = &heir;
+	rig->fake.on_run = run_asking;
+	assert_int_equal(pthread_create(&heir.thread, NULL, ring_when_asked, &heir), 0);
+	assert_put(rig, CMDQ_PROD, 1);
+	__atomic_store_n(&heir.left, true, __ATOMIC_RELEASE);
+	assert_int_equal(pthread_join(heir.thread, &failed), 0);
+	assert_null(failed);
+	assert_in_range(heir.by_first, 10, HEIR_RINGS / 2);
+	assert_int_equal(heir.by_heir, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), heir.by_first + 1);
+}
+
+/* A guest with several CPUs: each puts a command into the queue, and waits until it is done. */
+#define VCPUS		4
+#define VCPU_ROUNDS	1000
+
+struct vcpus {
+	struct rig *rig;
+	pthread_mutex_t owner;
+	uint64_t num;		/* commands put so far */
+};
+
+static void *vcpu(void *arg)
+{
+	struct vcpus *vcpus = arg;
+	struct vsmmu_counters counters;
+	uint64_t num;
+	int i, rc;
+
+	for (i = 0; i < VCPU_ROUNDS; i++) {
+		pthread_mutex_lock(&vcpus->owner);
+		num = ++vcpus->num;
+		rc = put(vcpus->rig, CMDQ_PROD, num & 0x1ff);
+		pthread_mutex_unlock(&vcpus->owner);
+		if (rc)
+			return arg;
+		for (;;) {
+			vsmmu_get_counters(vcpus->rig->v, &counters);
+			if (counters.cmds >= num)
+				break;
+			usleep(1);
+		}
+	}
+	return NULL;
+}
+
+static void test_vcpus(void **state)
+{
+	struct vcpus vcpus = { .rig = *state, .owner = PTHREAD_MUTEX_INITIALIZER };
+	struct vsmmu_counters counters;
+	struct rig *rig = *state;
+	pthread_t threads[VCPUS];
+	void *failed;
+	int i;
+
+	enable_cmdq(rig, 8);
+	for (i = 0; i < VCPUS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, vcpu, &vcpus), 0);
+	for (i = 0; i < VCPUS; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	vsmmu_get_counters(rig->v, &counters);
+	assert_int_equal(counters.cmds, VCPUS * VCPU_ROUNDS);
+	assert_int_equal(get(rig, CMDQ_CONS), VCPUS * VCPU_ROUNDS & 0x1ff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,7 +542,14 @@ int main(void)
 		TEST(test_let_in, rig_setup),
 		TEST(test_last_error, rig_setup),
 		TEST(test_msis, setup_msi),
+		TEST(test_meanwhile, rig_setup),
+		TEST(test_attach_meanwhile, rig_setup),
+		TEST(test_failure_meanwhile, rig_setup),
+		TEST(test_heir, rig_setup),
+		TEST(test_vcpus, rig_setup),
 	};
 
+	/* A test that waits for ever has failed. */
+	alarm(600);
 	return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
 }
