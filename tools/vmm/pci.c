@@ -70,10 +70,28 @@ struct pci_dev {
 	int intx_fd;			/* VFIO's signal; -1: the device has no INTx */
 	int irqfd;
 	int resample_fd;
+	bool shown;			/* to the guest */
 };
 
+/*
+ * Held for the guest's accesses, and to change what it finds. The main thread alone plugs
+ * and unplugs; it does not hold the lock while the host attaches or detaches a device.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pci_dev *slots[PCI_SLOTS];
+
+/* The device that the guest finds in a slot, or NULL */
+static struct pci_dev *shown(unsigned int slot)
+{
+	return slots[slot] && slots[slot]->shown ? slots[slot] : NULL;
+}
+
+static void show(struct pci_dev *dev, bool to_guest)
+{
+	pthread_mutex_lock(&lock);
+	dev->shown = to_guest;
+	pthread_mutex_unlock(&lock);
+}
 
 /* Config space */
 
@@ -360,7 +378,7 @@ void pci_ecam_access(struct access *a)
 
 	pthread_mutex_lock(&lock);
 	if (!(a->offset >> 12 & 7))
-		dev = slots[slot];
+		dev = shown(slot);
 	if (!dev || a->len > 4 || reg % a->len)
 		a->value = ~0ULL;
 	else if (reg >= CONFIG_SIZE)
@@ -421,6 +439,7 @@ static enum exit_class bar_access(struct pci_dev *dev, unsigned int i,
 enum exit_class pci_mem_access(uint64_t addr, struct access *a)
 {
 	enum exit_class class = EXIT_OTHER;
+	struct pci_dev *dev;
 	unsigned int slot, i;
 	uint64_t gpa;
 
@@ -428,12 +447,13 @@ enum exit_class pci_mem_access(uint64_t addr, struct access *a)
 		a->value = ~0ULL;
 	pthread_mutex_lock(&lock);
 	for (slot = 0; slot < PCI_SLOTS; slot++) {
-		for (i = 0; slots[slot] && i < BARS; i++) {
-			gpa = bar_gpa(slots[slot], i);
-			if (!bar_decodes(slots[slot], i) || addr < gpa ||
-			    addr - gpa >= slots[slot]->bar[i].size)
+		dev = shown(slot);
+		for (i = 0; dev && i < BARS; i++) {
+			gpa = bar_gpa(dev, i);
+			if (!bar_decodes(dev, i) || addr < gpa ||
+			    addr - gpa >= dev->bar[i].size)
 				continue;
-			class = bar_access(slots[slot], i, addr - gpa, a);
+			class = bar_access(dev, i, addr - gpa, a);
 			goto out;
 		}
 	}
@@ -727,6 +747,13 @@ static int parse(const char *options, struct pci_dev *dev)
 	return 0;
 }
 
+static void set_slot(unsigned int slot, struct pci_dev *dev)
+{
+	pthread_mutex_lock(&lock);
+	slots[slot] = dev;
+	pthread_mutex_unlock(&lock);
+}
+
 /**
  * pci_add - Open a device and give it a slot
  * @options: BDF[,vsmmu=N|none][,slot=S]
@@ -743,7 +770,7 @@ int pci_add(const char *options)
 		goto err_free;
 	if (dev->vfio.smmu != SMMU_NONE && smmu_probe(&dev->vfio))
 		goto err_close;
-	slots[dev->slot] = dev;
+	set_slot(dev->slot, dev);
 	return dev->slot;
 err_close:
 	vfio_close(&dev->vfio);
@@ -754,7 +781,7 @@ err_free:
 
 static void remove_dev(struct pci_dev *dev)
 {
-	slots[dev->slot] = NULL;
+	set_slot(dev->slot, NULL);
 	vfio_close(&dev->vfio);
 	free(dev);
 }
@@ -799,6 +826,7 @@ int pci_connect(unsigned int slot)
 		goto err_detach;
 	if (event_add(dev->vfio.request_fd, host_wants_it_back, dev))
 		goto err_unset;
+	show(dev, true);
 	return 0;
 err_unset:
 	unmap_bars(dev);
@@ -813,14 +841,9 @@ err_remove:
 /* Plug a device into the running machine. The guest finds it on a rescan. */
 int pci_plug(const char *options)
 {
-	int slot, rc = -1;
+	int slot = pci_add(options);
 
-	pthread_mutex_lock(&lock);
-	slot = pci_add(options);
-	if (slot >= 0)
-		rc = pci_connect(slot);
-	pthread_mutex_unlock(&lock);
-	return rc < 0 ? rc : slot;
+	return slot < 0 || pci_connect(slot) ? -1 : slot;
 }
 
 /**
@@ -835,26 +858,23 @@ int pci_plug(const char *options)
  */
 int pci_unplug(unsigned int slot)
 {
-	struct pci_dev *dev;
-	int rc = 0;
+	struct pci_dev *dev = slot < PCI_SLOTS ? slots[slot] : NULL;
 
+	if (!dev)
+		return fail("slot %u is empty", slot);
 	pthread_mutex_lock(&lock);
-	dev = slot < PCI_SLOTS ? slots[slot] : NULL;
-	if (dev) {
-		reset_config(dev);
-		if (dev->vfio.smmu != SMMU_NONE)
-			rc = smmu_detach(&dev->vfio);
-	} else {
-		rc = fail("slot %u is empty", slot);
-	}
-	if (!rc) {
-		event_del(dev->vfio.request_fd);
-		unmap_bars(dev);
-		close_events(dev);
-		remove_dev(dev);
-	}
+	reset_config(dev);
+	dev->shown = false;
 	pthread_mutex_unlock(&lock);
-	return rc;
+	if (dev->vfio.smmu != SMMU_NONE && smmu_detach(&dev->vfio)) {
+		show(dev, true);
+		return -1;
+	}
+	event_del(dev->vfio.request_fd);
+	unmap_bars(dev);
+	close_events(dev);
+	remove_dev(dev);
+	return 0;
 }
 
 /* Reset all devices with the machine. The caller has stopped the vCPUs. */

@@ -5,9 +5,10 @@
  * host CPU, and switching takes some milliseconds, so it starts after a burst
  * of doorbells and ends after a pause.
  *
- * A store goes to the ring or exits; a store that exits is newer than all
- * stores in the ring. So each exit drains the ring first, and a lock admits one
- * consumer at a time. KVM also gathers smaller stores within the zone: they are
+ * A store goes to the ring or exits; a store to a vSMMU that exits is newer than
+ * all its stores in the ring. So it drains the ring first. A lock admits one
+ * consumer at a time, and keeps the order of stores. Nobody holds it while the host
+ * carries out commands. KVM also gathers smaller stores within the zone: they are
  * no doorbells. Larger stores, over the edge of the zone, exit.
  */
 #include <errno.h>
@@ -65,12 +66,15 @@ static unsigned int rung_by(const struct kvm_coalesced_mmio *store)
 	return n;
 }
 
-/* Ring the last of several doorbells of a vSMMU only. */
-static void drain(void)
+/*
+ * Take the stores out of the ring, and set each CMDQ_PROD. Call this with the lock.
+ *
+ * Return: the vSMMUs that were rung, a bit each
+ */
+static unsigned int take_stores(void)
 {
 	uint32_t first = ring->first, prod[SMMU_MAX];
-	bool rung[SMMU_MAX] = {};
-	unsigned int n;
+	unsigned int rung = 0, n;
 
 	while (!ring_empty()) {
 		const struct kvm_coalesced_mmio *store = &ring->coalesced_mmio[first];
@@ -78,25 +82,40 @@ static void drain(void)
 		n = rung_by(store);
 		if (n < SMMU_MAX) {
 			memcpy(&prod[n], store->data, sizeof(prod[n]));
-			rung[n] = true;
+			rung |= 1U << n;
 			polled[n].count++;
 		}
 		first = (first + 1) % ring_size;
 		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
 	}
+	/* Of several doorbells of a vSMMU only the last matters. */
 	for (n = 0; n < SMMU_MAX; n++)
-		if (rung[n])
-			smmu_doorbell(n, prod[n]);
+		if (rung & 1U << n)
+			smmu_set_prod(n, prod[n]);
+	return rung;
 }
 
-/* Handle gathered doorbells. Each exit for MMIO calls this first. */
+/* Run the queues of these vSMMUs, without the lock. */
+static void run_queues(unsigned int rung)
+{
+	unsigned int n;
+
+	for (n = 0; n < SMMU_MAX; n++)
+		if (rung & 1U << n)
+			smmu_kick(n);
+}
+
+/* Handle gathered doorbells. A store to a vSMMU that exits calls this first. */
 void poll_drain(void)
 {
+	unsigned int rung;
+
 	if (!ring)
 		return;
 	pthread_mutex_lock(&lock);
-	drain();
+	rung = take_stores();
 	pthread_mutex_unlock(&lock);
+	run_queues(rung);
 }
 
 /* Start to poll if doorbells have exited often. Called after each that did. */
@@ -168,6 +187,8 @@ static void poll_until_pause(void)
 
 static void *polling_thread(void *arg)
 {
+	unsigned int rung;
+
 	pthread_mutex_lock(&lock);
 	while (!stop) {
 		if (!wanted) {
@@ -180,9 +201,12 @@ static void *polling_thread(void *arg)
 		set_zones(false);
 		pthread_mutex_lock(&lock);
 		/* Stores that KVM gathered before the zones were removed */
-		drain();
+		rung = take_stores();
 		wanted = false;
 		burst = 0;
+		pthread_mutex_unlock(&lock);
+		run_queues(rung);
+		pthread_mutex_lock(&lock);
 	}
 	pthread_mutex_unlock(&lock);
 	return arg;

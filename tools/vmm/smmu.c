@@ -378,7 +378,7 @@ static void check(struct smmu *smmu, const char *what, int rc)
 static void retry(struct smmu *smmu)
 {
 	if (eventfd_clear(smmu->retry_fd))
-		check(smmu, "the host fails", vsmmu_kick(smmu->v));
+		smmu_kick(number(smmu));
 }
 
 /* A thread of its own: a kick runs all that the guest's queue has, too long for the main thread. */
@@ -409,6 +409,8 @@ void smmu_access(struct access *a)
 		a->value = value;
 		return;
 	}
+	/* Gathered doorbells are older than this store. */
+	poll_drain();
 	rc = vsmmu_write(smmu->v, offset, a->value, a->len);
 	check(smmu, "the host fails", rc);
 	if (offset == VSMMU_CMDQ_PROD && rc != -EINVAL) {
@@ -418,10 +420,15 @@ void smmu_access(struct access *a)
 	}
 }
 
-/* Handle a doorbell that poll.c found. */
-void smmu_doorbell(unsigned int n, uint32_t prod)
+/* A doorbell that poll.c found; smmu_kick() runs the commands. This does not wait for the host. */
+void smmu_set_prod(unsigned int n, uint32_t prod)
 {
-	check(&smmus[n], "the host fails", vsmmu_doorbell(smmus[n].v, prod));
+	vsmmu_set_prod(smmus[n].v, prod);
+}
+
+void smmu_kick(unsigned int n)
+{
+	check(&smmus[n], "the host fails", vsmmu_kick(smmus[n].v));
 }
 
 /* The machine's life */

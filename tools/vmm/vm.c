@@ -311,8 +311,6 @@ static void mmio_exit(struct kvm_run *run)
 
 	if (a.len > sizeof(a.value))
 		return;
-	/* Gathered doorbells are older than this access, so handle them first. */
-	poll_drain();
 	if (a.write)
 		memcpy(&a.value, run->mmio.data, a.len);
 	class = dispatch(run->mmio.phys_addr, &a);

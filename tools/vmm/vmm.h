@@ -303,7 +303,8 @@ int smmu_attach(struct vfio_dev *dev);
 int smmu_detach(struct vfio_dev *dev);
 void smmu_vm_create(void);
 void smmu_reset(void);
-void smmu_doorbell(unsigned int n, uint32_t prod);
+void smmu_set_prod(unsigned int n, uint32_t prod);
+void smmu_kick(unsigned int n);
 void smmu_access(struct access *a);
 void smmu_stats(FILE *out);
 

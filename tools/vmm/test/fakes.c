@@ -164,6 +164,8 @@ __weak int smmu_probe(struct vfio_dev *dev)
 __weak int smmu_attach(struct vfio_dev *dev)
 {
 	(void)dev;
+	if (fake.at_attach)
+		fake.at_attach();
 	return 0;
 }
 
@@ -171,14 +173,24 @@ __weak int smmu_detach(struct vfio_dev *dev)
 {
 	(void)dev;
 	fake.detaches++;
+	if (fake.at_attach)
+		fake.at_attach();
 	return fake.detach_rc ? fail("the module says no") : 0;
 }
 
-__weak void smmu_doorbell(unsigned int n, uint32_t prod)
+__weak void smmu_set_prod(unsigned int n, uint32_t prod)
 {
 	(void)n;
 	fake.doorbells++;
 	fake.prod = prod;
+}
+
+__weak void smmu_kick(unsigned int n)
+{
+	(void)n;
+	fake.kicks++;
+	if (fake.at_kick)
+		fake.at_kick();
 }
 
 __weak void smmu_stats(FILE *out)
@@ -204,6 +216,11 @@ __weak void poll_add(unsigned int n, uint64_t zone)
 {
 	(void)n;
 	(void)zone;
+}
+
+__weak void poll_drain(void)
+{
+	fake.drains++;
 }
 
 __weak void poll_if_busy(void)

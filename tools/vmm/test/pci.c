@@ -131,6 +131,33 @@ static void test_unplug_fails(void **state)
 	assert_int_equal(plug(state), 0);
 }
 
+static unsigned int looks;
+
+static void look(void)
+{
+	assert_int_equal((uint32_t)ecam(PCI_VENDOR_ID, 4, false, 0), 0xffffffff);
+	looks++;
+}
+
+/* The guest's accesses do not wait for the host, and find a device that is attached only. */
+static void test_no_wait(void **state)
+{
+	(void)state;
+	assert_int_equal((uint32_t)ecam(PCI_VENDOR_ID, 4, false, 0), 0);
+	looks = 0;
+	fake.at_attach = look;
+	fake.detach_rc = -1;
+	assert_int_equal(pci_unplug(SLOT), -1);
+	assert_int_equal((uint32_t)ecam(PCI_VENDOR_ID, 4, false, 0), 0);
+	fake.detach_rc = 0;
+	assert_int_equal(pci_unplug(SLOT), 0);
+	assert_int_equal(looks, 2);
+	assert_int_equal(pci_plug("0000:00:01.0"), SLOT);
+	assert_int_equal(looks, 3);
+	fake.at_attach = NULL;
+	assert_int_equal((uint32_t)ecam(PCI_VENDOR_ID, 4, false, 0), 0);
+}
+
 /* Plugging refuses a device that has more vectors than there are descriptors. */
 static void test_descriptors(void **state)
 {
@@ -202,11 +229,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_command_is_reset, plug, unplug),
 		cmocka_unit_test_setup_teardown(test_command_before_flr, plug, unplug),
 		cmocka_unit_test_setup_teardown(test_unplug_fails, plug, unplug),
+		cmocka_unit_test_setup_teardown(test_no_wait, plug, unplug),
 		cmocka_unit_test_setup_teardown(test_descriptors, plug, unplug),
 		cmocka_unit_test_setup_teardown(test_vectors_are_cleared, plug, unplug),
 		cmocka_unit_test_setup_teardown(test_options, plug, unplug),
 	};
 
+	/* A test that waits for ever has failed. */
+	alarm(300);
 	event_init();
 	return cmocka_run_group_tests_name("pci", tests, NULL, NULL);
 }

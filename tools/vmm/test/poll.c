@@ -46,14 +46,42 @@ static void test_sizes(void **state)
 	assert_int_equal(fake.prod, 0x33);
 }
 
+/* While the host carries out commands, another vCPU does not wait to drain the ring. */
+static void ring_again(void)
+{
+	fake.at_kick = NULL;
+	store(PROD, 4, 0x66);
+	poll_drain();
+	poll_if_busy();
+	assert_int_equal(fake.prod, 0x66);
+}
+
+static void test_no_wait(void **state)
+{
+	(void)state;
+	fake.doorbells = 0;
+	fake.kicks = 0;
+	fake.at_kick = ring_again;
+	store(PROD, 4, 0x55);
+	poll_drain();
+	assert_null(fake.at_kick);
+	assert_int_equal(fake.doorbells, 2);
+	assert_int_equal(fake.kicks, 2);
+	/* Older stores come before newer ones. */
+	assert_int_equal(fake.prod, 0x66);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_no_wait),
 	};
 
 	ring = calloc(1, sysconf(_SC_PAGESIZE));
 	fake.ring = ring;
 	poll_add(0, PROD);
+	/* A test that waits for ever has failed. */
+	alarm(300);
 	return cmocka_run_group_tests_name("poll", tests, NULL, NULL);
 }

@@ -83,7 +83,7 @@ int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int s
 	return size == 4 ? lib.rc : -EINVAL;
 }
 
-int vsmmu_doorbell(struct vsmmu *v, uint32_t prod)
+int vsmmu_set_prod(struct vsmmu *v, uint32_t prod)
 {
 	(void)v;
 	(void)prod;
@@ -189,12 +189,12 @@ static void test_host_fails(void **state)
 	guest_writes(4);
 	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
 	guest_writes(4);
-	smmu_doorbell(0, 1);
+	smmu_kick(0);
 	assert_string_equal(said(), "");
 	lib.rc = 0;
 	guest_writes(4);
 	lib.rc = -EIO;
-	smmu_doorbell(0, 1);
+	smmu_kick(0);
 	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
 	lib.rc = 0;
 	guest_writes(4);
@@ -220,6 +220,19 @@ static void test_host_fails_later(void **state)
 	assert_int_equal(lib.kicks, 1);
 	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
 	close(smmus[0].retry_fd);
+}
+
+/* Gathered doorbells come before a store, and do not matter to a load. */
+static void test_order(void **state)
+{
+	struct access load = { .offset = 0x100a8, .len = 4 };
+
+	(void)state;
+	fake.drains = 0;
+	smmu_access(&load);
+	assert_int_equal(fake.drains, 0);
+	guest_writes(4);
+	assert_int_equal(fake.drains, 1);
 }
 
 /* An invalid access is no doorbell, and the VMM reports no failure. */
@@ -324,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_host_fails, fresh),
 		cmocka_unit_test_setup(test_host_fails_later, fresh),
+		cmocka_unit_test_setup(test_order, fresh),
 		cmocka_unit_test_setup(test_sizes, fresh),
 		cmocka_unit_test_setup(test_detach_fails, fresh),
 		cmocka_unit_test_setup(test_events_fail, fresh),

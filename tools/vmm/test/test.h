@@ -41,11 +41,15 @@ extern struct fake {
 	unsigned int maps;		/* memory slots that are mapped now */
 	int detach_rc;
 	unsigned int detaches;
+	void (*at_attach)(void);	/* called when a device is attached or detached */
 	unsigned int resets;		/* resets of a device */
 	int (*at_reset)(struct vfio_dev *dev);
 	unsigned int vectors;		/* MSI-X vectors that VFIO reports */
 	unsigned int doorbells;
 	uint32_t prod;
+	unsigned int kicks;
+	void (*at_kick)(void);
+	unsigned int drains;		/* of the ring, before stores to a vSMMU */
 	void *ring;
 	int unplug_rc;
 } fake;
