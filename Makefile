@@ -7,6 +7,7 @@
 #   make demo-qemu         QEMU boots guests there, with its SMMUv3 on /dev/smmuv3-accel
 #   make check             static checks, unit tests, KUnit and kselftests; fetches what it needs
 #   make check-guests      Debian's stock kernels as guests behind the reference VMM
+#   make check-vcpus       a guest with 4 vCPUs there, with disks behind two host SMMUs
 #   make check-debian      Debian boots from a disk behind it, and is powered off
 #   make check-sriov       virtual functions of a network card, passed through there
 #   make check-debug       KUnit and the kselftests on a kernel with KASAN, lockdep, kmemleak
@@ -30,7 +31,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
 .PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
-.PHONY: check-debian check-sriov demo-qemu bench-qemu
+.PHONY: check-vcpus check-debian check-sriov demo-qemu bench-qemu
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -56,6 +57,9 @@ check:
 
 check-guests:
 	$(Q)tools/testing/guests.sh
+
+check-vcpus:
+	$(Q)tools/testing/vcpus.sh
 
 check-debian:
 	$(Q)tools/testing/debian-guest.sh

@@ -319,6 +319,9 @@ check_guest() { tools/testing/demo-guest.sh --short "$@" >"$work/guest.tap" 2>&1
 # The same of one of Debian's stock kernels
 check_guests() { tools/testing/guests.sh --short trixie >"$work/guests.out" 2>&1 || cat "$work/guests.out"; }
 
+# A guest with 4 vCPUs, a disk behind each of two host SMMUs, and the filter
+check_vcpus() { ROUNDS=40 tools/testing/vcpus.sh --short >"$work/vcpus.tap" 2>&1 || cat "$work/vcpus.tap"; }
+
 # Prepare the host's kernel of a series, and what runs on it. Status 1: it cannot run.
 series_ready() {
 	local rc=0
@@ -439,6 +442,7 @@ static_checks() {
 	check bench-vm check_bench_vm
 	check demo-guest check_guest
 	check guests check_guests
+	check vcpus check_vcpus
 }
 
 patience=1 run_env=() rust=()

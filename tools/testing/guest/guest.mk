@@ -5,7 +5,7 @@
 
 GUEST_DIR := tools/testing/guest
 GUEST_OUT := build/vm/%/guest
-GUEST_PROGRAMS := diskio edu-fault cmdq-fault
+GUEST_PROGRAMS := diskio diskstress edu-fault cmdq-fault
 GUEST_ROOT := build/guest
 
 $(VM_FLAVOURS:%=vm-files-%): vm-files-%: $(GUEST_OUT)/Image $(GUEST_OUT)/initramfs
