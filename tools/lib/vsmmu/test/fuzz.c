@@ -479,6 +479,8 @@ static void step(struct fuzz *f)
 		vsmmu_doorbell(f->v, take(f, 1));
 		break;
 	case 9:
+		if (take(f, 1) & 1)
+			vsmmu_set_prod(f->v, take(f, 1));
 		vsmmu_kick(f->v);
 		break;
 	case 10:

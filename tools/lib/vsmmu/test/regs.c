@@ -687,6 +687,7 @@ static void test_not_started(void **state)
 	NOT_STARTED(put(rig, CR0, SMMUEN));
 	assert_int_equal(get(rig, CR0), 0);
 	NOT_STARTED(vsmmu_doorbell(rig->v, 1));
+	NOT_STARTED(vsmmu_set_prod(rig->v, 1));
 	NOT_STARTED(vsmmu_kick(rig->v));
 	NOT_STARTED(vsmmu_reset(rig->v));
 	NOT_STARTED(vsmmu_save(rig->v, &saved));
