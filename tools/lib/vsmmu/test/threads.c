@@ -360,6 +360,30 @@ static void test_attach_meanwhile(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
 }
 
+static int run_sync(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	struct rig *rig = fake->data;
+
+	/* Another thread's access: it has nothing to do with what is due. */
+	assert_int_equal(get(rig, CMDQ_CONS), run->cons);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 0);
+	run->cons++;
+	run->out_flags = SMMUV3_ACCEL_RUN_SYNC_IRQ;
+	return 0;
+}
+
+/* The thread that runs the queue makes its callbacks, so that no other one is delayed. */
+static void test_callbacks(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 8);
+	rig->fake.data = rig;
+	rig->fake.on_run = run_sync;
+	assert_put(rig, CMDQ_PROD, 3);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+}
+
 static void ring_once(struct fake *fake, unsigned long request)
 {
 	struct rig *rig = fake->data;
@@ -544,6 +568,7 @@ int main(void)
 		TEST(test_msis, setup_msi),
 		TEST(test_meanwhile, rig_setup),
 		TEST(test_attach_meanwhile, rig_setup),
+		TEST(test_callbacks, rig_setup),
 		TEST(test_failure_meanwhile, rig_setup),
 		TEST(test_heir, rig_setup),
 		TEST(test_vcpus, rig_setup),
