@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Doorbells without exits, as long as there are many. KVM gathers the stores to
- * a CMDQ_PROD in the VM's ring, and a thread polls that ring. Polling costs a
- * host CPU, and switching takes some milliseconds, so it starts after a burst
- * of doorbells and ends after a pause.
+ * Doorbells without exits, as long as there are many and that pays. KVM gathers
+ * the stores to a CMDQ_PROD in the VM's ring, and a thread polls that ring.
+ * Polling costs a host CPU, and switching takes some milliseconds: pace.c says
+ * when to start, and when to end although doorbells come. It ends after a pause,
+ * too.
  *
  * A store goes to the ring or exits; a store to a vSMMU that exits is newer than
  * all its stores in the ring. So it drains the ring first. A lock admits one
@@ -21,9 +22,6 @@
 
 #include "vmm.h"
 
-#define BURST		16
-#define BURST_GAP_NS	10000000ULL
-#define PAUSE_NS	50000000ULL
 #define SPINS		128
 
 static struct {
@@ -36,8 +34,7 @@ static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static struct kvm_coalesced_mmio_ring *ring;	/* NULL: there is no thread */
 static uint32_t ring_size;
-static uint64_t last_exit;
-static unsigned int burst;
+static struct pace pace;
 static bool wanted, stop;
 
 static uint64_t now(void)
@@ -118,19 +115,28 @@ void poll_drain(void)
 	run_queues(rung);
 }
 
-/* Start to poll if doorbells have exited often. Called after each that did. */
+/* Start to poll if that may pay. Called after each doorbell that exited. */
 void poll_if_busy(void)
 {
-	uint64_t time = now();
-
 	pthread_mutex_lock(&lock);
-	burst = time - last_exit > BURST_GAP_NS ? 0 : burst + 1;
-	last_exit = time;
-	if (burst == BURST) {
+	if (!wanted && pace_doorbell(&pace, now())) {
 		wanted = true;
 		pthread_cond_signal(&change);
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* Return: the time in ns to give to poll_exit_cost(), 0: nothing is polled */
+uint64_t poll_entry(void)
+{
+	return ring ? now() : 0;
+}
+
+/* A vCPU has made an exit. @entry: from poll_entry(), before it entered the guest */
+void poll_exit_cost(uint64_t entry)
+{
+	if (entry)
+		pace_exit_cost(&pace, now() - entry);
 }
 
 static void set_zones(bool on)
@@ -163,25 +169,51 @@ static void relax(void)
 #endif
 }
 
-static void poll_until_pause(void)
+static uint64_t tick_length(void)
 {
-	uint64_t busy = tick(), looked = busy, time;
+	struct timespec ts;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &ts);
+	return ts.tv_nsec;
+}
+
+/*
+ * Whether to end, at a tick. A thread that spins sees each tick, so if it has missed
+ * some, others had its CPU.
+ */
+static bool ends_at_tick(bool missed)
+{
+	uint64_t time = now();
+
+	if (missed) {
+		pace_lost_cpu(&pace, time);
+		return true;
+	}
+	return pace_is_over(&pace, time);
+}
+
+static void poll_while_it_pays(void)
+{
+	uint64_t looked = tick(), length = tick_length(), time;
 	unsigned int spins = 0;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		if (!ring_empty()) {
 			poll_drain();
-			busy = tick();
-		} else if (++spins % SPINS == 0) {
-			time = tick();
-			if (time - busy > PAUSE_NS)
-				return;
-			if (time != looked)
-				sched_yield();
-			looked = time;
-		} else {
-			relax();
+			pace_doorbell(&pace, now());
+			looked = tick();
+			continue;
 		}
+		relax();
+		if (++spins % SPINS)
+			continue;
+		time = tick();
+		if (time == looked)
+			continue;
+		if (ends_at_tick(time - looked > 2 * length))
+			return;
+		looked = time;
+		sched_yield();
 	}
 }
 
@@ -197,13 +229,12 @@ static void *polling_thread(void *arg)
 		}
 		pthread_mutex_unlock(&lock);
 		set_zones(true);
-		poll_until_pause();
+		poll_while_it_pays();
 		set_zones(false);
 		pthread_mutex_lock(&lock);
 		/* Stores that KVM gathered before the zones were removed */
 		rung = take_stores();
 		wanted = false;
-		burst = 0;
 		pthread_mutex_unlock(&lock);
 		run_queues(rung);
 		pthread_mutex_lock(&lock);
@@ -229,7 +260,7 @@ void poll_add(unsigned int n, uint64_t zone)
 		    sizeof(struct kvm_coalesced_mmio);
 	wanted = false;
 	stop = false;
-	burst = 0;
+	pace = (struct pace){};
 	if (!ring || pthread_create(&thread, NULL, polling_thread, NULL))
 		die("doorbells cannot be polled on this host");
 	pthread_setname_np(thread, "poll");

@@ -337,8 +337,10 @@ static void system_event(const struct kvm_run *run)
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	uint64_t entry;
 
 	while (vm_requested() == VM_RUN) {
+		entry = poll_entry();
 		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
@@ -351,6 +353,7 @@ static void *vcpu_thread(void *arg)
 			break;
 		}
 		if (vcpu->run->exit_reason == KVM_EXIT_MMIO) {
+			poll_exit_cost(entry);
 			mmio_exit(vcpu->run);
 			continue;
 		}

@@ -16,6 +16,7 @@
  *	vfio.c		iommufd and VFIO
  *	smmu.c		the virtual SMMUs: all that a VMM needs for them
  *	poll.c		doorbells of vSMMUs without exits
+ *	pace.c		when that pays
  *	monitor.c	commands from outside
  *
  * The main thread serves events. Each vCPU has a thread; so have standard
@@ -314,7 +315,24 @@ void poll_add(unsigned int n, uint64_t zone);
 void poll_stop(void);
 void poll_drain(void);
 void poll_if_busy(void);
+uint64_t poll_entry(void);
+void poll_exit_cost(uint64_t entry);
 uint64_t poll_count(unsigned int n);
+
+/* pace.c */
+
+struct pace {
+	uint64_t exit_cost;		/* ns; 0: not known yet */
+	uint64_t last;			/* when the last doorbell came */
+	uint64_t saved;			/* ns to spend on polling, then */
+	uint64_t back_off;
+	uint64_t not_before;		/* when polling may start again */
+};
+
+void pace_exit_cost(struct pace *p, uint64_t ns);
+bool pace_doorbell(struct pace *p, uint64_t now);
+bool pace_is_over(struct pace *p, uint64_t now);
+void pace_lost_cpu(struct pace *p, uint64_t now);
 
 /* monitor.c */
 
