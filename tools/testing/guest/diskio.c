@@ -2,8 +2,10 @@
 /*
  * Direct I/O on a disk: each request is a DMA of its own.
  *
- *	diskio read DISK SIZE COUNT DEPTH	time COUNT reads of SIZE bytes, of which
- *						DEPTH are under way at a time
+ *	diskio read DISK[,DISK...] SIZE COUNT DEPTH
+ *						time COUNT reads of SIZE bytes, of which
+ *						DEPTH are under way at a time; the disks
+ *						take turns
  *	diskio verify DISK			write 1 MiB and read it back
  *
  * Offsets and contents are pseudo-random, and the same each time.
@@ -23,6 +25,7 @@
 
 #define VERIFY_SIZE	(1 << 20)
 #define DEPTH_MAX	64
+#define DISKS_MAX	8
 #define HUGE_PAGE	0x200000UL
 
 /* xorshift64 */
@@ -66,9 +69,40 @@ static uint64_t number(const char *text)
 	return n;
 }
 
-/* The kernel's own asynchronous I/O: one thread keeps the disk busy. */
-static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count,
-		       uint64_t depth)
+static int open_disk(const char *path, uint64_t *size)
+{
+	int fd = open(path, O_RDWR | O_DIRECT);
+	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+
+	if (end < 0)
+		error(1, errno, "%s", path);
+	*size = end;
+	return fd;
+}
+
+struct disks {
+	int fd[DISKS_MAX];
+	unsigned int num;
+	uint64_t size;		/* of the smallest one */
+};
+
+static void open_disks(struct disks *disks, char *paths)
+{
+	uint64_t size;
+	char *path;
+
+	*disks = (struct disks){ .size = UINT64_MAX };
+	while ((path = strsep(&paths, ","))) {
+		if (disks->num == DISKS_MAX)
+			error(2, 0, "more than %d disks", DISKS_MAX);
+		disks->fd[disks->num++] = open_disk(path, &size);
+		if (size < disks->size)
+			disks->size = size;
+	}
+}
+
+/* The kernel's own asynchronous I/O: one thread keeps the disks busy. */
+static void time_reads(const struct disks *disks, uint64_t size, uint64_t count, uint64_t depth)
 {
 	struct iocb requests[DEPTH_MAX];
 	struct io_event done[DEPTH_MAX];
@@ -78,7 +112,7 @@ static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count
 	char *data;
 	long i, n;
 
-	if (size > disk_size)
+	if (size > disks->size)
 		error(1, 0, "the disk is too small");
 	if (depth > DEPTH_MAX || depth > count)
 		error(2, 0, "not a depth: %llu", (unsigned long long)depth);
@@ -88,7 +122,6 @@ static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count
 	for (i = 0; i < (long)depth; i++) {
 		requests[i] = (struct iocb){
 			.aio_lio_opcode = IOCB_CMD_PREAD,
-			.aio_fildes = fd,
 			.aio_buf = (uintptr_t)data + i * size,
 			.aio_nbytes = size,
 		};
@@ -98,7 +131,8 @@ static void time_reads(int fd, uint64_t disk_size, uint64_t size, uint64_t count
 	for (n = depth; taken < count; taken += n) {
 		for (i = 0; i < n && given < count; i++, given++) {
 			request = (struct iocb *)(uintptr_t)done[i].obj;
-			request->aio_offset = random_next() % (disk_size / size) * size;
+			request->aio_fildes = disks->fd[given % disks->num];
+			request->aio_offset = random_next() % (disks->size / size) * size;
 			if (syscall(SYS_io_submit, context, 1, &request) != 1)
 				error(1, errno, "io_submit");
 		}
@@ -129,22 +163,16 @@ static void verify(int fd)
 
 int main(int argc, char **argv)
 {
-	off_t size;
-	int fd;
+	struct disks disks;
+	uint64_t size;
 
-	if (argc < 3)
-		error(2, 0, "usage: diskio read DISK SIZE COUNT DEPTH, or verify DISK");
-	fd = open(argv[2], O_RDWR | O_DIRECT);
-	if (fd < 0)
-		error(1, errno, "%s", argv[2]);
-	size = lseek(fd, 0, SEEK_END);
-	if (size < 0)
-		error(1, errno, "%s", argv[2]);
-	if (!strcmp(argv[1], "read") && argc == 6)
-		time_reads(fd, size, number(argv[3]), number(argv[4]), number(argv[5]));
-	else if (!strcmp(argv[1], "verify") && argc == 3)
-		verify(fd);
-	else
-		error(2, 0, "unknown command '%s'", argv[1]);
+	if (argc == 6 && !strcmp(argv[1], "read")) {
+		open_disks(&disks, argv[2]);
+		time_reads(&disks, number(argv[3]), number(argv[4]), number(argv[5]));
+	} else if (argc == 3 && !strcmp(argv[1], "verify")) {
+		verify(open_disk(argv[2], &size));
+	} else {
+		error(2, 0, "usage: diskio read DISK[,DISK...] SIZE COUNT DEPTH, or verify DISK");
+	}
 	return 0;
 }
