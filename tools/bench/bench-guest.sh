@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make bench-guest: compare the same guest behind QEMU's accelerated SMMUv3 and behind
-# the reference VMM. make bench-qemu ("bench-guest.sh qemu"): behind that QEMU and behind
+# make bench-guest: compare the same guest behind QEMU's accelerated SMMUv3, behind the
+# reference VMM with one disk and with two on different host SMMUs, and without a virtual
+# SMMU. make bench-qemu ("bench-guest.sh qemu"): behind that QEMU and behind
 # a QEMU whose SMMUv3 is on /dev/smmuv3-accel, with and without range invalidation. The
 # guests work in turn, in one boot of the emulated host, once with a clock that counts
 # instructions and once with this machine's clock. Leaves build/bench-guest.json and
@@ -13,8 +14,8 @@
 
 kind=${1:-guest}
 case $kind in
-guest) parts=(bench) sides=(qemu ours ours_polled) ;;
-qemu) parts=(qemu-accel) sides=(qemu accel single qemu_ril accel_ril) ;;
+guest) parts=(bench) sides=(qemu ours ours_polled none two two_polled) smmus=2 ;;
+qemu) parts=(qemu-accel) sides=(qemu accel single qemu_ril accel_ril) smmus=1 ;;
 *) die "usage: bench-guest.sh [guest|qemu]" ;;
 esac
 "$VM_DIR/setup.sh" default qemu-arm64 "${parts[@]}"
@@ -27,10 +28,16 @@ cp -r "$CACHE/qemu-arm64" "$out/share/qemu"
 cp "$CACHE/qemu/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$out/share/qemu/"
 [ "$kind" != qemu ] || cp "$CACHE/qemu-accel/qemu-system-aarch64" "$out/share/qemu/accel"
 rounds=${ROUNDS:-15}
+# Disks are dealt out to the SMMUs in turn. One that no side takes can be small.
 disks=()
 for side in "${sides[@]}"; do
-	head -c 64M /dev/urandom >"$out/share/disk-$side"
-	disks+=(--nvme "$out/share/disk-$side")
+	for ((smmu = 0; smmu < smmus; smmu++)); do
+		disk=$out/share/disk-$side-$smmu
+		size=64M
+		((smmu == 0)) || [[ $side == two* ]] || size=1M
+		head -c "$size" /dev/urandom >"$disk"
+		disks+=(--nvme "$disk")
+	done
 done
 
 measure() { # $1: the clock's name; rest: run.sh's options
@@ -38,7 +45,7 @@ measure() { # $1: the clock's name; rest: run.sh's options
 	shift
 	say "booting the emulated host, and ${#sides[@]} guests in it, for $rounds rounds; clock: $clock"
 	# rounds has time-outs of its own, and tells which line did not come.
-	"$VM_DIR/run.sh" "${disks[@]}" "$@" --mem 3G --share "$out/share" --timeout $((7200 + 60 * rounds)) \
+	"$VM_DIR/run.sh" "${disks[@]}" --smmus "$smmus" "$@" --mem 3G --share "$out/share" --timeout $((7200 + 60 * rounds)) \
 		-- rounds "$rounds" "${sides[@]}" | tee "$out/$clock"
 }
 measure instructions --icount
