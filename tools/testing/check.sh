@@ -28,6 +28,7 @@ hosts=(
 	'--testdev 4 --edu 2 --grouped --smmus 2: rest'
 	'--testdev 1 --no-canwbs: refuse_nesting'
 	'--testdev 40 --smmus 2: scale'
+	'--testdev 8 --smmus 4: property'
 )
 # Programs that need the debug kernel's fault injection
 debug_hosts=(

@@ -283,7 +283,7 @@ void cd_write(struct guest *g, __u64 cd, const struct pgtable *pt,
 	w[0] = (64 - VA_BITS) | tg0[pt->shift] << 6 |
 	       1ULL << 8 | 1ULL << 10 | 3ULL << 12 |	/* IR0, OR0, SH0 */
 	       1ULL << 30 |		/* EPD1 */
-	       1ULL << 31 |		/* V */
+	       CD_V |
 	       4ULL << 32 |		/* IPS: 44 bits */
 	       1ULL << 41 |		/* AA64 */
 	       1ULL << 45 | 1ULL << 46 |	/* R, A: record, abort */

@@ -84,6 +84,8 @@ void pgtable_map_block(struct pgtable *pt, __u64 iova, __u64 gpa, int level,
 void pgtable_map(struct pgtable *pt, __u64 iova, __u64 gpa, __u64 attr);
 void pgtable_unmap(struct pgtable *pt, __u64 iova);
 
+#define CD_V		(1ULL << 31)
+
 void cd_write(struct guest *g, __u64 cd, const struct pgtable *pt,
 	      unsigned int asid);
 __u64 cd_new(struct guest *g, const struct pgtable *pt, unsigned int asid);

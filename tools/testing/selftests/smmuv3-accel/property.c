@@ -2,7 +2,7 @@
 /*
  * Random changes of stage 1, invalidated in random legal ways through the guest's command
  * queue. DMA is compared with a model: it must not use a translation that the guest has
- * invalidated.
+ * invalidated. Streams come and go, swap StreamIDs, and the guest boots again.
  *
  * SMMUV3_ACCEL_ROUNDS: how many rounds in all
  * SMMUV3_ACCEL_SEED: where the random numbers start
@@ -27,7 +27,7 @@ static struct run run;
 
 /* The guest queues the invalidations of its changes, and some noise */
 
-static void queue(struct run *r, struct cmd next)
+void queue(struct run *r, struct cmd next)
 {
 	r->cmds[r->cmd_num++] = next;
 }
@@ -208,8 +208,9 @@ static void queue_tlbi(struct run *r, struct need *n)
 	n->done = true;
 	if (n->kind == NEED_ASID || (!careful(r) && one_in(r, 8))) {
 		queue(r, cmd_tlbi_asid(asid_value[n->asid]));
+		/* An ASID that has changed hands needs it after the CFGI */
 		for (i = 0; !careful(r) && i < r->need_num; i++)
-			r->needs[i].done |= r->needs[i].kind >= NEED_ASID &&
+			r->needs[i].done |= r->needs[i].kind > NEED_ASID - !r->early &&
 					    r->needs[i].asid == n->asid;
 		return;
 	}
@@ -305,11 +306,11 @@ static void queue_all(struct run *r)
 }
 
 /* Ring the doorbell until all is done, a few or many commands at a time */
-static int run_all(struct run *r)
+int run_all(struct run *r)
 {
 	__u32 size = 1U << r->m.ring.log2size, mask = 2 * size - 1;
 	struct smmuv3_accel_run_cmdq out;
-	unsigned int next = 0;
+	unsigned int next = 0, i;
 
 	while (next < r->cmd_num || r->m.ring.cons != r->m.ring.prod) {
 		__u32 queued = (r->m.ring.prod - r->m.ring.cons) & mask;
@@ -333,7 +334,52 @@ static int run_all(struct run *r)
 			return fail(r, "RUN_CMDQ did %u commands of %u, at most %u",
 				    (out.cons - cons) & mask, queued, max);
 	}
-	return 0;
+	for (i = 0; i < r->cmd_num; i++)
+		model_run(r, &r->cmds[i]);
+	return r->rc;
+}
+
+/* Meet some needs early */
+static int run_early(struct run *r)
+{
+	unsigned int i;
+
+	r->cmd_num = 0;
+	r->early = true;
+	for (i = 0; i < r->need_num; i++) {
+		struct need *n = &r->needs[i];
+
+		if (n->done || n->kind == NEED_ASID || one_in(r, 2))
+			continue;
+		if (n->kind > NEED_ASID)
+			queue_tlbi(r, n);
+		else
+			queue_cfgi(r, n);
+		n->done = true;
+	}
+	r->early = false;
+	if (one_in(r, 3))
+		queue_noise(r);
+	if (one_in(r, 2))
+		shuffle(r, 0);
+	queue(r, cmd_sync());
+	return run_all(r);
+}
+
+/* Compare what was changed, and something else */
+static void check_changes(struct run *r)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < r->m.num; i++) {
+		struct target *st = &r->targets[i];
+
+		if (one_in(r, 2))
+			check_midway(r, st, stream_iova(r, st));
+		for (k = 0; k < r->need_num; k++)
+			if (r->needs[k].kind > NEED_ASID && one_in(r, 4))
+				check_midway(r, st, r->needs[k].iova);
+	}
 }
 
 /* Some of what was changed; all of it if a need is unmet */
@@ -377,6 +423,15 @@ static int check_all(struct run *r)
 	return 0;
 }
 
+/* Between two rounds, all needs are met */
+static int run_event(struct run *r)
+{
+	int rc = any_event(r);
+
+	r->need_num = 0;
+	return rc ? rc : check_some(r);
+}
+
 static int run_round(struct run *r)
 {
 	unsigned int changes = 1 + rnd(r, one_in(r, 16) ? MAX_CHANGES : 6), i;
@@ -384,15 +439,26 @@ static int run_round(struct run *r)
 
 	r->need_num = 0;
 	while (changes--) {
+		if (!careful(r) && one_in(r, 3)) {
+			rc = run_early(r);
+			if (rc)
+				return rc;
+			check_changes(r);
+		}
 		switch (rnd(r, 12)) {
 		case 0:
 			change_region(r);
 			break;
-		case 1:
+		case 1 ... 2:
 			change_cd(r);
 			break;
-		case 2:
+		case 3:
 			change_ste(r);
+			break;
+		case 4:
+			rc = careful(r) ? 0 : walk(r);
+			if (rc)
+				return rc;
 			break;
 		default:
 			change_pages(r);
@@ -401,7 +467,7 @@ static int run_round(struct run *r)
 	}
 	for (i = 0; i < r->m.num; i++)
 		if (one_in(r, 8))
-			testdev_write(&r->targets[i].s->dev, stream_iova(r, &r->targets[i]));
+			check_midway(r, &r->targets[i], stream_iova(r, &r->targets[i]));
 	queue_all(r);
 	rc = run_all(r);
 	if (!rc)
@@ -414,23 +480,16 @@ static int run_rounds(struct run *r, unsigned int rounds)
 {
 	int rc = 0;
 
-	while (!rc && r->round < rounds)
-		rc = run_round(r);
+	while (!rc && r->round < rounds) {
+		if (!careful(r) && one_in(r, 16))
+			rc = run_event(r);
+		if (!rc)
+			rc = run_round(r);
+	}
 	return rc ? rc : check_all(r);
 }
 
-static int start_stream(struct run *r, unsigned int i)
-{
-	struct target *st = &r->targets[i];
-
-	st->s = &r->m.stream[i];
-	st->kind = STREAM_S1;
-	st->cd = i % CDS;
-	write_ste(r, st);
-	return machine_attach(&r->m, i);
-}
-
-static int start_guest(struct run *r, __u64 seed, __u32 flags)
+static int start_guest(struct run *r, __u64 seed, __u32 flags, unsigned int smmus)
 {
 	static const unsigned int splits[] = { 0, 6, 8, 10 };
 	struct smmuv3_accel_phys phys;
@@ -438,6 +497,7 @@ static int start_guest(struct run *r, __u64 seed, __u32 flags)
 		.stage = STAGE_CREATED,
 		.create_flags = flags,
 		.devices = STREAMS,
+		.smmus = smmus,
 		.strtab_log2size = STRTAB_LOG2SIZE,
 	};
 	__u32 vsid, step;
@@ -455,7 +515,7 @@ static int start_guest(struct run *r, __u64 seed, __u32 flags)
 	options.split = splits[rnd(r, ARRAY_LEN(splits))];
 	options.ring_log2size = 4 + rnd(r, 5);
 	rc = machine_open_options(&r->m, &options);
-	if (rc == -ENODEV) {
+	if (rc == -ENODEV && !smmus) {
 		options.devices = 2;	/* are enough */
 		rc = machine_open_options(&r->m, &options);
 	}
@@ -466,10 +526,7 @@ static int start_guest(struct run *r, __u64 seed, __u32 flags)
 		guest_alloc(&r->m.g, REGION_SIZE);
 	start_spaces(r);
 	start_cds(r);
-	/* One stream before SET_REGS, the others after it */
-	rc = start_stream(r, 0) ?: machine_set_regs(&r->m);
-	for (i = 1; !rc && i < r->m.num; i++)
-		rc = start_stream(r, i);
+	rc = start_streams(r);
 	r->ril = true;
 	for (i = 0; !rc && !accel_phys(&r->m.g, i, &phys); i++)
 		r->ril &= !!(phys.out_idr[3] & IDR3_RIL);
@@ -490,6 +547,7 @@ static int unload(void)
 FIXTURE(property)
 {
 	bool reloaded;
+	char loaded[128];		/* the parameters as the module was loaded */
 	__u64 seed;
 	unsigned int rounds;
 };
@@ -498,8 +556,10 @@ FIXTURE_VARIANT(property)
 {
 	const char *parameters;		/* NULL: as the module was loaded */
 	__u32 create_flags;
+	unsigned int smmus;		/* 0: any */
 	unsigned int share;		/* of the rounds, in percent */
 	bool reduces;			/* must leave out commands */
+	bool withholds;			/* must withhold commands from SMMUs */
 };
 
 FIXTURE_VARIANT_ADD(property, as_loaded) {
@@ -518,6 +578,48 @@ FIXTURE_VARIANT_ADD(property, no_global) {
 	.reduces = true,
 };
 
+FIXTURE_VARIANT_ADD(property, filter_2_smmus) {
+	.parameters = "filter=1",
+	.smmus = 2,
+	.share = 25,
+	.reduces = true,
+	.withholds = true,
+};
+
+FIXTURE_VARIANT_ADD(property, filter_2_smmus_no_global) {
+	.parameters = "filter=1",
+	.create_flags = SMMUV3_ACCEL_CREATE_NO_GLOBAL,
+	.smmus = 2,
+	.share = 25,
+	.reduces = true,
+	.withholds = true,
+};
+
+FIXTURE_VARIANT_ADD(property, filter_4_smmus) {
+	.parameters = "filter=1",
+	.smmus = 4,
+	.share = 25,
+	.reduces = true,
+	.withholds = true,
+};
+
+/* Each command goes to an SMMU or is withheld as it is */
+FIXTURE_VARIANT_ADD(property, filter_4_smmus_no_global) {
+	.parameters = "filter=1 subsume=0 merge=0 escalate=0",
+	.create_flags = SMMUV3_ACCEL_CREATE_NO_GLOBAL,
+	.smmus = 4,
+	.share = 25,
+	.withholds = true,
+};
+
+FIXTURE_VARIANT_ADD(property, no_filter_4_smmus) {
+	.parameters = "filter=0",
+	.create_flags = SMMUV3_ACCEL_CREATE_NO_GLOBAL,
+	.smmus = 4,
+	.share = 20,
+	.reduces = true,
+};
+
 FIXTURE_SETUP(property)
 {
 	int rc;
@@ -528,13 +630,19 @@ FIXTURE_SETUP(property)
 	if (variant->parameters) {
 		if (access(MODULE, R_OK))
 			SKIP(return, "no " MODULE " to load with other parameters");
+		ASSERT_EQ(0, module_parameters(self->loaded, sizeof(self->loaded)));
 		rc = unload();
 		if (rc)
 			SKIP(return, "the module cannot be unloaded: %s", strerror(-rc));
 		self->reloaded = true;
 		ASSERT_EQ(0, module_load(variant->parameters));
 	}
-	ASSERT_EQ(0, start_guest(&run, self->seed + variant->share, variant->create_flags));
+	self->seed += variant->share + 100 * variant->smmus + 1000 * variant->create_flags;
+	rc = start_guest(&run, self->seed, variant->create_flags, variant->smmus);
+	if (rc == -ENODEV && variant->smmus)
+		SKIP(return, "wants four iommu-testdevs behind %u SMMUs, and as many behind each",
+		     variant->smmus);
+	ASSERT_EQ(0, rc) TH_LOG("%s", run.why);
 }
 
 FIXTURE_TEARDOWN(property)
@@ -542,7 +650,7 @@ FIXTURE_TEARDOWN(property)
 	machine_close(&run.m);
 	if (self->reloaded) {
 		EXPECT_EQ(0, unload());
-		EXPECT_EQ(0, module_load(""));
+		EXPECT_EQ(0, module_load(self->loaded));
 	}
 }
 
@@ -551,24 +659,31 @@ TEST_F_TIMEOUT(property, no_stale_translation, 3600)
 	struct smmuv3_accel_stats stats;
 	__u64 began = now_ns();
 
-	TH_LOG("seed %#llx, %u rounds", self->seed, self->rounds);
+	TH_LOG("seed %#llx, %u rounds, %u SMMUs", self->seed, self->rounds, run.smmu_num);
 	if (env_number("SMMUV3_ACCEL_BREAK", 0))
 		run.leave_out = NEED_PAGE;
 	EXPECT_EQ(0, run_rounds(&run, self->rounds))
 		TH_LOG("seed %#llx, round %u: %s", self->seed, run.round, run.why);
 
 	ASSERT_EQ(0, accel_stats(&run.m.g, &stats));
-	TH_LOG("%u rounds, %.1f s, %lu DMAs", run.round, (now_ns() - began) / 1e9, run.dmas);
-	TH_LOG("%llu commands, %llu issued, %llu subsumed, %llu merged",
-	       stats.out_cmds, stats.out_issued, stats.out_subsumed, stats.out_merged);
+	TH_LOG("%u rounds, %.1f s, %lu DMAs, %lu of them midway; %lu could go anywhere",
+	       run.round, (now_ns() - began) / 1e9, run.dmas, run.midway, run.anywhere);
+	TH_LOG("%llu commands, %llu issued, %llu subsumed, %llu merged, %llu withheld",
+	       stats.out_cmds, stats.out_issued, stats.out_subsumed, stats.out_merged,
+	       stats.out_withheld);
 	if (variant->reduces && self->rounds >= 1000) {
 		EXPECT_LT(0, stats.out_subsumed);
 		EXPECT_LT(0, stats.out_merged);
 	}
-	if (variant->parameters && !variant->reduces) {
+	if (variant->parameters && strstr(variant->parameters, "merge=0")) {
 		EXPECT_EQ(0, stats.out_subsumed);
 		EXPECT_EQ(0, stats.out_merged);
 	}
+	/* A run in which nothing is withheld proves nothing */
+	if (variant->withholds && self->rounds >= 1000)
+		EXPECT_LT(self->rounds / 4, stats.out_withheld);
+	if (variant->parameters && strstr(variant->parameters, "filter=0"))
+		EXPECT_EQ(0, stats.out_withheld);
 }
 
 /* An invalidation that is left out is found. One need in each round is left unmet */
@@ -593,7 +708,7 @@ FIXTURE_VARIANT_ADD(omission, table) { .kind = NEED_TABLE };
 FIXTURE_SETUP(omission)
 {
 	self->seed = env_number("SMMUV3_ACCEL_SEED", DEFAULT_SEED);
-	ASSERT_EQ(0, start_guest(&run, self->seed, 0));
+	ASSERT_EQ(0, start_guest(&run, self->seed, 0, 0));
 }
 
 FIXTURE_TEARDOWN(omission)
@@ -605,6 +720,7 @@ TEST_F(omission, is_found)
 {
 	/* Correct rounds first fill the caches */
 	ASSERT_EQ(0, run_rounds(&run, 100)) TH_LOG("%s", run.why);
+	ASSERT_EQ(0, plug_all(&run)) TH_LOG("%s", run.why);
 	run.leave_out = variant->kind;
 	EXPECT_NE(0, run_rounds(&run, 3000))
 		TH_LOG("seed %#llx: not found in %u rounds", self->seed, run.round);

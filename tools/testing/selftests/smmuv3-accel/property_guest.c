@@ -11,7 +11,9 @@ static const unsigned int space_shift[SPACES] = {
 	GRANULE_4K, GRANULE_4K, GRANULE_4K, GRANULE_16K, GRANULE_64K,
 };
 
-const unsigned int asid_value[ASIDS] = { 1, 2, 3, 0x40, 0x80, 0xff };
+const unsigned int asid_value[ASIDS] = {
+	1, 2, 3, 4, 5, 8, 0x10, 0x20, 0x40, 0x41, 0x80, 0xff,
+};
 
 /* Below @n */
 __u32 rnd(struct run *r, __u32 n)
@@ -35,9 +37,11 @@ int fail(struct run *r, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(r->why, sizeof(r->why), format, args);
+	if (!r->rc)
+		vsnprintf(r->why, sizeof(r->why), format, args);
 	va_end(args);
-	return -EPROTO;
+	r->rc = -EPROTO;
+	return r->rc;
 }
 
 __u64 slot_iova(const struct run *r, unsigned int shift, int region, int slot)
@@ -50,7 +54,7 @@ __u64 slot_iova(const struct run *r, unsigned int shift, int region, int slot)
 }
 
 /* Where a space leads to. 0: to a fault */
-static __u64 space_where(const struct run *r, const struct space *s, __u64 iova)
+__u64 space_where(const struct run *r, const struct space *s, __u64 iova)
 {
 	unsigned int shift = s->pt.shift;
 	__u64 offset = iova - r->pool;
@@ -79,9 +83,12 @@ static __u64 space_where(const struct run *r, const struct space *s, __u64 iova)
 static __u64 stream_where(const struct run *r, const struct target *st,
 			  __u64 iova)
 {
+	if (!st->attached)
+		return 0;
 	switch (st->kind) {
 	case STREAM_S1:
-		return space_where(r, &r->spaces[r->cds[st->cd].space], iova);
+		return !r->cds[st->cd].valid ? 0 :
+		       space_where(r, &r->spaces[r->cds[st->cd].space], iova);
 	case STREAM_BYPASS:
 		return iova;
 	default:
@@ -107,6 +114,37 @@ int check_dma(struct run *r, struct target *st, __u64 iova)
 		    st->s->vsid, iova, rc == -EFAULT ? "faulted" :
 		    rc ? "no answer" : "written elsewhere",
 		    gpa ? "a write at" : "a fault", gpa);
+}
+
+/*
+ * DMA while needs may be unmet: it must not use a translation that the guest has
+ * invalidated
+ */
+void check_midway(struct run *r, struct target *st, __u64 iova)
+{
+	bool known = model_where(r, st, iova);
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < r->where_num; i++)
+		if (r->where[i])
+			*(volatile __u32 *)guest_ptr(&r->m.g, r->where[i]) = 0;
+	rc = testdev_write(&st->s->dev, iova);
+	r->dmas++;
+	if (!known) {
+		r->anywhere++;
+		return;
+	}
+	r->midway++;
+	for (i = 0; i < r->where_num; i++) {
+		volatile __u32 *word = guest_ptr(&r->m.g, r->where[i]);
+
+		if (r->where[i] ? !rc && *word == TESTDEV_PATTERN : rc == -EFAULT)
+			return;
+	}
+	fail(r, "StreamID %#x, IOVA %#llx, midway: %s; first of %u expected: %#llx",
+	     st->s->vsid, iova, rc == -EFAULT ? "faulted" :
+	     rc ? "no answer" : "written elsewhere", r->where_num, r->where[0]);
 }
 
 /* An address that a space may map */
@@ -137,8 +175,7 @@ static void touch(struct run *r, int space, __u64 iova)
 
 		if (st->kind != STREAM_S1 || r->cds[st->cd].space != space)
 			continue;
-		testdev_write(&st->s->dev, iova);
-		r->dmas++;
+		check_midway(r, st, iova);
 	}
 }
 
@@ -174,7 +211,7 @@ static __u64 random_page(struct run *r, unsigned int shift)
 	return r->pool + ((__u64)rnd(r, POOL_SIZE >> shift) << shift);
 }
 
-static void change_page(struct run *r, int space, int region, int slot)
+void change_page(struct run *r, int space, int region, int slot)
 {
 	struct space *s = &r->spaces[space];
 	__u64 iova = slot_iova(r, s->pt.shift, region, slot);
@@ -184,6 +221,7 @@ static void change_page(struct run *r, int space, int region, int slot)
 		if (careful(r) || one_in(r, 2))
 			touch(r, space, iova);
 		need_tlbi(r, NEED_PAGE, space, iova);
+		model_remap(r, space, iova, 1ULL << s->pt.shift, *page);
 	}
 	/* Nothing is cached of what was not mapped */
 	if (*page && one_in(r, 3)) {
@@ -233,11 +271,16 @@ void change_region(struct run *r)
 			if (careful(r) || one_in(r, 4))
 				touch(r, space, slot_iova(r, s->pt.shift, region, slot));
 		need_tlbi(r, NEED_TABLE, space, iova);
+		for (slot = 0; slot < SLOTS; slot++)
+			if (s->page[region][slot])
+				model_remap(r, space, slot_iova(r, s->pt.shift, region, slot),
+					    1ULL << s->pt.shift, s->page[region][slot]);
 		s->state[region] = REGION_EMPTY;
 		break;
 	case REGION_BLOCK:
 		touch(r, space, iova + rnd(r, REGION_SIZE / 4) * 4);
 		need_tlbi(r, NEED_BLOCK, space, iova);
+		model_remap(r, space, iova, REGION_SIZE, s->block[region]);
 		if (one_in(r, 2))
 			s->state[region] = REGION_EMPTY;
 		break;
@@ -261,10 +304,23 @@ static bool asid_in_use(const struct run *r, int asid, const struct context *but
 	return false;
 }
 
-/* Give a CD another ASID, another space or both. Two spaces never have one ASID */
-void change_cd(struct run *r)
+/* A CD that is not valid has an ASID, too */
+static void store_cd(struct run *r, const struct context *cd)
 {
-	int c = rnd(r, CDS), asid = rnd(r, ASIDS), space = rnd(r, SPACES);
+	volatile __u64 *word = guest_ptr(&r->m.g, cd->gpa[cd->place]);
+
+	cd_write(&r->m.g, cd->gpa[cd->place], &r->spaces[cd->space].pt,
+		 asid_value[cd->asid]);
+	if (!cd->valid)
+		*word &= ~CD_V;
+}
+
+/*
+ * Give a CD another ASID, another space or both, or another V. Two spaces never have
+ * one ASID
+ */
+void set_cd(struct run *r, int c, int asid, int space, bool valid)
+{
 	struct context *cd = &r->cds[c];
 	bool shared = asid_in_use(r, asid, cd);
 	int old = cd->asid;
@@ -272,11 +328,8 @@ void change_cd(struct run *r)
 
 	if (shared)
 		space = r->asid_space[asid];
-	if (asid == cd->asid && space == cd->space)
+	if (asid == cd->asid && space == cd->space && valid == cd->valid)
 		return;
-
-	/* Get an entry of the old ASID cached, which must not turn up later */
-	touch(r, cd->space, random_iova(r, &r->spaces[cd->space]));
 	if (!asid_in_use(r, old, cd)) {
 		r->asid_space[old] = -1;
 		r->asid_dirty[old] = true;
@@ -285,13 +338,39 @@ void change_cd(struct run *r)
 	}
 	if (r->asid_space[asid] < 0 && r->asid_dirty[asid])
 		need(r, (struct need){ .kind = NEED_ASID, .asid = asid });
+	model_cd_changes(r, c);
 	r->asid_space[asid] = space;
 	cd->asid = asid;
 	cd->space = space;
-	cd_write(&r->m.g, cd->gpa, &r->spaces[space].pt, asid_value[asid]);
+	cd->valid = valid;
+	store_cd(r, cd);
+	model_cd_changed(r, c);
 	for (i = 0; i < r->m.num; i++)
 		if (r->targets[i].kind == STREAM_S1 && r->targets[i].cd == c)
 			need(r, (struct need){ .kind = NEED_CD, .stream = i });
+}
+
+static void set_any_cd(struct run *r, int c)
+{
+	set_cd(r, c, rnd(r, ASIDS), rnd(r, SPACES), !one_in(r, 6));
+}
+
+/* Sometimes twice, without a CFGI in between, but with DMA */
+void change_cd(struct run *r)
+{
+	int c = rnd(r, CDS), space = r->cds[c].space;
+	unsigned int i;
+
+	/* Get an entry of the old ASID cached, which must not turn up later */
+	if (careful(r) || one_in(r, 2))
+		touch(r, space, random_iova(r, &r->spaces[space]));
+	set_any_cd(r, c);
+	if (careful(r) || !one_in(r, 3))
+		return;
+	for (i = 0; i < r->m.num; i++)
+		if (r->targets[i].cd == c)
+			check_midway(r, &r->targets[i], stream_iova(r, &r->targets[i]));
+	set_any_cd(r, c);
 }
 
 void write_ste(struct run *r, struct target *st)
@@ -300,7 +379,7 @@ void write_ste(struct run *r, struct target *st)
 
 	switch (st->kind) {
 	case STREAM_S1:
-		ste_s1(ste, r->cds[st->cd].gpa);
+		ste_s1(ste, r->cds[st->cd].gpa[r->cds[st->cd].place]);
 		break;
 	case STREAM_BYPASS:
 		ste_config(ste, STE_CFG_BYPASS);
@@ -315,15 +394,20 @@ void write_ste(struct run *r, struct target *st)
 	strtab_write(&r->m.strtab, st->s->vsid, ste);
 }
 
+static void any_ste(struct run *r, struct target *st)
+{
+	st->kind = one_in(r, 4) ? 1 + rnd(r, 3) : STREAM_S1;
+	st->cd = rnd(r, CDS);
+	write_ste(r, st);
+}
+
 void change_ste(struct run *r)
 {
 	int i = rnd(r, r->m.num);
 	struct target *st = &r->targets[i];
 
-	testdev_write(&st->s->dev, stream_iova(r, st));
-	st->kind = one_in(r, 4) ? 1 + rnd(r, 3) : STREAM_S1;
-	st->cd = rnd(r, CDS);
-	write_ste(r, st);
+	check_midway(r, st, stream_iova(r, st));
+	any_ste(r, st);
 	need(r, (struct need){ .kind = NEED_STE, .stream = i });
 }
 
@@ -346,15 +430,45 @@ void start_spaces(struct run *r)
 	}
 }
 
+/* Each CD is elsewhere than before, and no SMMU knows of any */
+static void new_cds(struct run *r, bool any)
+{
+	int i, asid;
+
+	for (i = 0; i < ASIDS; i++) {
+		r->asid_space[i] = -1;
+		r->asid_dirty[i] = false;
+	}
+	for (i = 0; i < CDS; i++) {
+		struct context *cd = &r->cds[i];
+
+		asid = any ? rnd(r, ASIDS) : i;
+		if (r->asid_space[asid] < 0)
+			r->asid_space[asid] = any ? rnd(r, SPACES) : i % SPACES;
+		cd->asid = asid;
+		cd->space = r->asid_space[asid];
+		cd->valid = true;
+		cd->place ^= 1;
+		store_cd(r, cd);
+	}
+}
+
+/* A guest that boots: other CDs and STEs */
+void new_tables(struct run *r)
+{
+	unsigned int i;
+
+	new_cds(r, true);
+	for (i = 0; i < r->m.num; i++)
+		any_ste(r, &r->targets[i]);
+}
+
 void start_cds(struct run *r)
 {
-	int i;
+	int i, k;
 
-	for (i = 0; i < ASIDS; i++)
-		r->asid_space[i] = -1;
-	for (i = 0; i < CDS; i++) {
-		r->cds[i] = (struct context){ guest_alloc(&r->m.g, 64), i, i };
-		r->asid_space[i] = i;
-		cd_write(&r->m.g, r->cds[i].gpa, &r->spaces[i].pt, asid_value[i]);
-	}
+	for (i = 0; i < CDS; i++)
+		for (k = 0; k < 2; k++)
+			r->cds[i].gpa[k] = guest_alloc(&r->m.g, 64);
+	new_cds(r, false);
 }
