@@ -14,6 +14,7 @@
 
 #include "arch.h"
 #include "batch.h"
+#include "cdtab.h"
 #include "pure.h"
 #include "strtab.h"
 
@@ -771,10 +772,175 @@ static void fuzz_idr(struct input *in)
 		check(fits == idr_fits(idr, both));
 }
 
+/* ASIDs of CDs */
+
+#define ASID_NUM	65536
+
+/* What a set of ASIDs has to have, and which of them had their TLBI */
+struct asid_model {
+	bool has[ASID_NUM];
+	bool flushed[ASID_NUM];
+	u32 num;
+	bool all;
+	bool all_flushed;
+};
+
+static void model_add(struct asid_model *m, u16 asid)
+{
+	if (m->all || m->has[asid])
+		return;
+	m->has[asid] = true;
+	m->all = ++m->num > 64;
+}
+
+static void check_have(const struct asid_model *m, const struct smmuv3_asids *set, u16 asid)
+{
+	check(smmuv3_asids_have(set, asid) == (m->all || m->has[asid]));
+}
+
+/* The TLBIs of a set are one by each new ASID, or one of all (4.4.2) */
+static void check_new(struct asid_model *m, struct smmuv3_asids *set, bool flush)
+{
+	u32 num, want = 0, i;
+	__le64 cmds[64][2];
+
+	num = smmuv3_asids_new(set, cmds);
+	for (i = 0; i < ASID_NUM; i++)
+		want += m->has[i] && !m->flushed[i];
+	if (m->all)
+		want = !m->all_flushed;
+	check(num == want);
+	for (i = 0; i < num; i++) {
+		u64 w0 = le64_to_cpu(cmds[i][0]);
+		u16 asid = w0 >> 48;
+
+		check(!cmds[i][1]);
+		if (m->all) {
+			check(w0 == 0x10);
+			continue;
+		}
+		check((w0 & GENMASK_ULL(47, 0)) == 0x11);
+		check(m->has[asid] && !m->flushed[asid]);
+		/* No other TLBI has this one. */
+		m->flushed[asid] = true;
+	}
+	if (flush) {
+		smmuv3_asids_flushed(set);
+		m->all_flushed = m->all;
+		check(!smmuv3_asids_new(set, cmds));
+		return;
+	}
+	for (i = 0; !m->all && i < num; i++)
+		m->flushed[le64_to_cpu(cmds[i][0]) >> 48] = false;
+}
+
+/* CDs in guest memory. The reader reads the words of one table, in order */
+struct cds {
+	struct smmuv3_reader reader;
+	struct asid_model *m;
+	struct input *in;
+	u64 base;
+	u32 num;
+	u16 mask;
+	u32 reads;
+	u32 fails;		/* number of the read that fails, from 1 */
+};
+
+static int cd_read(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
+{
+	struct cds *cds = (struct cds *)reader;
+	__le64 word;
+
+	check(len == 8 && cds->reads < cds->num && gpa == cds->base + 64ULL * cds->reads);
+	if (++cds->reads == cds->fails)
+		return -EFAULT;
+	word = cpu_to_le64((u64)(cds->reads + take(cds->in, 1)) << 48 | take(cds->in, 4));
+	memcpy(buf, &word, len);
+	model_add(cds->m, le64_to_cpu(word) >> 48 & cds->mask);
+	return 0;
+}
+
+static void check_collect(struct input *in, struct asid_model *m, struct smmuv3_asids *set)
+{
+	u32 log2 = take(in, 1) % 16, format = take(in, 1) % 4, i;
+	u64 addr = take(in, 7) & GENMASK_ULL(51, 6);
+	bool aligned = take(in, 1) % 8;
+	struct cds cds = {
+		.reader.read = cd_read,
+		.m = m,
+		.in = in,
+		.fails = take(in, 1),
+		.mask = take(in, 1) % 2 ? 0xffff : 0xff,
+	};
+	u64 ste[2] = { 0xb | format << 4, 0 };
+	int rc, want = 0;
+
+	/* Mostly short tables, linear or not */
+	if (log2 > 8)
+		log2 -= 8;
+	cds.num = 1U << log2;
+	if (aligned)
+		addr &= ~((64ULL << log2) - 1);
+	cds.base = addr;
+	ste[0] |= addr | (u64)log2 << 59;
+	if (log2 > 6 || (log2 && format))
+		want = -E2BIG;
+	else if (addr & ((64ULL << log2) - 1))
+		want = -EINVAL;
+	else if (cds.fails && cds.fails <= cds.num)
+		want = -EFAULT;
+	rc = smmuv3_cdtab_collect(ste, cds.mask, &cds.reader, set);
+	check(rc == want);
+	check(cds.reads == (!rc ? cds.num : rc == -EFAULT ? cds.fails : 0));
+	for (i = 0; i < 64; i++)
+		check_have(m, set, i);
+}
+
+static void fuzz_cdtab(struct input *in)
+{
+	static struct asid_model m;
+	struct smmuv3_asids set;
+	u32 i;
+
+	memset(&m, 0, sizeof(m));
+	smmuv3_asids_clear(&set);
+	while (in->size) {
+		u8 what = take(in, 1);
+		u16 asid = take(in, what & 0x80 ? 2 : 1);
+
+		switch (what % 8) {
+		case 0 ... 2:
+			check_collect(in, &m, &set);
+			break;
+		case 3:
+			smmuv3_asids_add(&set, asid);
+			model_add(&m, asid);
+			break;
+		case 4 ... 5:
+			check_new(&m, &set, what % 2);
+			break;
+		case 6:
+			if (asid < 8)
+				smmuv3_asids_add_all(&set);
+			m.all |= asid < 8;
+			break;
+		default:
+			if (asid < 64) {
+				smmuv3_asids_clear(&set);
+				memset(&m, 0, sizeof(m));
+			}
+		}
+		check_have(&m, &set, asid);
+		check(set.num <= 64 && set.flushed <= set.num);
+	}
+	for (i = 0; i < ASID_NUM; i++)
+		check_have(&m, &set, i);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static void (*const parts[])(struct input *in) = {
-		fuzz_cmd, fuzz_ste, fuzz_strtab, fuzz_batch, fuzz_idr,
+		fuzz_cmd, fuzz_ste, fuzz_strtab, fuzz_batch, fuzz_idr, fuzz_cdtab,
 	};
 	struct input in = { data, size };
 
