@@ -22,6 +22,12 @@ static __u64 work_of(const __u64 counters[COUNTER_NUM])
 	       counters[CMDS] - counters[SYNCS] : 0;
 }
 
+/* Return: the number of commands for physical SMMUs, issued or withheld */
+static __u64 meant_for_host(const __u64 counters[COUNTER_NUM])
+{
+	return counters[ISSUED] + counters[WITHHELD];
+}
+
 /* @counters: since CREATE, or since they were last read */
 static void print_derived(const __u64 counters[COUNTER_NUM])
 {
@@ -32,6 +38,7 @@ static void print_derived(const __u64 counters[COUNTER_NUM])
 	out_ratio("issued_per_cmd", counters[ISSUED], counters[CMDS], 1);
 	out_ratio("subsumed_percent", counters[SUBSUMED], work, 100);
 	out_ratio("merged_percent", counters[MERGED], work, 100);
+	out_ratio("withheld_percent", counters[WITHHELD], meant_for_host(counters), 100);
 	out_ratio("zero_copy_percent", counters[ZERO_COPY], counters[HOST_CALLS], 100);
 }
 
@@ -93,6 +100,7 @@ static void print_row(__u32 id, const __u64 counters[COUNTER_NUM], double second
 		printf(" %9s", "-");
 	print_percent(counters[SUBSUMED], work);
 	print_percent(counters[MERGED], work);
+	print_percent(counters[WITHHELD], meant_for_host(counters));
 	print_percent(counters[ZERO_COPY], counters[HOST_CALLS]);
 	printf(" %7llu\n", counters[STE_BAD] + counters[CMD_ERRORS] +
 	       counters[REPLAYS]);
@@ -120,9 +128,9 @@ static void print_rates(__u32 id, const __u64 counters[COUNTER_NUM], double seco
 
 static void print_heading(void)
 {
-	printf("%5s %11s %10s %11s %10s %9s %7s %7s %7s %7s\n", "vSMMU", "cmds/s",
+	printf("%5s %11s %10s %11s %10s %9s %7s %7s %7s %7s %7s\n", "vSMMU", "cmds/s",
 	       "syncs/s", "issued/s", "calls/s", "cmds/call", "subsumd", "merged",
-	       "zerocpy", "errors");
+	       "withhld", "zerocpy", "errors");
 }
 
 /*

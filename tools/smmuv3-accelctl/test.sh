@@ -242,14 +242,15 @@ t "info: a signal while a file is slow" interrupted
 
 cp -r "$root" "$work/next"
 rm -r "$work/next/sys/bus/pci/drivers/vfio-pci"
-rates() { # each counter is 10 more after a second
+rates() { # after a second, cmds and issued are 10 more, withheld is 30 more
 	(
 		sleep 0.5
-		sed -i 's/^vsmmu-cmds:.*/vsmmu-cmds:\t81930/' "$work"/next/proc/100/fdinfo/[34]
+		sed -i 's/^vsmmu-cmds:.*/vsmmu-cmds:\t81930/; s/^vsmmu-issued:.*/vsmmu-issued:\t40010/
+			s/^vsmmu-withheld:.*/vsmmu-withheld:\t10030/' "$work"/next/proc/100/fdinfo/[34]
 	) &
 	run --root "$work/next" stats 7 -w1 -n1 >"$work/out"
 	wait
-	grep -qE '^ +7 +(9|10) +0 +0 +0 ' "$work/out" || { cat "$work/out"; return 1; }
+	grep -qE '^ +7 +(9|10) +0 +(9|10) +0 +- +0\.0% +0\.0% +75\.0% +- +0$' "$work/out" || { cat "$work/out"; return 1; }
 }
 t "stats --watch: rates" rates
 gone() {

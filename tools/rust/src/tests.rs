@@ -478,13 +478,14 @@ fn info_and_counters() {
         (arg.out_subsumed, arg.out_merged, arg.out_host_calls) = (4, 5, 6);
         (arg.out_zero_copy, arg.out_ste_installed, arg.out_ste_unchanged) = (7, 8, 9);
         (arg.out_ste_bad, arg.out_cmd_errors, arg.out_replays) = (10, 11, 12);
+        arg.out_withheld = 13;
         0
     });
     let stats = vsmmu().stats().unwrap();
     assert_eq!((stats.cmds, stats.syncs, stats.issued, stats.subsumed), (1, 2, 3, 4));
     assert_eq!((stats.merged, stats.host_calls, stats.zero_copy), (5, 6, 7));
     assert_eq!((stats.ste_installed, stats.ste_unchanged, stats.ste_bad), (8, 9, 10));
-    assert_eq!((stats.cmd_errors, stats.replays), (11, 12));
+    assert_eq!((stats.cmd_errors, stats.replays, stats.withheld), (11, 12, 13));
 }
 
 #[test]

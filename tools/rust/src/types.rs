@@ -454,6 +454,8 @@ pub struct Stats {
     pub cmd_errors: u64,
     /// Host calls that were repeated after an error
     pub replays: u64,
+    /// Invalidations not given to a physical SMMU that has no entry they could hit
+    pub withheld: u64,
 }
 
 impl From<sys::smmuv3_accel_stats> for Stats {
@@ -471,6 +473,7 @@ impl From<sys::smmuv3_accel_stats> for Stats {
             ste_bad: arg.out_ste_bad,
             cmd_errors: arg.out_cmd_errors,
             replays: arg.out_replays,
+            withheld: arg.out_withheld,
         }
     }
 }
