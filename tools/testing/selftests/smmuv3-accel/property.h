@@ -27,10 +27,11 @@
 
 #define SPACES	5
 
-/* Pages need most: a need for each ASID, and three commands for a need */
+/* A walk needs most: each step a need for each ASID, and three commands for a need */
 #define MAX_CHANGES	40
 #define MAX_PAGES	6
-#define MAX_NEEDS	(MAX_CHANGES * MAX_PAGES * CDS)
+#define MAX_STEPS	24
+#define MAX_NEEDS	(MAX_CHANGES * MAX_STEPS * CDS)
 #define MAX_CMDS	(MAX_NEEDS * 4)
 
 extern const unsigned int asid_value[ASIDS];
@@ -86,8 +87,8 @@ struct config {
 	int space;
 };
 
-/* Each change of a round may add one, a change of a CD two */
-#define MAX_CONFIGS	(2 * MAX_CHANGES + 1)
+/* There are no more that differ */
+#define MAX_CONFIGS	(ASIDS * (SPACES + 1) + STREAM_INVALID)
 
 /**
  * struct target - A stream
@@ -170,6 +171,7 @@ struct need {
  * @dmas: how often a device did DMA
  * @midway: how often the result was compared while needs were unmet
  * @anywhere: how often it was not, because any was possible
+ * @stats: counters of all vSMMUs, only those that the test looks at
  * @rc: not 0: something went wrong
  * @why: what went wrong
  */
@@ -199,6 +201,7 @@ struct run {
 	unsigned long dmas;
 	unsigned long midway;
 	unsigned long anywhere;
+	struct smmuv3_accel_stats stats;
 	int rc;
 	char why[256];
 };
@@ -233,6 +236,7 @@ int run_all(struct run *r);
 
 int any_event(struct run *r);
 int plug_all(struct run *r);
+int add_stats(struct run *r);
 int start_streams(struct run *r);
 int walk(struct run *r);
 

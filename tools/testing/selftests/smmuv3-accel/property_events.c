@@ -140,13 +140,70 @@ static int boot_again(struct run *r)
 	return run_all(r);
 }
 
+/* Add the counters of the vSMMU to those of the ones before it */
+int add_stats(struct run *r)
+{
+	struct smmuv3_accel_stats stats;
+	int rc = accel_stats(&r->m.g, &stats);
+
+	if (rc)
+		return fail(r, "GET_STATS: %d", rc);
+	r->stats.out_cmds += stats.out_cmds;
+	r->stats.out_issued += stats.out_issued;
+	r->stats.out_subsumed += stats.out_subsumed;
+	r->stats.out_merged += stats.out_merged;
+	r->stats.out_withheld += stats.out_withheld;
+	return 0;
+}
+
+/* A stream is attached before SET_REGS, the others after it, all or some */
+static int attach_streams(struct run *r, unsigned int first, unsigned int num)
+{
+	unsigned int i, at;
+	int rc = 0;
+
+	for (i = 0; !rc && i < num; i++) {
+		at = (first + i) % r->m.num;
+		rc = attach(r, at);
+		if (!rc && !i)
+			rc = set_regs(r, CR0_SMMUEN | CR0_CMDQEN, true);
+		check_midway(r, &r->targets[at], stream_iova(r, &r->targets[at]));
+		if (r->targets[at].smmu >= r->smmu_num)
+			r->smmu_num = r->targets[at].smmu + 1;
+	}
+	return rc;
+}
+
+/* Another vSMMU takes the place of this one */
+static int replace_vsmmu(struct run *r)
+{
+	int rc = add_stats(r);
+	unsigned int i;
+
+	if (rc)
+		return rc;
+	guest_close_accel(&r->m.g);
+	for (i = 0; i < r->m.num; i++)
+		model_detach(r, &r->targets[i]);
+	model_reset(r);
+	check_streams(r);
+	rc = guest_create_flags(&r->m.g, r->m.options.create_flags) ?:
+	     accel_mem_table(&r->m.g);
+	if (rc)
+		return fail(r, "CREATE or SET_MEM_TABLE: %d", rc);
+	new_tables(r);
+	return attach_streams(r, rnd(r, r->m.num), 1 + rnd(r, r->m.num));
+}
+
 int any_event(struct run *r)
 {
-	switch (rnd(r, 8)) {
+	switch (rnd(r, 9)) {
 	case 0:
 		return reset(r);
 	case 1:
 		return boot_again(r);
+	case 8:
+		return replace_vsmmu(r);
 	case 2 ... 3:
 		return swap_vsids(r);
 	default:
@@ -154,11 +211,9 @@ int any_event(struct run *r)
 	}
 }
 
-/* One stream is attached before SET_REGS, the others after it */
 int start_streams(struct run *r)
 {
 	unsigned int i;
-	int rc = 0;
 
 	for (i = 0; i < r->m.num; i++) {
 		struct target *st = &r->targets[i];
@@ -169,21 +224,14 @@ int start_streams(struct run *r)
 		st->in_force = STREAM_ABORT;
 		write_ste(r, st);
 	}
-	for (i = 0; !rc && i < r->m.num; i++) {
-		rc = attach(r, i);
-		if (!rc && !i)
-			rc = set_regs(r, CR0_SMMUEN | CR0_CMDQEN, true);
-		if (r->targets[i].smmu >= r->smmu_num)
-			r->smmu_num = r->targets[i].smmu + 1;
-	}
-	return rc;
+	return attach_streams(r, 0, r->m.num);
 }
 
 /**
  * struct walk - Steps that all concern one CD and one page
  * @st: a stream that uses the CD
  * @cd: the CD
- * @asid: the ASID that it has, and one that the stream's SMMU has not had lately
+ * @asid: the ASID that it has at first, and one that the stream's SMMU has not had lately
  * @space: where they lead
  * @iova: the page, in @space[1]
  * @region: its region. Its slot is 0, which has the same address in all spaces
@@ -231,7 +279,7 @@ static int walk_step(struct run *r, struct walk *w, char step)
 
 	switch (step) {
 	case 'S':	/* the other ASID */
-		other = r->cds[w->cd].asid == w->asid[0];
+		other = r->cds[w->cd].asid != w->asid[1];
 		set_cd(r, w->cd, w->asid[other], w->space[other], true);
 		return r->rc;
 	case 'V':	/* the same ASID, the other V */
@@ -245,6 +293,14 @@ static int walk_step(struct run *r, struct walk *w, char step)
 		return walk_invalidate(r, w, one_in(r, 2) ?
 				       cmd_tlbi_asid(asid_value[w->asid[1]]) :
 				       cmd_tlbi_va(asid_value[w->asid[1]], w->iova, true));
+	case 'E':	/* another STE, and its CD from now on */
+	case 'B':	/* bypass */
+		if (step == 'E')
+			w->cd = rnd(r, CDS);
+		w->st->kind = step == 'E' ? STREAM_S1 : STREAM_BYPASS;
+		w->st->cd = w->cd;
+		write_ste(r, w->st);
+		return walk_invalidate(r, w, cmd_cfgi_ste(vsid, one_in(r, 2)));
 	case 'P':
 		change_page(r, w->space[1], w->region, 0);
 		return r->rc;
@@ -256,13 +312,15 @@ static int walk_step(struct run *r, struct walk *w, char step)
 
 /*
  * A stored CD is in use before its CFGI; after the next one was stored, until that
- * one's CFGI; an ASID comes back of which no CFGI has told; a CD gets valid. Some steps
- * are left out, some others come in between
+ * one's CFGI; an ASID comes back of which no CFGI has told; a CD gets valid; the STE
+ * leaves a CD of which no CFGI has told; nothing has stage 1 for a while. Some steps are
+ * left out, some others come in between
  */
 int walk(struct run *r)
 {
 	static const char * const walks[] = {
-		"PFSDPTD", "PSFDPSTD", "PFSDSFPTSFD", "PSVFVDPSTD",
+		"PFSDPTD", "PSFDPSTD", "PFSDSFPTSFD", "PSVFVDPSTD", "PFSDEPTSD",
+		"PFSFDBPTESD",
 	};
 	static const char any[] = "SVFTPD";
 	const char *step = walks[rnd(r, ARRAY_LEN(walks))];

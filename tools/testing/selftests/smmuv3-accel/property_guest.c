@@ -183,7 +183,10 @@ static void touch(struct run *r, int space, __u64 iova)
 
 static void need(struct run *r, struct need n)
 {
-	r->needs[r->need_num++] = n;
+	if (r->need_num == MAX_NEEDS)
+		fail(r, "too many needs");
+	else
+		r->needs[r->need_num++] = n;
 }
 
 /* A need for each ASID that leads to a space */

@@ -101,7 +101,7 @@ static void use_current(struct run *r, struct target *st)
 	struct config old[MAX_CONFIGS];
 	unsigned int num = st->config_num, i;
 
-	memcpy(old, st->config, sizeof(old));
+	memcpy(old, st->config, num * sizeof(old[0]));
 	st->config[0] = config_now(r, st);
 	st->config_num = 1;
 	for (i = 0; i < num; i++)
@@ -115,28 +115,21 @@ static void use_current(struct run *r, struct target *st)
 }
 
 /*
- * A stream's SMMU may lose sight of the ASID of its CD. If the guest has not told of
- * that ASID, the module may not know of it, and withhold invalidations for it.
+ * A CD is about to be stored. If the guest has not told of the ASID that it had, the
+ * module may not know of it, and withhold invalidations for it.
  */
-static void lose_asid(struct run *r, const struct target *st)
-{
-	int asid;
-
-	if (!st->attached || st->in_force != STREAM_S1)
-		return;
-	asid = r->cds[st->in_force_cd].asid;
-	if (!r->told[st->smmu][asid])
-		r->excused[st->smmu][asid] = true;
-}
-
-/* A CD is about to be stored */
 void model_cd_changes(struct run *r, int cd)
 {
+	int asid = r->cds[cd].asid;
 	unsigned int i;
 
-	for (i = 0; i < r->m.num; i++)
-		if (r->targets[i].in_force_cd == cd)
-			lose_asid(r, &r->targets[i]);
+	for (i = 0; i < r->m.num; i++) {
+		const struct target *st = &r->targets[i];
+
+		if (st->attached && st->in_force == STREAM_S1 && st->in_force_cd == cd &&
+		    !r->told[st->smmu][asid])
+			r->excused[st->smmu][asid] = true;
+	}
 }
 
 /* A CD was stored. An SMMU may fetch it at once */
@@ -151,18 +144,16 @@ void model_cd_changed(struct run *r, int cd)
 		if (!st->attached || st->in_force != STREAM_S1 || st->in_force_cd != cd ||
 		    config_has(st, &now))
 			continue;
-		if (st->config_num == MAX_CONFIGS)
-			fail(r, "StreamID %#x: too many configurations", st->s->vsid);
-		else
-			st->config[st->config_num++] = now;
+		st->config[st->config_num++] = now;
 	}
 }
 
 /* The module has given the device of a stream an STE */
 void model_install(struct run *r, struct target *st, enum stream_kind kind, int cd)
 {
-	if (st->in_force_cd != cd || kind != STREAM_S1)
-		lose_asid(r, st);
+	/* The module reads the CD when the stream leaves its table, too */
+	if (st->attached && st->in_force == STREAM_S1)
+		r->told[st->smmu][r->cds[st->in_force_cd].asid] = true;
 	st->attached = true;
 	st->in_force = kind;
 	st->in_force_cd = cd;
