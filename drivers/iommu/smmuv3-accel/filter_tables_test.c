@@ -173,8 +173,8 @@ static void left_table_counts(struct kunit *test)
 	expect_known(test);
 }
 
-/* If the table that a stream leaves cannot be read, its SMMU may have any ASID. */
-static void left_table_is_unreadable(struct kunit *test)
+/* From now on no CD can be read. */
+static void take_cds_away(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	const struct smmuv3_accel_mem_region regions[] = {
@@ -182,8 +182,42 @@ static void left_table_is_unreadable(struct kunit *test)
 		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
 	};
 
-	start(test);
 	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+}
+
+/* A TLBI that comes while no CD can be read is sent this once. */
+static void unreadable_table_counts_once(struct kunit *test)
+{
+	start(test);
+	take_cds_away(test);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_GIVEN(test, 0, tlbi_asid());
+	EXPECT_GIVEN(test, 1, tlbi_asid());
+	fx_set_whole_mem(test);
+	expect_unknown(test);
+}
+
+/* A run of TLBIs goes whole to an SMMU that may need one of them. */
+static void one_asid_of_many_counts(struct kunit *test)
+{
+	const struct cmd other = tlbi_of(TEST_ASID + 1), known = tlbi_of(OTHER_ASID);
+	struct fixture *f = test->priv;
+
+	start(test);
+	EXPECT_DONE(test, RUN_CMDS(test, other, tlbi_asid(), known, sync()), 4);
+	EXPECT_GIVEN(test, 0, other, tlbi_asid(), known);
+	EXPECT_GIVEN(test, 1, other, tlbi_asid(), known);
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, other, tlbi_asid(), sync()), 3);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, 2 * MOCK_SMMUS);
+}
+
+/* If the table that a stream leaves cannot be read, its SMMU may have any ASID. */
+static void left_table_is_unreadable(struct kunit *test)
+{
+	start(test);
+	take_cds_away(test);
 	fx_put_ste(test, VSID, STE_ABORT, 0);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), sync()), 2);
 	EXPECT_GIVEN(test, 0, tlbi_all());
@@ -215,6 +249,59 @@ static void flushed_smmu_has_none(struct kunit *test)
 	put_asid(test, 2, 0, OTHER_ASID);
 	fx_must_set_regs(test);
 	expect_unknown(test);
+}
+
+/* The guest flushes all. An SMMU still uses the CD that it has, which (c) cannot see. */
+static void guest_empties_no_set(struct kunit *test)
+{
+	start(test);
+	put_asid(test, 2, 0, TEST_ASID);
+	use_table(test, ste_at(2));
+	put_asid(test, 2, 0, OTHER_ASID);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_all(), sync()), 2);
+	expect_known(test);
+	EXPECT_DONE(test, RUN_CMDS(test, cmd(CMD_TLBI_NSNH_ALL, 0), sync()), 2);
+	expect_known(test);
+}
+
+/* The table of a device that comes counts. Its ASID is flushed before it can be used. */
+static void attached_table_counts(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u32 i;
+
+	start(test);
+	fx_must_detach(test, f->v, VSID);
+	put_asid(test, 2, 0, TEST_ASID);
+	fx_put_ste(test, VSID, ste_at(2), 0);
+	expect_unknown(test);
+	f->mock->log_num = 0;
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	for (i = 0; i < f->mock->log_num && f->mock->log[i].op != MOCK_INVALIDATE; i++)
+		KUNIT_EXPECT_NE(test, f->mock->log[i].op, MOCK_ATTACH);
+	EXPECT_GIVEN(test, 0, tlbi_asid());
+	put_asid(test, 2, 0, OTHER_ASID);
+	expect_known(test);
+}
+
+/* Nothing was withheld from the only SMMU, so it may have any ASID, and nothing to flush. */
+static void lone_smmu_has_any_asid(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fx_open_table_with(test, &(const struct open_options){
+		.filter = true, .no_global = true });
+	put_asid(test, 0, 0, OTHER_ASID);
+	fx_put_all_stes(test, ste_at(0), 0);
+	fx_set_cmdq(test, 4);
+	f->mock->log_num = 0;
+	fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
+	EXPECT_GIVEN(test, 1);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_GIVEN(test, 0);
+	EXPECT_GIVEN(test, 1, tlbi_asid());
 }
 
 /* An ASID that comes with a StreamID is flushed. If that fails, the same call repeats it. */
@@ -309,7 +396,12 @@ static void table_elsewhere_in_the_vmm(struct kunit *test)
 static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE_PARAM(left_table_counts, leave_gen_params),
 	KUNIT_CASE(left_table_is_unreadable),
+	KUNIT_CASE(unreadable_table_counts_once),
+	KUNIT_CASE(one_asid_of_many_counts),
 	KUNIT_CASE(flushed_smmu_has_none),
+	KUNIT_CASE(guest_empties_no_set),
+	KUNIT_CASE(attached_table_counts),
+	KUNIT_CASE(lone_smmu_has_any_asid),
 	KUNIT_CASE(new_asid_of_a_vsid_is_flushed),
 	KUNIT_CASE_PARAM(each_cd_counts, format_gen_params),
 	KUNIT_CASE(table_elsewhere_in_the_vmm),
