@@ -117,12 +117,24 @@ void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	smmuv3_phys_update_gate(v, phys);
 }
 
+/* Whether an invalidation of CDs that a physical SMMU has cached is still to be done */
+static bool has_stale_cds(const struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys)
+{
+	const struct smmuv3_stream *stream;
+
+	list_for_each_entry(stream, &v->stale_cds, stale_node)
+		if (stream->phys == phys)
+			return true;
+	return false;
+}
+
 /**
  * smmuv3_filter_flush() - Flush the entries of ASIDs that are new to a physical SMMU
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  *
- * If it fails, the flush stays pending.
+ * If it fails, the flush stays pending. It also does while a stale CD could bring the
+ * entries back.
  *
  * Return: 0 or the host's errno.
  */
@@ -137,7 +149,7 @@ int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 	if (!num)
 		return 0;
 	rc = smmuv3_phys_invalidate(v, phys, stage, NULL, num, true);
-	if (!rc)
+	if (!rc && !has_stale_cds(v, phys))
 		smmuv3_asids_flushed(&phys->asids);
 	return rc;
 }

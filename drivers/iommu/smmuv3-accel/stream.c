@@ -475,6 +475,10 @@ static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
  * changed the CDs, so the stream is put on the list for smmuv3_stream_flush_cds().
  * STEs have no effect on a stream that is not live.
  *
+ * If it fails, ASIDs that are new to the physical SMMU are flushed all the same, and
+ * not again when the STE is attached. So that a CD that is cached until then cannot
+ * bring their entries back, the stream is on that list as well.
+ *
  * Return: 0, or an errno with the stream as it was.
  */
 int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
@@ -496,16 +500,18 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		rc = stream_replace(v, stream, ste);
 		v->stats.out_ste_installed += !rc;
 	}
-	if (!rc && stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1 &&
-	    !host_sends_cfgi(&old, ste))
+	if (rc)
+		trace_smmuv3_accel_ste(v, stream->vsid, old.kind, ste->kind,
+				       ste->reason, rc);
+	if (rc && (!v->filter || old.kind != SMMUV3_ACCEL_KIND_S1))
+		return rc;
+	if (stream->dev && stream->ste.kind == SMMUV3_ACCEL_KIND_S1 &&
+	    !host_sends_cfgi(&old, &stream->ste))
 		list_move_tail(&stream->stale_node, &v->stale_cds);
-	else if (!rc)
+	else
 		list_del_init(&stream->stale_node);
 	if (!rc)
 		smmuv3_stream_note_ste(v, stream, old.kind);
-	else
-		trace_smmuv3_accel_ste(v, stream->vsid, old.kind, ste->kind,
-				       ste->reason, rc);
 	return rc;
 }
 

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the filtered fan-out: host calls that fail, and streams and processes
+ * that come and go.
+ */
+#include <linux/uaccess.h>
+
+#include "filter.h"
+#include "fixture.h"
+
+#define FIRST_ASID	16	/* of those that a test gives to the first stream */
+#define OTHER_ASID	3	/* the other streams have it */
+#define CD_AREA		0x10000
+#define SPARE_TABLE	STREAMS	/* of no stream at first */
+
+static u64 table_gpa(u32 table)
+{
+	return RING_GPA + CD_AREA + table * SZ_4K;
+}
+
+static u64 ste_at(u32 table)
+{
+	return STE_S1_AT(table_gpa(table) >> 12);
+}
+
+static void put_asid(struct kunit *test, u32 table, u16 asid)
+{
+	struct fixture *f = test->priv;
+	__le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (table_gpa(table) - RING_GPA), &word0,
+					   sizeof(word0)), 0);
+}
+
+static struct cmd tlbi_of(u16 asid)
+{
+	return cmd(CMD_TLBI_NH_ASID | FIELD_PREP(TLBI_0_ASID, asid), 0);
+}
+
+/* A vSMMU, and a CD table with one CD for each stream. No stream is attached. */
+static void open_machine(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u32 s;
+
+	fx_open_table_with(test, &(const struct open_options){ .filter = true });
+	for (s = 0; s < STREAMS; s++) {
+		put_asid(test, s, OTHER_ASID);
+		fx_put_ste(test, fx_streams[s].vsid, ste_at(s), 0);
+	}
+	KUNIT_ASSERT_TRUE(test, f->v->filter);
+}
+
+static void start(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	open_machine(test);
+	fx_attach_all(test);
+	fx_set_cmdq(test, 4);
+	f->mock->log_num = 0;
+}
+
+/* Expect which SMMUs a TLBI goes to, and that nothing was pending before. */
+static void expect_tlbi(struct kunit *test, u16 asid, bool to_first, bool to_other)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, sync()), 1);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(asid), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, to_first + to_other);
+	if (to_first)
+		EXPECT_GIVEN(test, 0, tlbi_of(asid));
+	if (to_other)
+		EXPECT_GIVEN(test, 1, tlbi_of(asid));
+}
+
+/* Calls that bring an ASID to the first SMMU. Each returns an errno. */
+
+static int run_one(struct kunit *test, struct cmd c)
+{
+	const struct result r = RUN_CMDS(test, c, sync());
+
+	/* A command is done with all that belongs to it, or not at all. */
+	KUNIT_EXPECT_TRUE_MSG(test, r.rc ? r.done < 2 : r.done == 2, "%d, %u done", r.rc,
+			      r.done);
+	KUNIT_EXPECT_EQ(test, r.error, 0);
+	return r.rc;
+}
+
+static void new_cd(struct kunit *test, u16 asid)
+{
+	put_asid(test, 0, asid);
+}
+
+static int by_cfgi_cd(struct kunit *test)
+{
+	return run_one(test, cfgi_cd(VSID, 0));
+}
+
+static int by_cfgi_cd_all(struct kunit *test)
+{
+	return run_one(test, cfgi_cd_all(VSID));
+}
+
+static int by_array(struct kunit *test)
+{
+	const struct cmd cmds[] = { cfgi_cd(VSID, 0), sync() };
+	struct fixture *f = test->priv;
+
+	return fx_invalidate(test, f->v, cmds, ARRAY_SIZE(cmds)).rc;
+}
+
+static int by_cfgi_ste(struct kunit *test)
+{
+	return run_one(test, cfgi_ste(VSID));
+}
+
+static int by_cfgi_all(struct kunit *test)
+{
+	return run_one(test, cfgi_all());
+}
+
+/* Two tables take turns. */
+static void new_table(struct kunit *test, u16 asid)
+{
+	u32 table = SPARE_TABLE + asid % 2;
+
+	put_asid(test, table, asid);
+	fx_put_ste(test, VSID, ste_at(table), 0);
+}
+
+static void smmuen_was_cleared(struct kunit *test, u16 asid)
+{
+	struct fixture *f = test->priv;
+
+	f->regs.cr0 &= ~CR0_SMMUEN;
+	fx_must_set_regs(test);
+	f->regs.cr0 |= CR0_SMMUEN;
+	put_asid(test, 0, asid);
+}
+
+static int by_set_regs(struct kunit *test)
+{
+	return fx_set_regs(test).rc;
+}
+
+static int by_set_vsids(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	return SET_VSIDS(f->v, { VSID, VSID }).rc;
+}
+
+static void was_detached(struct kunit *test, u16 asid)
+{
+	struct fixture *f = test->priv;
+
+	fx_must_detach(test, f->v, VSID);
+	put_asid(test, 0, asid);
+}
+
+static int by_attach(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int rc = fx_attach(f->v, .fd = 0, .vsid = VSID).rc;
+
+	KUNIT_EXPECT_EQ(test, !rc, !!stream_of(f->v, VSID));
+	return rc;
+}
+
+static const struct new_case {
+	const char *name;
+	void (*prepare)(struct kunit *test, u16 asid);
+	int (*call)(struct kunit *test);
+} new_cases[] = {
+	{ "CFGI_CD", new_cd, by_cfgi_cd },
+	{ "CFGI_CD_ALL", new_cd, by_cfgi_cd_all },
+	{ "INVALIDATE", new_cd, by_array },
+	{ "CFGI_STE of the same STE", new_cd, by_cfgi_ste },
+	{ "CFGI_STE of another STE", new_table, by_cfgi_ste },
+	{ "CFGI_ALL", new_table, by_cfgi_all },
+	{ "SET_REGS", smmuen_was_cleared, by_set_regs },
+	{ "SET_VSIDS", new_cd, by_set_vsids },
+	{ "ATTACH", was_detached, by_attach },
+};
+
+KUNIT_ARRAY_PARAM_DESC(new, new_cases, name);
+
+static bool is_flush_of(u64 w0, u16 asid)
+{
+	return FIELD_GET(CMD_0_OP, w0) == CMD_TLBI_NH_ALL ||
+	       (FIELD_GET(CMD_0_OP, w0) == CMD_TLBI_NH_ASID &&
+		FIELD_GET(TLBI_0_ASID, w0) == asid);
+}
+
+/* What happened at the first SMMU since the guest stored a CD */
+struct seen {
+	bool cfgi;	/* it has no older CD of the first stream any more */
+	bool flushed;	/* after that, the entries of the new ASID were flushed */
+};
+
+static void look_at_log(struct kunit *test, u16 asid, struct seen *seen)
+{
+	struct mock *mock = mock_of(test);
+	u32 i, k;
+
+	for (i = 0; i < mock->log_num; i++) {
+		const struct mock_call *call = &mock->log[i];
+
+		/* The host's own CFGI_STE */
+		if (!call->rc && (call->op == MOCK_ATTACH || call->op == MOCK_DETACH))
+			seen->cfgi = true;
+		if (call->op != MOCK_INVALIDATE || call->rc || call->smmu)
+			continue;
+		for (k = 0; k < call->num; k++) {
+			u64 w0 = le64_to_cpu(call->cmds[k][0]);
+
+			if (is_flush_of(w0, asid))
+				seen->flushed |= seen->cfgi;
+			else if (FIELD_GET(CMD_0_SID, w0) == VSID)
+				seen->cfgi = true;
+		}
+	}
+	mock->log_num = 0;
+}
+
+/* Let a call fail at each host call in turn, once or more, until it does not reach it. */
+static u32 fail_each(struct kunit *test, const struct new_case *c, u16 *asid, u32 num, int rc)
+{
+	struct fixture *f = test->priv;
+	u32 at, failed = 1;
+	struct seen seen;
+	int got;
+
+	for (at = 1; failed; at++) {
+		c->prepare(test, ++*asid);
+		f->mock->log_num = 0;
+		mock_fail(f->mock, MOCK_ANY, at, num, rc);
+		got = c->call(test);
+		failed = mock_fail_stop(f->mock);
+		seen = (struct seen){ .cfgi = c->prepare != new_cd && c->prepare != new_table };
+		look_at_log(test, *asid, &seen);
+		if (got) {
+			KUNIT_EXPECT_TRUE(test, failed);
+			KUNIT_ASSERT_EQ(test, c->call(test), 0);
+			look_at_log(test, *asid, &seen);
+		}
+		KUNIT_EXPECT_TRUE_MSG(test, seen.flushed, "host call %u of %u: %d: not flushed", at,
+				      num, rc);
+		expect_tlbi(test, *asid, true, false);
+	}
+	return at - 2;
+}
+
+/*
+ * An ASID that is new to an SMMU is flushed there though a host call fails: the call
+ * fails, or the next one does it again.
+ */
+static void new_asid_is_flushed_in_the_end(struct kunit *test)
+{
+	static const struct {
+		u32 num;
+		int rc;
+	} failures[] = {
+		{ 1, -ENOMEM }, { 2, -ENOMEM }, { 1, -EINTR }, { 2, -EIO },
+	};
+	const struct new_case *c = test->param_value;
+	struct fixture *f = test->priv;
+	u16 asid = FIRST_ASID;
+	u32 i;
+
+	start(test);
+	for (i = 0; i < ARRAY_SIZE(failures); i++)
+		KUNIT_EXPECT_GT(test, fail_each(test, c, &asid, failures[i].num,
+						failures[i].rc), 0);
+	/* A set that had become that of all ASIDs would hide what is tested. */
+	KUNIT_EXPECT_FALSE(test, stream_of(f->v, VSID)->phys->asids.all);
+}
+
+/* The flush of all ASIDs stays pending in the same way. */
+static void all_is_flushed_in_the_end(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+	};
+
+	start(test);
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	mock_fail(f->mock, MOCK_INVALIDATE, 2, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	f->mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), 0);
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_all());
+	fx_set_whole_mem(test);
+	expect_tlbi(test, FIRST_ASID, true, false);
+}
+
+/* An SMMU that fails to flush does not keep the other one from its flush. */
+static void other_smmu_is_flushed(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	put_asid(test, 2, FIRST_ASID);
+	/* Two CFGIs, then two attempts of the first flush */
+	mock_fail(f->mock, MOCK_INVALIDATE, 3, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, RUN_CMDS(test, cfgi_cd(VSID, 0), cfgi_cd(VSID_OTHER, 0),
+				       sync()).rc, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	EXPECT_GIVEN(test, 1, cfgi_cd(VSID_OTHER, 0), tlbi_of(FIRST_ASID));
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, fx_run(test, .num = 3), 3);
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_of(FIRST_ASID));
+	EXPECT_GIVEN(test, 1, cfgi_cd(VSID_OTHER, 0));
+}
+
+/* Two streams of different SMMUs swap StreamIDs. Each SMMU may have both ASIDs then. */
+static void moved_stream(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	KUNIT_ASSERT_EQ(test, by_cfgi_cd(test), 0);
+	expect_tlbi(test, FIRST_ASID, true, false);
+	f->mock->log_num = 0;
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, VSID_OTHER }, { VSID_OTHER, VSID }));
+	EXPECT_GIVEN(test, 1, tlbi_of(FIRST_ASID));
+	expect_tlbi(test, FIRST_ASID, true, true);
+}
+
+/* The guest starts again without a reset, and uses the same ASIDs elsewhere. */
+static void guest_boots_again(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	KUNIT_ASSERT_EQ(test, by_cfgi_cd(test), 0);
+	f->regs.cr0 &= ~CR0_SMMUEN;
+	fx_must_set_regs(test);
+	put_asid(test, SPARE_TABLE, FIRST_ASID);
+	fx_put_ste(test, VSID, ste_at(1), 0);
+	fx_put_ste(test, VSID_OTHER, ste_at(SPARE_TABLE), 0);
+	f->regs.cr0 |= CR0_SMMUEN;
+	f->mock->log_num = 0;
+	fx_must_set_regs(test);
+	/* The first SMMU may have entries from before. */
+	EXPECT_GIVEN(test, 1, tlbi_of(FIRST_ASID));
+	expect_tlbi(test, FIRST_ASID, true, true);
+	EXPECT_OK(test, fx_reset(f->v));
+	fx_must_set_regs(test);
+	expect_tlbi(test, FIRST_ASID, false, true);
+}
+
+/* A second SMMU comes to a running guest. What the first one has is not known. */
+static void second_smmu_comes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	open_machine(test);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	fx_set_cmdq(test, 4);
+	put_asid(test, 0, FIRST_ASID);
+	expect_tlbi(test, FIRST_ASID, true, false);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, 0);
+	put_asid(test, 0, OTHER_ASID);
+	fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
+	expect_tlbi(test, FIRST_ASID, true, false);
+	expect_tlbi(test, FIRST_ASID + 1, true, false);
+
+	/* After its last device has left and come back, it is known. */
+	fx_must_detach(test, f->v, VSID);
+	expect_tlbi(test, FIRST_ASID, false, false);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	expect_tlbi(test, FIRST_ASID, false, false);
+	expect_tlbi(test, OTHER_ASID, true, true);
+}
+
+/* A live update keeps the sets. While the CDs cannot be read, nothing is withheld. */
+static void another_process(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region table = {
+		TABLE_GPA, TABLE_LEN, (uintptr_t)f->table
+	};
+	const struct cmd tlbi = tlbi_of(FIRST_ASID);
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	KUNIT_ASSERT_EQ(test, by_cfgi_cd(test), 0);
+	put_asid(test, 0, OTHER_ASID);
+	EXPECT_OK(test, fx_change_process(f->v, MOCK_IOMMUFD));
+	fx_set_mem(test, &table, 1);
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, fx_invalidate(test, f->v, &tlbi, 1), 1);
+	EXPECT_GIVEN(test, 0, tlbi);
+	EXPECT_GIVEN(test, 1, tlbi);
+	fx_set_whole_mem(test);
+	expect_tlbi(test, FIRST_ASID, true, false);
+}
+
+static struct kunit_case filter_host_cases[] = {
+	KUNIT_CASE_PARAM(new_asid_is_flushed_in_the_end, new_gen_params),
+	KUNIT_CASE(all_is_flushed_in_the_end),
+	KUNIT_CASE(other_smmu_is_flushed),
+	KUNIT_CASE(moved_stream),
+	KUNIT_CASE(guest_boots_again),
+	KUNIT_CASE(second_smmu_comes),
+	KUNIT_CASE(another_process),
+	{}
+};
+
+static struct kunit_suite filter_host_suite = {
+	.name = "smmuv3-accel-filter-host",
+	.init = fx_init,
+	.exit = fx_exit,
+	.test_cases = filter_host_cases,
+};
+
+kunit_test_suites(&filter_host_suite);
