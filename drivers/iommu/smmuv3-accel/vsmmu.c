@@ -33,9 +33,9 @@ static uint escalate = 64;
 module_param(escalate, uint, 0444);
 MODULE_PARM_DESC(escalate, "With NO_GLOBAL, replace more than this many invalidations by address with one by ASID (0: never; raise it if refilling TLBs is expensive)");
 
-static bool filter;
+static bool filter = true;
 module_param(filter, bool, 0444);
-MODULE_PARM_DESC(filter, "With several physical SMMUs, give invalidations by ASID only to those that may hold the ASID (1: on)");
+MODULE_PARM_DESC(filter, "With several physical SMMUs, give invalidations by ASID only to those that may hold the ASID (0: off)");
 
 /**
  * smmuv3_vsmmu_alloc() - Allocate a virtual SMMU that is not bound to a host yet

@@ -61,8 +61,6 @@ for device in /sys/bus/pci/drivers/vfio-pci/*:*; do
 	*) other=${device##*/} ;;
 	esac
 done
-rmmod smmuv3_accel
-insmod /opt/smmuv3-accel.ko filter=1
 t "all devices, behind two SMMUs" all_devices
 t "one device" one_device
 t "text" text
