@@ -243,16 +243,14 @@ static bool lane_is_mapped(const struct host_lane *lane)
 }
 
 /*
- * Map a lane's scratch pages if they are not mapped: at first, and after the VMM has
+ * Map a lane's scratch pages that are not mapped: at first, and after the VMM has
  * unmapped them. vm_mmap() returns -EAGAIN if mlockall(MCL_FUTURE) is in force and
  * RLIMIT_MEMLOCK leaves no room.
  */
-static int lane_map(struct host_lane *lane)
+static noinline int lane_map(struct host_lane *lane)
 {
 	unsigned long addr;
 
-	if (likely(lane_is_mapped(lane)))
-		return 0;
 	addr = vm_mmap(lane->file, 0, lane->scratch->size,
 		       PROT_READ | PROT_WRITE, MAP_SHARED, 0);
 	if (IS_ERR_VALUE(addr))
@@ -356,37 +354,21 @@ static int viommu_error(int rc)
 	return rc == -EOPNOTSUPP ? -EIO : object_error(rc);
 }
 
-/* Stage the data that a call's struct points to, and set the pointer in the struct. */
-static int stage_data(struct host_lane *lane, const void *data, size_t len,
-		      u64 *uptr)
+/*
+ * Prepare a lane for a call. Its struct, at offset 0, and the data that this points to,
+ * at SCRATCH_DATA, are written after that, and then lane_ioctl() makes the call.
+ */
+static __always_inline int lane_begin(struct host_iommufd *h, struct host_lane *lane)
 {
-	int rc = lane_map(lane);
-
-	if (rc)
-		return rc;
-	memcpy(lane_kaddr(lane, SCRATCH_DATA), data, len);
-	*uptr = (uintptr_t)lane_uaddr(lane, SCRATCH_DATA);
-	return 0;
-}
-
-/* Call the iommufd with a struct of @len bytes. Reads it back if the call succeeds. */
-static int iommufd_call(struct host_iommufd *h, enum smmuv3_lane lane_index,
-			unsigned int cmd, void *arg, size_t len)
-{
-	struct host_lane *lane = &h->lanes[lane_index];
-	void *staged = lane_kaddr(lane, 0);
-	int rc;
-
 	if (!smmuv3_host_reachable(&h->host))
 		return -EIO;
-	rc = lane_map(lane);
-	if (rc)
-		return rc;
-	memcpy(staged, arg, len);
-	rc = file_ioctl(h->file, cmd, lane_uaddr(lane, 0));
-	if (!rc)
-		memcpy(arg, staged, len);
-	return rc;
+	return likely(lane_is_mapped(lane)) ? 0 : lane_map(lane);
+}
+
+static __always_inline int lane_ioctl(const struct host_lane *lane, struct file *file,
+				      unsigned int cmd)
+{
+	return file_ioctl(file, cmd, lane_uaddr(lane, 0));
 }
 
 static void host_iommufd_close(struct smmuv3_host *host)
@@ -528,15 +510,14 @@ static int vfio_dev_granted(struct host_iommufd *h, struct file *file,
 {
 	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
 	struct vfio_device_info *info = lane_kaddr(lane, 0);
-	int rc;
+	int rc = lane_begin(h, lane);
 
-	rc = lane_map(lane);
 	if (rc)
 		return rc;
 	*info = (struct vfio_device_info){
 		.argsz = offsetofend(struct vfio_device_info, num_irqs),
 	};
-	rc = file_ioctl(file, VFIO_DEVICE_GET_INFO, lane_uaddr(lane, 0));
+	rc = lane_ioctl(lane, file, VFIO_DEVICE_GET_INFO);
 	if (rc == -EINVAL) {
 		*reason = SMMUV3_ACCEL_REASON_NOT_BOUND;
 	} else if (rc == -EIO) {
@@ -619,7 +600,7 @@ static bool vfio_dev_has_pm(const struct vfio_device *vdev)
  * invalidate its ATC, so it must not be in a low-power state. Call this outside the
  * device set's lock, as VFIO does. Returns whether it worked.
  */
-static bool vfio_dev_resume(struct vfio_device *vdev)
+static __always_inline bool vfio_dev_resume(struct vfio_device *vdev)
 {
 	return !vfio_dev_has_pm(vdev) ||
 	       pm_runtime_resume_and_get(vdev->dev) >= 0;
@@ -697,43 +678,45 @@ static int host_iommufd_hw_info(struct smmuv3_host *host, u32 dev_id,
 {
 	struct host_iommufd *h = to_iommufd(host);
 	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
-	struct iommu_hw_info_arm_smmuv3 smmu = {};
-	struct iommu_hw_info cmd = {
-		.size = sizeof(cmd),
+	struct iommu_hw_info_arm_smmuv3 *smmu = lane_kaddr(lane, SCRATCH_DATA);
+	struct iommu_hw_info *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
+	if (rc)
+		return rc;
+	*smmu = (struct iommu_hw_info_arm_smmuv3){};
+	*cmd = (struct iommu_hw_info){
+		.size = sizeof(*cmd),
 		.dev_id = dev_id,
-		.data_len = sizeof(smmu),
+		.data_len = sizeof(*smmu),
+		.data_uptr = (uintptr_t)lane_uaddr(lane, SCRATCH_DATA),
 	};
-	int rc;
-
-	rc = stage_data(lane, &smmu, sizeof(smmu), &cmd.data_uptr);
+	rc = lane_ioctl(lane, h->file, IOMMU_GET_HW_INFO);
 	if (rc)
 		return rc;
-	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_GET_HW_INFO, &cmd,
-			  sizeof(cmd));
-	if (rc)
-		return rc;
-	if (cmd.out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
+	if (cmd->out_data_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
 		return -EOPNOTSUPP;
-	memcpy(&smmu, lane_kaddr(lane, SCRATCH_DATA), sizeof(smmu));
-
-	info->flags = smmu.flags;
-	memcpy(info->idr, smmu.idr, sizeof(info->idr));
-	info->iidr = smmu.iidr;
-	info->aidr = smmu.aidr;
+	info->flags = smmu->flags;
+	memcpy(info->idr, smmu->idr, sizeof(info->idr));
+	info->iidr = smmu->iidr;
+	info->aidr = smmu->aidr;
 	return 0;
 }
 
 /* An IOAS exists if IOMMU_IOAS_IOVA_RANGES fails only because there is no room. */
 static int ioas_exists(struct host_iommufd *h)
 {
-	struct iommu_ioas_iova_ranges cmd = {
-		.size = sizeof(cmd),
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
+	struct iommu_ioas_iova_ranges *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
+	if (rc)
+		return rc;
+	*cmd = (struct iommu_ioas_iova_ranges){
+		.size = sizeof(*cmd),
 		.ioas_id = h->host.ioas_id,
 	};
-	int rc;
-
-	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_IOAS_IOVA_RANGES, &cmd,
-			  sizeof(cmd));
+	rc = lane_ioctl(lane, h->file, IOMMU_IOAS_IOVA_RANGES);
 	return rc == -EMSGSIZE ? 0 : rc;
 }
 
@@ -741,82 +724,131 @@ static int host_iommufd_alloc_parent(struct smmuv3_host *host, u32 dev_id,
 				     u32 *hwpt_id)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
+	struct iommu_hwpt_alloc *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
+	if (rc)
+		return rc;
+	*cmd = (struct iommu_hwpt_alloc){
+		.size = sizeof(*cmd),
 		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
 		.dev_id = dev_id,
 		.pt_id = h->host.ioas_id,
 		.data_type = IOMMU_HWPT_DATA_NONE,
 	};
-	int rc;
-
-	rc = iommufd_call(h, SMMUV3_LANE_CONFIG, IOMMU_HWPT_ALLOC, &cmd,
-			  sizeof(cmd));
-	*hwpt_id = cmd.out_hwpt_id;
+	rc = lane_ioctl(lane, h->file, IOMMU_HWPT_ALLOC);
+	if (!rc)
+		*hwpt_id = cmd->out_hwpt_id;
 	/* The errno does not tell: another object may have the ID by now. */
-	if (rc && ioas_exists(h) == -ENOENT)
-		return -ENOENT;
+	else if (ioas_exists(h) == -ENOENT)
+		rc = -ENOENT;
 	return rc;
 }
 
 static int host_iommufd_alloc_viommu(struct smmuv3_host *host, u32 dev_id,
 				     u32 hwpt_id, u32 *viommu_id)
 {
-	struct iommu_viommu_alloc cmd = {
-		.size = sizeof(cmd),
+	struct host_iommufd *h = to_iommufd(host);
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
+	struct iommu_viommu_alloc *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
+	if (rc)
+		return rc;
+	*cmd = (struct iommu_viommu_alloc){
+		.size = sizeof(*cmd),
 		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
 		.dev_id = dev_id,
 		.hwpt_id = hwpt_id,
 	};
-	int rc;
-
-	rc = iommufd_call(to_iommufd(host), SMMUV3_LANE_CONFIG,
-			  IOMMU_VIOMMU_ALLOC, &cmd, sizeof(cmd));
-	*viommu_id = cmd.out_viommu_id;
+	rc = lane_ioctl(lane, h->file, IOMMU_VIOMMU_ALLOC);
+	if (!rc)
+		*viommu_id = cmd->out_viommu_id;
 	return rc;
 }
 
 static int host_iommufd_alloc_vdevice(struct smmuv3_host *host, u32 dev_id,
 				      u32 viommu_id, u32 vsid, u32 *vdevice_id)
 {
-	struct iommu_vdevice_alloc cmd = {
-		.size = sizeof(cmd),
+	struct host_iommufd *h = to_iommufd(host);
+	struct host_lane *lane = &h->lanes[SMMUV3_LANE_CONFIG];
+	struct iommu_vdevice_alloc *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
+	if (rc)
+		return rc;
+	*cmd = (struct iommu_vdevice_alloc){
+		.size = sizeof(*cmd),
 		.viommu_id = viommu_id,
 		.dev_id = dev_id,
 		.virt_id = vsid,
 	};
-	int rc;
-
-	rc = iommufd_call(to_iommufd(host), SMMUV3_LANE_CONFIG,
-			  IOMMU_VDEVICE_ALLOC, &cmd, sizeof(cmd));
-	*vdevice_id = cmd.out_vdevice_id;
-	return object_error(rc);
+	rc = lane_ioctl(lane, h->file, IOMMU_VDEVICE_ALLOC);
+	if (rc)
+		return object_error(rc);
+	*vdevice_id = cmd->out_vdevice_id;
+	return 0;
 }
 
 static int host_iommufd_alloc_nested(struct smmuv3_host *host,
-				     enum smmuv3_lane lane, u32 dev_id,
+				     enum smmuv3_lane lane_index, u32 dev_id,
 				     u32 viommu_id, const u64 ste[2],
 				     u32 *hwpt_id)
 {
 	struct host_iommufd *h = to_iommufd(host);
-	struct iommu_hwpt_arm_smmuv3 data = {
-		.ste = { cpu_to_le64(ste[0]), cpu_to_le64(ste[1]) },
-	};
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
+	struct host_lane *lane = &h->lanes[lane_index];
+	struct iommu_hwpt_arm_smmuv3 *data = lane_kaddr(lane, SCRATCH_DATA);
+	struct iommu_hwpt_alloc *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
+	if (rc)
+		return rc;
+	data->ste[0] = cpu_to_le64(ste[0]);
+	data->ste[1] = cpu_to_le64(ste[1]);
+	*cmd = (struct iommu_hwpt_alloc){
+		.size = sizeof(*cmd),
 		.dev_id = dev_id,
 		.pt_id = viommu_id,
 		.data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
-		.data_len = sizeof(data),
+		.data_len = sizeof(*data),
+		.data_uptr = (uintptr_t)lane_uaddr(lane, SCRATCH_DATA),
 	};
-	int rc;
+	rc = lane_ioctl(lane, h->file, IOMMU_HWPT_ALLOC);
+	if (unlikely(rc))
+		return viommu_error(rc);
+	*hwpt_id = cmd->out_hwpt_id;
+	return 0;
+}
 
-	rc = stage_data(&h->lanes[lane], &data, sizeof(data), &cmd.data_uptr);
+static int try_to_destroy(struct host_iommufd *h, enum smmuv3_lane lane_index, u32 id)
+{
+	struct host_lane *lane = &h->lanes[lane_index];
+	struct iommu_destroy *cmd = lane_kaddr(lane, 0);
+	int rc = lane_begin(h, lane);
+
 	if (rc)
 		return rc;
-	rc = iommufd_call(h, lane, IOMMU_HWPT_ALLOC, &cmd, sizeof(cmd));
-	*hwpt_id = cmd.out_hwpt_id;
-	return viommu_error(rc);
+	*cmd = (struct iommu_destroy){ .size = sizeof(*cmd), .id = id };
+	return lane_ioctl(lane, h->file, IOMMU_DESTROY);
+}
+
+/* @rc: why the first try failed */
+static noinline int destroy_again(struct host_iommufd *h, enum smmuv3_lane lane, u32 id,
+				  int rc)
+{
+	int i;
+
+	for (i = 0; i < DESTROY_TRIES; i++) {
+		/* iommufd may have failed to access the lane only temporarily. */
+		if (rc != -EFAULT) {
+			if (rc != -EBUSY || fatal_signal_pending(current))
+				break;
+			fsleep(DESTROY_WAIT_US(i));
+		}
+		rc = try_to_destroy(h, lane, id);
+	}
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /*
@@ -827,23 +859,9 @@ static int host_iommufd_alloc_nested(struct smmuv3_host *host,
 static int host_iommufd_destroy(struct smmuv3_host *host,
 				enum smmuv3_lane lane, u32 id)
 {
-	struct iommu_destroy cmd = {
-		.size = sizeof(cmd),
-		.id = id,
-	};
-	int i, rc;
+	int rc = try_to_destroy(to_iommufd(host), lane, id);
 
-	for (i = 0; i < DESTROY_TRIES; i++) {
-		rc = iommufd_call(to_iommufd(host), lane, IOMMU_DESTROY, &cmd,
-				  sizeof(cmd));
-		/* iommufd may have failed to access the lane only temporarily. */
-		if (rc == -EFAULT)
-			continue;
-		if (rc != -EBUSY || fatal_signal_pending(current))
-			break;
-		fsleep(DESTROY_WAIT_US(i));
-	}
-	return rc == -ENOENT ? 0 : rc;
+	return likely(!rc) ? 0 : destroy_again(to_iommufd(host), lane, id, rc);
 }
 
 /*
@@ -898,12 +916,9 @@ static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
 {
 	struct host_iommufd *h = to_iommufd(host);
 	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
+	int rc = lane_begin(h, lane);
 	void __user *arg;
-	int rc;
 
-	if (!smmuv3_host_reachable(&h->host))
-		return -EIO;
-	rc = lane_map(lane);
 	if (rc)
 		return rc;
 	lane_inv_init(lane);
