@@ -206,6 +206,14 @@ static int phys_prepare(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	return rc;
 }
 
+/* Nothing is offered before SMMUV3_ACCEL_SET_IDR and before the first device. */
+static void phys_update_caps(const struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
+{
+	phys->ste_caps = phys->caps;
+	if (smmuv3_is_offered(v))
+		smmuv3_caps_meet(&phys->ste_caps, &v->offer.caps);
+}
+
 /* Read an SMMU's ID registers, and check that it fits the virtual SMMU. */
 static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			 const struct smmuv3_host_dev *dev,
@@ -223,6 +231,7 @@ static int phys_identify(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	phys->repeats = phys->info.flags & IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI;
 	smmuv3_caps_from_idr(&phys->caps, phys->info.idr);
 	phys->asid_mask = phys->caps.asid16 ? TLBI_ASID_16BIT : TLBI_ASID_8BIT;
+	phys_update_caps(v, phys);
 	if (v->offer.idr_set &&
 	    !smmuv3_idr_fits(v->offer.idr, phys->info.idr, why->bad_idr)) {
 		why->reason = SMMUV3_ACCEL_REASON_IDR_HOST;
@@ -321,23 +330,13 @@ void smmuv3_phys_put(struct smmuv3_phys *phys)
 		phys_release(phys);
 }
 
-/**
- * smmuv3_phys_update_offer() - Compute what the guest is offered
- * @v: the vSMMU, both locks held
- *
- * Call this whenever the ID registers or the list of physical SMMUs change.
- */
-void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v)
+/* Compute what all physical SMMUs have. */
+static void phys_meet(struct smmuv3_vsmmu *v)
 {
 	struct smmuv3_offer *offer = &v->offer;
 	struct smmuv3_phys *phys;
 	bool ats = false;
 
-	if (offer->idr_set) {
-		smmuv3_caps_from_idr(&offer->caps, offer->idr);
-		smmuv3_cmd_make_rules(&offer->rules, &offer->caps);
-		return;
-	}
 	list_for_each_entry(phys, &v->phys, node) {
 		if (!phys->index) {
 			memcpy(offer->common, phys->info.idr, sizeof(offer->common));
@@ -349,7 +348,26 @@ void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v)
 	}
 	/* An ATC_INV reaches one SMMU, so one SMMU with ATS is enough. */
 	offer->caps.ats = ats;
+}
+
+/**
+ * smmuv3_phys_update_offer() - Compute what the guest is offered
+ * @v: the vSMMU, both locks held
+ *
+ * Call this whenever the ID registers or the list of physical SMMUs change.
+ */
+void smmuv3_phys_update_offer(struct smmuv3_vsmmu *v)
+{
+	struct smmuv3_offer *offer = &v->offer;
+	struct smmuv3_phys *phys;
+
+	if (offer->idr_set)
+		smmuv3_caps_from_idr(&offer->caps, offer->idr);
+	else
+		phys_meet(v);
 	smmuv3_cmd_make_rules(&offer->rules, &offer->caps);
+	list_for_each_entry(phys, &v->phys, node)
+		phys_update_caps(v, phys);
 }
 
 /**

@@ -45,6 +45,8 @@ struct smmuv3_parent;
  * @iommu: smmuv3_host_dev.iommu of its devices
  * @info: ID registers
  * @caps: capabilities, from the ID registers
+ * @ste_caps: those of @caps that the guest is offered, against which its streams' STEs
+ *	are checked; also under queue_lock
  * @index: for SMMUV3_ACCEL_GET_PHYS
  * @stream_num: how many streams are attached behind it
  * @kept: a stream was attached on @parent. If the module allocated @parent, it stays
@@ -73,6 +75,7 @@ struct smmuv3_phys {
 	const void *iommu;
 	struct smmuv3_hw_info info;
 	struct smmuv3_caps caps;
+	struct smmuv3_caps ste_caps;
 	u32 index;
 	u32 stream_num;
 	bool kept;
@@ -384,6 +387,17 @@ struct smmuv3_vsmmu {
 static inline bool smmuv3_vsid_is_set(u32 vsid)
 {
 	return !(vsid & SMMUV3_ACCEL_VSID_UNSET);
+}
+
+/**
+ * smmuv3_is_offered() - Whether it is known what the guest is offered
+ * @v: the vSMMU, one of its locks held
+ *
+ * Return: true after SMMUV3_ACCEL_SET_IDR or the first device.
+ */
+static inline bool smmuv3_is_offered(const struct smmuv3_vsmmu *v)
+{
+	return v->offer.idr_set || v->phys_num;
 }
 
 /**

@@ -21,26 +21,6 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/*
- * Find the capabilities against which a stream's STEs are checked: what its SMMU has
- * and the guest is offered. Returns false if they are unknown: for a bridge or an
- * emulated endpoint, which has no SMMU, before SMMUV3_ACCEL_SET_IDR and before the
- * first device.
- */
-static bool stream_caps(struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream,
-			struct smmuv3_caps *caps)
-{
-	bool offered = v->offer.idr_set || v->phys_num;
-
-	*caps = v->offer.caps;
-	if (!stream->phys)
-		return offered;
-	*caps = stream->phys->caps;
-	if (offered)
-		smmuv3_caps_meet(caps, &v->offer.caps);
-	return true;
-}
-
 /**
  * smmuv3_stream_note_ste() - List, count, log and trace a stream's new STE
  * @v: the vSMMU, @queue_lock held
@@ -103,10 +83,11 @@ int smmuv3_stream_check_vsid(struct smmuv3_vsmmu *v,
 			     const struct smmuv3_stream *stream, u32 vsid,
 			     u32 *reason)
 {
-	struct smmuv3_caps caps;
+	u8 sid_bits = smmuv3_stream_caps(v, stream)->sid_bits;
 
-	if (!smmuv3_vsid_is_set(vsid) || !stream_caps(v, stream, &caps) ||
-	    !((u64)vsid >> caps.sid_bits))
+	/* A bridge or an emulated endpoint has no SMMU to know the size from. */
+	if (!smmuv3_vsid_is_set(vsid) || (!stream->phys && !smmuv3_is_offered(v)) ||
+	    !((u64)vsid >> sid_bits))
 		return 0;
 	*reason = SMMUV3_ACCEL_REASON_VSID_RANGE;
 	return -EINVAL;
@@ -423,22 +404,6 @@ static int stream_replace(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	stream->hwpt_id = hwpt_id;
 	stream->ste = *ste;
 	return 0;
-}
-
-/**
- * smmuv3_stream_decode() - Decode an STE for a stream
- * @v: the vSMMU
- * @stream: the stream
- * @words: the guest's STE, CPU-endian
- * @ste: the result
- */
-void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			  const u64 words[8], struct smmuv3_ste *ste)
-{
-	struct smmuv3_caps caps;
-
-	stream_caps(v, stream, &caps);
-	smmuv3_ste_decode(ste, words, &caps);
 }
 
 /*

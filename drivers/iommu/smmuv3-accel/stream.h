@@ -20,8 +20,6 @@ void smmuv3_stream_destroy_objects(struct smmuv3_host *host,
 				   struct smmuv3_stream *stream);
 void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			    struct smmuv3_accel_stream *out);
-void smmuv3_stream_decode(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
-			  const u64 words[8], struct smmuv3_ste *ste);
 void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 			    struct smmuv3_stream *stream, u32 old_kind);
 int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
@@ -30,5 +28,19 @@ int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			u32 reason);
 int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 			    u32 *failed);
+
+/**
+ * smmuv3_stream_caps() - The capabilities against which a stream's STEs are checked
+ * @v: the vSMMU, one of its locks held
+ * @stream: the stream
+ *
+ * Return: what its SMMU has and the guest is offered. A bridge or an emulated endpoint
+ * has no SMMU.
+ */
+static inline const struct smmuv3_caps *
+smmuv3_stream_caps(const struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream)
+{
+	return stream->phys ? &stream->phys->ste_caps : &v->offer.caps;
+}
 
 #endif

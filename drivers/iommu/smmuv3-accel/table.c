@@ -75,7 +75,7 @@ static int table_evaluate(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs
 	ste->reason = smmuv3_strtab_read(&strtab, stream->vsid, &reader.reader,
 					 words);
 	if (!ste->reason)
-		smmuv3_stream_decode(v, stream, words, ste);
+		smmuv3_ste_decode(ste, words, smmuv3_stream_caps(v, stream));
 	return reader.rc == -EINTR ? -EINTR : 0;
 }
 

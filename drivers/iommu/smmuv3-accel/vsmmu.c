@@ -709,7 +709,7 @@ int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8
 		*reason = SMMUV3_ACCEL_REASON_NO_VSID;
 		return -EBUSY;
 	}
-	smmuv3_stream_decode(v, stream, words, &ste);
+	smmuv3_ste_decode(&ste, words, smmuv3_stream_caps(v, stream));
 	rc = smmuv3_stream_set_ste(v, stream, &ste);
 	if (!rc)
 		rc = smmuv3_stream_flush_cds(v, vsid, vsid, &vsid);
