@@ -84,6 +84,17 @@ static inline bool smmuv3_cdtab_is_single(const u64 ste[2], u64 *addr)
 	return !FIELD_GET(STE_0_S1CDMAX, ste[0]);
 }
 
+/**
+ * smmuv3_asids_are_flushed() - Whether no ASID needs a TLBI
+ * @set: the set
+ *
+ * Return: true if smmuv3_asids_new() would make no command.
+ */
+static inline bool smmuv3_asids_are_flushed(const struct smmuv3_asids *set)
+{
+	return set->all ? set->all_flushed : set->flushed == set->num;
+}
+
 int smmuv3_cdtab_collect(const u64 ste[2], u16 mask, struct smmuv3_reader *reader,
 			 struct smmuv3_asids *set);
 

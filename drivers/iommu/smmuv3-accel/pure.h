@@ -87,8 +87,35 @@ bool smmuv3_idr_fits(const u32 idr[6], const u32 host[6], u32 bad[6]);
 
 void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
 		       const struct smmuv3_caps *caps);
-bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b);
-bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason);
+
+/**
+ * smmuv3_ste_same() - Whether two STEs need the same domain
+ * @a: one STE
+ * @b: the other
+ *
+ * Return: true if they do.
+ */
+static inline bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
+{
+	return a->kind == b->kind && a->data[0] == b->data[0] &&
+	       a->data[1] == b->data[1];
+}
+
+/**
+ * smmuv3_ste_is_bad() - Whether a stream aborts by a mistake in the guest
+ * @reason: why it aborts
+ *
+ * V = 0, Config = abort and a missing level-2 table are no mistake: that is how a
+ * driver disables a stream.
+ *
+ * Return: true if the VMM has to deliver C_BAD_STE or C_BAD_STREAMID to the guest.
+ */
+static inline bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason)
+{
+	return (reason >= SMMUV3_ACCEL_REASON_STE_CONFIG &&
+		reason <= SMMUV3_ACCEL_REASON_STE_UNREADABLE) ||
+	       reason == SMMUV3_ACCEL_REASON_STE_S1STALLD;
+}
 
 void smmuv3_cmd_make_rules(struct smmuv3_cmd_rules *rules,
 			   const struct smmuv3_caps *caps);

@@ -89,11 +89,11 @@ static enum smmuv3_accel_reason ste_decode_s1(u64 data[2], const u64 ste[8],
 void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
 		       const struct smmuv3_caps *caps)
 {
-	u64 config = FIELD_GET(STE_0_CONFIG, ste[0]);
+	const u64 word0 = ste[0], config = FIELD_GET(STE_0_CONFIG, word0);
 
 	*out = (struct smmuv3_ste){ .kind = SMMUV3_ACCEL_KIND_ABORT };
 
-	if (!(ste[0] & STE_0_V)) {
+	if (!(word0 & STE_0_V)) {
 		out->reason = SMMUV3_ACCEL_REASON_STE_INVALID;
 	} else if (!(config & STE_CONFIG_TRAFFIC)) {
 		/* 0b001 to 0b011 are reserved and act as 0b000 */
@@ -111,34 +111,3 @@ void smmuv3_ste_decode(struct smmuv3_ste *out, const u64 ste[8],
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_decode);
-
-/**
- * smmuv3_ste_same() - Whether two STEs need the same domain
- * @a: one STE
- * @b: the other
- *
- * Return: true if they do.
- */
-bool smmuv3_ste_same(const struct smmuv3_ste *a, const struct smmuv3_ste *b)
-{
-	return a->kind == b->kind && a->data[0] == b->data[0] &&
-	       a->data[1] == b->data[1];
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_same);
-
-/**
- * smmuv3_ste_is_bad() - Whether a stream aborts by a mistake in the guest
- * @reason: why it aborts
- *
- * V = 0, Config = abort and a missing level-2 table are no mistake: that is how a
- * driver disables a stream.
- *
- * Return: true if the VMM has to deliver C_BAD_STE or C_BAD_STREAMID to the guest.
- */
-bool smmuv3_ste_is_bad(enum smmuv3_accel_reason reason)
-{
-	return (reason >= SMMUV3_ACCEL_REASON_STE_CONFIG &&
-		reason <= SMMUV3_ACCEL_REASON_STE_UNREADABLE) ||
-	       reason == SMMUV3_ACCEL_REASON_STE_S1STALLD;
-}
-EXPORT_SYMBOL_IF_KUNIT(smmuv3_ste_is_bad);

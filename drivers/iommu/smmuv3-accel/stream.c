@@ -21,6 +21,22 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+static noinline void stream_trace(const struct smmuv3_vsmmu *v,
+				  const struct smmuv3_stream *stream, u32 old_kind,
+				  const struct smmuv3_ste *ste, int rc)
+{
+	trace_smmuv3_accel_ste(v, stream->vsid, old_kind, ste->kind, ste->reason, rc);
+}
+
+static noinline void stream_warn_bad(struct smmuv3_vsmmu *v,
+				     const struct smmuv3_stream *stream)
+{
+	v->stats.out_ste_bad++;
+	pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts: %s\n",
+			    v->id, stream->vsid,
+			    smmuv3_reason_name(stream->ste.reason));
+}
+
 /**
  * smmuv3_stream_note_ste() - List, count, log and trace a stream's new STE
  * @v: the vSMMU, @queue_lock held
@@ -32,20 +48,19 @@ void smmuv3_stream_note_ste(struct smmuv3_vsmmu *v,
 {
 	const struct smmuv3_ste *ste = &stream->ste;
 
-	list_del_init(&stream->s1_node);
 	stream->cd = NULL;
-	if (stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1)
-		list_add(&stream->s1_node, &stream->phys->s1_streams);
-	if (ste->kind == SMMUV3_ACCEL_KIND_S1)
+	if (ste->kind == SMMUV3_ACCEL_KIND_S1) {
 		v->offer.started = true;
-	if (smmuv3_ste_is_bad(ste->reason)) {
-		v->stats.out_ste_bad++;
-		pr_warn_ratelimited("vsmmu %u: StreamID %#x has no legal STE and aborts: %s\n",
-				    v->id, stream->vsid,
-				    smmuv3_reason_name(ste->reason));
+		if (stream->dev &&
+		    !list_is_first(&stream->s1_node, &stream->phys->s1_streams))
+			list_move(&stream->s1_node, &stream->phys->s1_streams);
+	} else {
+		list_del_init(&stream->s1_node);
+		if (smmuv3_ste_is_bad(ste->reason))
+			stream_warn_bad(v, stream);
 	}
-	trace_smmuv3_accel_ste(v, stream->vsid, old_kind, ste->kind, ste->reason,
-			       0);
+	if (trace_smmuv3_accel_ste_enabled())
+		stream_trace(v, stream, old_kind, ste, 0);
 }
 
 /* Only a nested domain that translates belongs to one stream; others are shared. */
@@ -300,22 +315,11 @@ static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
 	return num;
 }
 
-/**
- * smmuv3_stream_flush_cds() - Invalidate cached CDs after STEs were installed
- * @v: the vSMMU, @queue_lock held
- * @first: the first StreamID that the caller has installed an STE for
- * @last: the last
- * @failed: set to the first StreamID for which it fails
- *
- * CFGI_STE invalidates cached CDs too (4.3.1). After that, entries of ASIDs that are
- * new to a physical SMMU are flushed. There is one host call for all streams
- * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The
- * failure is returned only if the stream is in the caller's range.
- *
- * Return: 0 or the first errno.
+/*
+ * Empty @v->stale_cds, but for the streams for which it fails. Arguments and errno as
+ * for smmuv3_stream_flush_cds().
  */
-int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
-			    u32 *failed)
+static noinline int flush_stale(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed)
 {
 	const __le64 (*stage)[2] = v->queue.batch->stage;
 	struct smmuv3_stream *stream, *tmp;
@@ -323,8 +327,6 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 	struct smmuv3_phys *phys;
 	LIST_HEAD(left);
 	u32 num;
-
-	lockdep_assert_held(&v->queue_lock);
 
 	while (!list_empty(&v->stale_cds)) {
 		LIST_HEAD(taken);
@@ -360,14 +362,67 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 		}
 	}
 	list_splice(&left, &v->stale_cds);
-	rc = smmuv3_filter_flush_all(v, &phys);
-	if (rc && !first_rc) {
-		first_rc = rc;
-		stream = list_first_entry_or_null(&phys->s1_streams,
-						  struct smmuv3_stream, s1_node);
-		*failed = stream ? stream->vsid : first;
-	}
 	return first_rc;
+}
+
+/* Whether entries of ASIDs that are new to a physical SMMU must be flushed */
+static bool has_new_asids(const struct smmuv3_vsmmu *v)
+{
+	const struct smmuv3_phys *phys;
+
+	list_for_each_entry(phys, &v->phys, node)
+		if (!smmuv3_asids_are_flushed(&phys->asids))
+			return true;
+	return false;
+}
+
+/* Flush entries of new ASIDs. @failed: set to a stream whose SMMU it fails for, or @first */
+static noinline int flush_asids(struct smmuv3_vsmmu *v, u32 first, u32 *failed)
+{
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+	int rc = smmuv3_filter_flush_all(v, &phys);
+
+	if (!rc)
+		return 0;
+	stream = list_first_entry_or_null(&phys->s1_streams, struct smmuv3_stream, s1_node);
+	*failed = stream ? stream->vsid : first;
+	return rc;
+}
+
+/**
+ * smmuv3_stream_flush_cds() - Invalidate cached CDs after STEs were installed
+ * @v: the vSMMU, @queue_lock held
+ * @first: the first StreamID that the caller has installed an STE for
+ * @last: the last
+ * @failed: set to the first StreamID for which it fails
+ *
+ * CFGI_STE invalidates cached CDs too (4.3.1). After that, entries of ASIDs that are
+ * new to a physical SMMU are flushed. There is one host call for all streams
+ * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The
+ * failure is returned only if the stream is in the caller's range.
+ *
+ * Return: 0 or the first errno.
+ */
+int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
+			    u32 *failed)
+{
+	u32 ignored;
+	int rc = 0, asids_rc = 0;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	if (!list_empty(&v->stale_cds))
+		rc = flush_stale(v, first, last, failed);
+	if (v->filter && has_new_asids(v))
+		asids_rc = flush_asids(v, first, rc ? &ignored : failed);
+	return rc ?: asids_rc;
+}
+
+/* Whether the filter has to see a stream's STEs: not if its SMMU gets all TLBIs anyway */
+static bool is_followed(const struct smmuv3_vsmmu *v, const struct smmuv3_stream *stream)
+{
+	return v->filter && stream->dev && !stream->phys->asids.all;
 }
 
 /*
@@ -399,7 +454,8 @@ static int stream_replace(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		return rc;
 	}
 
-	smmuv3_filter_leave(v, stream->phys, &stream->ste);
+	if (is_followed(v, stream))
+		smmuv3_filter_leave(v, stream->phys, &stream->ste);
 	stream_destroy_hwpt(host, SMMUV3_LANE_QUEUE, stream);
 	stream->hwpt_id = hwpt_id;
 	stream->ste = *ste;
@@ -449,35 +505,37 @@ static bool stream_has(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste)
 {
-	const struct smmuv3_ste old = stream->ste;
-	int rc = 0;
+	u32 old_kind = stream->ste.kind;
+	bool stale;
+	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
 
 	if (!stream->live)
 		return 0;
-	if (stream->dev)
+	if (is_followed(v, stream))
 		smmuv3_filter_look(v, stream->phys, ste);
+	stale = stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1 &&
+		!host_sends_cfgi(&stream->ste, ste);
 	if (stream_has(v, stream, ste)) {
 		stream->ste.reason = ste->reason;
 		v->stats.out_ste_unchanged++;
 	} else {
 		rc = stream_replace(v, stream, ste);
-		v->stats.out_ste_installed += !rc;
+		if (rc) {
+			stream_trace(v, stream, old_kind, ste, rc);
+			if (v->filter && old_kind == SMMUV3_ACCEL_KIND_S1)
+				list_move_tail(&stream->stale_node, &v->stale_cds);
+			return rc;
+		}
+		v->stats.out_ste_installed++;
 	}
-	if (rc)
-		trace_smmuv3_accel_ste(v, stream->vsid, old.kind, ste->kind,
-				       ste->reason, rc);
-	if (rc && (!v->filter || old.kind != SMMUV3_ACCEL_KIND_S1))
-		return rc;
-	if (stream->dev && stream->ste.kind == SMMUV3_ACCEL_KIND_S1 &&
-	    !host_sends_cfgi(&old, &stream->ste))
+	if (stale)
 		list_move_tail(&stream->stale_node, &v->stale_cds);
 	else
 		list_del_init(&stream->stale_node);
-	if (!rc)
-		smmuv3_stream_note_ste(v, stream, old.kind);
-	return rc;
+	smmuv3_stream_note_ste(v, stream, old_kind);
+	return 0;
 }
 
 /**

@@ -691,7 +691,8 @@ int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8
 			     u32 *reason)
 {
 	struct smmuv3_stream *stream;
-	struct smmuv3_ste ste;
+	struct smmuv3_ste ste __uninitialized;
+	u32 failed;
 	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
@@ -712,7 +713,7 @@ int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8
 	smmuv3_ste_decode(&ste, words, smmuv3_stream_caps(v, stream));
 	rc = smmuv3_stream_set_ste(v, stream, &ste);
 	if (!rc)
-		rc = smmuv3_stream_flush_cds(v, vsid, vsid, &vsid);
+		rc = smmuv3_stream_flush_cds(v, vsid, vsid, &failed);
 	*reason = rc ? smmuv3_host_reason(rc) : ste.reason;
 	return rc;
 }
