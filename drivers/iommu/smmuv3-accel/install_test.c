@@ -290,6 +290,29 @@ static void failed_cd_flush_is_no_other_streams(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&v->stale_cds));
 }
 
+/* The module remembers the stream that it found last. */
+static void detached_stream_is_not_found(struct kunit *test)
+{
+	struct smmuv3_vsmmu *v = fx_open(test);
+	struct smmuv3_stream *stream;
+
+	fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+	fx_must_install(test, v, VSID, STE_S1, 0);
+	fx_must_detach(test, v, VSID);
+	EXPECT_RESULT(test, fx_install(v, VSID, STE_S1, 0), .rc = -ENOENT,
+		      .reason = REASON(NO_STREAM));
+
+	fx_must_attach(test, v, .fd = 4, .vsid = VSID_OTHER);
+	stream = fx_must_attach(test, v, .fd = 0, .vsid = VSID);
+	fx_must_install(test, v, VSID_OTHER, STE_BYPASS, 0);
+	fx_must_install(test, v, VSID, STE_S1, 0);
+	KUNIT_EXPECT_EQ(test, stream->ste.kind, SMMUV3_ACCEL_KIND_S1);
+	EXPECT_RESULT(test, fx_install(v, VSID_UNKNOWN, STE_S1, 0), .rc = -ENOENT,
+		      .reason = REASON(NO_STREAM));
+	fx_must_install(test, v, VSID, STE_BYPASS, 0);
+	KUNIT_EXPECT_EQ(test, stream->ste.kind, SMMUV3_ACCEL_KIND_BYPASS);
+}
+
 static struct kunit_case install_cases[] = {
 	KUNIT_CASE_PARAM(failed_ste_keeps_the_old_one, transition_gen_params),
 	KUNIT_CASE(host_error_has_its_reason),
@@ -298,6 +321,7 @@ static struct kunit_case install_cases[] = {
 	KUNIT_CASE(eats_alone_is_a_change),
 	KUNIT_CASE_PARAM(failed_cd_flush_stays_pending, stale_gen_params),
 	KUNIT_CASE(failed_cd_flush_is_no_other_streams),
+	KUNIT_CASE(detached_stream_is_not_found),
 	{}
 };
 

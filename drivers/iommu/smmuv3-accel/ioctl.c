@@ -174,7 +174,7 @@ static int ioctl_get_phys(struct smmuv3_vsmmu *v, void *arg)
 static int ioctl_get_stream(struct smmuv3_vsmmu *v, void *arg)
 {
 	struct smmuv3_accel_stream *cmd = arg;
-	struct smmuv3_stream *stream = xa_load(&v->streams, cmd->vsid);
+	struct smmuv3_stream *stream = smmuv3_get_stream(v, cmd->vsid);
 
 	if (!stream) {
 		cmd->out_reason = SMMUV3_ACCEL_REASON_NO_STREAM;

@@ -346,6 +346,7 @@ struct smmuv3_queue {
  * @phys_num: its length
  * @offer: what the guest is offered
  * @streams: struct smmuv3_stream by virtual StreamID
+ * @recent: the one that was found last, or NULL; under @queue_lock
  * @stream_num: how many there are
  * @feed_stream_num: how many of them are emulated endpoints
  * @stale_cds: streams whose cached CDs must be invalidated; under @queue_lock
@@ -368,6 +369,7 @@ struct smmuv3_vsmmu {
 	u32 phys_num;
 	struct smmuv3_offer offer;
 	struct xarray streams;
+	struct smmuv3_stream *recent;
 	u32 stream_num;
 	u32 feed_stream_num;
 	struct list_head stale_cds;
@@ -401,8 +403,26 @@ static inline bool smmuv3_is_offered(const struct smmuv3_vsmmu *v)
 }
 
 /**
+ * smmuv3_get_stream() - Find a stream
+ * @v: the vSMMU, @queue_lock held
+ * @vsid: its StreamID, or its name with %SMMUV3_ACCEL_VSID_UNSET
+ *
+ * Calls often name the same stream as the call before.
+ *
+ * Return: the stream or NULL.
+ */
+static inline struct smmuv3_stream *smmuv3_get_stream(struct smmuv3_vsmmu *v, u32 vsid)
+{
+	lockdep_assert_held(&v->queue_lock);
+
+	if (!v->recent || v->recent->vsid != vsid)
+		v->recent = xa_load(&v->streams, vsid);
+	return v->recent;
+}
+
+/**
  * smmuv3_find_stream() - Find the stream that a guest's command names
- * @v: the vSMMU, one of its locks held
+ * @v: the vSMMU, @queue_lock held
  * @sid: the StreamID
  *
  * Return: the stream or NULL.
@@ -410,7 +430,7 @@ static inline bool smmuv3_is_offered(const struct smmuv3_vsmmu *v)
 static inline struct smmuv3_stream *smmuv3_find_stream(struct smmuv3_vsmmu *v,
 						       u32 sid)
 {
-	return smmuv3_vsid_is_set(sid) ? xa_load(&v->streams, sid) : NULL;
+	return smmuv3_vsid_is_set(sid) ? smmuv3_get_stream(v, sid) : NULL;
 }
 
 #endif

@@ -433,6 +433,7 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 		smmuv3_filter_leave(v, stream->phys, &stream->ste);
 	}
 	xa_erase(&v->streams, stream->vsid);
+	v->recent = NULL;
 	list_del_init(&stream->stale_node);
 	list_del_init(&stream->s1_node);
 	v->stream_num--;
@@ -701,7 +702,7 @@ int smmuv3_vsmmu_install_ste(struct smmuv3_vsmmu *v, u32 vsid, const u64 words[8
 		*reason = SMMUV3_ACCEL_REASON_TABLE_MODE;
 		return -EBUSY;
 	}
-	stream = xa_load(&v->streams, vsid);
+	stream = smmuv3_get_stream(v, vsid);
 	if (!stream) {
 		*reason = SMMUV3_ACCEL_REASON_NO_STREAM;
 		return -ENOENT;
