@@ -25,6 +25,8 @@ struct entry {
 /**
  * struct model - The guest, and what the SMMUs have cached
  * @no_global: no page is global
+ * @rough: host calls fail, streams come and go, and the guest boots again
+ * @attached: the stream is attached
  * @version: of the guest's translation of each page
  * @need: the oldest version that a device may get
  * @global_version: the same, for the global page
@@ -41,6 +43,8 @@ struct entry {
  */
 struct model {
 	bool no_global;
+	bool rough;
+	bool attached[STREAMS];
 	u32 version[ASIDS][PAGES];
 	u32 need[ASIDS][PAGES];
 	u32 global_version;
@@ -144,16 +148,46 @@ static void model_tlbi(struct model *m, u32 smmu, u64 w0, u64 w1)
 	}
 }
 
+/* Find the table of the STE that the host has for a stream. -1: no stage 1 */
+static int table_of(struct kunit *test, u32 s)
+{
+	struct mock *mock = mock_of(test);
+	struct mock_obj *obj = mock_find(mock, mock->devs[fx_streams[s].fd].hwpt_id);
+	u32 t;
+
+	for (t = 0; obj && t < TABLES; t++)
+		if (obj->kind == MOCK_NESTED &&
+		    FIELD_GET(STE_0_CONFIG, obj->ste[0]) == STE_CONFIG_S1 &&
+		    (obj->ste[0] & STE_0_S1CONTEXTPTR) == table_gpa(s, t))
+			return t;
+	return -1;
+}
+
+/* The host may have attached streams to other STEs, with a CFGI_STE. */
+static void model_attached(struct kunit *test, struct model *m)
+{
+	u32 s;
+	int t;
+
+	for (s = 0; s < STREAMS; s++) {
+		t = m->attached[s] ? table_of(test, s) : -1;
+		if (t != m->table[s])
+			m->cached[s] = -1;
+		m->table[s] = t;
+	}
+}
+
 /* Carry out what the host was given. Devices work in between. */
 static void model_apply(struct kunit *test, struct model *m, u32 step)
 {
 	struct mock *mock = mock_of(test);
 	u32 i, k, s;
 
+	model_attached(test, m);
 	for (i = 0; i < mock->log_num; i++) {
 		struct mock_call *call = &mock->log[i];
 
-		if (call->op != MOCK_INVALIDATE)
+		if (call->op != MOCK_INVALIDATE || call->rc)
 			continue;
 		for (k = 0; k < call->num; k++) {
 			u64 w0 = le64_to_cpu(call->cmds[k][0]);
@@ -188,6 +222,48 @@ static void model_told(struct model *m, u32 s, int table)
 	m->excused[smmu_of(s)][asid] = false;
 }
 
+/* The stream leaves its table. The module reads it, and flushes at the next run. */
+static void model_leaves(struct model *m, u32 s)
+{
+	if (m->table[s] >= 0 && m->cd[s][m->table[s]] >= 0)
+		m->told[smmu_of(s)][m->cd[s][m->table[s]]] = true;
+	m->dirty[s] = false;
+}
+
+/* Some host calls may fail. */
+static void host_fails(struct kunit *test, struct model *m)
+{
+	struct fixture *f = test->priv;
+
+	if (!m->rough || dice(f, 4))
+		return;
+	if (dice(f, 2))
+		mock_fail(f->mock, MOCK_ANY, 1 + dice(f, 4), 1 + dice(f, 3), -ENOMEM);
+	else
+		mock_fail(f->mock, MOCK_INVALIDATE, 1 + dice(f, 2), 1 + dice(f, 3),
+			  dice(f, 2) ? -ENOMEM : -EIO);
+}
+
+/* The VMM repeats what fails. Each call is followed by work of the devices. */
+#define REPEAT(test, m, step, call) do {				\
+	u32 _tries = 0;							\
+									\
+	host_fails(test, m);						\
+	while (!(call)) {						\
+		KUNIT_ASSERT_TRUE(test, (m)->rough && _tries++ < 8);	\
+		model_apply(test, m, step);				\
+		devices(test, m, step);					\
+	}								\
+	mock_fail_stop(mock_of(test));					\
+} while (0)
+
+/* Run a command and a CMD_SYNC. */
+static void guest_runs(struct kunit *test, struct model *m, u32 step, struct cmd c)
+{
+	REPEAT(test, m, step, RUN_CMDS(test, c, sync()).done == 2);
+	model_apply(test, m, step);
+}
+
 static void guest_stores_cd(struct kunit *test, struct model *m, u32 s)
 {
 	struct fixture *f = test->priv;
@@ -207,11 +283,11 @@ static void guest_sets_ste(struct kunit *test, struct model *m, u32 s, u32 step)
 
 	fx_put_ste(test, fx_streams[s].vsid,
 		   table < 0 ? STE_ABORT : STE_S1_AT(table_gpa(s, table) >> 12), 0);
-	KUNIT_ASSERT_EQ(test, RUN_CMDS(test, cfgi_ste(fx_streams[s].vsid), sync()).done, 2);
-	if (table != old)
-		m->cached[s] = -1;	/* The host's CFGI_STE. */
-	m->table[s] = table;
-	model_apply(test, m, step);
+	guest_runs(test, m, step, cfgi_ste(fx_streams[s].vsid));
+	if (m->attached[s])
+		KUNIT_ASSERT_EQ(test, m->table[s], table);
+	else
+		table = -1;
 	/* It has told of the table that the stream leaves as well. */
 	model_told(m, s, old);
 	model_told(m, s, table);
@@ -226,8 +302,7 @@ static void guest_invalidates(struct kunit *test, struct model *m, u32 step)
 			  what < 10 ? cmd(CMD_TLBI_NH_ASID | tag, 0) :
 			  what < 11 ? cmd(CMD_TLBI_NH_VAA, page << 12) : tlbi_all();
 
-	KUNIT_ASSERT_EQ(test, RUN_CMDS(test, tlbi, sync()).done, 2);
-	model_apply(test, m, step);
+	guest_runs(test, m, step, tlbi);
 	for (a = 0; a < ASIDS; a++)
 		for (p = 0; p < PAGES; p++)
 			if (what == 11 || (what == 10 && p == page) ||
@@ -238,23 +313,80 @@ static void guest_invalidates(struct kunit *test, struct model *m, u32 step)
 			m->global_need = m->global_version;
 }
 
+/* A device is unplugged, or plugged again. */
+static void device_moves(struct kunit *test, struct model *m, u32 s, u32 step)
+{
+	struct fixture *f = test->priv;
+	u32 smmu = smmu_of(s), i, left = 0;
+
+	if (!m->attached[s]) {
+		REPEAT(test, m, step, !fx_attach_with(f->v, &fx_streams[s]).rc);
+		/* What was flushed was flushed before the device was attached. */
+		model_apply(test, m, step);
+		m->attached[s] = true;
+		model_attached(test, m);
+		model_told(m, s, m->table[s]);
+		return;
+	}
+	model_leaves(m, s);
+	m->attached[s] = false;
+	host_fails(test, m);
+	KUNIT_ASSERT_EQ(test, fx_detach(f->v, fx_streams[s].vsid).rc, 0);
+	mock_fail_stop(f->mock);
+	model_apply(test, m, step);
+	for (i = 0; i < STREAMS; i++)
+		left += m->attached[i] && smmu_of(i) == smmu;
+	if (left)
+		return;
+	memset(m->told[smmu], 0, sizeof(m->told[smmu]));
+	memset(m->excused[smmu], 0, sizeof(m->excused[smmu]));
+}
+
+/* The guest disables its SMMU, and enables it with other tables. */
+static void guest_boots(struct kunit *test, struct model *m, u32 step)
+{
+	struct fixture *f = test->priv;
+	u32 s, t;
+
+	for (s = 0; s < STREAMS; s++)
+		model_leaves(m, s);
+	f->regs.cr0 &= ~CR0_SMMUEN;
+	REPEAT(test, m, step, !fx_set_regs(test).rc);
+	model_apply(test, m, step);
+	for (s = 0; s < STREAMS; s++) {
+		for (t = 0; t < TABLES; t++)
+			put_cd(test, m, s, t, (int)dice(f, ASIDS + 1) - 1);
+		fx_put_ste(test, fx_streams[s].vsid, dice(f, 4) ?
+			   STE_S1_AT(table_gpa(s, dice(f, TABLES)) >> 12) : STE_ABORT, 0);
+	}
+	f->regs.cr0 |= CR0_SMMUEN;
+	REPEAT(test, m, step, !fx_set_regs(test).rc);
+	model_apply(test, m, step);
+	for (s = 0; s < STREAMS; s++)
+		model_told(m, s, m->table[s]);
+}
+
 static void guest_step(struct kunit *test, struct model *m, u32 step)
 {
 	struct fixture *f = test->priv;
 	u32 s = dice(f, STREAMS);
 
-	switch (dice(f, 16)) {
+	switch (dice(f, m->rough ? 18 : 16)) {
 	case 0 ... 1:
 		guest_stores_cd(test, m, s);
 		break;
 	case 2 ... 3:
-		KUNIT_ASSERT_EQ(test, RUN_CMDS(test, cfgi_cd(fx_streams[s].vsid, 0),
-					       sync()).done, 2);
-		model_apply(test, m, step);
+		guest_runs(test, m, step, cfgi_cd(fx_streams[s].vsid, 0));
 		model_told(m, s, m->table[s]);
 		break;
 	case 4:
 		guest_sets_ste(test, m, s, step);
+		break;
+	case 16:
+		device_moves(test, m, s, step);
+		break;
+	case 17:
+		guest_boots(test, m, step);
 		break;
 	case 5 ... 9:
 		m->version[dice(f, ASIDS)][dice(f, PAGES)]++;
@@ -280,20 +412,23 @@ static void model_reset(struct kunit *test, struct model *m)
 		for (t = 0; t < TABLES; t++)
 			put_cd(test, m, s, t, -1);
 		m->dirty[s] = false;
-		m->table[s] = 0;
 		m->cached[s] = -1;
 		fx_put_ste(test, fx_streams[s].vsid, STE_S1_AT(table_gpa(s, 0) >> 12), 0);
 	}
 	fx_must_set_regs(test);
 	f->mock->log_num = 0;
+	model_attached(test, m);
 }
 
 static const struct filter_case {
 	const char *name;
 	bool no_global;
+	bool rough;
 } filter_cases[] = {
-	{ "pages may be global", false },
-	{ "nothing global", true },
+	{ "pages may be global", false, false },
+	{ "nothing global", true, false },
+	{ "pages may be global, and the host fails", false, true },
+	{ "nothing global, and the host fails", true, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(filter, filter_cases, name);
@@ -308,6 +443,8 @@ static void loses_nothing(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, m);
 	m->no_global = c->no_global;
+	m->rough = c->rough;
+	memset(m->attached, true, sizeof(m->attached));
 	fx_open_table_with(test, &(const struct open_options){
 		.filter = true, .no_global = c->no_global });
 	KUNIT_ASSERT_TRUE(test, f->v->filter);
