@@ -20,6 +20,7 @@
 #define WORTH		32
 #define START		16
 #define MOST		32
+#define EXIT_MAX_NS	200000ULL	/* else a guest that rarely exits is polled for long */
 #define BACK_OFF_MIN_NS	100000000ULL
 #define BACK_OFF_MAX_NS	12800000000ULL
 
@@ -39,6 +40,8 @@ void pace_exit_cost(struct pace *p, uint64_t ns)
 {
 	uint64_t least = __atomic_load_n(&p->exit_cost, __ATOMIC_RELAXED);
 
+	if (ns > EXIT_MAX_NS)
+		ns = EXIT_MAX_NS;
 	while ((!least || ns < least) &&
 	       !__atomic_compare_exchange_n(&p->exit_cost, &least, ns ?: 1, false,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))

@@ -73,7 +73,10 @@ static void test_exit_cost(void **state)
 	(void)state;
 	assert_int_equal(ring(1 * MS, 1000), 1001);
 	pace.exit_cost = 0;
+	pace_exit_cost(&pace, 1000 * MS);
+	assert_int_equal(pace.exit_cost, 200 * US);
 	pace_exit_cost(&pace, 300 * US);
+	assert_int_equal(pace.exit_cost, 200 * US);
 	pace_exit_cost(&pace, 100 * US);
 	pace_exit_cost(&pace, 200 * US);
 	assert_int_equal(pace.exit_cost, 100 * US);
