@@ -15,6 +15,7 @@
 #   make coverage          the same on a kernel that counts how often each line runs
 #   make bench             measure what a doorbell costs, on the emulated host
 #   make bench-guest       the same guest there behind QEMU and behind the reference VMM
+#   make bench-vcpus       that guest with 4 vCPUs
 #   make bench-qemu        the same guest there behind QEMU's own acceleration and this one
 #   make htmldocs          the documentation, as web pages in build/htmldocs
 #   make deb, check-deb    build Debian packages in build/deb; test them
@@ -31,7 +32,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(MODULE_OUT) CONFIG_SMMUV3_ACCEL=m
 
 .PHONY: all modules modules_install clean demo demo-guest check check-debug bench
 .PHONY: coverage bench-guest htmldocs deb check-deb check-kernels check-hosts check-guests
-.PHONY: check-vcpus check-debian check-sriov demo-qemu bench-qemu
+.PHONY: check-vcpus check-debian check-sriov demo-qemu bench-qemu bench-vcpus
 all modules: kernel-config
 	+$(Q)$(KBUILD) modules
 	@echo "built $(MODULE_OUT:$(CURDIR)/%=%)/drivers/iommu/smmuv3-accel/smmuv3-accel.ko"
@@ -81,6 +82,9 @@ bench:
 
 bench-guest:
 	$(Q)tools/bench/bench-guest.sh
+
+bench-vcpus:
+	$(Q)tools/bench/bench-guest.sh vcpus
 
 bench-qemu:
 	$(Q)tools/bench/bench-guest.sh qemu

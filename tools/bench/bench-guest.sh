@@ -4,10 +4,12 @@
 # make bench-guest: compare the same guest behind QEMU's accelerated SMMUv3, behind the
 # reference VMM with one disk and with two on different host SMMUs, and without a virtual
 # SMMU. make bench-qemu ("bench-guest.sh qemu"): behind that QEMU and behind
-# a QEMU whose SMMUv3 is on /dev/smmuv3-accel, with and without range invalidation. The
+# a QEMU whose SMMUv3 is on /dev/smmuv3-accel, with and without range invalidation. make
+# bench-vcpus ("bench-guest.sh vcpus"): that QEMU and the reference VMM with 4 vCPUs. The
 # guests work in turn, in one boot of the emulated host, once with a clock that counts
 # instructions and once with this machine's clock. Leaves build/bench-guest.json and
-# build/bench-guest.svg, or build/bench-qemu.json, and fails if a bar is missed.
+# build/bench-guest.svg, or build/bench-qemu.json or build/bench-vcpus.json, and fails if
+# a bar is missed.
 # ROUNDS (15): the number of turns of each guest.
 
 . "$(dirname -- "${BASH_SOURCE[0]}")/../testing/vm/lib.sh"
@@ -15,8 +17,9 @@
 kind=${1:-guest}
 case $kind in
 guest) parts=(bench) sides=(qemu ours ours_polled none two two_polled) smmus=2 ;;
+vcpus) parts=(bench) sides=(four_qemu four four_polled) smmus=1 smp=4 ;;
 qemu) parts=(qemu-accel) sides=(qemu accel single qemu_ril accel_ril) smmus=1 ;;
-*) die "usage: bench-guest.sh [guest|qemu]" ;;
+*) die "usage: bench-guest.sh [guest|vcpus|qemu]" ;;
 esac
 "$VM_DIR/setup.sh" default qemu-arm64 "${parts[@]}"
 here=$TOP_DIR/tools/bench/guest
@@ -45,7 +48,7 @@ measure() { # $1: the clock's name; rest: run.sh's options
 	shift
 	say "booting the emulated host, and ${#sides[@]} guests in it, for $rounds rounds; clock: $clock"
 	# rounds has time-outs of its own, and tells which line did not come.
-	"$VM_DIR/run.sh" "${disks[@]}" --smmus "$smmus" "$@" --mem 3G --share "$out/share" --timeout $((7200 + 60 * rounds)) \
+	"$VM_DIR/run.sh" "${disks[@]}" --smmus "$smmus" --smp "${smp:-2}" "$@" --mem 3G --share "$out/share" --timeout $((7200 + 60 * rounds)) \
 		-- rounds "$rounds" "${sides[@]}" | tee "$out/$clock"
 }
 measure instructions --icount

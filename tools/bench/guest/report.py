@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""report.py guest|qemu INSTRUCTIONS REAL JSON DAT: judge what "rounds" printed.
+"""report.py guest|vcpus|qemu INSTRUCTIONS REAL JSON DAT: judge what "rounds" printed.
 
 INSTRUCTIONS is from an emulated host whose clock counts instructions, REAL from one
 whose clock is this machine's. Prints a table, writes the results as one flat JSON
@@ -54,7 +54,7 @@ class Run:
         return min(self.times[side, workload]) / 1e9
 
     def rounds(self):
-        return len(self.times["qemu", "4k"])
+        return min(len(times) for times in self.times.values())
 
     def host_calls(self, side, command):
         """per doorbell"""
@@ -66,6 +66,10 @@ class Run:
         values = self.counts[side, command]
         return (values["exits"] - self.counts[side, "nothing"]["exits"]) / values["doorbells"]
 
+    def waits(self, side, command):
+        """per doorbell"""
+        values = self.counts[side, command]
+        return values["waits"] / values["doorbells"]
 
     def poll_share_lazy(self, side):
         """the part of the time of lazy reads in which a processor polls"""
@@ -236,8 +240,39 @@ def qemu(run, real, json_file, _):
     return judge(results, QEMU_BARS, json_file)
 
 
+VCPUS_SIDES = ("four_qemu", "four", "four_polled")
+VCPUS_BARS = {
+    "host_calls_per_doorbell_4k_four": 1.0,
+    "host_calls_per_doorbell_128k_four": 1.0,
+    "waits_per_doorbell_4k_four": 0.1,
+    "waits_per_doorbell_128k_four": 0.1,
+}
+
+
+def vcpus(run, real, json_file, _):
+    """QEMU and the reference VMM, each with a guest whose 4 vCPUs ring at once"""
+    results = {"rounds": run.rounds()}
+    print_row("per doorbell", "QEMU", "ours", "ours, polled")
+    for what, count in (("host_calls", run.host_calls), ("exits", run.exits), ("waits", run.waits)):
+        for workload, command in (("4k", READ_4K), ("128k", READ_128K)):
+            key = f"{what}_per_doorbell_{workload}"
+            results.update({f"{key}_{side}": count(side, command) for side in VCPUS_SIDES})
+            print_row(key, *(results[f"{key}_{side}"] for side in VCPUS_SIDES))
+    print()
+    print_row("time by QEMU's", "instructions", "in real time")
+    for side in VCPUS_SIDES[1:]:
+        for workload in ("4k", "128k", "lazy"):
+            key = f"{workload}_{side}_vs_qemu"
+            results[f"wall_{key}"] = run.ratio(side, "four_qemu", workload)
+            results[f"real_{key}"] = real.ratio(side, "four_qemu", workload)
+            print_row(f"wall_{key}", results[f"wall_{key}"], results[f"real_{key}"])
+    print()
+    print("By instructions all CPUs count together, so that clock does not show what runs at once.")
+    return judge(results, VCPUS_BARS, json_file)
+
+
 def main(kind, instructions, real, json_file, dat_file):
-    return {"guest": guest, "qemu": qemu}[kind](Run(instructions), Run(real), json_file, dat_file)
+    return {"guest": guest, "qemu": qemu, "vcpus": vcpus}[kind](Run(instructions), Run(real), json_file, dat_file)
 
 
 if __name__ == "__main__":
