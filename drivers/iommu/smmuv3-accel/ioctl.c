@@ -390,16 +390,18 @@ struct ioctl_op {
 			 SMMUV3_ACCEL_ATTACH_DRY_RUN)
 
 /*
- * The size of each version 1 struct is part of the user ABI. A struct has fields to
+ * The size of each struct's first version is part of the user ABI. A struct has fields to
  * read, to read and write, and to write, in this order, and reserved ones last or
  * among the first.
  */
-#define STRUCT(_struct, _size, _first_back, _first_out, _last_out)		\
+#define STRUCT(_struct, _size, ...)						\
+	STRUCT_GROWN(_struct, _size, _size, __VA_ARGS__)
+#define STRUCT_GROWN(_struct, _first_size, _size, _first_back, _first_out, _last_out) \
 	.size = sizeof(struct _struct) +					\
 		BUILD_BUG_ON_ZERO(sizeof(struct _struct) != (_size)) +		\
 		BUILD_BUG_ON_ZERO((_size) % sizeof(u64)) +			\
 		BUILD_BUG_ON_ZERO((_size) > sizeof(union ioctl_buffer)),	\
-	.min_size = (_size),							\
+	.min_size = (_first_size),						\
 	.in_len = offsetofend(struct _struct, _last_out) == (_size) ?		\
 		  ALIGN(offsetof(struct _struct, _first_out), sizeof(u64)) :	\
 		  (_size),							\
@@ -521,8 +523,8 @@ static const struct ioctl_op ioctl_ops[] = {
 	},
 	[SMMUV3_ACCEL_CMD_GET_STATS] = {
 		.cmd = SMMUV3_ACCEL_GET_STATS,
-		STRUCT(smmuv3_accel_stats, 120, out_reason, out_reason,
-		       out_withheld),
+		STRUCT_GROWN(smmuv3_accel_stats, 112, 120, out_reason, out_reason,
+			     out_withheld),
 		RESERVED(smmuv3_accel_stats),
 		.lock = LOCK_QUEUE,
 		.execute = ioctl_get_stats,

@@ -10,6 +10,7 @@
  * @name: its name
  * @cmd: its number, as ioctl() takes it
  * @size: size of its struct
+ * @first_size: size of its struct's first version, if the struct has grown; else 0
  * @out: offset of the first out_* field
  * @out_end: offset after the last
  * @reason: offset of out_reason
@@ -22,6 +23,7 @@ struct accel_call {
 	const char *name;
 	unsigned int cmd;
 	__u32 size;
+	__u32 first_size;
 	__u32 out;
 	__u32 out_end;
 	__u32 reason;
