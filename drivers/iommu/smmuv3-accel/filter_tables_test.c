@@ -393,6 +393,24 @@ static void table_elsewhere_in_the_vmm(struct kunit *test)
 	EXPECT_BATCH(test, 1, 1, tlbi_asid());
 }
 
+/* A dry run of ATTACH notes no ASID. */
+static void dry_run_notes_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	fx_must_detach(test, f->v, VSID);
+	/* This table cannot be read. */
+	fx_put_ste(test, VSID, STE_S1_AT(1), 0);
+	f->mock->log_num = 0;
+	EXPECT_OK(test, fx_attach(f->v, .fd = fx_streams[0].fd, .vsid = VSID,
+				  .flags = SMMUV3_ACCEL_ATTACH_DRY_RUN));
+	KUNIT_EXPECT_FALSE(test, stream_of(f->v, VSID_NEXT)->phys->asids.all);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_GIVEN(test, 0);
+	EXPECT_GIVEN(test, 1);
+}
+
 static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE_PARAM(left_table_counts, leave_gen_params),
 	KUNIT_CASE(left_table_is_unreadable),
@@ -405,6 +423,7 @@ static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE(new_asid_of_a_vsid_is_flushed),
 	KUNIT_CASE_PARAM(each_cd_counts, format_gen_params),
 	KUNIT_CASE(table_elsewhere_in_the_vmm),
+	KUNIT_CASE(dry_run_notes_nothing),
 	{}
 };
 

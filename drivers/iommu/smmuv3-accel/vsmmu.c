@@ -308,14 +308,19 @@ static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	}
 	if (!rc)
 		rc = smmuv3_table_ste(v, stream, &stream->ste, &why->reason);
-	if (!rc && stream->dev && stream->live) {
-		smmuv3_filter_look(v, stream->phys, &stream->ste);
-		rc = smmuv3_filter_flush(v, stream->phys);
-	}
 	if (!rc && stream->dev && stream->live)
 		rc = smmuv3_stream_make_domain(stream, &stream->ste,
 					       &stream->hwpt_id);
 	return rc;
+}
+
+/* The SMMU is about to use the STE. A dry run does not come here. */
+static int attach_look(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
+{
+	if (!stream->dev || !stream->live)
+		return 0;
+	smmuv3_filter_look(v, stream->phys, &stream->ste);
+	return smmuv3_filter_flush(v, stream->phys);
 }
 
 static void attach_describe(const struct smmuv3_stream *stream,
@@ -352,8 +357,11 @@ static int attach_finish(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		return rc;
 	rc = attach_ste(v, stream, why);
 	if (!rc && answer) {
-		attach_describe(stream, cmd);
-		rc = answer(cmd);
+		rc = attach_look(v, stream);
+		if (!rc) {
+			attach_describe(stream, cmd);
+			rc = answer(cmd);
+		}
 		if (!rc)
 			rc = smmuv3_stream_connect(stream);
 		if (!rc)
