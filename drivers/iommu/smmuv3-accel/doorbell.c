@@ -201,6 +201,8 @@ long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 		return smmuv3_ioctl_dispatch(v, nr, uarg);
 	}
 	rc = issue(v, &db);
+	if (unlikely(rc))
+		db.run.cons &= 2 * v->queue.lap - 1;
 	mutex_unlock(&v->queue_lock);
 	return likely(!rc) ? 0 : report(run, db.run.cons, rc);
 }

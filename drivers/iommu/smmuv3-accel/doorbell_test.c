@@ -8,21 +8,8 @@
 
 #include "fixture.h"
 
-#define QUEUE_LOG2	6
-
-/* Start with a device behind each of two physical SMMUs, or with one device only. */
-static void start(struct kunit *test, bool both)
-{
-	struct fixture *f = test->priv;
-
-	fx_put_all_stes(test, STE_S1_AT(1), STE_ATS);
-	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
-	if (both)
-		fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
-	fx_set_cmdq(test, QUEUE_LOG2);
-	/* The first doorbell never takes the fast path. */
-	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
-}
+#define QUEUE_LOG2	7
+#define CD_GPA		(RING_GPA + 0x10000)
 
 /* Whether the last doorbell took the fast path: the general way counts its batches. */
 static bool was_fast(struct fixture *f)
@@ -31,6 +18,24 @@ static bool was_fast(struct fixture *f)
 
 	f->v->queue.run.batch_num = U32_MAX;
 	return is_fast;
+}
+
+/* Start with a device behind each of two physical SMMUs, or with one device only. */
+static void start(struct kunit *test, bool both)
+{
+	struct fixture *f = test->priv;
+
+	fx_put_all_stes(test, STE_S1_AT(CD_GPA >> 12), STE_ATS);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	if (both)
+		fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
+	fx_set_cmdq(test, QUEUE_LOG2);
+	if (f->v->offer.fixed)
+		return;
+	/* The first command fixes what the guest is offered: not by the fast path. */
+	was_fast(f);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_va(1), sync()), 2);
+	KUNIT_EXPECT_FALSE(test, was_fast(f));
 }
 
 #define EXPECT_FAST(test, fast, ...) do {				\
@@ -271,15 +276,76 @@ static void host_errors(struct kunit *test)
 	}
 }
 
-/* What a doorbell does, apart from its number of host calls */
+/* The end of the ring is not passed: what follows it in memory is no command. */
+static void ring_ends(struct kunit *test)
+{
+	const struct cmd cmds[] = { tlbi_va(1), tlbi_va(5) }, after = sync();
+	struct fixture *f = test->priv;
+
+	start(test, false);
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (CMD_LEN << QUEUE_LOG2), &after, CMD_LEN), 0);
+	EXPECT_DONE(test, fx_run(test, .cons = (1U << QUEUE_LOG2) - 1, .cmds = cmds, .num = 2), 2);
+	fx_expect_batch(test, 0, 0, cmds, 2);
+}
+
+/* With NO_GLOBAL, many TLBIs of one ASID become one by ASID. */
+static void many_escalate(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u32 num = f->v->policy.escalate + 1, i;
+
+	if (num == 1)
+		kunit_skip(test, "the module has escalate=0");
+	scoped_guard(queue, f->v)
+		f->v->policy.no_global = true;
+	start(test, false);
+	for (i = 0; i < num; i++)
+		f->cmds[i] = tlbi_va(i);
+	f->cmds[num] = sync();
+	was_fast(f);
+	EXPECT_DONE(test, fx_run(test, .cmds = f->cmds, .num = num + 1), num + 1);
+	KUNIT_EXPECT_FALSE(test, was_fast(f));
+	KUNIT_EXPECT_EQ(test, f->mock->log[0].num, 1);
+	f->cmds[num - 1] = sync();
+	EXPECT_DONE(test, fx_run(test, .cmds = f->cmds, .num = num), num);
+	KUNIT_EXPECT_TRUE(test, was_fast(f));
+	KUNIT_EXPECT_EQ(test, f->mock->log[0].num, num - 1);
+}
+
+/* Hosts that want more than one call from the VMM's memory */
+static void other_hosts(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->unchecked = true;
+	start(test, false);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+	fx_expect_from(test, 0, NULL);
+	fx_must_detach(test, f->v, VSID);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+}
+
+static void erratum(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->smmu[0].flags = ERRATUM;
+	start(test, false);
+	EXPECT_FAST(test, true, tlbi_va(1), sync());
+	EXPECT_OPS(test, MOCK_INVALIDATE, MOCK_INVALIDATE);
+}
+
+/* What a doorbell does */
 struct outcome {
+	struct smmuv3_accel_run_cmdq run;
 	struct result result;
 	struct smmuv3_accel_stats stats;
 	struct cmd given[2][1 << QUEUE_LOG2];
 };
 
-static void observe(struct kunit *test, const struct cmd *cmds, u32 cons, u32 num,
-		    struct outcome *out)
+/* @fail: which host call fails, 0: none */
+static void observe(struct kunit *test, u32 cons, u32 num, u32 fail, struct outcome *out)
 {
 	struct fixture *f = test->priv;
 	u64 *stats = (u64 *)&out->stats, *now = (u64 *)&f->v->stats;
@@ -287,7 +353,11 @@ static void observe(struct kunit *test, const struct cmd *cmds, u32 cons, u32 nu
 
 	memset(out, 0, sizeof(*out));
 	out->stats = f->v->stats;
-	out->result = fx_run(test, .cmds = cmds, .cons = cons, .num = num);
+	if (fail)
+		mock_fail(f->mock, MOCK_INVALIDATE, fail, 2, fail % 2 ? -EIO : -ETIMEDOUT);
+	out->result = fx_run(test, .cmds = f->cmds, .cons = cons, .num = num);
+	mock_fail_stop(f->mock);
+	KUNIT_ASSERT_EQ(test, copy_from_user(&out->run, f->run, sizeof(out->run)), 0);
 	for (i = 0; i < sizeof(out->stats) / sizeof(u64); i++)
 		stats[i] = now[i] - stats[i];
 	for (i = 0; i < 2; i++) {
@@ -314,33 +384,54 @@ static struct cmd random_cmd(struct fixture *f, u32 i)
 	}
 }
 
+static const struct ways {
+	const char *name;
+	bool filter;
+	bool no_global;
+} ways[] = {
+	{ "plain" },
+	{ "filter", .filter = true },
+	{ "no_global", .no_global = true },
+	{ "filter_no_global", .filter = true, .no_global = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(ways, ways, name);
+
 /* Both ways do the same. */
 static void ways_agree(struct kunit *test)
 {
 	struct outcome *out = kunit_kcalloc(test, 2, sizeof(*out), GFP_KERNEL);
-	u32 n, i, num, cons, fast = 0;
-	const u32 rounds = 4000;
+	const struct ways *w = test->param_value;
+	u32 n, i, num, cons, fail, fast = 0;
 	struct fixture *f = test->priv;
+	const u32 rounds = 2000;
 
 	KUNIT_ASSERT_NOT_NULL(test, out);
+	scoped_guard(queue, f->v) {
+		f->v->filter = w->filter;
+		f->v->policy.no_global = w->no_global;
+	}
 	start(test, true);
 	for (n = 0; n < rounds; n++) {
 		num = 1 + dice(f, 12);
-		cons = dice(f, 2U << QUEUE_LOG2);
+		/* ERR and reserved bits do not count as part of CONS. */
+		cons = dice(f, 2U << QUEUE_LOG2) | dice(f, 128) << 24;
+		fail = dice(f, 8) ? 0 : 1 + dice(f, 3);
 		for (i = 0; i < num; i++)
 			f->cmds[i] = random_cmd(f, i);
 		if (n % 4)
 			f->cmds[num++] = n % 8 < 4 ? sync() : sync_irq();
 		was_fast(f);
-		observe(test, f->cmds, cons, num, &out[0]);
+		observe(test, cons, num, fail, &out[0]);
 		fast += was_fast(f);
 		f->v->queue.fast.mm = ERR_PTR(-EPERM);
-		observe(test, f->cmds, cons, num, &out[1]);
+		observe(test, cons, num, fail, &out[1]);
 		KUNIT_EXPECT_FALSE(test, was_fast(f));
 		KUNIT_ASSERT_MEMEQ(test, &out[0], &out[1], sizeof(*out));
 	}
 	KUNIT_EXPECT_GT(test, fast, rounds / 4);
 	KUNIT_EXPECT_LT(test, fast, rounds);
+	KUNIT_EXPECT_EQ(test, !!f->v->stats.out_withheld, w->filter && w->no_global);
 }
 
 static struct kunit_case doorbell_cases[] = {
@@ -350,7 +441,11 @@ static struct kunit_case doorbell_cases[] = {
 	KUNIT_CASE(second_smmu_comes),
 	KUNIT_CASE(fields_are_checked),
 	KUNIT_CASE(host_errors),
-	KUNIT_CASE(ways_agree),
+	KUNIT_CASE(ring_ends),
+	KUNIT_CASE(many_escalate),
+	KUNIT_CASE(other_hosts),
+	KUNIT_CASE(erratum),
+	KUNIT_CASE_PARAM(ways_agree, ways_gen_params),
 	{}
 };
 

@@ -1015,7 +1015,8 @@ enum smmuv3_accel_run_flags {
  * commands as done.
  *
  * Errors besides the general ones: EINVAL (CMDQ_INDEX, CMDQ_DISABLED), ENXIO
- * (NO_REGS, NO_MEM_TABLE), and those of a stream, as for SMMUV3_ACCEL_SET_REGS.
+ * (NO_REGS, NO_MEM_TABLE), and those of a stream, as for SMMUV3_ACCEL_SET_REGS. After
+ * EFAULT the fields that the kernel sets, @cons among them, mean nothing.
  */
 struct smmuv3_accel_run_cmdq {
 	__u32 size;
