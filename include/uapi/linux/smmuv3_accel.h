@@ -839,9 +839,9 @@ struct smmuv3_accel_install_ste {
  * TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NSNH_ALL, ATC_INV. PREFETCH_CONFIG,
  * PREFETCH_ADDR and CMD_SYNC are accepted. The commands that are counted as done
  * have taken effect when the ioctl returns. TLBIs reach each physical SMMU behind
- * which a stream is attached. A command with a StreamID reaches that stream. If the
- * stream is not attached, there is nothing to do. In table mode CFGI_STE,
- * CFGI_STE_RANGE and CFGI_ALL work as in SMMUV3_ACCEL_RUN_CMDQ.
+ * which a stream is attached and that may hold what they remove. A command with a
+ * StreamID reaches that stream. If the stream is not attached, there is nothing to do.
+ * In table mode CFGI_STE, CFGI_STE_RANGE and CFGI_ALL work as in SMMUV3_ACCEL_RUN_CMDQ.
  *
  * A command that the guest may not use is the guest's error. The ioctl returns 0,
  * the commands before it are done, @cmd_num is its index, @out_error is
