@@ -2,7 +2,7 @@
 # gnuplot -e "dat='bench.dat'; svg='bench.svg'" chart.gp
 set terminal svg size 800,500 font "sans,13" background "white"
 set output svg
-set title "Instructions per command over doorbell size, on the emulated host"
+set title "Instructions per command over doorbell size, on the emulated host, ".strftime("%B %Y", time(0))
 set xlabel "commands in a doorbell"
 set ylabel "instructions a command"
 set logscale xy

@@ -14,6 +14,6 @@ set arrow from graph 0, first 1 to graph 1, first 1 nohead dashtype 2
 plot dat using 2:xtic(1) title "instructions", \
      dat using 3 title "instructions, polled", \
      dat using 4 title "instructions, no vSMMU", \
-     dat using 5 title "real time, emulated", \
-     dat using 6 title "real time, emulated, polled", \
-     dat using 7 title "real time, emulated, no vSMMU"
+     dat using 5 title "real time, emulated host", \
+     dat using 6 title "real time, emulated host, polled", \
+     dat using 7 title "real time, emulated host, no vSMMU"
