@@ -24,7 +24,6 @@ RESULTS = {
 }
 
 
-
 def run(*args):
     """The status of model.py, and what it prints"""
     out = io.StringIO()

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * When polling pays: a doorbell that is polled saves the guest an exit, and until
- * the next one comes a host CPU spins. That is worth it as long as the time
- * between doorbells is at most WORTH times the cost of an exit. So each doorbell
- * earns that much time, and time spends it. Polling starts when START doorbells'
- * worth has been saved up, and ends when nothing is left.
+ * When polling pays: a doorbell that is polled saves the guest the time of an exit,
+ * and until the next one comes a host CPU spins. The latency is worth that CPU time
+ * as long as the time between doorbells is at most WORTH times that of an exit. So
+ * each doorbell earns that much time, and time spends it. Polling starts when START
+ * doorbells' worth has been saved up, and ends when nothing is left.
  *
- * What an exit costs depends on the host: some microseconds, or hundreds of them
+ * The cost of an exit depends on the host: some microseconds, or hundreds of them
  * on an emulated one. The shortest run of a vCPU between two exits is an upper
  * bound that is close, because guests make many exits in a row when they probe
  * their devices.
