@@ -360,7 +360,7 @@ static void guest_boots_again(struct kunit *test)
 	expect_tlbi(test, FIRST_ASID, false, true);
 }
 
-/* A second SMMU comes to a running guest. What the first one has is not known. */
+/* A second SMMU comes to a running guest. It is not known what the first one has. */
 static void second_smmu_comes(struct kunit *test)
 {
 	struct fixture *f = test->priv;

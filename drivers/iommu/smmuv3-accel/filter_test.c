@@ -27,7 +27,7 @@ struct entry {
  * @no_global: no page is global
  * @rough: host calls fail, streams come and go, and the guest boots again
  * @attached: the stream is attached
- * @version: of the guest's translation of each page
+ * @version: of each page's translation in the guest
  * @need: the oldest version that a device may get
  * @global_version: the same, for the global page
  * @global_need: the same, for the global page
@@ -321,7 +321,7 @@ static void device_moves(struct kunit *test, struct model *m, u32 s, u32 step)
 
 	if (!m->attached[s]) {
 		REPEAT(test, m, step, !fx_attach_with(f->v, &fx_streams[s]).rc);
-		/* What was flushed was flushed before the device was attached. */
+		/* The flush came before the device was attached. */
 		model_apply(test, m, step);
 		m->attached[s] = true;
 		model_attached(test, m);
@@ -547,7 +547,7 @@ static void unknown_is_all(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, f->v->stats.out_withheld);
 }
 
-/* Where ASIDs are shared, nothing is withheld, whatever the parameter says. */
+/* With SHARED_ASIDS nothing is withheld, whatever the parameter says. */
 static void not_with_shared_asids(struct kunit *test)
 {
 	struct fixture *f = test->priv;

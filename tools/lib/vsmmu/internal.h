@@ -121,10 +121,11 @@ struct due {
  * @id: not 0; no other virtual SMMU of the process has or had it
  * @streams: held by calls that change the list of streams. Outside of the others
  * @turn: its holder is the next to get @work
- * @work: held by who works, see vsmmu__work(), and by calls that must not come meanwhile
+ * @work: held by the thread that works, see vsmmu__work(), and by calls that must not come
+ *	meanwhile
  * @lock: for all below. Free during calls of the kernel
- * @takes_work: who works is in a call of the kernel, looks at the state again after it, and
- *	so does the work of others
+ * @takes_work: the thread that works is in a call of the kernel, looks at the state again
+ *	after it, and so does the work of others
  * @rung: somebody has left work since the last look
  * @heirs: callers who wait for @work, and will do all that is left
  * @kernel: how to reach the kernel

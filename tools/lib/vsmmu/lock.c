@@ -4,8 +4,8 @@
  * interrupt lines, for MSIs, and for command errors.
  *
  * @lock is for all state, and nobody holds it while the kernel carries out a call. So an
- * access that only needs state never waits for the host. Who works, which is to make the
- * kernel agree with the registers, holds @work as well, also during calls.
+ * access that only needs state never waits for the host. The thread that works, which is to
+ * make the kernel agree with the registers, holds @work as well, also during calls.
  */
 #include <pthread.h>
 #include <unistd.h>

@@ -335,8 +335,8 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value,
 }
 
 /*
- * Write a register that the guest may write while the kernel carries out a call. What the
- * write asks for may be left to the caller who waits for that call.
+ * Write a register that the guest may write while the kernel carries out a call. The caller
+ * who waits for that call may be left with the work that the write asks for.
  */
 static int write_state(struct vsmmu *v, enum reg_id reg, uint64_t value, uint64_t written)
 {

@@ -65,7 +65,7 @@ static void write_piece(struct stress *s, size_t at, size_t size, char *buffer)
 
 static void read_piece(struct stress *s, size_t at, size_t size, char *buffer)
 {
-	/* What a read leaves out is not what an earlier one has left there. */
+	/* Overwrite what an earlier read has left, so that it does not pass for this one's. */
 	memset(buffer, random_next(s), size);
 	if (pread(s->fd, buffer, size, s->start + at) != (ssize_t)size)
 		error(1, errno, "process %u: read", s->number);
