@@ -94,7 +94,7 @@ def show(figures, bars):
 
 def write(figures, host, json_name, dat_name):
     """Write the JSON object and the figures for the chart."""
-    result = dict(host)
+    result = dict(host[INSTRUCTIONS], repetitions_real=host[REAL]["repetitions"])
     for clock, suffix in ((INSTRUCTIONS, ""), (REAL, "_real")):
         for key, value in figures[clock].items():
             for end in ("_q1", "_q3"):
@@ -123,7 +123,7 @@ def main():
     for clock in (INSTRUCTIONS, REAL):
         figures[clock], host[clock] = read(folder, clock)
     missed = show(figures, {key: rest for key, *rest in BARS})
-    write(figures, host[INSTRUCTIONS], json_name, dat_name)
+    write(figures, host, json_name, dat_name)
     if missed:
         print(f"{missed} bars missed")
     return 2 if missed else 0

@@ -36,7 +36,7 @@ class ReportTest(unittest.TestCase):
         self.folder = Path(self.work.name)
 
     def put(self, clock, name, figures):
-        host = dict.fromkeys(report.HOST, "made up")
+        host = dict.fromkeys(report.HOST, f"made up, {clock}")
         (self.folder / clock).mkdir(exist_ok=True)
         (self.folder / clock / name).write_text(
             json.dumps({"clock": clock, "skipped": {}, **host, **figures}), encoding="utf-8")
@@ -53,6 +53,9 @@ class ReportTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         self.assertNotIn("MISSED", done.stdout)
         result = json.loads((self.folder / "json").read_text(encoding="utf-8"))
+        self.assertEqual(result["kernel"], "made up, instructions")
+        self.assertEqual(result["repetitions"], "made up, instructions")
+        self.assertEqual(result["repetitions_real"], "made up, real")
         self.assertEqual(result["doorbell1_vs_batch"], 1.1)
         self.assertEqual(result["doorbell1_vs_batch_q1"], 1.1)
         self.assertEqual(result["doorbell1_vs_batch_real"], 2.2)
