@@ -18,6 +18,7 @@ static struct worker {
 	pthread_t thread;
 	int cpu;
 	bool direct;
+	double begin, end;
 } workers[THREADS_MAX];
 
 static struct cmd cmds[SCALING_CMDS];
@@ -34,35 +35,43 @@ static void *work(void *arg)
 	CPU_SET(w->cpu, &cpus);
 	must(pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus), "choosing a CPU");
 	pthread_barrier_wait(&barrier);
+	w->begin = now();
 	for (i = 0; i < loops; i++) {
 		if (w->direct)
 			direct(&w->side, cmds, SCALING_CMDS);
 		else
 			doorbell(&w->side, SCALING_CMDS + 1);
 	}
-	pthread_barrier_wait(&barrier);
+	w->end = now();
 	return NULL;
 }
 
-/* Time in which each of @num threads does its loops */
+/*
+ * Time in which each of @num threads does its loops. The threads take it, since this one
+ * may have to wait for a CPU of theirs.
+ */
 static double timed(unsigned int num, bool directly)
 {
+	double begin, end;
 	unsigned int i;
-	double t;
 
-	must(pthread_barrier_init(&barrier, NULL, num + 1), "barrier");
+	must(pthread_barrier_init(&barrier, NULL, num), "barrier");
 	for (i = 0; i < num; i++) {
 		workers[i].direct = directly;
 		must(pthread_create(&workers[i].thread, NULL, work, &workers[i]), "thread");
 	}
-	pthread_barrier_wait(&barrier);
-	t = now();
-	pthread_barrier_wait(&barrier);
-	t = now() - t;
 	for (i = 0; i < num; i++)
 		pthread_join(workers[i].thread, NULL);
 	pthread_barrier_destroy(&barrier);
-	return t;
+	begin = workers[0].begin;
+	end = workers[0].end;
+	for (i = 1; i < num; i++) {
+		if (workers[i].begin < begin)
+			begin = workers[i].begin;
+		if (workers[i].end > end)
+			end = workers[i].end;
+	}
+	return end - begin;
 }
 
 /* Give each thread a CPU that this process may use. Return: how many threads there are */
