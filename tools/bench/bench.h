@@ -94,6 +94,7 @@ void side_add(struct side *side, unsigned int index);
 void side_table_mode(struct side *side);
 void side_close(struct side *side);
 void fill(struct cmd *cmds, __u32 num);
+struct cmd cmd_falling(__u32 i);
 void fill_ring(struct side *side, __u32 num);
 void doorbell(struct side *side, __u32 num);
 void direct(struct side *side, const struct cmd *cmds, __u32 num);

@@ -82,10 +82,9 @@ void bench_doorbells(void)
 }
 
 /*
- * Times for the documentation of the design: commands by falling address, which the
- * module has to compare with each other; the cost of staging, which is necessary if one
- * of them is left out; the cost for iommufd of reading its arguments; a call that does
- * nothing.
+ * Times for the documentation of the design: commands that the module has to compare with
+ * each other; the cost of staging, which is necessary if one of them is left out; the cost
+ * for iommufd of reading its arguments; a call that does nothing.
  */
 
 #define NO_IOCTL	_IO(0, 0)
@@ -129,7 +128,7 @@ void bench_detours(void)
 	side_table_mode(&side);
 	ring = guest_ptr(&side.g, side.ring.base);
 	for (i = 0; i < num; i++)
-		ring[i] = cmd_tlbi_va(BENCH_ASID, 0x40000000ULL + (num - i) * 4096ULL, true);
+		ring[i] = cmd_falling(i);
 	for (r = 0; r < repetitions; r++) {
 		ring[num] = cmd_sync();
 		falling[r] = timed_doorbells(&side, num + 1) / num;

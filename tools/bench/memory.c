@@ -25,7 +25,7 @@
 
 enum { VSMMU, DEVICE, LAP, RESULTS };
 
-/* Bytes for each vSMMU without a device, for each with one, and for a lap */
+/* Bytes for each vSMMU without a device, for each with one, and for laps */
 static double *results;
 
 /* Kernel memory that the cgroup is charged for */
@@ -72,15 +72,15 @@ static struct guest another(const struct guest *g)
 	return other;
 }
 
-/* A lap of the queue, with commands that the module has to compare with each other */
-static void run_lap(struct ring *ring)
+/* A lap of the queue, in doorbells of @num commands that the module has to compare */
+static void run_lap(struct ring *ring, unsigned int num)
 {
 	struct smmuv3_accel_run_cmdq run;
 	unsigned int i;
 
 	for (i = 1; i <= CMDS_MAX; i++) {
-		if (i % 64) {
-			ring_put(ring, cmd_tlbi_va(BENCH_ASID, (__u64)(CMDS_MAX - i) << 12, true));
+		if (i % num) {
+			ring_put(ring, cmd_falling(i % num));
 			continue;
 		}
 		ring_put(ring, cmd_sync());
@@ -127,7 +127,8 @@ static void measure(const char *cgroup)
 	must(accel_mem_table(&g), "SET_MEM_TABLE");
 	must(accel_set_regs(&g, CR0_SMMUEN | CR0_CMDQEN, strtab, 4, &ring), "SET_REGS");
 	before = charged(cgroup);
-	run_lap(&ring);
+	run_lap(&ring, 64);
+	run_lap(&ring, CMDS_MAX);
 	results[LAP] = charged(cgroup) - before;
 }
 
@@ -148,37 +149,50 @@ static bool can_measure(void)
 	return true;
 }
 
-void bench_memory(void)
+/* Measure in a process in a cgroup. Return: its exit status, or a negative errno */
+static int measure_in(const char *cgroup, const sigset_t *mask)
 {
-	char cgroup[64];
 	pid_t child;
 	int status;
 
-	if (!can_measure())
-		return;
-	snprintf(cgroup, sizeof(cgroup), CGROUPS "/smmuv3-accel-bench.%d", getpid());
-	if (mkdir(cgroup, 0755)) {
-		skip("memory", "no cgroup can be made: %s", strerror(errno));
-		return;
-	}
-	results = mmap(NULL, RESULTS * sizeof(*results), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	must(results == MAP_FAILED ? -errno : 0, "memory");
 	fflush(stdout);
 	child = fork();
-	must(child < 0 ? -errno : 0, "fork");
 	if (!child) {
+		sigprocmask(SIG_SETMASK, mask, NULL);
 		measure(cgroup);
 		_exit(0);
 	}
-	/* If a signal ends the child, still remove the cgroup. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	must(waitpid(child, &status, 0) < 0 ? -errno : 0, "waiting for a process");
+	return child < 0 || waitpid(child, &status, 0) < 0 ? -errno : status;
+}
+
+void bench_memory(void)
+{
+	sigset_t signals, before;
+	char cgroup[64];
+	int rc;
+
+	if (!can_measure())
+		return;
+	results = mmap(NULL, RESULTS * sizeof(*results), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(results == MAP_FAILED ? -errno : 0, "memory");
+	snprintf(cgroup, sizeof(cgroup), CGROUPS "/smmuv3-accel-bench.%d", getpid());
+	/* A signal that ends this program waits until the cgroup is removed. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	if (mkdir(cgroup, 0755)) {
+		skip("memory", "no cgroup can be made: %s", strerror(errno));
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		return;
+	}
+	rc = measure_in(cgroup, &before);
 	rmdir(cgroup);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	if (status)
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	must(rc < 0 ? rc : 0, "measuring the memory");
+	if (rc)
 		die(EXIT_TROUBLE, "the memory could not be measured");
 	count(results[VSMMU], "memory_vsmmu_bytes");
 	count(results[DEVICE], "memory_vsmmu_device_bytes");

@@ -218,6 +218,20 @@ void fill(struct cmd *cmds, __u32 num)
 }
 
 /**
+ * cmd_falling() - An invalidation of a doorbell that does not take the fast path
+ * @i: its number in the doorbell, below CMDS_MAX
+ *
+ * The addresses fall, and the distance between them grows. So the module has to compare
+ * all commands with each other, and finds nothing to leave out or to merge.
+ *
+ * Return: the command.
+ */
+struct cmd cmd_falling(__u32 i)
+{
+	return cmd_tlbi_va(BENCH_ASID, (1ULL << 40) - i * (i + 1ULL) / 2 * 4096, true);
+}
+
+/**
  * fill_ring() - A ring that begins with TLBIs and a SYNC
  * @side: whose ring
  * @num: how many TLBIs

@@ -35,14 +35,35 @@ text() {
 	tool --repetitions 1 --only ste --device "$disk" >out 2>&1 &&
 		grep '^kernel: Linux' out && grep '^ste_new_vs_direct  *[0-9]' out && ! grep doorbell out
 }
+# Wait until a command succeeds, for at most a minute.
+wait_until() {
+	tries=600
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { echo "not within a minute: $*"; return 1; }
+		sleep 0.1
+	done
+}
+# VFIO enables a device when it is bound to an iommufd.
+bound() { [ "$(cat "/sys/bus/pci/devices/$disk/enable")" = 1 ]; }
 in_use() {
 	smmuv3-accel-bench --repetitions 999 --only doorbells --device "$disk" >/dev/null &
-	sleep 1
-	fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
+	wait_until bound && fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
 	rc=$?
 	kill $!
 	wait $!
 	return "$rc"
+}
+measuring() { [ -e "/sys/fs/cgroup/smmuv3-accel-bench.$pid" ]; }
+ended() {
+	smmuv3-accel-bench --repetitions 1 --only memory --device "$disk" &
+	pid=$!
+	wait_until measuring
+	kill -TERM "$pid"
+	wait "$pid"
+	rc=$?
+	! measuring || { echo "its cgroup is left"; return 1; }
+	[ "$rc" = 143 ] || { echo "status $rc"; return 1; }
 }
 no_cgroup() {
 	umount /sys/fs/cgroup
@@ -52,6 +73,11 @@ no_cgroup() {
 unbound() {
 	echo "$disk" >/sys/bus/pci/drivers/vfio-pci/unbind
 	fails 1 "$disk is not bound to vfio-pci" --device "$disk"
+}
+slow() {
+	rmmod smmuv3_accel && insmod /opt/smmuv3-accel.ko fast=0 &&
+		tool --repetitions 1 --only doorbells --device "$disk" >out &&
+		grep '^doorbell64_without_fast_path  *[0-9]' out && ! grep '_vs_batch' out
 }
 no_module() { rmmod smmuv3_accel && fails 1 'the module is not loaded' --device "$other"; }
 
@@ -66,7 +92,9 @@ t "one device" one_device
 t "text" text
 t "a device is named twice" fails 2 'is named twice' --device "$disk" --device "$disk"
 t "a device that is in use" in_use
+t "a signal leaves no cgroup behind" ended
 t "no cgroups" no_cgroup
+t "without the fast path" slow
 t "a device that is not bound" unbound
 t "no module" no_module
 echo "1..$number"
