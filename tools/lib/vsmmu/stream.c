@@ -51,17 +51,20 @@ static int detach(struct vsmmu *v, uint32_t vsid)
 /*
  * The calls here that do not name several streams at once leave @work to others: doorbells
  * go on while the kernel attaches a device, which maps all of the guest's memory.
+ *
+ * They call the kernel, so vsmmu__lock_state() is not for them. No callback becomes due
+ * here: those of other callers stay with them.
  */
 static void lock_streams(struct vsmmu *v)
 {
 	pthread_mutex_lock(&v->streams);
-	vsmmu__lock_state(v);
+	pthread_mutex_lock(&v->lock);
 }
 
 static void unlock_streams(struct vsmmu *v)
 {
+	pthread_mutex_unlock(&v->lock);
 	pthread_mutex_unlock(&v->streams);
-	vsmmu__unlock_state(v);
 }
 
 /*

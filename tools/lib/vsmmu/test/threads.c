@@ -236,6 +236,13 @@ static int setup_msi(void **state)
 	return 0;
 }
 
+/* As a guest does: wait until the ring has room for the next MSI_STEP commands. */
+static void wait_for_room(struct rig *rig, uint32_t end)
+{
+	while (((end - get(rig, CMDQ_CONS)) & (2 * MSI_RING - 1)) > MSI_RING)
+		vsmmu_kick(rig->v);
+}
+
 /* Until the thread that rings is done */
 static void *kick_often(void *arg)
 {
@@ -263,11 +270,13 @@ static void test_msis(void **state)
 	msi_num = 0;
 	assert_int_equal(pthread_create(&kicks, NULL, kick_often, rig), 0);
 	for (i = 1; i <= MSI_STEPS; i++) {
+		wait_for_room(rig, MSI_STEP * i);
 		rc = put(rig, CMDQ_PROD, MSI_STEP * i % (2 * MSI_RING));
 		while (rc == -EAGAIN)
 			rc = vsmmu_kick(rig->v);
 		assert_int_equal(rc, 0);
 	}
+	wait_for_room(rig, MSI_STEP * MSI_STEPS + 1);
 	do {
 		rc = put(rig, CMDQ_PROD, MSI_STEP * MSI_STEPS % (2 * MSI_RING) + 1);
 	} while (rc == -EAGAIN);
@@ -381,6 +390,51 @@ static void test_callbacks(void **state)
 	rig->fake.data = rig;
 	rig->fake.on_run = run_sync;
 	assert_put(rig, CMDQ_PROD, 3);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+}
+
+static void *attach_one(void *arg)
+{
+	struct rig *rig = arg;
+
+	return vsmmu_attach(rig->v, 3, 1, 0, 0, NULL) ? arg : NULL;
+}
+
+/* The first run signals, and another thread attaches a device during the second one. */
+static int run_attaching(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	pthread_t thread;
+	void *failed;
+
+	if (!run->cons++) {
+		run->out_flags = SMMUV3_ACCEL_RUN_SYNC_IRQ;
+		return 0;
+	}
+	assert_int_equal(pthread_create(&thread, NULL, attach_one, fake->data), 0);
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	return 0;
+}
+
+static void read_meanwhile(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = fake->data;
+
+	if (request == SMMUV3_ACCEL_ATTACH)
+		assert_int_equal(get(rig, GERROR), 0);
+}
+
+/* Callbacks survive that a third thread makes an access during an attach. */
+static void test_callbacks_attach(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 8);
+	rig->fake.data = rig;
+	rig->fake.on_run = run_attaching;
+	rig->fake.on_call = read_meanwhile;
+	assert_put(rig, CMDQ_PROD, 2);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_ATTACH), 1);
 	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
 }
 
@@ -569,6 +623,7 @@ int main(void)
 		TEST(test_meanwhile, rig_setup),
 		TEST(test_attach_meanwhile, rig_setup),
 		TEST(test_callbacks, rig_setup),
+		TEST(test_callbacks_attach, rig_setup),
 		TEST(test_failure_meanwhile, rig_setup),
 		TEST(test_heir, rig_setup),
 		TEST(test_vcpus, rig_setup),
