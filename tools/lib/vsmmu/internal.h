@@ -107,10 +107,12 @@ struct msi {
  * struct due - Callbacks that became due under the lock
  * @raised: lines to call @raise for
  * @cmd_failed: call @cmd_error for @failed_cmd
+ * @msis: call @msi for @msis of struct vsmmu, unless another caller is doing that
  */
 struct due {
 	unsigned int raised;
 	bool cmd_failed;
+	bool msis;
 };
 
 /* How many MSIs can be pending besides those of CMD_SYNCs: of events and of errors */
@@ -154,7 +156,7 @@ struct due {
  * @feed_cmds: where the kernel writes commands for @feed
  * @feed_room: how many there is room for
  * @due: callbacks to make when @lock is free
- * @kept: what was due before vsmmu__lock_state()
+ * @kept: what was due before vsmmu__lock_state(); nothing while @lock is free
  * @syncs: MSIs of the CMD_SYNCs of a batch, to send when CONS is published
  * @sync_num: how many there are
  * @delivering: a caller passes MSIs to @msi. It goes on until there are none

@@ -23,6 +23,9 @@ void vsmmu__lock(struct vsmmu *v)
 /*
  * Only for the state: the kernel may be carrying out a call of another thread. What is due
  * already is for that thread to call back.
+ *
+ * @kept has room for one caller, so until vsmmu__unlock_state() the caller keeps @lock: it
+ * must not call the kernel, except by way of vsmmu__join().
  */
 void vsmmu__lock_state(struct vsmmu *v)
 {
@@ -33,8 +36,8 @@ void vsmmu__lock_state(struct vsmmu *v)
 
 /*
  * Free @lock and make the callbacks. Only one caller at a time passes MSIs to the VMM,
- * so that they stay in order: @delivers says that it is this one. Returns whether it has
- * to go on.
+ * so that they stay in order: @delivers says that it is this one. A caller that has added
+ * none does not begin with it. Returns whether it has to go on.
  */
 static bool unlock_once(struct vsmmu *v, bool delivers)
 {
@@ -44,7 +47,7 @@ static bool unlock_once(struct vsmmu *v, bool delivers)
 	struct msi msi = { 0 };
 	enum vsmmu_irq line;
 
-	if (delivers || !v->delivering) {
+	if (delivers || (due.msis && !v->delivering)) {
 		delivers = v->msi_num;
 		v->delivering = delivers;
 		if (delivers)
@@ -129,6 +132,7 @@ int vsmmu__join(struct vsmmu *v)
 	}
 	v->due.raised |= v->kept.raised;
 	v->due.cmd_failed |= v->kept.cmd_failed;
+	v->due.msis |= v->kept.msis;
 	v->kept = (struct due){ 0 };
 	if (!try_work(v)) {
 		v->heirs++;

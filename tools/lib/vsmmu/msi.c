@@ -49,6 +49,7 @@ static void queue_msi(struct vsmmu *v, const struct msi *msi)
 		*same = *msi;
 	else
 		*pending_msi(v, v->msi_num++) = *msi;
+	v->due.msis = true;
 }
 
 /* Take the oldest MSI. */

@@ -224,16 +224,12 @@ int vsmmu_restore(struct vsmmu *v, const struct vsmmu_state *state)
 	return rc;
 }
 
-/*
- * The kernel has the registers already. If it gets them again, that only carries out
- * a change that was pending.
- */
-static int resume(struct vsmmu *v, const struct vsmmu_options *options,
-		  const struct vsmmu_state *saved_state, const uint32_t *vsids,
-		  uint32_t num)
+/* Take over the state and the list of streams */
+static int load_resumed(struct vsmmu *v, const struct vsmmu_options *options,
+			const struct vsmmu_state *saved_state, const uint32_t *vsids,
+			uint32_t num)
 {
 	const struct vsmmu_state state = upgraded(saved_state);
-	int rc;
 
 	if (v->started)
 		return vsmmu__refuse(v, -EBUSY, VSMMU_REASON_STARTED);
@@ -251,11 +247,14 @@ static int resume(struct vsmmu *v, const struct vsmmu_options *options,
 	load_state(v, &state);
 	v->want_reset = false;
 	v->started = true;
-	rc = vsmmu__work(v);
-	raise_standing(v);
-	return rc;
+	return 0;
 }
 
+/*
+ * The kernel has the registers already. If it gets them again, that only carries out
+ * a change that was pending. This work makes callbacks, which may attach devices: so
+ * nobody holds @streams meanwhile.
+ */
 int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
 		 const struct vsmmu_state *state, const uint32_t *vsids, uint32_t num)
 {
@@ -263,8 +262,12 @@ int vsmmu_resume(struct vsmmu *v, const struct vsmmu_options *options,
 
 	pthread_mutex_lock(&v->streams);
 	vsmmu__lock(v);
-	rc = resume(v, options ? options : &vsmmu__no_options, state, vsids, num);
+	rc = load_resumed(v, options ? options : &vsmmu__no_options, state, vsids, num);
 	pthread_mutex_unlock(&v->streams);
+	if (!rc) {
+		rc = vsmmu__work(v);
+		raise_standing(v);
+	}
 	vsmmu__unlock(v);
 	return rc;
 }

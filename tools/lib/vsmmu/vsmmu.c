@@ -108,6 +108,7 @@ static int start(struct vsmmu *v, const struct vsmmu_options *options)
 	vsmmu__reg_set(v, REG_AIDR, aidr_of(options, idr));
 	v->reset_gbpa = reset_gbpa(options);
 	vsmmu__regs_reset(v);
+	/* It has no queue to run and no other caller's work, so it makes no callbacks. */
 	rc = vsmmu__work(v);
 	v->started = !rc;
 	return rc;

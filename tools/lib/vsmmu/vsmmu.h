@@ -265,9 +265,9 @@ int vsmmu_doorbell(struct vsmmu *v, uint32_t prod);
  * @v: the virtual SMMU
  * @prod: the value
  *
- * Sets the register without running the command queue, and never waits for the host. Call
- * vsmmu_kick() afterwards. So a VMM can keep the order of writes under a lock of its own,
- * and run the commands without it.
+ * Sets the register without running the command queue. Makes no callback, and never waits
+ * for the host, unless config.feed does. Call vsmmu_kick() afterwards. So a VMM can keep
+ * the order of writes under a lock of its own, and run the commands without it.
  *
  * Return: 0, or -ENXIO: not started.
  */

@@ -284,6 +284,9 @@ enum vsmmu_config_flags {
  * SMMU_CMDQ_CONS and SMMU_GERROR without it. A guest can cause as many such calls as
  * it likes.
  *
+ * vsmmu_read(), vsmmu_set_prod() and vsmmu_get_counters() call none of these, so the VMM
+ * may hold a lock that they take.
+ *
  * One call at a time passes MSIs to @msi, so they come in order. Other calls do not wait
  * for it. If they find no room for the MSIs of more commands, they return -EAGAIN, also
  * those that @msi makes. vsmmu_reset() and vsmmu_restore() drop the MSIs that are left.

@@ -2,6 +2,8 @@
 /*
  * Message-signaled interrupts: of CMD_SYNCs, the event queue and errors.
  */
+#include <unistd.h>
+
 #include "rig.h"
 
 #define RING_BITS	7
@@ -68,25 +70,29 @@ static int run_syncs(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	return 0;
 }
 
+static void exchange(struct rig *rig, uint32_t config_flags, bool callback)
+{
+	const struct vsmmu_region region = {
+		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF, 0, 0,
+	};
+	struct vsmmu_config config = rig_config(rig);
+
+	vsmmu_free(rig->v);
+	config.flags = VSMMU_CONFIG_CLEAN | config_flags;
+	config.msi = callback ? on_msi_calling : NULL;
+	config.regions = &region;
+	config.region_num = 1;
+	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+}
+
 static int setup_flags(void **state, uint32_t options_flags, bool callback)
 {
 	const struct vsmmu_options options = { .flags = options_flags };
-	struct vsmmu_config config;
-	struct vsmmu_region region;
 	struct rig *rig;
 
 	rig_setup_off(state);
 	rig = *state;
-	vsmmu_free(rig->v);
-	config = rig_config(rig);
-	config.flags = VSMMU_CONFIG_CLEAN;
-	config.msi = callback ? on_msi_calling : NULL;
-	region = (struct vsmmu_region){
-		RAM_BASE, RAM_HALF, (uintptr_t)rig->ram + RAM_HALF, 0, 0,
-	};
-	config.regions = &region;
-	config.region_num = 1;
-	assert_int_equal(vsmmu_new(&config, &rig->v, NULL), 0);
+	exchange(rig, 0, callback);
 	assert_int_equal(vsmmu_start(rig->v, &options), 0);
 	rig->fake.on_run = run_syncs;
 	enable_cmdq(rig, RING_BITS);
@@ -510,6 +516,74 @@ static void test_state_1(void **state)
 		       VSMMU_REASON_STATE);
 }
 
+/* The kernel reports a stream, and the library has to ask about others. */
+static int run_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons++;
+	fake_bad_ste(run, 1, SMMUV3_ACCEL_REASON_STE_CONFIG);
+	run->out_flags |= SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+	return 0;
+}
+
+/* The VMM may hold a lock of its own that its callback takes, too. */
+static void access_meanwhile(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = (struct rig *)fake;
+
+	if (request != SMMUV3_ACCEL_GET_STREAM)
+		return;
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+	assert_int_equal(vsmmu_set_prod(rig->v, 1), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(sent_num, 0);
+	published++;
+}
+
+/* An access does not make the callbacks for MSIs of the thread that runs the queue. */
+static void test_meanwhile(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
+	put_cmd(rig, 0, CFGI_STE_RANGE(0), CFGI_ALL);
+	enable_eventq(rig, QUEUE, 4);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	rig->fake.on_run = run_bad;
+	rig->fake.on_call = access_meanwhile;
+	published = 0;
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(published, 1);
+	assert_int_equal(sent_num, 1);
+}
+
+static void attach_once(struct rig *rig)
+{
+	in_callback = NULL;
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+}
+
+/* A callback may attach a device, also while vsmmu_resume() runs the queue. */
+static void test_resume(void **state)
+{
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	put_sync(rig, 0, ITS, 7);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_RUN_CMDQ, -ENOMEM, 0, 1);
+	assert_int_equal(put(rig, CMDQ_PROD, 1), -EAGAIN);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	exchange(rig, VSMMU_CONFIG_CHANGE_PROCESS, true);
+	in_callback = attach_once;
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, NULL, 0), 0);
+	assert_null(in_callback);
+	assert_int_equal(sent_num, 1);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,7 +602,11 @@ int main(void)
 		TEST(test_state, setup),
 		TEST(test_standing, setup_nobody),
 		TEST(test_state_1, setup_none),
+		TEST(test_meanwhile, setup),
+		TEST(test_resume, setup),
 	};
 
+	/* A test that waits for ever has failed. */
+	alarm(300);
 	return cmocka_run_group_tests_name("msi", tests, NULL, NULL);
 }
