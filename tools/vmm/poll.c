@@ -178,42 +178,38 @@ static uint64_t tick_length(void)
 }
 
 /*
- * Whether to end, at a tick. A thread that spins sees each tick, so if it has missed
- * some, others had its CPU.
+ * Poll as long as that pays. A thread that spins sees each tick. If it has missed some,
+ * others had its CPU: then doorbells are likely to be in the ring by now, so look before
+ * draining it. The time in which the host carries out commands does not count.
  */
-static bool ends_at_tick(bool missed)
-{
-	uint64_t time = now();
-
-	if (missed) {
-		pace_lost_cpu(&pace, time);
-		return true;
-	}
-	return pace_is_over(&pace, time);
-}
-
 static void poll_while_it_pays(void)
 {
 	uint64_t looked = tick(), length = tick_length(), time;
 	unsigned int spins = 0;
+	bool rung;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		if (!ring_empty()) {
+		rung = !ring_empty();
+		if (!rung) {
+			relax();
+			if (++spins % SPINS)
+				continue;
+		}
+		time = tick();
+		if (time - looked > 2 * length) {
+			pace_lost_cpu(&pace, now());
+			return;
+		}
+		if (rung) {
 			poll_drain();
 			pace_doorbell(&pace, now());
 			looked = tick();
-			continue;
+		} else if (time != looked) {
+			if (pace_is_over(&pace, now()))
+				return;
+			looked = time;
+			sched_yield();
 		}
-		relax();
-		if (++spins % SPINS)
-			continue;
-		time = tick();
-		if (time == looked)
-			continue;
-		if (ends_at_tick(time - looked > 2 * length))
-			return;
-		looked = time;
-		sched_yield();
 	}
 }
 
