@@ -33,6 +33,7 @@ struct smmu {
 	bool started;
 	bool poll;
 	bool failing;			/* the host fails, and a message said so */
+	unsigned int calls;		/* calls of the library that run the queue now */
 	struct vsmmu *v;
 	uint32_t create_flags;
 	struct vsmmu_options options;
@@ -358,20 +359,32 @@ int smmu_detach(struct vfio_dev *dev)
 /* The guest's accesses */
 
 /*
- * Handle the result of a guest access. -EAGAIN is a temporary failure, such
- * as a device in reset: try again, and the guest waits. -EIO: the host fails;
- * print that once until it works again. -EINVAL: the guest made an invalid
- * access; ignore it.
+ * A call of the library that runs the queue begins. Return: whether it is alone. If it is
+ * not, it may leave its work to another call, and return 0 without knowing the result.
  */
-static void check(struct smmu *smmu, const char *what, int rc)
+static bool begin(struct smmu *smmu)
 {
+	return !__atomic_fetch_add(&smmu->calls, 1, __ATOMIC_ACQ_REL);
+}
+
+/*
+ * Handle the result of a call after begin(). -EAGAIN is a temporary failure, such
+ * as a device in reset: try again, and the guest waits. -EIO: the host fails;
+ * print that once until it works again. 0 shows that only if @ran: the call was
+ * alone, and had the queue to run. -EINVAL: the guest made an invalid access;
+ * ignore it.
+ */
+static void check(struct smmu *smmu, const char *what, int rc, bool ran)
+{
+	bool alone = !__atomic_sub_fetch(&smmu->calls, 1, __ATOMIC_ACQ_REL);
+
 	if (rc == -EINVAL)
 		return;
-	if (!rc)
+	if (!rc && ran && alone)
 		__atomic_store_n(&smmu->failing, false, __ATOMIC_RELAXED);
 	else if (rc == -EAGAIN)
 		retry_later(smmu);
-	else if (!__atomic_exchange_n(&smmu->failing, true, __ATOMIC_RELAXED))
+	else if (rc && !__atomic_exchange_n(&smmu->failing, true, __ATOMIC_RELAXED))
 		last_note(smmu, what);
 }
 
@@ -400,6 +413,7 @@ void smmu_access(struct access *a)
 	struct smmu *smmu = &smmus[a->offset / SMMU_SIZE];
 	uint64_t offset = a->offset % SMMU_SIZE;
 	uint64_t value = 0;
+	bool alone;
 	int rc;
 
 	if (!smmu->exists || a->len > SMMU_SIZE - offset)
@@ -411,8 +425,9 @@ void smmu_access(struct access *a)
 	}
 	/* Gathered doorbells are older than this store. */
 	poll_drain();
+	alone = begin(smmu);
 	rc = vsmmu_write(smmu->v, offset, a->value, a->len);
-	check(smmu, "the host fails", rc);
+	check(smmu, "the host fails", rc, alone && offset == VSMMU_CMDQ_PROD);
 	if (offset == VSMMU_CMDQ_PROD && rc != -EINVAL) {
 		__atomic_fetch_add(&smmu->exits, 1, __ATOMIC_RELAXED);
 		if (smmu->poll)
@@ -428,7 +443,9 @@ void smmu_set_prod(unsigned int n, uint32_t prod)
 
 void smmu_kick(unsigned int n)
 {
-	check(&smmus[n], "the host fails", vsmmu_kick(smmus[n].v));
+	bool alone = begin(&smmus[n]);
+
+	check(&smmus[n], "the host fails", vsmmu_kick(smmus[n].v), alone);
 }
 
 /* The machine's life */
@@ -459,10 +476,14 @@ void smmu_vm_create(void)
 void smmu_reset(void)
 {
 	struct smmu *smmu;
+	bool alone;
 
-	for (smmu = smmus; smmu < &smmus[SMMU_MAX]; smmu++)
-		if (smmu->exists)
-			check(smmu, "reset", vsmmu_reset(smmu->v));
+	for (smmu = smmus; smmu < &smmus[SMMU_MAX]; smmu++) {
+		if (!smmu->exists)
+			continue;
+		alone = begin(smmu);
+		check(smmu, "reset", vsmmu_reset(smmu->v), alone);
+	}
 }
 
 /* Statistics */

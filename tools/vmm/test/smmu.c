@@ -15,9 +15,12 @@ static struct {
 	int broken;		/* the last vEVENTQ */
 	bool no_phys;		/* vsmmu_start() knows no physical SMMU */
 	struct vsmmu_options options;	/* the last one's */
+	void (*at_write)(void);	/* what another thread does during vsmmu_write() */
 } lib;
 
 static int messages[2];
+
+#define NO_REGISTER	0x1000	/* reserved */
 
 bool vm_has_fwb(void)
 {
@@ -78,8 +81,11 @@ int vsmmu_read(struct vsmmu *v, uint64_t offset, uint64_t *value, unsigned int s
 int vsmmu_write(struct vsmmu *v, uint64_t offset, uint64_t value, unsigned int size)
 {
 	(void)v;
-	(void)offset;
 	(void)value;
+	if (lib.at_write)
+		lib.at_write();
+	if (size == 4 && offset == NO_REGISTER)
+		return 0;
 	return size == 4 ? lib.rc : -EINVAL;
 }
 
@@ -201,6 +207,43 @@ static void test_host_fails(void **state)
 	lib.rc = -EIO;
 	smmu_reset();
 	assert_string_equal(said(), "vmm: vSMMU 0: reset: error 5\n");
+}
+
+/* The library leaves the work of this access to the one that is running the queue. */
+static void ring_meanwhile(void)
+{
+	int rc = lib.rc;
+
+	lib.at_write = NULL;
+	lib.rc = 0;
+	guest_writes(4);
+	smmu_kick(0);
+	lib.rc = rc;
+}
+
+/* An access that has nothing to do with the host does not show that the host works again. */
+static void test_host_fails_once(void **state)
+{
+	struct access reserved = { .offset = NO_REGISTER, .len = 4, .write = true };
+	int i;
+
+	(void)state;
+	lib.rc = -EIO;
+	guest_writes(4);
+	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
+	for (i = 0; i < 100; i++) {
+		lib.at_write = ring_meanwhile;
+		guest_writes(4);
+		assert_null(lib.at_write);
+		guest_writes(2);
+		smmu_access(&reserved);
+	}
+	assert_string_equal(said(), "");
+	lib.rc = 0;
+	smmu_kick(0);
+	lib.rc = -EIO;
+	guest_writes(4);
+	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
 }
 
 /* The VMM tries again after -EAGAIN, and reports a failure of that, too. */
@@ -336,6 +379,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_host_fails, fresh),
+		cmocka_unit_test_setup(test_host_fails_once, fresh),
 		cmocka_unit_test_setup(test_host_fails_later, fresh),
 		cmocka_unit_test_setup(test_order, fresh),
 		cmocka_unit_test_setup(test_sizes, fresh),
