@@ -2,6 +2,7 @@
 /*
  * Message-signaled interrupts: of CMD_SYNCs, the event queue and errors.
  */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -13,6 +14,7 @@
 #define TARGET		(RAM_BASE + 0x3000)
 #define ITS		0x8090040ULL		/* no memory */
 #define CS_IRQ		(1ULL << 12)
+#define HEIR_PROD	30U			/* the library hands over before that */
 #define ATTRIBUTES	(0xfULL << 24 | 3ULL << 22)
 
 enum {
@@ -540,22 +542,74 @@ static void access_meanwhile(struct fake *fake, unsigned long request)
 	published++;
 }
 
+static void set_up_bad(struct rig *rig)
+{
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
+	fill_ring(rig, RING_BITS, CFGI_STE_RANGE(0), CFGI_ALL);
+	enable_eventq(rig, QUEUE, 4);
+	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+}
+
 /* An access does not make the callbacks for MSIs of the thread that runs the queue. */
 static void test_meanwhile(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
-	put_cmd(rig, 0, CFGI_STE_RANGE(0), CFGI_ALL);
-	enable_eventq(rig, QUEUE, 4);
-	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
-	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	set_up_bad(rig);
 	rig->fake.on_run = run_bad;
 	rig->fake.on_call = access_meanwhile;
 	published = 0;
 	assert_put(rig, CMDQ_PROD, 1);
 	assert_int_equal(published, 1);
+	assert_int_equal(sent_num, 1);
+}
+
+static void *ring_one_more(void *arg)
+{
+	return put(arg, CMDQ_PROD, HEIR_PROD + 1) ? arg : NULL;
+}
+
+static pthread_t heir;
+
+/* Another vCPU rings, and waits to inherit the queue. */
+static void inherit(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = (struct rig *)fake;
+
+	if (request != SMMUV3_ACCEL_GET_STREAM)
+		return;
+	fake->on_call = NULL;
+	assert_int_equal(pthread_create(&heir, NULL, ring_one_more, rig), 0);
+	while (get(rig, CMDQ_PROD) != HEIR_PROD + 1)
+		usleep(10);
+	published++;
+}
+
+static int run_bad_late(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	if (run->cons == HEIR_PROD - 2)
+		return run_bad(fake, run);
+	run->cons++;
+	return 0;
+}
+
+/* MSIs are not lost if another caller waits to take over the queue. */
+static void test_heir(void **state)
+{
+	struct rig *rig = *state;
+	void *failed;
+
+	set_up_bad(rig);
+	rig->fake.on_run = run_bad_late;
+	rig->fake.on_call = inherit;
+	published = 0;
+	assert_put(rig, CMDQ_PROD, HEIR_PROD);
+	assert_int_equal(published, 1);
+	assert_int_equal(pthread_join(heir, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(get(rig, CMDQ_CONS), HEIR_PROD + 1);
 	assert_int_equal(sent_num, 1);
 }
 
@@ -603,6 +657,7 @@ int main(void)
 		TEST(test_standing, setup_nobody),
 		TEST(test_state_1, setup_none),
 		TEST(test_meanwhile, setup),
+		TEST(test_heir, setup),
 		TEST(test_resume, setup),
 	};
 
