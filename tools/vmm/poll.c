@@ -179,14 +179,16 @@ static uint64_t tick_length(void)
 
 /*
  * Poll as long as that pays. A thread that spins sees each tick. If it has missed some,
- * others had its CPU: then doorbells are likely to be in the ring by now, so look before
- * draining it. The time in which the host carries out commands does not count.
+ * others had its CPU: then doorbells are likely to be in the ring by now. Take the time
+ * before draining the ring, because the time in which the host carries out commands does
+ * not count. But drain it before polling ends: to remove the zones takes long on a host
+ * that is busy.
  */
 static void poll_while_it_pays(void)
 {
 	uint64_t looked = tick(), length = tick_length(), time;
 	unsigned int spins = 0;
-	bool rung;
+	bool rung, missed;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		rung = !ring_empty();
@@ -196,15 +198,17 @@ static void poll_while_it_pays(void)
 				continue;
 		}
 		time = tick();
-		if (time - looked > 2 * length) {
-			pace_lost_cpu(&pace, now());
-			return;
-		}
+		missed = time - looked > 2 * length;
 		if (rung) {
 			poll_drain();
 			pace_doorbell(&pace, now());
 			looked = tick();
-		} else if (time != looked) {
+		}
+		if (missed) {
+			pace_lost_cpu(&pace, now());
+			return;
+		}
+		if (!rung && time != looked) {
 			if (pace_is_over(&pace, now()))
 				return;
 			looked = time;
