@@ -321,6 +321,33 @@ static void run_note_refusal(struct smmuv3_vsmmu *v, u32 vsid, int rc)
 }
 
 /*
+ * The CD that a CFGI_CD names stays cached. So the flush of new ASIDs stays pending until
+ * an invalidation of the stream's CDs succeeds.
+ */
+static void keep_stale(struct smmuv3_vsmmu *v, u32 vsid)
+{
+	struct smmuv3_stream *stream = smmuv3_find_stream(v, vsid);
+
+	if (v->filter && stream && stream->dev && stream->ste.kind == SMMUV3_ACCEL_KIND_S1)
+		list_move_tail(&stream->stale_node, &v->stale_cds);
+}
+
+/* These CFGI_CDs are done. One of several CDs is not enough to end what keep_stale() did. */
+static noinline void drop_stale(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 num)
+{
+	struct smmuv3_stream *stream;
+	u64 addr;
+	u32 i;
+
+	for (i = 0; i < num; i++) {
+		stream = smmuv3_find_stream(v, cmd_sid(cmds[i]));
+		if (stream && (cmd_op(cmds[i]) == CMD_CFGI_CD_ALL ||
+			       smmuv3_cdtab_is_single(stream->ste.data, &addr)))
+			list_del_init(&stream->stale_node);
+	}
+}
+
+/*
  * Issue commands with a StreamID, all in one call. If the host refuses that, issue
  * them stream by stream.
  */
@@ -334,6 +361,8 @@ static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	rc = smmuv3_phys_invalidate(v, phys, cmds, ucmds, num, !atc);
 	if (rc == -ETIMEDOUT && atc)
 		return run_atc_timeout(v, cmds, num);
+	if (!rc && !atc && unlikely(!list_empty(&v->stale_cds)))
+		drop_stale(v, cmds, num);
 	if (!is_refusal(rc))
 		return rc;
 	for (i = 0; i < num; i += part) {
@@ -346,10 +375,15 @@ static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		/* Stop at the first time-out. */
 		if (rc == -ETIMEDOUT && atc)
 			return run_atc_timeout(v, cmds + i, num - i);
-		if (is_refusal(rc))
+		if (!rc && !atc)
+			drop_stale(v, cmds + i, part);
+		if (is_refusal(rc)) {
 			run_note_refusal(v, cmd_sid(cmds[i]), rc);
-		else if (rc)
+			if (!atc)
+				keep_stale(v, cmd_sid(cmds[i]));
+		} else if (rc) {
 			return rc;
+		}
 	}
 	return 0;
 }
@@ -395,29 +429,38 @@ static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 	return i;
 }
 
-/*
- * Note the ASIDs of the streams that the segment's CFGI_CDs name, before these are
- * issued: then the SMMU may use a CD as it is now.
- */
-static void run_look_cds(struct smmuv3_vsmmu *v)
+/* Call @what for the streams that the segment's CFGI_CDs name. */
+static void run_each_cd(struct smmuv3_vsmmu *v,
+			void (*what)(struct smmuv3_vsmmu *v, u32 vsid))
 {
 	struct smmuv3_batch *batch = v->queue.batch;
 	const struct smmuv3_batch_stretch *stretch = &batch->phases[SMMUV3_PHASE_CD];
-	const struct smmuv3_stream *stream = NULL;
-	u32 i;
+	u32 i, sid, last = 0;
+	bool any = false;
 
 	if (!stretch->num || !v->filter)
 		return;
 	for (i = stretch->first; i <= stretch->last; i++) {
-		u32 sid = cmd_sid(batch->cmds[i]);
-
+		sid = cmd_sid(batch->cmds[i]);
 		if (FIELD_GET(SMMUV3_TAG_PHASE, batch->tags[i]) != SMMUV3_PHASE_CD ||
-		    (stream && stream->vsid == sid))
+		    (any && last == sid))
 			continue;
-		stream = smmuv3_find_stream(v, sid);
-		if (stream && stream->dev)
-			smmuv3_filter_look(v, stream->phys, &stream->ste);
+		what(v, sid);
+		last = sid;
+		any = true;
 	}
+}
+
+/*
+ * Note the ASIDs of a stream that a CFGI_CD names, before this is issued: then the SMMU
+ * may use a CD as it is now.
+ */
+static void look_cds(struct smmuv3_vsmmu *v, u32 vsid)
+{
+	struct smmuv3_stream *stream = smmuv3_find_stream(v, vsid);
+
+	if (stream && stream->dev)
+		smmuv3_filter_look(v, stream->phys, &stream->ste);
 }
 
 /* Issue a phase's commands with StreamIDs, each to the physical SMMU of its stream. */
@@ -476,9 +519,11 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 	smmuv3_batch_reduce(batch, &v->policy);
 	v->stats.out_subsumed = batch->subsumed;
 	v->stats.out_merged = batch->merged;
-	run_look_cds(v);
+	run_each_cd(v, look_cds);
 	rc = run_phase(v, SMMUV3_PHASE_CD);
-	if (!rc)
+	if (unlikely(rc))
+		run_each_cd(v, keep_stale);
+	else
 		rc = run_tlbis(v);
 	if (!rc)
 		rc = run_phase(v, SMMUV3_PHASE_ATC);

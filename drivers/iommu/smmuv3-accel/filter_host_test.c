@@ -266,6 +266,7 @@ static void new_asid_is_flushed_in_the_end(struct kunit *test)
 		int rc;
 	} failures[] = {
 		{ 1, -ENOMEM }, { 2, -ENOMEM }, { 1, -EINTR }, { 2, -EIO },
+		{ 4, -EIO },
 	};
 	const struct new_case *c = test->param_value;
 	struct fixture *f = test->priv;
@@ -319,6 +320,33 @@ static void other_smmu_is_flushed(struct kunit *test)
 	EXPECT_DONE(test, fx_run(test, .num = 3), 3);
 	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_of(FIRST_ASID));
 	EXPECT_GIVEN(test, 1, cfgi_cd(VSID_OTHER, 0));
+}
+
+/* A flush while a CD is stale does not count, because the CD brings entries back. */
+static void flush_counts_after_the_cfgi(struct kunit *test)
+{
+	static const struct {
+		u32 num;
+		int rc;
+	} failures[] = { { 2, -ENOMEM }, { 4, -EIO } };
+	const struct cmd tlbi = tlbi_of(FIRST_ASID - 1);
+	struct fixture *f = test->priv;
+	u32 i;
+
+	start(test);
+	for (i = 0; i < ARRAY_SIZE(failures); i++) {
+		const u16 asid = FIRST_ASID + i;
+
+		put_asid(test, 0, asid);
+		mock_fail(f->mock, MOCK_INVALIDATE, 1, failures[i].num, failures[i].rc);
+		KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), failures[i].rc);
+		KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), failures[i].num);
+		EXPECT_DONE(test, fx_invalidate(test, f->v, &tlbi, 1), 1);
+		f->mock->log_num = 0;
+		KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), 0);
+		EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_of(asid));
+		expect_tlbi(test, asid, true, false);
+	}
 }
 
 /* Two streams of different SMMUs swap StreamIDs. Each SMMU may have both ASIDs then. */
@@ -411,6 +439,7 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE_PARAM(new_asid_is_flushed_in_the_end, new_gen_params),
 	KUNIT_CASE(all_is_flushed_in_the_end),
 	KUNIT_CASE(other_smmu_is_flushed),
+	KUNIT_CASE(flush_counts_after_the_cfgi),
 	KUNIT_CASE(moved_stream),
 	KUNIT_CASE(guest_boots_again),
 	KUNIT_CASE(second_smmu_comes),
