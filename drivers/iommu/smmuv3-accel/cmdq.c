@@ -485,17 +485,41 @@ static int run_phase(struct smmuv3_vsmmu *v, enum smmuv3_phase phase)
 	return 0;
 }
 
+/*
+ * Flush the entries of new ASIDs on the physical SMMUs that the segment concerns: TLBIs
+ * concern all. Another one, which may have failed, must not stop the run.
+ */
+static int run_flush(struct smmuv3_vsmmu *v)
+{
+	struct smmuv3_phys *phys;
+	const void __user *ucmds;
+	const __le64 (*cmds)[2];
+	int rc, first_rc = 0;
+
+	if (v->queue.batch->phases[SMMUV3_PHASE_TLBI].num)
+		return smmuv3_filter_flush_all(v, &phys);
+	if (!v->filter || !v->queue.batch->phases[SMMUV3_PHASE_CD].num)
+		return 0;
+	list_for_each_entry(phys, &v->phys, node) {
+		if (smmuv3_asids_are_flushed(&phys->asids) ||
+		    !run_select(v, SMMUV3_PHASE_CD, phys->index, &cmds, &ucmds))
+			continue;
+		rc = smmuv3_filter_flush(v, phys);
+		first_rc = first_rc ?: rc;
+	}
+	return first_rc;
+}
+
 /* Issue TLBIs. They name no physical SMMU. */
 static int run_tlbis(struct smmuv3_vsmmu *v)
 {
 	const struct smmuv3_batch *batch = v->queue.batch;
-	struct smmuv3_phys *failed;
 	const void __user *ucmds;
 	const __le64 (*cmds)[2];
 	u32 num;
 	int rc;
 
-	rc = smmuv3_filter_flush_all(v, &failed);
+	rc = run_flush(v);
 	if (rc || !batch->phases[SMMUV3_PHASE_TLBI].num)
 		return rc;
 	num = run_select(v, SMMUV3_PHASE_TLBI, SMMUV3_PHYS_ALL, &cmds, &ucmds);

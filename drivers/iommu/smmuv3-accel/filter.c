@@ -6,6 +6,7 @@
  */
 #include <kunit/visibility.h>
 #include <linux/export.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "arch.h"
@@ -136,7 +137,7 @@ static bool has_stale_cds(const struct smmuv3_vsmmu *v, const struct smmuv3_phys
  * If it fails, the flush stays pending. It also does while a stale CD could bring the
  * entries back.
  *
- * Return: 0 or the host's errno.
+ * Return: 0, the host's errno, or -EINTR if the caller is being killed.
  */
 int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
@@ -148,6 +149,8 @@ int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 
 	if (!num)
 		return 0;
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	rc = smmuv3_phys_invalidate(v, phys, stage, NULL, num, true);
 	if (!rc && !has_stale_cds(v, phys))
 		smmuv3_asids_flushed(&phys->asids);

@@ -65,7 +65,10 @@ static void start(struct kunit *test)
 static void expect_tlbi(struct kunit *test, u16 asid, bool to_first, bool to_other)
 {
 	struct fixture *f = test->priv;
+	struct smmuv3_phys *phys;
 
+	list_for_each_entry(phys, &f->v->phys, node)
+		KUNIT_EXPECT_TRUE(test, smmuv3_asids_are_flushed(&phys->asids));
 	f->mock->log_num = 0;
 	EXPECT_DONE(test, RUN_CMDS(test, sync()), 1);
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
@@ -349,6 +352,38 @@ static void flush_counts_after_the_cfgi(struct kunit *test)
 	}
 }
 
+/* A flush that fails on one SMMU does not stop commands for the other one. */
+static void broken_smmu_stops_no_other(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct smmuv3_phys *phys;
+
+	start(test);
+	phys = stream_of(f->v, VSID)->phys;
+	put_asid(test, 0, FIRST_ASID);
+	mock_fail(f->mock, MOCK_INVALIDATE, 2, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	KUNIT_EXPECT_FALSE(test, smmuv3_asids_are_flushed(&phys->asids));
+
+	/* The command's own host call succeeds. */
+	mock_fail(f->mock, MOCK_INVALIDATE, 2, MOCK_LOG, -ENOMEM);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID_OTHER), sync()), 2);
+	mock_fail(f->mock, MOCK_INVALIDATE, 2, MOCK_LOG, -ENOMEM);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID_OTHER, 0), sync()), 2);
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, MOCK_LOG, -ENOMEM);
+	EXPECT_DONE(test, RUN_CMDS(test, sync()), 1);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 0);
+
+	/* One that concerns the SMMU fails for one of its streams in the range. */
+	mock_fail(f->mock, MOCK_INVALIDATE, 3, MOCK_LOG, -ENOMEM);
+	EXPECT_RESULT(test, RUN_CMDS(test, cfgi_all(), sync()), .rc = -ENOMEM,
+		      .reason = REASON(RETRY), .vsid = VSID);
+	mock_fail_stop(f->mock);
+	KUNIT_EXPECT_EQ(test, by_cfgi_ste(test), 0);
+	expect_tlbi(test, FIRST_ASID, true, false);
+}
+
 /* Two streams of different SMMUs swap StreamIDs. Each SMMU may have both ASIDs then. */
 static void moved_stream(struct kunit *test)
 {
@@ -440,6 +475,7 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE(all_is_flushed_in_the_end),
 	KUNIT_CASE(other_smmu_is_flushed),
 	KUNIT_CASE(flush_counts_after_the_cfgi),
+	KUNIT_CASE(broken_smmu_stops_no_other),
 	KUNIT_CASE(moved_stream),
 	KUNIT_CASE(guest_boots_again),
 	KUNIT_CASE(second_smmu_comes),

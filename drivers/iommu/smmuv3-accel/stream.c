@@ -365,29 +365,41 @@ static noinline int flush_stale(struct smmuv3_vsmmu *v, u32 first, u32 last, u32
 	return first_rc;
 }
 
-/* Whether entries of ASIDs that are new to a physical SMMU must be flushed */
-static bool has_new_asids(const struct smmuv3_vsmmu *v)
-{
-	const struct smmuv3_phys *phys;
-
-	list_for_each_entry(phys, &v->phys, node)
-		if (!smmuv3_asids_are_flushed(&phys->asids))
-			return true;
-	return false;
-}
-
-/* Flush entries of new ASIDs. @failed: set to a stream whose SMMU it fails for, or @first */
-static noinline int flush_asids(struct smmuv3_vsmmu *v, u32 first, u32 *failed)
+/* The first stream of a range that is behind a physical SMMU, or NULL */
+static const struct smmuv3_stream *find_behind(struct smmuv3_vsmmu *v,
+					       const struct smmuv3_phys *phys, u32 first,
+					       u32 last)
 {
 	struct smmuv3_stream *stream;
-	struct smmuv3_phys *phys;
-	int rc = smmuv3_filter_flush_all(v, &phys);
+	unsigned long vsid;
 
-	if (!rc)
-		return 0;
-	stream = list_first_entry_or_null(&phys->s1_streams, struct smmuv3_stream, s1_node);
-	*failed = stream ? stream->vsid : first;
-	return rc;
+	xa_for_each_range(&v->streams, vsid, stream, first, last)
+		if (stream->phys == phys)
+			return stream;
+	return NULL;
+}
+
+/*
+ * Flush entries of new ASIDs on the physical SMMUs of a range of streams. Arguments and
+ * errno as for smmuv3_stream_flush_cds().
+ */
+static int flush_asids(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed)
+{
+	const struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+	int rc, first_rc = 0;
+
+	list_for_each_entry(phys, &v->phys, node) {
+		if (smmuv3_asids_are_flushed(&phys->asids))
+			continue;
+		stream = find_behind(v, phys, first, last);
+		rc = stream ? smmuv3_filter_flush(v, phys) : 0;
+		if (rc && !first_rc) {
+			first_rc = rc;
+			*failed = stream->vsid;
+		}
+	}
+	return first_rc;
 }
 
 /**
@@ -397,10 +409,10 @@ static noinline int flush_asids(struct smmuv3_vsmmu *v, u32 first, u32 *failed)
  * @last: the last
  * @failed: set to the first StreamID for which it fails
  *
- * CFGI_STE invalidates cached CDs too (4.3.1). After that, entries of ASIDs that are
- * new to a physical SMMU are flushed. There is one host call for all streams
+ * CFGI_STE invalidates cached CDs too (4.3.1). There is one host call for all streams
  * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The
- * failure is returned only if the stream is in the caller's range.
+ * failure is returned only if the stream is in the caller's range. After that, entries
+ * of new ASIDs are flushed on the physical SMMUs of the range.
  *
  * Return: 0 or the first errno.
  */
@@ -414,8 +426,8 @@ int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 
 	if (!list_empty(&v->stale_cds))
 		rc = flush_stale(v, first, last, failed);
-	if (v->filter && has_new_asids(v))
-		asids_rc = flush_asids(v, first, rc ? &ignored : failed);
+	if (v->filter)
+		asids_rc = flush_asids(v, first, last, rc ? &ignored : failed);
 	return rc ?: asids_rc;
 }
 
