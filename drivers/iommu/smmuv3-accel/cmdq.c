@@ -324,12 +324,13 @@ static void run_note_refusal(struct smmuv3_vsmmu *v, u32 vsid, int rc)
  * The CD that a CFGI_CD names stays cached. So the flush of new ASIDs stays pending until
  * an invalidation of the stream's CDs succeeds.
  */
-static void keep_stale(struct smmuv3_vsmmu *v, u32 vsid)
+static int keep_stale(struct smmuv3_vsmmu *v, u32 vsid)
 {
 	struct smmuv3_stream *stream = smmuv3_find_stream(v, vsid);
 
 	if (v->filter && stream && stream->dev && stream->ste.kind == SMMUV3_ACCEL_KIND_S1)
 		list_move_tail(&stream->stale_node, &v->stale_cds);
+	return 0;
 }
 
 /* These CFGI_CDs are done. One of several CDs is not enough to end what keep_stale() did. */
@@ -429,38 +430,40 @@ static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 	return i;
 }
 
-/* Call @what for the streams that the segment's CFGI_CDs name. */
-static void run_each_cd(struct smmuv3_vsmmu *v,
-			void (*what)(struct smmuv3_vsmmu *v, u32 vsid))
+/* Call @what for the streams that the segment's CFGI_CDs name, until it fails. */
+static int run_each_cd(struct smmuv3_vsmmu *v, int (*what)(struct smmuv3_vsmmu *v, u32 vsid))
 {
 	struct smmuv3_batch *batch = v->queue.batch;
 	const struct smmuv3_batch_stretch *stretch = &batch->phases[SMMUV3_PHASE_CD];
 	u32 i, sid, last = 0;
 	bool any = false;
+	int rc = 0;
 
 	if (!stretch->num || !v->filter)
-		return;
-	for (i = stretch->first; i <= stretch->last; i++) {
+		return 0;
+	for (i = stretch->first; !rc && i <= stretch->last; i++) {
 		sid = cmd_sid(batch->cmds[i]);
 		if (FIELD_GET(SMMUV3_TAG_PHASE, batch->tags[i]) != SMMUV3_PHASE_CD ||
 		    (any && last == sid))
 			continue;
-		what(v, sid);
+		rc = what(v, sid);
 		last = sid;
 		any = true;
 	}
+	return rc;
 }
 
 /*
  * Note the ASIDs of a stream that a CFGI_CD names, before this is issued: then the SMMU
  * may use a CD as it is now.
  */
-static void look_cds(struct smmuv3_vsmmu *v, u32 vsid)
+static int look_cds(struct smmuv3_vsmmu *v, u32 vsid)
 {
 	struct smmuv3_stream *stream = smmuv3_find_stream(v, vsid);
 
-	if (stream && stream->dev)
-		smmuv3_filter_look(v, stream->phys, &stream->ste);
+	if (!stream || !stream->dev)
+		return 0;
+	return smmuv3_filter_look(v, stream->phys, &stream->ste);
 }
 
 /* Issue a phase's commands with StreamIDs, each to the physical SMMU of its stream. */
@@ -543,8 +546,9 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 	smmuv3_batch_reduce(batch, &v->policy);
 	v->stats.out_subsumed = batch->subsumed;
 	v->stats.out_merged = batch->merged;
-	run_each_cd(v, look_cds);
-	rc = run_phase(v, SMMUV3_PHASE_CD);
+	rc = run_each_cd(v, look_cds);
+	if (!rc)
+		rc = run_phase(v, SMMUV3_PHASE_CD);
 	if (unlikely(rc))
 		run_each_cd(v, keep_stale);
 	else

@@ -65,16 +65,19 @@ static int peek_cd(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
  *
  * Call this before the STE is attached, and before a CFGI_CD of such a stream is
  * issued. May wait for a missing page of guest memory, until a signal comes.
+ *
+ * Return: 0, or -EINTR for a signal. Then do neither.
  */
-void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			const struct smmuv3_ste *ste)
+int smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+		       const struct smmuv3_ste *ste)
 {
 	struct cd_reader reader = { .reader.read = read_cd, .mem = &v->mem };
+	int rc = 0;
 
 	lockdep_assert_held(&v->queue_lock);
 
 	if (!v->filter || ste->kind != SMMUV3_ACCEL_KIND_S1 || phys->asids.all)
-		return;
+		return 0;
 	if (v->phys_num + list_empty(&phys->node) < 2) {
 		/* Nothing was withheld yet, so nothing has to be flushed. */
 		smmuv3_asids_add_all(&phys->asids);
@@ -82,11 +85,13 @@ void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	} else {
 		/* The guest stored the CD before the command. */
 		smp_rmb();
-		if (smmuv3_cdtab_collect(ste->data, phys->asid_mask, &reader.reader,
-					 &phys->asids))
+		rc = smmuv3_cdtab_collect(ste->data, phys->asid_mask, &reader.reader,
+					  &phys->asids);
+		if (rc && rc != -EINTR)
 			smmuv3_asids_add_all(&phys->asids);
 	}
 	smmuv3_phys_update_gate(v, phys);
+	return rc == -EINTR ? rc : 0;
 }
 
 /**

@@ -7,8 +7,8 @@
 
 #include "smmuv3-accel.h"
 
-void smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
-			const struct smmuv3_ste *ste);
+int smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+		       const struct smmuv3_ste *ste);
 void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			 const struct smmuv3_ste *ste);
 int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);

@@ -3,6 +3,7 @@
  * KUnit tests of the filtered fan-out: host calls that fail, and streams and processes
  * that come and go.
  */
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "filter.h"
@@ -384,6 +385,57 @@ static void broken_smmu_stops_no_other(struct kunit *test)
 	expect_tlbi(test, FIRST_ASID, true, false);
 }
 
+/*
+ * A signal while a CD cannot be read ends the call. It does not make the set that of all
+ * ASIDs.
+ */
+static void signal_adds_no_asid(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+		{ RING_GPA + CD_AREA, PAGE_SIZE, (uintptr_t)f->umem_end },
+	};
+	struct smmuv3_phys *phys;
+	int rc;
+
+	start(test);
+	fx_put_ste(test, VSID, STE_ABORT, 0);
+	KUNIT_ASSERT_EQ(test, by_cfgi_ste(test), 0);
+	phys = stream_of(f->v, VSID)->phys;
+	fx_put_ste(test, VSID, ste_at(0), 0);
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+
+	/* It comes with the TLBI, so the run has made progress. */
+	f->mock->signal = true;
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(FIRST_ASID), cfgi_ste(VSID), sync()), 1);
+	f->mock->signal = false;
+	clear_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_FALSE(test, phys->asids.all);
+	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.kind, KIND(ABORT));
+
+	fx_must_detach(test, f->v, VSID);
+	set_thread_flag(TIF_SIGPENDING);
+	rc = fx_attach(f->v, .fd = 0, .vsid = VSID).rc;
+	clear_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+
+	f->regs.strtab_base_cfg--;
+	fx_set_whole_mem(test);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	set_thread_flag(TIF_SIGPENDING);
+	rc = fx_set_regs(test).rc;
+	clear_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	KUNIT_EXPECT_FALSE(test, phys->asids.all);
+	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.kind, KIND(S1));
+	fx_set_whole_mem(test);
+	fx_must_set_regs(test);
+	expect_tlbi(test, FIRST_ASID, false, false);
+}
+
 /* Two streams of different SMMUs swap StreamIDs. Each SMMU may have both ASIDs then. */
 static void moved_stream(struct kunit *test)
 {
@@ -476,6 +528,7 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE(other_smmu_is_flushed),
 	KUNIT_CASE(flush_counts_after_the_cfgi),
 	KUNIT_CASE(broken_smmu_stops_no_other),
+	KUNIT_CASE(signal_adds_no_asid),
 	KUNIT_CASE(moved_stream),
 	KUNIT_CASE(guest_boots_again),
 	KUNIT_CASE(second_smmu_comes),

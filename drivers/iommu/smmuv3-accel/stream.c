@@ -518,15 +518,17 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste)
 {
 	u32 old_kind = stream->ste.kind;
+	int rc = 0;
 	bool stale;
-	int rc;
 
 	lockdep_assert_held(&v->queue_lock);
 
 	if (!stream->live)
 		return 0;
 	if (is_followed(v, stream))
-		smmuv3_filter_look(v, stream->phys, ste);
+		rc = smmuv3_filter_look(v, stream->phys, ste);
+	if (rc)
+		goto err_trace;
 	stale = stream->dev && ste->kind == SMMUV3_ACCEL_KIND_S1 &&
 		!host_sends_cfgi(&stream->ste, ste);
 	if (stream_has(v, stream, ste)) {
@@ -534,12 +536,8 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		v->stats.out_ste_unchanged++;
 	} else {
 		rc = stream_replace(v, stream, ste);
-		if (rc) {
-			stream_trace(v, stream, old_kind, ste, rc);
-			if (v->filter && old_kind == SMMUV3_ACCEL_KIND_S1)
-				list_move_tail(&stream->stale_node, &v->stale_cds);
-			return rc;
-		}
+		if (rc)
+			goto err_trace;
 		v->stats.out_ste_installed++;
 	}
 	if (stale)
@@ -548,6 +546,12 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 		list_del_init(&stream->stale_node);
 	smmuv3_stream_note_ste(v, stream, old_kind);
 	return 0;
+
+err_trace:
+	stream_trace(v, stream, old_kind, ste, rc);
+	if (v->filter && stream->dev && old_kind == SMMUV3_ACCEL_KIND_S1)
+		list_move_tail(&stream->stale_node, &v->stale_cds);
+	return rc;
 }
 
 /**

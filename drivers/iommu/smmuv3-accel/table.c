@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include "arch.h"
+#include "filter.h"
 #include "stream.h"
 #include "table.h"
 
@@ -188,8 +189,8 @@ static bool regs_affect_streams(const struct smmuv3_vsmmu *v,
 }
 
 /*
- * Read all STEs once, so that missing pages are in memory before anything changes. If
- * a signal ends the wait for one, nothing has changed yet.
+ * Read all STEs once, and the CDs that matter, so that missing pages are in memory before
+ * anything changes. If a signal ends the wait for one, nothing has changed yet.
  */
 static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 {
@@ -201,6 +202,8 @@ static int table_look(struct smmuv3_vsmmu *v, const struct smmuv3_regs *regs)
 	xa_for_each(&v->streams, vsid, stream) {
 		if (stream->live)
 			rc = table_evaluate(v, regs, stream, &ste);
+		if (!rc && stream->live && stream->dev)
+			rc = smmuv3_filter_look(v, stream->phys, &ste);
 		if (rc)
 			break;
 	}

@@ -317,10 +317,12 @@ static int attach_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 /* The SMMU is about to use the STE. A dry run does not come here. */
 static int attach_look(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
+	int rc;
+
 	if (!stream->dev || !stream->live)
 		return 0;
-	smmuv3_filter_look(v, stream->phys, &stream->ste);
-	return smmuv3_filter_flush(v, stream->phys);
+	rc = smmuv3_filter_look(v, stream->phys, &stream->ste);
+	return rc ?: smmuv3_filter_flush(v, stream->phys);
 }
 
 static void attach_describe(const struct smmuv3_stream *stream,
