@@ -526,7 +526,11 @@ static int run_tlbis(struct smmuv3_vsmmu *v)
 	if (rc || !batch->phases[SMMUV3_PHASE_TLBI].num)
 		return rc;
 	num = run_select(v, SMMUV3_PHASE_TLBI, SMMUV3_PHYS_ALL, &cmds, &ucmds);
-	return num ? smmuv3_filter_issue(v, cmds, ucmds, batch->tlbi_plain ? 1 : num, num) : 0;
+	if (num)
+		rc = smmuv3_filter_issue(v, cmds, ucmds, batch->tlbi_plain ? 1 : num, num);
+	if (unlikely(v->cd_missing))
+		smmuv3_filter_fetch(v);
+	return rc;
 }
 
 /*

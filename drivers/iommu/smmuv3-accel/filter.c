@@ -17,7 +17,7 @@
  * struct cd_reader - A reader of CDs in guest memory
  * @reader: base
  * @mem: the memory
- * @left: how many more reads it allows, if it must not sleep
+ * @left: how many more reads it allows
  */
 struct cd_reader {
 	struct smmuv3_reader reader;
@@ -29,6 +29,9 @@ static int read_cd(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
 {
 	struct cd_reader *r = container_of(reader, struct cd_reader, reader);
 
+	if (!r->left)
+		return -E2BIG;
+	r->left--;
 	return guest_mem_read(r->mem, gpa, buf, len);
 }
 
@@ -71,7 +74,11 @@ static int peek_cd(struct smmuv3_reader *reader, u64 gpa, void *buf, size_t len)
 int smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		       const struct smmuv3_ste *ste)
 {
-	struct cd_reader reader = { .reader.read = read_cd, .mem = &v->mem };
+	struct cd_reader reader = {
+		.reader.read = read_cd,
+		.mem = &v->mem,
+		.left = SMMUV3_MAX_CDS,
+	};
 	int rc = 0;
 
 	lockdep_assert_held(&v->queue_lock);
@@ -216,6 +223,13 @@ static __always_inline bool may_hold(const struct smmuv3_phys *phys,
 	return false;
 }
 
+/* A CD was missing for look_again(): the next TLBIs take the way that can wait for it. */
+static noinline void note_missing(struct smmuv3_vsmmu *v)
+{
+	v->cd_missing = true;
+	v->queue.fast.mm = ERR_PTR(-EPERM);
+}
+
 /* Read all CDs that a stream reaches, up to @left. Returns how many may be read then, or 0. */
 static noinline u32 look_at_table(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 				  struct smmuv3_stream *stream, u32 left)
@@ -226,13 +240,15 @@ static noinline u32 look_at_table(struct smmuv3_vsmmu *v, struct smmuv3_phys *ph
 		.left = left - 1,
 	};
 	u64 addr;
+	int rc;
 
 	if (smmuv3_cdtab_is_single(stream->ste.data, &addr))
 		stream->cd = find_cd(&v->mem, addr);
-	if (smmuv3_cdtab_collect(stream->ste.data, phys->asid_mask, &reader.reader,
-				 &phys->asids))
-		return 0;
-	return reader.left + 1;
+	rc = smmuv3_cdtab_collect(stream->ste.data, phys->asid_mask, &reader.reader,
+				  &phys->asids);
+	if (rc == -EFAULT)
+		note_missing(v);
+	return rc ? 0 : reader.left + 1;
 }
 
 /*
@@ -273,7 +289,39 @@ static __always_inline bool look_again(struct smmuv3_vsmmu *v, struct smmuv3_phy
 fault:
 	user_read_access_end();
 	pagefault_enable();
+	note_missing(v);
 	return false;
+}
+
+/**
+ * smmuv3_filter_fetch() - Fetch the pages of CDs that were missing
+ * @v: the vSMMU, @queue_lock held
+ *
+ * Call this after smmuv3_filter_issue(), if smmuv3_vsmmu.cd_missing is set: nothing else
+ * might bring the pages back, and TLBIs would not be withheld any more. Waits for them,
+ * until a signal comes.
+ */
+void smmuv3_filter_fetch(struct smmuv3_vsmmu *v)
+{
+	struct cd_reader reader = { .reader.read = read_cd, .mem = &v->mem };
+	struct smmuv3_asids ignored = {};
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	v->cd_missing = false;
+	list_for_each_entry(phys, &v->phys, node) {
+		/* look_again() reads no more of them. */
+		reader.left = SMMUV3_MAX_CDS;
+		list_for_each_entry(stream, &phys->s1_streams, s1_node)
+			if (phys->asids.all ||
+			    smmuv3_cdtab_collect(stream->ste.data, phys->asid_mask,
+						 &reader.reader, &ignored))
+				break;
+		if (signal_pending(current))
+			return;
+	}
 }
 
 /*

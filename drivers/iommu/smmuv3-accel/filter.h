@@ -15,5 +15,6 @@ int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
 int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed);
 int smmuv3_filter_issue(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2],
 			const void __user *ucmds, u32 look_at, u32 num);
+void smmuv3_filter_fetch(struct smmuv3_vsmmu *v);
 
 #endif

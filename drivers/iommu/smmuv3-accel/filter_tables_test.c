@@ -2,6 +2,8 @@
 /*
  * KUnit tests of the filtered fan-out: which CD tables count, and for how long.
  */
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/uaccess.h>
 
 #include "filter.h"
@@ -195,6 +197,94 @@ static void unreadable_table_counts_once(struct kunit *test)
 	EXPECT_GIVEN(test, 1, tlbi_asid());
 	fx_set_whole_mem(test);
 	expect_unknown(test);
+}
+
+/* The page of the CDs is not in memory. A TLBI is sent, and brings the page back. */
+static void missing_page_is_fetched(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page = (unsigned long)f->ring + CD_AREA;
+	u32 cds;
+
+	for (cds = 0; cds < 2; cds++) {
+		start(test);
+		fx_put_all_stes(test, ste_at(0) | STE_CDS(1) * cds, 0);
+		EXPECT_DONE(test, RUN_CMDS(test, cfgi_all(), sync()), 2);
+		expect_unknown(test);
+		/* A new page of zeroes, which no one has touched */
+		KUNIT_ASSERT_EQ(test, vm_mmap(NULL, page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+					      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), page);
+		f->mock->log_num = 0;
+		EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+		EXPECT_GIVEN(test, 0, tlbi_asid());
+		EXPECT_GIVEN(test, 1, tlbi_asid());
+		expect_unknown(test);
+		fx_close(f->v);
+	}
+}
+
+/*
+ * DETACH of the last device fails, and leaves a flush pending. When the next ATTACH does
+ * it, the SMMU keeps its ASIDs, because its stream still uses them.
+ */
+static void flush_with_a_stream_empties_no_set(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 2, 0, TEST_ASID);
+	use_table(test, ste_at(2));
+	fx_must_detach(test, f->v, VSID_NEXT);
+	mock_fail(f->mock, MOCK_DETACH, 1, 1, -EINTR);
+	KUNIT_EXPECT_EQ(test, fx_detach(f->v, VSID).rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 1);
+	f->mock->log_num = 0;
+	fx_must_attach(test, f->v, .fd = 1, .vsid = VSID_NEXT);
+	EXPECT_GIVEN(test, 0, tlbi_all());
+	/* The SMMU may have the CD as it was. */
+	put_asid(test, 2, 0, OTHER_ASID);
+	expect_known(test);
+}
+
+/* The set is full, and a TLBI comes while a CD has one more ASID. */
+static void one_asid_too_many(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct smmuv3_phys *phys;
+	u32 i;
+
+	start(test);
+	phys = stream_of(f->v, VSID)->phys;
+	for (i = 1; i < SMMUV3_MAX_ASIDS; i++) {
+		put_asid(test, 2, 0, TEST_ASID + i);
+		use_table(test, ste_at(2));
+	}
+	KUNIT_EXPECT_EQ(test, phys->asids.num, SMMUV3_MAX_ASIDS);
+	KUNIT_EXPECT_FALSE(test, phys->asids.all);
+	expect_unknown(test);
+	/* After this, the SMMU may have any ASID. */
+	put_asid(test, 2, 0, TEST_ASID + i);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_GIVEN(test, 0, tlbi_asid());
+	EXPECT_GIVEN(test, 1);
+	KUNIT_EXPECT_TRUE(test, phys->asids.all);
+	expect_known(test);
+}
+
+/* An SMMU compares as many bits of an ASID as it has. */
+static void asid_bits_count(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->smmu[0].idr[0] &= ~IDR0_ASID16;
+	f->mock->smmu[1].idr[0] &= ~IDR0_ASID16;
+	start(test);
+	put_asid(test, 2, 0, 0x100 | TEST_ASID);
+	use_table(test, ste_at(2));
+	expect_known(test);
+	put_asid(test, 2, 0, 0x200 | (TEST_ASID + 1));
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(TEST_ASID + 1), sync()), 2);
+	EXPECT_BATCH(test, f->mock->log_num - 1, 0, tlbi_of(TEST_ASID + 1));
 }
 
 /* A run of TLBIs goes whole to an SMMU that may need one of them. */
@@ -415,6 +505,10 @@ static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE_PARAM(left_table_counts, leave_gen_params),
 	KUNIT_CASE(left_table_is_unreadable),
 	KUNIT_CASE(unreadable_table_counts_once),
+	KUNIT_CASE(missing_page_is_fetched),
+	KUNIT_CASE(flush_with_a_stream_empties_no_set),
+	KUNIT_CASE(one_asid_too_many),
+	KUNIT_CASE(asid_bits_count),
 	KUNIT_CASE(one_asid_of_many_counts),
 	KUNIT_CASE(flushed_smmu_has_none),
 	KUNIT_CASE(guest_empties_no_set),

@@ -350,6 +350,8 @@ struct smmuv3_queue {
  * @stream_num: how many there are
  * @feed_stream_num: how many of them are emulated endpoints
  * @stale_cds: streams whose cached CDs must be invalidated; under @queue_lock
+ * @cd_missing: a TLBI was not withheld because the page of a CD was missing; under
+ *	@queue_lock
  * @mem: the guest's memory; under @queue_lock
  * @table: table mode
  * @queue: the command queue
@@ -373,6 +375,7 @@ struct smmuv3_vsmmu {
 	u32 stream_num;
 	u32 feed_stream_num;
 	struct list_head stale_cds;
+	bool cd_missing;
 	struct guest_mem mem;
 	struct smmuv3_table table;
 	struct smmuv3_queue queue;

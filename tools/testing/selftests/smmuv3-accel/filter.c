@@ -671,7 +671,7 @@ static int cd_on_own_page(struct machine *m)
 	return use_stage1(m, 1);
 }
 
-/* A TLBI does not wait for a CD. It is sent this once */
+/* A TLBI does not wait for a CD. It is sent this once, and brings the page back */
 TEST_F(filter, a_missing_cd_may_have_any_asid)
 {
 	struct machine *m = &self->m;
@@ -694,6 +694,11 @@ TEST_F(filter, a_missing_cd_may_have_any_asid)
 		store_cd(m, 1, &m->stream[1].s1);
 		ASSERT_EQ(0, evict(m, 1));
 	}
+	ASSERT_EQ(0, madvise(guest_ptr(&m->g, m->stream[1].s1.cd), 4096, MADV_DONTNEED));
+	ASSERT_EQ(0, INVALIDATE(m, cmd_tlbi_asid(NO_ASID)));
+	EXPECT_WITHHELD(1);
+	ASSERT_EQ(0, INVALIDATE(m, cmd_tlbi_asid(NO_ASID)));
+	EXPECT_WITHHELD(SMMUS);
 }
 
 /* At a CFGI it counts as any ASID, until the SMMU was flushed without a stream */
