@@ -499,6 +499,36 @@ static void second_smmu_comes(struct kunit *test)
 	expect_tlbi(test, OTHER_ASID, true, true);
 }
 
+/* An SMMU that is first without stage 1, and alone, needs no TLBI when another one comes. */
+static void second_smmu_translates(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	open_machine(test);
+	fx_put_ste(test, VSID, STE_BYPASS, 0);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	fx_set_cmdq(test, 4);
+	fx_must_attach(test, f->v, .fd = 4, .vsid = VSID_OTHER);
+	expect_tlbi(test, OTHER_ASID, false, true);
+}
+
+/* An ATTACH fails to flush. The SMMU has no stream, so the flush is not repeated. */
+static void idle_smmu_is_not_flushed(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	fx_must_detach(test, f->v, VSID);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	put_asid(test, 0, FIRST_ASID);
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, by_attach(test), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(FIRST_ASID), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+}
+
 /* A live update keeps the sets. While the CDs cannot be read, nothing is withheld. */
 static void another_process(struct kunit *test)
 {
@@ -532,6 +562,8 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE(moved_stream),
 	KUNIT_CASE(guest_boots_again),
 	KUNIT_CASE(second_smmu_comes),
+	KUNIT_CASE(second_smmu_translates),
+	KUNIT_CASE(idle_smmu_is_not_flushed),
 	KUNIT_CASE(another_process),
 	{}
 };

@@ -425,6 +425,8 @@ static void phys_probe(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
  */
 void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 {
+	struct smmuv3_phys *each;
+
 	lockdep_assert_held(&v->lock);
 	lockdep_assert_held(&v->queue_lock);
 
@@ -434,8 +436,8 @@ void smmuv3_phys_publish(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 		return;
 	list_add_tail(&phys->node, &v->phys);
 	v->phys_num++;
-	list_for_each_entry(phys, &v->phys, node)
-		smmuv3_phys_update_gate(v, phys);
+	list_for_each_entry(each, &v->phys, node)
+		smmuv3_phys_update_gate(v, each);
 	smmuv3_phys_update_offer(v);
 }
 

@@ -449,10 +449,8 @@ static int stream_detach(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 	v->stream_num--;
 	v->feed_stream_num -= stream->feed;
 	/* The next user of the ASIDs must not hit this user's TLB entries. */
-	if (stream->dev && !--stream->phys->stream_num) {
+	if (stream->dev && !--stream->phys->stream_num)
 		stream->phys->unflushed = smmuv3_phys_flush(v, stream->phys);
-		smmuv3_phys_update_gate(v, stream->phys);
-	}
 	return 0;
 }
 
