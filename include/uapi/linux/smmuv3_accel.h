@@ -1079,8 +1079,8 @@ struct smmuv3_accel_reset {
  * @out_ste_bad: STEs that were not legal, or could not be read
  * @out_cmd_errors: Command errors of the guest
  * @out_replays: Host calls that were repeated after an error
- * @out_withheld: Invalidations not given to a physical SMMU that has no entry they
- *	could hit. A command counts once for each such physical SMMU
+ * @out_withheld: Invalidations not given to a physical SMMU that has streams, but no
+ *	entry they could hit. A command counts once for each such physical SMMU
  *
  * Counters since SMMUV3_ACCEL_CREATE.
  */
