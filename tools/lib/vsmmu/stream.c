@@ -50,7 +50,7 @@ static int detach(struct vsmmu *v, uint32_t vsid)
 
 /*
  * The calls here that do not name several streams at once leave @work to others: doorbells
- * go on while the kernel attaches a device, which maps all of the guest's memory.
+ * go on while the kernel attaches a device, which maps all guest memory.
  *
  * They call the kernel, so vsmmu__lock_state() is not for them. No callback becomes due
  * here: those of other callers stay with them.
