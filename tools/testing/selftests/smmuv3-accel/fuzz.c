@@ -229,7 +229,7 @@ int call_at(const struct accel_call *call, int fd, const union arg *in, union ar
 {
 	const __u32 poison = 0xa5a5a5a5;
 	__u32 reason = 0, i;
-	bool readable = in->size >= call->size;
+	bool readable = in->size >= (call->first_size ?: call->size);
 	int error;
 
 	*at = *in;
