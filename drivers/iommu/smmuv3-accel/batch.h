@@ -11,7 +11,11 @@
 #include <linux/types.h>
 
 #include "arch.h"
-#include "host.h"
+
+/* The host issues commands in blocks of this many, with interrupts off. */
+#define SMMUV3_HOST_BLOCK	63
+/* The most in one invalidation: the host allocates 16 bytes for each. */
+#define SMMUV3_HOST_MAX_BATCH	(32 * SMMUV3_HOST_BLOCK)
 
 /**
  * enum smmuv3_phase - When a command of a batch is carried out

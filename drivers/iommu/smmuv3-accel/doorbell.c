@@ -154,7 +154,7 @@ static __always_inline int issue(struct smmuv3_vsmmu *v, const struct doorbell *
 	struct smmuv3_phys *phys = v->queue.fast.phys;
 	int rc;
 
-	if (unlikely(!phys)) {
+	if (unlikely(!phys || !smmuv3_host_can_read(phys->host))) {
 		rc = smmuv3_filter_issue(v, v->queue.batch->cmds, db->from, 1, db->num);
 	} else {
 		rc = smmuv3_phys_call_user(v, phys, db->from, db->num);

@@ -326,6 +326,27 @@ static void other_hosts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
 }
 
+/* The VMM unmaps the argument of the prepared call: once, the host gets a copy. */
+static void unmapped(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 zero_copy;
+	int fast;
+
+	start(test, false);
+	for (fast = 1; fast >= 0; fast--) {
+		f->v->queue.fast.mm = fast ? f->v->queue.fast.mm : ERR_PTR(-EPERM);
+		zero_copy = f->v->stats.out_zero_copy;
+		atomic_set(&f->mock->mapped, 0);
+		EXPECT_FAST(test, fast, tlbi_va(1), sync());
+		fx_expect_from(test, 0, NULL);
+		KUNIT_EXPECT_EQ(test, f->v->stats.out_zero_copy, zero_copy);
+		EXPECT_FAST(test, true, tlbi_va(1), sync());
+		KUNIT_EXPECT_EQ(test, f->v->stats.out_zero_copy, zero_copy + 1);
+	}
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_replays, 0);
+}
+
 static void erratum(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -444,6 +465,7 @@ static struct kunit_case doorbell_cases[] = {
 	KUNIT_CASE(ring_ends),
 	KUNIT_CASE(many_escalate),
 	KUNIT_CASE(other_hosts),
+	KUNIT_CASE(unmapped),
 	KUNIT_CASE(erratum),
 	KUNIT_CASE_PARAM(ways_agree, ways_gen_params),
 	{}

@@ -6,15 +6,14 @@
 #ifndef _SMMUV3_ACCEL_HOST_H
 #define _SMMUV3_ACCEL_HOST_H
 
+#include <linux/atomic.h>
 #include <linux/errno.h>
+#include <linux/fs.h>
 #include <linux/sched.h>
+#include <linux/security.h>
 #include <linux/types.h>
+#include <uapi/linux/iommufd.h>
 #include <uapi/linux/smmuv3_accel.h>
-
-/* The host issues commands in blocks of this many, with interrupts off. */
-#define SMMUV3_HOST_BLOCK	63
-/* The most in one invalidation: the host allocates 16 bytes for each. */
-#define SMMUV3_HOST_MAX_BATCH	(32 * SMMUV3_HOST_BLOCK)
 
 struct smmuv3_host_ops;
 
@@ -32,8 +31,23 @@ enum smmuv3_lane {
 };
 
 /**
+ * struct smmuv3_host_call - The prepared call for commands in the VMM's memory
+ * @inv: its argument, with all fields set that are the same in each call
+ * @mapped: how many times @inv is mapped in the VMM; 0: the call cannot be made
+ * @file: the iommufd
+ * @arg: address of @inv in the VMM; right as long as @mapped is not 0
+ */
+struct smmuv3_host_call {
+	struct iommu_hwpt_invalidate *inv;
+	const atomic_t *mapped;
+	struct file *file;
+	void __user *arg;
+};
+
+/**
  * struct smmuv3_host - The host as one vSMMU sees it
  * @ops: how to reach it
+ * @call: how to reach it without an operation
  * @owner: the host context in which object IDs are valid; only compared
  * @ioas_id: the guest's physical address space there; 0: none, so the VMM names the
  *	stage-2 parents
@@ -41,6 +55,7 @@ enum smmuv3_lane {
  */
 struct smmuv3_host {
 	const struct smmuv3_host_ops *ops;
+	struct smmuv3_host_call call;
 	const void *owner;
 	u32 ioas_id;
 	struct mm_struct *mm;
@@ -128,9 +143,6 @@ struct smmuv3_hw_info {
  *	the VMM uses it, for instance a vIOMMU through a vEVENTQ
  * @invalidate: carry out up to %SMMUV3_HOST_MAX_BATCH commands, in any order.
  *	After an error, any of them may be done
- * @invalidate_user: the same for commands in the VMM's memory, which the host
- *	reads itself. The guest may change them meanwhile, so this is only for a host
- *	that checks commands
  * @checks_commands: whether the host refuses commands that are illegal: 1 or 0. An
  *	errno: the host cannot say so now. It uses the lane of @invalidate
  *
@@ -165,8 +177,6 @@ struct smmuv3_host_ops {
 	int (*destroy)(struct smmuv3_host *host, enum smmuv3_lane lane, u32 id);
 	int (*invalidate)(struct smmuv3_host *host, u32 viommu_id,
 			  const __le64 (*cmds)[2], u32 num);
-	int (*invalidate_user)(struct smmuv3_host *host, u32 viommu_id,
-			       const void __user *cmds, u32 num);
 	int (*checks_commands)(struct smmuv3_host *host, u32 viommu_id);
 };
 
@@ -204,5 +214,65 @@ static inline u32 smmuv3_host_reason(int rc)
 
 struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 					     enum smmuv3_accel_reason *reason);
+
+/**
+ * smmuv3_file_ioctl() - Call a file's ioctl
+ * @file: the file
+ * @cmd: the ioctl
+ * @arg: its argument in the VMM
+ *
+ * Security modules check it like a call of the VMM.
+ *
+ * Return: 0 or an errno.
+ */
+static __always_inline int smmuv3_file_ioctl(struct file *file, unsigned int cmd,
+					     void __user *arg)
+{
+	int rc = security_file_ioctl(file, cmd, (unsigned long)arg);
+
+	return rc ?: file->f_op->unlocked_ioctl(file, cmd, (unsigned long)arg);
+}
+
+/**
+ * smmuv3_host_can_read() - Whether the prepared call can be made
+ * @host: the host
+ *
+ * Return: false if the VMM has unmapped the argument. The operation @invalidate maps it
+ * again.
+ */
+static __always_inline bool smmuv3_host_can_read(const struct smmuv3_host *host)
+{
+	return atomic_read(host->call.mapped);
+}
+
+/**
+ * smmuv3_host_invalidate_user() - Have the host read commands itself and carry them out
+ * @host: the host, for which smmuv3_host_reachable() and smmuv3_host_can_read() say true
+ * @viommu_id: the vIOMMU
+ * @cmds: up to %SMMUV3_HOST_MAX_BATCH commands in the VMM's memory. The guest may
+ *	change them meanwhile, so this is only for a host that checks commands
+ * @num: how many
+ *
+ * This writes the fields that differ between calls, and the entries' length: with a
+ * length that the VMM has changed, the host would read other commands. If the VMM has
+ * changed other fields, the host refuses the call.
+ *
+ * Return: 0, -ETIMEDOUT, or another errno, after which only the operation @invalidate
+ * can tell the reason. After an error, any of the commands may be done.
+ */
+static __always_inline int smmuv3_host_invalidate_user(struct smmuv3_host *host,
+						       u32 viommu_id,
+						       const void __user *cmds, u32 num)
+{
+	struct iommu_hwpt_invalidate *inv = host->call.inv;
+	struct file *file = host->call.file;
+	void __user *arg = host->call.arg;
+
+	inv->hwpt_id = viommu_id;
+	inv->data_uptr = (uintptr_t)cmds;
+	inv->entry_len = sizeof(__le64[2]);
+	inv->entry_num = num;
+	return smmuv3_file_ioctl(file, IOMMU_HWPT_INVALIDATE, arg);
+}
 
 #endif

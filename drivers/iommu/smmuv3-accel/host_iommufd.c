@@ -38,6 +38,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "arch.h"
+#include "batch.h"
 #include "compat.h"
 #include "host.h"
 
@@ -269,21 +270,6 @@ static void __user *lane_uaddr(const struct host_lane *lane, size_t offset)
 	return (void __user *)(lane->addr + offset);
 }
 
-/* The prepared struct for invalidations, in the queue's lane */
-static struct iommu_hwpt_invalidate *lane_inv(const struct host_lane *lane)
-{
-	return lane_kaddr(lane, SCRATCH_INV);
-}
-
-static void lane_inv_init(const struct host_lane *lane)
-{
-	*lane_inv(lane) = (struct iommu_hwpt_invalidate){
-		.size = sizeof(struct iommu_hwpt_invalidate),
-		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
-		.entry_len = sizeof(__le64[2]),
-	};
-}
-
 /* Open and map all lanes in the calling process. */
 static int lanes_open(struct host_lane lanes[SMMUV3_LANE_NUM])
 {
@@ -297,7 +283,6 @@ static int lanes_open(struct host_lane lanes[SMMUV3_LANE_NUM])
 		if (rc)
 			return rc;
 	}
-	lane_inv_init(&lanes[SMMUV3_LANE_QUEUE]);
 	return 0;
 }
 
@@ -326,16 +311,6 @@ static void lanes_close(struct host_lane lanes[SMMUV3_LANE_NUM], bool unmap)
 #define DESTROY_TRIES	32
 #define DESTROY_WAIT_US(i)	(10 << min(i, 7))
 
-/* Call a file's ioctl, with the check by security modules that a VMM call gets. */
-static int file_ioctl(struct file *file, unsigned int cmd, void __user *arg)
-{
-	int rc = security_file_ioctl(file, cmd, (unsigned long)arg);
-
-	if (rc)
-		return rc;
-	return file->f_op->unlocked_ioctl(file, cmd, (unsigned long)arg);
-}
-
 /*
  * ENOENT means here that the VMM has destroyed an object of the module. The caller
  * did not name the object, so do not return ENOENT to it.
@@ -354,21 +329,46 @@ static int viommu_error(int rc)
 	return rc == -EOPNOTSUPP ? -EIO : object_error(rc);
 }
 
+/* Prepare the call for invalidations in the queue's lane, which is mapped. */
+static void prepare_call(struct host_iommufd *h)
+{
+	const struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
+	struct iommu_hwpt_invalidate *inv = lane_kaddr(lane, SCRATCH_INV);
+
+	*inv = (struct iommu_hwpt_invalidate){
+		.size = sizeof(*inv),
+		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+	};
+	h->host.call = (struct smmuv3_host_call){
+		.inv = inv,
+		.mapped = &lane->scratch->vmas,
+		.file = h->file,
+		.arg = lane_uaddr(lane, SCRATCH_INV),
+	};
+}
+
 /*
  * Prepare a lane for a call. Its struct, at offset 0, and the data that this points to,
  * at SCRATCH_DATA, are written after that, and then lane_ioctl() makes the call.
  */
 static __always_inline int lane_begin(struct host_iommufd *h, struct host_lane *lane)
 {
+	int rc;
+
 	if (!smmuv3_host_reachable(&h->host))
 		return -EIO;
-	return likely(lane_is_mapped(lane)) ? 0 : lane_map(lane);
+	if (likely(lane_is_mapped(lane)))
+		return 0;
+	rc = lane_map(lane);
+	if (!rc && lane == &h->lanes[SMMUV3_LANE_QUEUE])
+		prepare_call(h);
+	return rc;
 }
 
 static __always_inline int lane_ioctl(const struct host_lane *lane, struct file *file,
 				      unsigned int cmd)
 {
-	return file_ioctl(file, cmd, lane_uaddr(lane, 0));
+	return smmuv3_file_ioctl(file, cmd, lane_uaddr(lane, 0));
 }
 
 static void host_iommufd_close(struct smmuv3_host *host)
@@ -433,6 +433,7 @@ static int host_iommufd_change_process(struct smmuv3_host *host, int fd,
 	}
 	lanes_close(h->lanes, false);
 	memcpy(h->lanes, lanes, sizeof(lanes));
+	prepare_call(h);
 	mmgrab(current->mm);
 	mmdrop(host->mm);
 	host->mm = current->mm;
@@ -864,68 +865,20 @@ static int host_iommufd_destroy(struct smmuv3_host *host,
 	return likely(!rc) ? 0 : destroy_again(to_iommufd(host), lane, id, rc);
 }
 
-/*
- * Write the fields that differ between calls, and the entries' length: with a length
- * that the VMM has changed, iommufd would read other commands. If the VMM has changed
- * other fields, iommufd refuses the call, and the replay writes all of them. Returns
- * the struct's address in the VMM.
- */
-static void __user *stage_invalidation(struct host_lane *lane, u32 viommu_id,
-				       const void __user *cmds, u32 num)
-{
-	struct iommu_hwpt_invalidate *inv = lane_inv(lane);
-
-	inv->hwpt_id = viommu_id;
-	inv->data_uptr = (uintptr_t)cmds;
-	inv->entry_len = sizeof(__le64[2]);
-	inv->entry_num = num;
-	return lane_uaddr(lane, SCRATCH_INV);
-}
-
-static __always_inline int invalidate_mapped(struct host_iommufd *h, u32 viommu_id,
-					     const void __user *cmds, u32 num)
-{
-	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
-	void __user *arg = stage_invalidation(lane, viommu_id, cmds, num);
-	int rc = file_ioctl(h->file, IOMMU_HWPT_INVALIDATE, arg);
-
-	return likely(!rc) ? 0 : viommu_error(rc);
-}
-
-static noinline int map_and_invalidate(struct host_iommufd *h, u32 viommu_id,
-				       const void __user *cmds, u32 num)
-{
-	int rc = lane_map(&h->lanes[SMMUV3_LANE_QUEUE]);
-
-	return rc ?: invalidate_mapped(h, viommu_id, cmds, num);
-}
-
-/* Mapping is a function of its own, so that this one has few registers to save. */
-static int host_iommufd_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
-					const void __user *cmds, u32 num)
-{
-	struct host_iommufd *h = to_iommufd(host);
-
-	if (unlikely(!lane_is_mapped(&h->lanes[SMMUV3_LANE_QUEUE])))
-		return map_and_invalidate(h, viommu_id, cmds, num);
-	return invalidate_mapped(h, viommu_id, cmds, num);
-}
-
 static int invalidate_staged(struct smmuv3_host *host, u32 viommu_id,
 			     const __le64 (*cmds)[2], u32 num)
 {
 	struct host_iommufd *h = to_iommufd(host);
 	struct host_lane *lane = &h->lanes[SMMUV3_LANE_QUEUE];
 	int rc = lane_begin(h, lane);
-	void __user *arg;
 
 	if (rc)
 		return rc;
-	lane_inv_init(lane);
+	/* The VMM may have changed the argument. */
+	prepare_call(h);
 	memcpy(lane_kaddr(lane, SCRATCH_CMDS), cmds, num * sizeof(*cmds));
-	arg = stage_invalidation(lane, viommu_id, lane_uaddr(lane, SCRATCH_CMDS),
-				 num);
-	return file_ioctl(h->file, IOMMU_HWPT_INVALIDATE, arg);
+	return smmuv3_host_invalidate_user(host, viommu_id, lane_uaddr(lane, SCRATCH_CMDS),
+					   num);
 }
 
 static int host_iommufd_invalidate(struct smmuv3_host *host, u32 viommu_id,
@@ -972,7 +925,6 @@ static const struct smmuv3_host_ops host_iommufd_ops = {
 	.alloc_nested = host_iommufd_alloc_nested,
 	.destroy = host_iommufd_destroy,
 	.invalidate = host_iommufd_invalidate,
-	.invalidate_user = host_iommufd_invalidate_user,
 	.checks_commands = host_iommufd_checks_commands,
 };
 
@@ -1012,6 +964,8 @@ struct smmuv3_host *smmuv3_host_iommufd_open(int fd, u32 ioas_id,
 	rc = lanes_open(h->lanes);
 	if (rc == -ENOMEM)
 		*reason = SMMUV3_ACCEL_REASON_NO_ROOM;
+	if (!rc)
+		prepare_call(h);
 	if (!rc && ioas_id)
 		rc = ioas_exists(h);
 	if (rc == -ENOENT)

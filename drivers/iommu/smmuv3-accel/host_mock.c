@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/anon_inodes.h>
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -373,24 +374,35 @@ static int mock_invalidate(struct smmuv3_host *host, u32 viommu_id,
 {
 	struct mock *mock = to_mock_invalidate(host, num);
 
+	atomic_set(&mock->mapped, 1);
 	return do_invalidate(mock, viommu_id, dup(mock, cmds, num * sizeof(*cmds)),
 			     num, NULL);
 }
 
-static int mock_invalidate_user(struct smmuv3_host *host, u32 viommu_id,
-				const void __user *cmds, u32 num)
+/* The prepared call */
+static long mock_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct mock *mock = to_mock_invalidate(host, num);
-	size_t len = num * sizeof(__le64[2]);
+	struct mock_host *h = file->private_data;
+	struct mock *mock = to_mock_invalidate(&h->host, h->inv.entry_num);
+	size_t len = h->inv.entry_num * sizeof(__le64[2]);
+	void __user *from = u64_to_user_ptr(h->inv.data_uptr);
 	void *copy = kunit_kmalloc(mock->test, len, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(mock->test, copy);
+	MUST(mock, cmd == IOMMU_HWPT_INVALIDATE && arg == (unsigned long)&h->inv &&
+	     h->inv.entry_len == sizeof(__le64[2]), "the prepared call");
+	MUST(mock, atomic_read(&mock->mapped), "an argument that is not mapped");
 	MUST(mock, !mock->unchecked, "commands that nobody checks");
-	MUST(mock, !copy_from_user(copy, cmds, len), "commands that are not there");
+	MUST(mock, !copy_from_user(copy, from, len), "commands that are not there");
 	if (mock->scribble)
-		MUST(mock, !clear_user((void __user *)cmds, len), "read-only commands");
-	return do_invalidate(mock, viommu_id, copy, num, cmds);
+		MUST(mock, !clear_user(from, len), "read-only commands");
+	return do_invalidate(mock, h->inv.hwpt_id, copy, h->inv.entry_num, from);
 }
+
+static const struct file_operations mock_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = mock_ioctl,
+};
 
 static int mock_checks_commands(struct smmuv3_host *host, u32 viommu_id)
 {
@@ -404,6 +416,7 @@ static int mock_checks_commands(struct smmuv3_host *host, u32 viommu_id)
 static void mock_close(struct smmuv3_host *host)
 {
 	to_mock(host);
+	fput(host->call.file);
 	container_of(host, struct mock_host, host)->open = false;
 }
 
@@ -453,7 +466,6 @@ static const struct smmuv3_host_ops mock_ops = {
 	.alloc_nested = mock_alloc_nested,
 	.destroy = mock_destroy,
 	.invalidate = mock_invalidate,
-	.invalidate_user = mock_invalidate_user,
 	.checks_commands = mock_checks_commands,
 };
 
@@ -467,6 +479,7 @@ struct mock *mock_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, mock);
 	mock->test = test;
 	mock->reachable = true;
+	atomic_set(&mock->mapped, 1);
 	mock->last_id = 1000;
 	INIT_LIST_HEAD(&mock->objs);
 	for (i = 0; i < MOCK_SMMUS; i++) {
@@ -488,11 +501,20 @@ struct mock *mock_init(struct kunit *test)
 struct smmuv3_host *mock_open(struct mock *mock, struct smmuv3_vsmmu *v)
 {
 	struct mock_host *h = mock->hosts;
+	struct file *file;
 
 	while (h->open)
 		KUNIT_ASSERT_TRUE(mock->test, ++h < &mock->hosts[MOCK_HOSTS]);
+	file = anon_inode_getfile("[smmuv3-accel-mock]", &mock_fops, h, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(mock->test, file);
 	*h = (struct mock_host){
 		.host.ops = &mock_ops,
+		.host.call = {
+			.inv = &h->inv,
+			.mapped = &mock->mapped,
+			.file = file,
+			.arg = (void __user *)&h->inv,
+		},
 		.host.owner = mock,
 		.host.ioas_id = MOCK_IOAS,
 		.mock = mock,

@@ -84,6 +84,7 @@ struct mock_host {
 	struct smmuv3_host host;
 	struct mock *mock;
 	struct smmuv3_vsmmu *v;		/* NULL while it is being closed, without locks */
+	struct iommu_hwpt_invalidate inv;
 	bool open;
 };
 
@@ -107,6 +108,7 @@ struct mock {
 	bool signal;			/* after each invalidation, a signal is pending */
 	bool scribble;			/* after each read, the VMM changes what was read */
 	bool unchecked;			/* the host does not check commands */
+	atomic_t mapped;		/* how many times all arguments are mapped */
 	u32 probes;			/* how often the module asked whether it does */
 	int probe_rc;			/* the errno that it gets instead of an answer */
 

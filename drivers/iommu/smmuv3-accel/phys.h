@@ -48,7 +48,7 @@ static __always_inline int smmuv3_phys_call_user(struct smmuv3_vsmmu *v,
 	v->stats.out_host_calls++;
 	v->stats.out_zero_copy++;
 	v->stats.out_issued += num;
-	return host->ops->invalidate_user(host, phys->viommu_id, ucmds, num);
+	return smmuv3_host_invalidate_user(host, phys->viommu_id, ucmds, num);
 }
 
 /* Have the host carry out commands, once. Arguments as for smmuv3_phys_invalidate() */
@@ -61,7 +61,7 @@ static __always_inline int smmuv3_phys_call(struct smmuv3_vsmmu *v,
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if (ucmds && phys->host_checks)
+	if (ucmds && phys->host_checks && smmuv3_host_can_read(host))
 		return smmuv3_phys_call_user(v, phys, ucmds, num);
 	v->stats.out_host_calls++;
 	v->stats.out_issued += num;

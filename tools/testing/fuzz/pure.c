@@ -6,6 +6,7 @@
  *
  * The first byte of an input selects the part.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

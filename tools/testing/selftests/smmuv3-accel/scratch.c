@@ -279,6 +279,31 @@ TEST_F(scratch, is_mapped_elsewhere_if_unmapped)
 	EXPECT_NOTHING_LEFT(&self->m.g);
 }
 
+/* Of the calls that use the mapping of the command queue, not only an invalidation maps it. */
+TEST_F(scratch, is_used_where_another_call_mapped_it)
+{
+	struct machine *m = &self->m;
+	struct range *r;
+	__u64 replays;
+
+	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_S1));
+	machine_lead(m, 0, 1);
+	ASSERT_EQ(0, INVALIDATE(m, machine_tlbi(m, 0)));
+	for_each_scratch(r)
+		ASSERT_TRUE(put_own_memory(r));
+	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_ABORT));
+	ASSERT_EQ(0, machine_install(m, 0, STE_CFG_S1));
+	ASSERT_EQ(1, machine_goes(m, 0));
+	machine_lead(m, 0, 2);
+	EXPECT_EQ(1, machine_goes(m, 0));
+	replays = machine_stats(m).out_replays;
+	ASSERT_EQ(0, INVALIDATE(m, machine_tlbi(m, 0)));
+	EXPECT_EQ(2, machine_goes(m, 0));
+	EXPECT_EQ(replays, machine_stats(m).out_replays);
+	for_each_scratch(r)
+		EXPECT_TRUE(own_memory_is_intact(r));
+}
+
 TEST_F(scratch, may_be_unmapped_before_attach)
 {
 	struct machine *m = &self->m;
