@@ -64,7 +64,7 @@ void smmuv3_cmdq_locate(struct smmuv3_vsmmu *v)
 void smmuv3_cmdq_update_fast(struct smmuv3_vsmmu *v)
 {
 	const struct smmuv3_cmd_rules *rules = &v->offer.rules;
-	struct smmuv3_fast *f = &v->queue.fast;
+	struct smmuv3_fast *f = &v->fast;
 	struct smmuv3_phys *phys;
 
 	lockdep_assert_held(&v->queue_lock);
@@ -74,6 +74,9 @@ void smmuv3_cmdq_update_fast(struct smmuv3_vsmmu *v)
 	    !(v->table.regs.cr0 & CR0_CMDQEN) || v->queue.atc_failed || v->feed_stream_num)
 		return;
 	f->mm = v->host->mm ?: current->mm;
+	f->cmds = v->queue.batch->cmds;
+	f->uaddr = v->queue.uaddr;
+	f->mask = 2 * v->queue.lap - 1;
 	f->max_num = SMMUV3_HOST_MAX_BATCH - 1;
 	if (v->policy.no_global && v->policy.escalate)
 		f->max_num = min(f->max_num, v->policy.escalate);

@@ -17,12 +17,6 @@
 #include "phys.h"
 #include "trace.h"
 
-/* Whether a command has an opcode, and none of the other bits in @mask */
-static __always_inline bool is_simple(const __le64 cmd[2], u32 op, const u64 mask[2])
-{
-	return (le64_to_cpu(cmd[0]) & mask[0]) == op && !(le64_to_cpu(cmd[1]) & mask[1]);
-}
-
 /* Both words are loaded before the first branch. */
 static __always_inline bool differs(const __le64 cmd[2], __le64 word0, u64 word1)
 {
@@ -31,27 +25,15 @@ static __always_inline bool differs(const __le64 cmd[2], __le64 word0, u64 word1
 	return differs0 | differs1;
 }
 
-/*
- * Whether a doorbell's commands fit the fast path: one or more TLBI_NH_VA that differ only
- * in addresses at a constant distance, and a CMD_SYNC. A command that differs from a legal
- * one only in its address is legal, too, and none of these covers another.
- */
-static __always_inline bool fits(const struct smmuv3_fast *fast, const __le64 (*cmds)[2],
-				 u32 num)
+/* Whether commands differ only in addresses at a constant distance */
+static __always_inline bool are_evenly_spaced(const __le64 (*cmds)[2], u32 num)
 {
 	const __le64 (*cmd)[2] = cmds + 1, (*end)[2] = cmds + num;
 	const __le64 word0 = cmds[0][0];
-	u64 addr = le64_to_cpu(cmds[0][1]), step;
+	u64 addr = le64_to_cpu(cmds[0][1]);
+	u64 step = le64_to_cpu((*cmd)[1]) - addr;
 	u32 j;
 
-	/* A CMD_SYNC may ask for an interrupt, by line or by MSI. */
-	if (!is_simple(cmds[0], CMD_TLBI_NH_VA, fast->tlbi) ||
-	    !is_simple(*end, CMD_SYNC, fast->sync) ||
-	    FIELD_GET(SYNC_0_CS, le64_to_cpu((*end)[0])) == SYNC_CS_RESERVED)
-		return false;
-	if (num == 1)
-		return true;
-	step = le64_to_cpu((*cmd)[1]) - addr;
 	if (!step || (step & ~TLBI_1_ADDRESS))
 		return false;
 	/* One by one, until four at a time are left */
@@ -71,17 +53,32 @@ static __always_inline bool fits(const struct smmuv3_fast *fast, const __le64 (*
 	return true;
 }
 
-/**
- * struct doorbell - A doorbell that fits the fast path
- * @run: the caller's struct, except for what the kernel sets
- * @num: how many TLBIs it has
- * @from: their address in the VMM
+/*
+ * The bits that keep a command out of the fast path: those of @mask, and a difference from
+ * the opcode
  */
-struct doorbell {
-	struct smmuv3_accel_run_cmdq run;
-	u32 num;
-	const void __user *from;
-};
+static __always_inline u64 odd_bits(const __le64 cmd[2], u32 op, const u64 mask[2])
+{
+	return ((le64_to_cpu(cmd[0]) & mask[0]) - op) | (le64_to_cpu(cmd[1]) & mask[1]);
+}
+
+/*
+ * Whether commands fit the fast path: one or more TLBI_NH_VA that are evenly spaced, and a
+ * CMD_SYNC, which may ask for an interrupt, by line or by MSI. A command that differs from
+ * a legal one only in its address is legal, too, and none of these covers another.
+ */
+static __always_inline bool fits(const struct smmuv3_fast *fast, const __le64 (*cmds)[2],
+				 u32 num)
+{
+	const __le64 *sync = cmds[num];
+
+	/* One branch for all */
+	if (odd_bits(cmds[0], CMD_TLBI_NH_VA, fast->tlbi) |
+	    odd_bits(sync, CMD_SYNC, fast->sync) |
+	    (FIELD_GET(SYNC_0_CS, le64_to_cpu(sync[0])) == SYNC_CS_RESERVED))
+		return false;
+	return num == 1 || are_evenly_spaced(cmds, num);
+}
 
 /* A field and 0 in the field after it, as one word in memory */
 static __always_inline u64 with_zero(u32 field)
@@ -96,7 +93,7 @@ static __always_inline bool write_run(struct smmuv3_accel_run_cmdq __user *run, 
 	u64 __user *to = (u64 __user *)&run->cons;
 
 	BUILD_BUG_ON(offsetof(typeof(*run), out_flags) - offsetof(typeof(*run), cons) != 24);
-	if (!user_write_access_begin(to, 4 * sizeof(*to)))
+	if (!user_write_access_begin(run, sizeof(*run)))
 		return false;
 	/* cons and feed_num */
 	unsafe_put_user(with_zero(cons), &to[0], fault);
@@ -113,54 +110,59 @@ fault:
 	return false;
 }
 
+/**
+ * struct doorbell - A doorbell that fits the fast path
+ * @cons: index of its first command
+ * @num: how many TLBIs it has
+ * @from: their address in the VMM
+ */
+struct doorbell {
+	u32 cons;
+	u32 num;
+	const void __user *from;
+};
+
 /*
  * Read the caller's struct and the commands, and write the struct as it is if all
- * succeeds, without waiting for a missing page. Returns whether the doorbell fits the fast
- * path; if it does not, nothing is done.
+ * succeeds. Returns whether the doorbell fits the fast path; if it does not, nothing is
+ * done. Page faults are disabled, so this does not wait for a missing page.
  */
-static __always_inline bool take(struct smmuv3_vsmmu *v, struct doorbell *db,
-				 struct smmuv3_accel_run_cmdq __user *run)
+static __always_inline bool take(const struct smmuv3_fast *fast,
+				 struct smmuv3_accel_run_cmdq __user *run,
+				 struct doorbell *db)
 {
-	const struct smmuv3_queue *queue = &v->queue;
-	const u32 index_mask = queue->lap - 1, mask = 2 * queue->lap - 1;
-	__le64 (*cmds)[2] = queue->batch->cmds;
-	bool taken = false;
-	u64 sync;
+	const u32 mask = fast->mask, index_mask = mask / 2;
+	struct smmuv3_accel_run_cmdq in __uninitialized;
+	__le64 (*cmds)[2] = fast->cmds;
+	bool irq;
 
-	pagefault_disable();
 	if (!access_ok(run, sizeof(*run)) ||
-	    __copy_from_user_inatomic(&db->run, run, sizeof(db->run)) ||
-	    db->run.size != sizeof(db->run) || db->run.flags || db->run.__reserved ||
-	    db->run.max_cmds)
-		goto out;
-	db->num = ((db->run.prod - db->run.cons) & mask) - 1;
-	db->from = queue->uaddr + (db->run.cons & index_mask) * sizeof(*cmds);
-	if (db->num - 1 >= queue->fast.max_num ||
-	    (db->run.cons & index_mask) + db->num > index_mask ||
+	    __copy_from_user_inatomic(&in, run, sizeof(in)))
+		return false;
+	db->cons = in.cons;
+	db->num = (in.prod - in.cons - 1) & mask;
+	db->from = fast->uaddr + (in.cons & index_mask) * sizeof(*cmds);
+	if (in.size != sizeof(in) || (in.flags | in.max_cmds | in.__reserved) ||
+	    db->num - 1 >= fast->max_num || (in.cons & index_mask) + db->num > index_mask ||
 	    __copy_from_user_inatomic(cmds, db->from, (db->num + 1) * sizeof(*cmds)) ||
-	    !fits(&queue->fast, cmds, db->num))
-		goto out;
-	sync = le64_to_cpu(cmds[db->num][0]);
-	taken = write_run(run, db->run.prod & mask,
-			  FIELD_GET(SYNC_0_CS, sync) == SYNC_CS_IRQ ?
-				  SMMUV3_ACCEL_RUN_SYNC_IRQ : 0);
-out:
-	pagefault_enable();
-	return taken;
+	    !fits(fast, cmds, db->num))
+		return false;
+	irq = FIELD_GET(SYNC_0_CS, le64_to_cpu(cmds[db->num][0])) == SYNC_CS_IRQ;
+	return write_run(run, in.prod & mask, irq ? SMMUV3_ACCEL_RUN_SYNC_IRQ : 0);
 }
 
 static __always_inline int issue(struct smmuv3_vsmmu *v, const struct doorbell *db)
 {
-	struct smmuv3_phys *phys = v->queue.fast.phys;
+	struct smmuv3_phys *phys = v->fast.phys;
 	int rc;
 
 	if (unlikely(!phys || !smmuv3_host_can_read(phys->host))) {
-		rc = smmuv3_filter_issue(v, v->queue.batch->cmds, db->from, 1, db->num);
+		rc = smmuv3_filter_issue(v, v->fast.cmds, db->from, 1, db->num);
 	} else {
 		rc = smmuv3_phys_call_user(v, phys, db->from, db->num);
 		if (unlikely(rc))
-			rc = smmuv3_phys_call_again(v, phys, v->queue.batch->cmds,
-						    db->from, db->num, false, rc);
+			rc = smmuv3_phys_call_again(v, phys, v->fast.cmds, db->from,
+						    db->num, false, rc);
 	}
 	if (likely(!rc)) {
 		v->stats.out_cmds += db->num + 1;
@@ -193,17 +195,27 @@ long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	struct doorbell db __uninitialized;
 	int rc;
 
-	if (unlikely(nr != SMMUV3_ACCEL_RUN_CMDQ || trace_smmuv3_accel_run_enabled() ||
-		     mutex_lock_interruptible(&v->queue_lock)))
+	if (unlikely(nr != SMMUV3_ACCEL_RUN_CMDQ || trace_smmuv3_accel_run_enabled()))
 		return smmuv3_ioctl_dispatch(v, nr, uarg);
-	if (unlikely(v->queue.fast.mm != current->mm || !take(v, &db, run))) {
-		mutex_unlock(&v->queue_lock);
-		return smmuv3_ioctl_dispatch(v, nr, uarg);
+	if (unlikely(mutex_lock_interruptible(&v->queue_lock)))
+		goto dispatch;
+	if (unlikely(v->fast.mm != current->mm))
+		goto unlock;
+	pagefault_disable();
+	if (unlikely(!take(&v->fast, run, &db))) {
+		pagefault_enable();
+		goto unlock;
 	}
+	pagefault_enable();
 	rc = issue(v, &db);
 	if (unlikely(rc))
-		db.run.cons &= 2 * v->queue.lap - 1;
+		db.cons &= v->fast.mask;
 	mutex_unlock(&v->queue_lock);
-	return likely(!rc) ? 0 : report(run, db.run.cons, rc);
+	return likely(!rc) ? 0 : report(run, db.cons, rc);
+
+unlock:
+	mutex_unlock(&v->queue_lock);
+dispatch:
+	return smmuv3_ioctl_dispatch(v, SMMUV3_ACCEL_RUN_CMDQ, uarg);
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_accel_ioctl);

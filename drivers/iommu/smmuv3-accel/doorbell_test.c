@@ -335,7 +335,7 @@ static void unmapped(struct kunit *test)
 
 	start(test, false);
 	for (fast = 1; fast >= 0; fast--) {
-		f->v->queue.fast.mm = fast ? f->v->queue.fast.mm : ERR_PTR(-EPERM);
+		f->v->fast.mm = fast ? f->v->fast.mm : ERR_PTR(-EPERM);
 		zero_copy = f->v->stats.out_zero_copy;
 		atomic_set(&f->mock->mapped, 0);
 		EXPECT_FAST(test, fast, tlbi_va(1), sync());
@@ -445,7 +445,7 @@ static void ways_agree(struct kunit *test)
 		was_fast(f);
 		observe(test, cons, num, fail, &out[0]);
 		fast += was_fast(f);
-		f->v->queue.fast.mm = ERR_PTR(-EPERM);
+		f->v->fast.mm = ERR_PTR(-EPERM);
 		observe(test, cons, num, fail, &out[1]);
 		KUNIT_EXPECT_FALSE(test, was_fast(f));
 		KUNIT_ASSERT_MEMEQ(test, &out[0], &out[1], sizeof(*out));

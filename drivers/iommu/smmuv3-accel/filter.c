@@ -227,7 +227,7 @@ static __always_inline bool may_hold(const struct smmuv3_phys *phys,
 static noinline void note_missing(struct smmuv3_vsmmu *v)
 {
 	v->cd_missing = true;
-	v->queue.fast.mm = ERR_PTR(-EPERM);
+	v->fast.mm = ERR_PTR(-EPERM);
 }
 
 /* Read all CDs that a stream reaches, up to @left. Returns how many may be read then, or 0. */

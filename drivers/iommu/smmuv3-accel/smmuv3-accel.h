@@ -295,6 +295,9 @@ struct smmuv3_run {
 /**
  * struct smmuv3_fast - What the fast path of doorbells uses, from the vSMMU's other fields
  * @mm: the address space whose doorbells may take the fast path; only compared
+ * @cmds: memory for copies of a doorbell's commands
+ * @uaddr: the queue's address in the VMM
+ * @mask: for an index with its wrap bit
  * @max_num: the most TLBIs of such a doorbell
  * @phys: the physical SMMU, if there is one, and each TLBI goes to it once, from the
  *	VMM's memory; otherwise NULL
@@ -304,6 +307,9 @@ struct smmuv3_run {
  */
 struct smmuv3_fast {
 	const struct mm_struct *mm;
+	__le64 (*cmds)[2];
+	const void __user *uaddr;
+	u32 mask;
 	u32 max_num;
 	struct smmuv3_phys *phys;
 	u64 tlbi[2];
@@ -315,7 +321,6 @@ struct smmuv3_fast {
  * @base: its guest physical address
  * @lap: its length in commands, a power of 2
  * @uaddr: its address in the VMM, if it is contiguous there; otherwise NULL
- * @fast: what the fast path of doorbells uses
  * @atc_failed: an ATC_INV timed out; the next CMD_SYNC has to report that
  * @batch: the current batch
  * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the batch before it is reduced
@@ -325,7 +330,6 @@ struct smmuv3_queue {
 	u64 base;
 	u32 lap;
 	const void __user *uaddr;
-	struct smmuv3_fast fast;
 	bool atc_failed;
 	struct smmuv3_batch *batch;
 	__le64 (*feed_cmds)[2];
@@ -334,8 +338,10 @@ struct smmuv3_queue {
 
 /**
  * struct smmuv3_vsmmu - A virtual SMMU
- * @lock: outer lock
  * @queue_lock: inner lock
+ * @fast: what the fast path of doorbells uses; under @queue_lock
+ * @stats: counters, the out_* fields in use; under @queue_lock
+ * @lock: outer lock
  * @waiters: how many callers wait for @queue_lock; a long run ends early for them
  * @id: identifies it in traces and messages
  * @host: the host, NULL until SMMUV3_ACCEL_CREATE
@@ -355,12 +361,14 @@ struct smmuv3_queue {
  * @mem: the guest's memory; under @queue_lock
  * @table: table mode
  * @queue: the command queue
- * @stats: counters, the out_* fields in use; under @queue_lock
  * @dentry: its file in debugfs
  */
 struct smmuv3_vsmmu {
-	struct mutex lock;		/* outer */
+	/* Of fields at a small offset, an instruction loads or stores two. */
 	struct mutex queue_lock;	/* inner */
+	struct smmuv3_fast fast;
+	struct smmuv3_accel_stats stats;
+	struct mutex lock;		/* outer */
 	atomic_t waiters;
 	u32 id;
 	struct smmuv3_host *host;
@@ -379,7 +387,6 @@ struct smmuv3_vsmmu {
 	struct guest_mem mem;
 	struct smmuv3_table table;
 	struct smmuv3_queue queue;
-	struct smmuv3_accel_stats stats;
 	struct dentry *dentry;
 };
 
