@@ -54,7 +54,8 @@ static inline bool smmuv3_asids_have(const struct smmuv3_asids *set, u16 asid)
 {
 	u32 i;
 
-	for (i = 0; i < set->num; i++)
+	/* The newest one first: it is the likeliest. */
+	for (i = set->num; i--;)
 		if (set->asids[i] == asid)
 			return true;
 	return set->all;
