@@ -529,6 +529,60 @@ static void idle_smmu_is_not_flushed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
 }
 
+/*
+ * A TLBI that one SMMU did not need counts again, as one that was issued does, if the
+ * guest's command runs again. It counts as done once.
+ */
+static void repeats_count(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_stats *now;
+	struct smmuv3_accel_stats before;
+	u32 run;
+
+	start(test);
+	now = &f->v->stats;
+	put_asid(test, 2, FIRST_ASID);
+	KUNIT_ASSERT_EQ(test, run_one(test, cfgi_cd(VSID_OTHER, 0)), 0);
+	before = *now;
+	/* Both attempts of the second SMMU */
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, RUN_CMDS(test, tlbi_of(FIRST_ASID), tlbi_of(FIRST_ASID),
+				       sync()).rc, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	EXPECT_GIVEN(test, 0);
+	for (run = 1; run <= 2; run++) {
+		KUNIT_EXPECT_EQ(test, now->out_withheld - before.out_withheld, run);
+		KUNIT_EXPECT_EQ(test, now->out_subsumed - before.out_subsumed, run);
+		KUNIT_EXPECT_EQ(test, now->out_issued - before.out_issued, 1 + run);
+		KUNIT_EXPECT_EQ(test, now->out_cmds - before.out_cmds, (run - 1) * 3);
+		if (run == 1)
+			EXPECT_DONE(test, fx_run(test, .num = 3), 3);
+	}
+}
+
+/* An SMMU that has no stream counts only while its flush is pending. */
+static void idle_smmu_does_not_count(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	fx_must_detach(test, f->v, VSID);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(FIRST_ASID), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, 1);
+
+	fx_put_ste(test, VSID, STE_BYPASS, 0);
+	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	fx_must_detach(test, f->v, VSID);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	f->mock->log_num = 0;
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(FIRST_ASID), sync()), 2);
+	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
+	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, 3);
+}
+
 /* A live update keeps the sets. While the CDs cannot be read, nothing is withheld. */
 static void another_process(struct kunit *test)
 {
@@ -564,6 +618,8 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE(second_smmu_comes),
 	KUNIT_CASE(second_smmu_translates),
 	KUNIT_CASE(idle_smmu_is_not_flushed),
+	KUNIT_CASE(repeats_count),
+	KUNIT_CASE(idle_smmu_does_not_count),
 	KUNIT_CASE(another_process),
 	{}
 };

@@ -1079,10 +1079,13 @@ struct smmuv3_accel_reset {
  * @out_ste_bad: STEs that were not legal, or could not be read
  * @out_cmd_errors: Command errors of the guest
  * @out_replays: Host calls that were repeated after an error
- * @out_withheld: Invalidations not given to a physical SMMU that has streams, but no
- *	entry they could hit. A command counts once for each such physical SMMU
+ * @out_withheld: Invalidations not given to a physical SMMU that has streams, or a
+ *	pending flush of an earlier stream, but no entry they could hit. A command counts
+ *	once for each such physical SMMU
  *
- * Counters since SMMUV3_ACCEL_CREATE.
+ * Counters since SMMUV3_ACCEL_CREATE. @out_cmds and @out_syncs count what is done. The
+ * others count each attempt: a command that is not done, because the host failed,
+ * counts again when it runs again.
  */
 struct smmuv3_accel_stats {
 	__u32 size;

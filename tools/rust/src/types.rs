@@ -427,7 +427,7 @@ pub struct Regs {
     pub cmdq_base: u64,
 }
 
-/// Counters since CREATE
+/// Counters since CREATE. `cmds` and `syncs` count what is done, the others each attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Commands that are done
@@ -454,7 +454,7 @@ pub struct Stats {
     pub cmd_errors: u64,
     /// Host calls that were repeated after an error
     pub replays: u64,
-    /// Invalidations not given to a physical SMMU that has no entry they could hit
+    /// Invalidations not given to a physical SMMU in use that has no entry they could hit
     pub withheld: u64,
 }
 
