@@ -24,21 +24,9 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 python3 "$here/test/root.py" "$root"
 
-number=0 failed=0
-
-# Run a test. $1: name, rest: a command that says why if it fails
-t() {
-	local name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$work/said" 2>&1; then
-		echo "ok $number - $name"
-	else
-		failed=$((failed + 1))
-		sed 's/^/# /' "$work/said"
-		echo "not ok $number - $name"
-	fi
-}
+# shellcheck source=../testing/tap.sh
+. "$here/../testing/tap.sh"
+said=$work/said
 
 run() { timeout 60 "$tool" "$@"; }
 
@@ -411,5 +399,4 @@ t "completion: a command" completes 'smmuv3-accelctl -j st' stats
 t "completion: options" completes 'smmuv3-accelctl info --p' --probe
 t "completion: what to decode" completes 'smmuv3-accelctl decode -a ' ste cmd event idr
 
-echo "1..$number"
-exit $((failed > 0))
+finish

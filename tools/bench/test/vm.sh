@@ -5,21 +5,8 @@
 # Tests of smmuv3-accel-bench in the emulated host; TAP. Runs there; see "check-vm" in the
 # Makefile. Leaves one.json, of an NVMe disk, and all.json, of all devices.
 
-number=0 failed=0
-
-# Run a test. $1: name, rest: a command that says why if it fails
-t() {
-	name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >said 2>&1; then
-		echo "ok $number - $name"
-	else
-		failed=$((failed + 1))
-		sed 's/^/# /' said
-		echo "not ok $number - $name"
-	fi
-}
+# shellcheck source=../../testing/tap.sh
+. tap.sh
 
 tool() { smmuv3-accel-bench "$@"; }
 fails() { # $1: status, $2: pattern, rest: arguments
@@ -35,20 +22,11 @@ text() {
 	tool --repetitions 1 --only ste --device "$disk" >out 2>&1 &&
 		grep '^kernel: Linux' out && grep '^ste_new_vs_direct  *[0-9]' out && ! grep doorbell out
 }
-# Wait until a command succeeds, for at most a minute.
-wait_until() {
-	tries=600
-	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "not within a minute: $*"; return 1; }
-		sleep 0.1
-	done
-}
 # VFIO enables a device when it is bound to an iommufd.
 bound() { [ "$(cat "/sys/bus/pci/devices/$disk/enable")" = 1 ]; }
 in_use() {
 	smmuv3-accel-bench --repetitions 999 --only doorbells --device "$disk" >/dev/null &
-	wait_until bound && fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
+	soon bound && fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
 	rc=$?
 	kill $!
 	wait $!
@@ -58,7 +36,7 @@ measuring() { [ -e "/sys/fs/cgroup/smmuv3-accel-bench.$pid" ]; }
 ended() {
 	smmuv3-accel-bench --repetitions 1 --only memory --device "$disk" &
 	pid=$!
-	wait_until measuring
+	soon measuring
 	kill -TERM "$pid"
 	wait "$pid"
 	rc=$?
@@ -97,5 +75,4 @@ t "no cgroups" no_cgroup
 t "without the fast path" slow
 t "a device that is not bound" unbound
 t "no module" no_module
-echo "1..$number"
-exit $((failed > 0))
+finish

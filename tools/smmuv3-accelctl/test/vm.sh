@@ -7,21 +7,8 @@
 tool=$PWD/smmuv3-accelctl
 holder=$PWD/holder
 cd /tmp || exit 1
-number=0 failed=0
-
-# Run a test. $1: name, rest: a command that says why if it fails
-t() {
-	name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >said 2>&1; then
-		echo "ok $number - $name"
-	else
-		failed=$((failed + 1))
-		sed 's/^/# /' said
-		echo "not ok $number - $name"
-	fi
-}
+# shellcheck source=../../testing/tap.sh
+. tap.sh
 
 # The tool's output has a line that matches $1. Rest: arguments
 has() {
@@ -56,14 +43,6 @@ device_has() {
 	device "$1" >out
 	grep -qE -- "$2" out || { echo "no line matches $2"; cat out; return 1; }
 }
-# Try a command until it succeeds, for a minute
-soon() {
-	for _ in $(seq 60); do
-		! "$@" 2>/dev/null || return 0
-		sleep 1
-	done
-	"$@"
-}
 
 grep -q ^nobody /etc/passwd 2>/dev/null || echo 'nobody:x:65534:65534::/:/bin/sh' >>/etc/passwd
 
@@ -75,8 +54,7 @@ if [ "${1-}" = no-canwbs ]; then
 	t "info --probe: so no device is ready" device_has 0000:00:01.0 '^    ready: no$'
 	t "info --probe: what to do about that" device_has 0000:00:01.0 '^    to_do: nothing: its SMMU cannot nest'
 	t "info --probe: why" has 'does not declare the root complex CANWBS, and the SMMU has no S2FWB' info --probe
-	echo "1..$number"
-	exit $((failed > 0))
+	finish
 fi
 
 if [ "${1-}" = groups ]; then
@@ -119,8 +97,7 @@ if [ "${1-}" = groups ]; then
 	wait $pid
 	look
 	t "info: it is free again" device_has $function.0 '^    free: yes$'
-	echo "1..$number"
-	exit $((failed > 0))
+	finish
 fi
 
 first=0000:00:01.0 other=0000:21:00.0
@@ -250,5 +227,4 @@ t "no module: info" has '^  loaded: no$' info
 t "no module: info --probe reads the ID registers" has '^      - 0x0d44101b$' info --probe
 t "no module: info --probe judges by them" has 'by the ID registers: it lacks nothing' info --probe
 
-echo "1..$number"
-exit $((failed > 0))
+finish

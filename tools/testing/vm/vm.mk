@@ -25,7 +25,7 @@ ifeq ($(file <$(VM_CACHE)/rust/version),$(shell dpkg-query -W -f '$${source:Vers
 VM_PROGRAMS += rust-lesson
 endif
 endif
-VM_SCRIPTS := console.sh run-tests bench-all bench-steps rounds rounds-test
+VM_SCRIPTS := console.sh tap.sh run-tests bench-all bench-steps rounds rounds-test
 
 # Do one build at a time, because emulated hosts may be started side by side. lib.sh
 # refuses a cache that another user can change.
@@ -134,6 +134,7 @@ build/vm/%/bin/$(notdir $(1)): $(1)
 	$$(Q)install -m 755 $$< $$@
 endef
 $(eval $(call vm_script,tools/testing/vm/console.sh))
+$(eval $(call vm_script,tools/testing/tap.sh))
 $(eval $(call vm_script,tools/testing/vm/run-tests))
 $(eval $(call vm_script,tools/bench/bench-all))
 $(eval $(call vm_script,tools/bench/bench-steps))
