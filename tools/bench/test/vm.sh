@@ -22,14 +22,21 @@ text() {
 	tool --repetitions 1 --only ste --device "$disk" >out 2>&1 &&
 		grep '^kernel: Linux' out && grep '^ste_new_vs_direct  *[0-9]' out && ! grep doorbell out
 }
-# VFIO enables a device when it is bound to an iommufd.
-bound() { [ "$(cat "/sys/bus/pci/devices/$disk/enable")" = 1 ]; }
+# VFIO enables a device when it is bound to an iommufd. The program does that several times, so
+# stop it meanwhile.
+stopped_with_device() {
+	kill -STOP "$pid" && grep -q '^State:.T' "/proc/$pid/status" &&
+		[ "$(cat "/sys/bus/pci/devices/$disk/enable")" = 1 ] && return
+	kill -CONT "$pid"
+	return 1
+}
 in_use() {
 	smmuv3-accel-bench --repetitions 999 --only doorbells --device "$disk" >/dev/null &
-	soon bound && fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
+	pid=$!
+	soon stopped_with_device && fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
 	rc=$?
-	kill $!
-	wait $!
+	kill -KILL "$pid"
+	wait "$pid"
 	return "$rc"
 }
 measuring() { [ -e "/sys/fs/cgroup/smmuv3-accel-bench.$pid" ]; }
