@@ -248,6 +248,7 @@ const struct vsmmu_stream *world_stream(const struct world *world,
 void out_holder(const struct holder *holder);
 void out_unbinders(const struct world *world);
 void out_vsmmu(const struct vsmmu *v);
+void out_vsmmus(bool detail, __u64 only, void (*print)(const struct vsmmu *v));
 void out_vsid(const struct vsmmu_stream *s);
 
 /* module.c */

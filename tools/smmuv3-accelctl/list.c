@@ -81,8 +81,6 @@ int cmd_list(int argc, char **argv)
 		HELP_OPTION,
 		{}
 	};
-	struct world world;
-	size_t i;
 	int c;
 
 	while ((c = getopt_long(argc, argv, COMMON_OPTIONS, long_options, NULL)) != -1)
@@ -90,14 +88,6 @@ int cmd_list(int argc, char **argv)
 	if (optind < argc)
 		die(EXIT_USAGE, "list takes no argument '%s'", argv[optind]);
 	module_require();
-	world_look(&world, true);
-	out_start();
-	out_array("vsmmus");
-	for (i = 0; i < world.vsmmu_num; i++)
-		print_vsmmu(&world.vsmmus[i]);
-	out_end();
-	world_notes(&world);
-	out_finish();
-	world_free(&world);
+	out_vsmmus(true, 0, print_vsmmu);
 	return 0;
 }

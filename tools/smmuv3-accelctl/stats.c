@@ -192,24 +192,6 @@ static int watch(__u64 only, __u64 interval, __u64 count)
 	return 0;
 }
 
-static int print_once(__u64 only)
-{
-	struct world world;
-	size_t i;
-
-	world_look(&world, false);
-	out_start();
-	out_array("vsmmus");
-	for (i = 0; i < world.vsmmu_num; i++)
-		if (!only || world.vsmmus[i].id == only)
-			print_vsmmu(&world.vsmmus[i]);
-	out_end();
-	world_notes(&world);
-	out_finish();
-	world_free(&world);
-	return 0;
-}
-
 int cmd_stats(int argc, char **argv)
 {
 	static const struct option long_options[] = {
@@ -258,5 +240,8 @@ int cmd_stats(int argc, char **argv)
 			die(EXIT_TROUBLE, "there is no vSMMU %llu%s: smmuv3-accelctl list shows them",
 			    only, geteuid() ? ", or only root can see it" : "");
 	}
-	return interval ? watch(only, interval, count) : print_once(only);
+	if (interval)
+		return watch(only, interval, count);
+	out_vsmmus(false, only, print_vsmmu);
+	return 0;
 }

@@ -587,6 +587,29 @@ void out_vsmmu(const struct vsmmu *v)
 }
 
 /**
+ * out_vsmmus() - Look at the vSMMUs, and print them with the notes
+ * @detail: as for world_look()
+ * @only: the number of the only one to print; 0: all
+ * @print: prints one of them
+ */
+void out_vsmmus(bool detail, __u64 only, void (*print)(const struct vsmmu *v))
+{
+	struct world world;
+	size_t i;
+
+	world_look(&world, detail);
+	out_start();
+	out_array("vsmmus");
+	for (i = 0; i < world.vsmmu_num; i++)
+		if (!only || world.vsmmus[i].id == only)
+			print(&world.vsmmus[i]);
+	out_end();
+	world_notes(&world);
+	out_finish();
+	world_free(&world);
+}
+
+/**
  * out_vsid() - Print a stream's virtual StreamID, or its name if that is unset
  * @s: the stream
  */
