@@ -82,7 +82,8 @@ def quartiles(values):
 
 
 def print_row(name, *cells, digits=3):
-    print(f"{name:36}" + "".join(f" {c if isinstance(c, str) else f'{c:.{digits}f}':>12}" for c in cells))
+    cells = (c if isinstance(c, str) else f"{c:.{digits}f}" for c in cells)
+    print((f"{name:36}" + "".join(f" {c:>12}" for c in cells)).rstrip())
 
 
 def judge(results, bars, json_file):
@@ -99,6 +100,26 @@ def judge(results, bars, json_file):
     if missed:
         print(f"{missed} bars missed")
     return 2 if missed else 0
+
+
+def print_counts(results, counts, sides, plain=None):
+    """Count per doorbell, and print a row for each key. A side that is plain is not in its key."""
+    for what, count in counts.items():
+        for workload, command in (("4k", READ_4K), ("128k", READ_128K)):
+            key = f"{what}_per_doorbell_{workload}"
+            values = [count(side, command) for side in sides]
+            results.update({key if side == plain else f"{key}_{side}": value for side, value in zip(sides, values)})
+            print_row(key, *values)
+
+
+def print_ratios(results, run, real, ratios, bars):
+    """Compare the times of two sides by both clocks. "ratios" are as GUEST_RATIOS."""
+    for end, side, base in ratios:
+        for workload in ("4k", "128k", "lazy"):
+            wall, in_real = f"wall_{workload}{end}", f"real_{workload}{end}"
+            results[wall] = run.ratio(side, base, workload)
+            results[in_real] = real.ratio(side, base, workload)
+            print_row(wall, results[wall], results[in_real], str(bars.get(wall, "")))
 
 
 GUEST_SIDES = ("qemu", "ours", "ours_polled", "none", "one", "two", "two_polled")
@@ -192,6 +213,12 @@ def guest(run, real, json_file, dat_file):
 
 # QEMU's own acceleration, /dev/smmuv3-accel, and that with a call for each command
 QEMU_SIDES = ("qemu", "accel", "single")
+QEMU_RIL_SIDES = ("qemu_ril", "accel_ril")
+QEMU_RATIOS = (
+    ("_vs_qemu", "accel", "qemu"),
+    ("_vs_single", "accel", "single"),
+    ("_ril_vs_qemu_ril", "accel_ril", "qemu_ril"),
+)
 QEMU_BARS = {
     "host_calls_per_doorbell_4k": 1.0,
     "host_calls_per_doorbell_128k": 1.0,
@@ -204,35 +231,19 @@ QEMU_BARS = {
 def qemu(run, real, json_file, _):
     """QEMU with its own acceleration and with that of the module"""
     results = {"rounds": run.rounds()}
-
-    def ratio(side, base, workload, key):
-        for clock, name in ((run, "wall"), (real, "real")):
-            results[f"{name}_{workload}{key}"] = clock.ratio(side, base, workload)
-
-    for workload, command in (("4k", READ_4K), ("128k", READ_128K)):
-        for side in QEMU_SIDES + ("qemu_ril", "accel_ril"):
-            key = "" if side == "accel" else f"_{side}"
-            results[f"host_calls_per_doorbell_{workload}{key}"] = run.host_calls(side, command)
-            results[f"exits_per_doorbell_{workload}{key}"] = run.exits(side, command)
     for workload in ("4k", "128k", "lazy"):
-        ratio("accel", "qemu", workload, "_vs_qemu")
-        ratio("accel", "single", workload, "_vs_single")
-        ratio("accel_ril", "qemu_ril", workload, "_ril_vs_qemu_ril")
-        for side in QEMU_SIDES + ("qemu_ril", "accel_ril"):
+        for side in QEMU_SIDES + QEMU_RIL_SIDES:
             results[f"wall_{workload}_{side}"] = run.seconds(side, workload)
 
-    for title, sides in (("", QEMU_SIDES), (", with RIL", ("qemu_ril", "accel_ril"))):
-        print_row(f"per doorbell{title}", "accel=on", "accel-dev", *(["max-cmds=1"] if not title else []))
-        for what in ("host_calls", "exits"):
-            for workload in ("4k", "128k"):
-                key = f"{what}_per_doorbell_{workload}"
-                print_row(key, *(results[key + ("" if side == "accel" else f"_{side}")] for side in sides))
-        print()
+    counts = {"host_calls": run.host_calls, "exits": run.exits}
+    print_row("per doorbell", "accel=on", "accel-dev", "max-cmds=1")
+    print_counts(results, counts, QEMU_SIDES, plain="accel")
+    print()
+    print_row("per doorbell, with RIL", "accel=on", "accel-dev")
+    print_counts(results, counts, QEMU_RIL_SIDES)
+    print()
     print_row("time of accel-dev", "instructions", "in real time", "bar")
-    for key in ("_vs_qemu", "_vs_single", "_ril_vs_qemu_ril"):
-        for workload in ("4k", "128k", "lazy"):
-            name = f"wall_{workload}{key}"
-            print_row(name, results[name], results[f"real_{workload}{key}"], str(QEMU_BARS.get(name, "")))
+    print_ratios(results, run, real, QEMU_RATIOS, QEMU_BARS)
     print()
     print("With RIL a guest sends one TLBI in place of 32 for 128 KiB, and a call for each is one")
     print("call: there the gain is that of the exits alone. With lazy invalidation a doorbell is rare.")
@@ -252,19 +263,10 @@ def vcpus(run, real, json_file, _):
     """QEMU and the reference VMM, each with a guest whose 4 vCPUs ring at once"""
     results = {"rounds": run.rounds()}
     print_row("per doorbell", "QEMU", "ours", "ours, polled")
-    for what, count in (("host_calls", run.host_calls), ("exits", run.exits), ("waits", run.waits)):
-        for workload, command in (("4k", READ_4K), ("128k", READ_128K)):
-            key = f"{what}_per_doorbell_{workload}"
-            results.update({f"{key}_{side}": count(side, command) for side in VCPUS_SIDES})
-            print_row(key, *(results[f"{key}_{side}"] for side in VCPUS_SIDES))
+    print_counts(results, {"host_calls": run.host_calls, "exits": run.exits, "waits": run.waits}, VCPUS_SIDES)
     print()
     print_row("time by QEMU's", "instructions", "in real time")
-    for side in VCPUS_SIDES[1:]:
-        for workload in ("4k", "128k", "lazy"):
-            key = f"{workload}_{side}_vs_qemu"
-            results[f"wall_{key}"] = run.ratio(side, "four_qemu", workload)
-            results[f"real_{key}"] = real.ratio(side, "four_qemu", workload)
-            print_row(f"wall_{key}", results[f"wall_{key}"], results[f"real_{key}"])
+    print_ratios(results, run, real, [(f"_{side}_vs_qemu", side, "four_qemu") for side in VCPUS_SIDES[1:]], VCPUS_BARS)
     print()
     print("By instructions all CPUs count together, so that clock does not show what runs at once.")
     return judge(results, VCPUS_BARS, json_file)

@@ -27,12 +27,13 @@ def options(side):
     return options(same[1]) if same else re.search(rf"(?m)^{side}\(\) {{ reference '(.*)' ", text)[1]
 
 
-def lines(times):
+def lines(times, counts):
     """Return the lines of one round. Counting ends with the command "uncounted"."""
     reads = (report.READ_4K, report.READ_128K)
     for side, ns in times.items():
-        for command in ("nothing", *reads):
-            yield f"{side} {command} doorbells=1000 host_calls=1000 exits=0"
+        yield f"{side} nothing doorbells=0 host_calls=0 exits=0 waits=0"
+        for command in reads:
+            yield f"{side} {command} doorbells=1000 " + " ".join(f"{k}={v}" for k, v in counts.items())
         yield f"{side} uncounted"
         for command in reads:
             yield f"{side} {command} doorbells=1000 ns={ns}"
@@ -46,10 +47,11 @@ class GuestReportTest(unittest.TestCase):
         self.addCleanup(work.cleanup)
         self.folder = Path(work.name)
 
-    def run_it(self, times):
-        (self.folder / "said").write_text("\n".join(lines(times)) + "\n", encoding="ascii")
+    def run_it(self, times, kind="guest", **counts):
+        counts = {"host_calls": 1000, "exits": 0, "waits": 0} | counts
+        (self.folder / "said").write_text("\n".join(lines(times, counts)) + "\n", encoding="ascii")
         done = subprocess.run(
-            [sys.executable, GUEST / "report.py", "guest", self.folder / "said", self.folder / "said",
+            [sys.executable, GUEST / "report.py", kind, self.folder / "said", self.folder / "said",
              self.folder / "json", self.folder / "dat"], capture_output=True, text=True, check=False)
         self.assertEqual(done.stderr, "")
         return done, json.loads((self.folder / "json").read_text(encoding="ascii"))
@@ -65,6 +67,22 @@ class GuestReportTest(unittest.TestCase):
         done, _ = self.run_it(TIMES | {"ours": 2000})
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stdout, r"(?m)^wall_lazy_vs_qemu .* MISSED$")
+
+    def test_other_kinds(self):
+        """A count that is too high misses its bars, and no other one."""
+        for kind, times, bars in (
+            ("qemu", {"qemu": 1000, "accel": 500, "single": 900, "qemu_ril": 1000, "accel_ril": 500}, report.QEMU_BARS),
+            ("vcpus", dict.fromkeys(report.VCPUS_SIDES, 1000), report.VCPUS_BARS),
+        ):
+            done, result = self.run_it(times, kind)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertLess(bars.keys(), result.keys())
+            for what in {key.split("_per_")[0] for key in bars if "_per_" in key}:
+                with self.subTest(f"{kind}, {what}"):
+                    done, _ = self.run_it(times, kind, **{what: 1101})
+                    self.assertEqual(done.returncode, 2)
+                    self.assertEqual(re.findall(r"(?m)^(\w+) .* MISSED$", done.stdout),
+                                     [key for key in bars if key.startswith(what)])
 
     def test_sides_differ_in_one_thing(self):
         """Options of the vSMMU are the same, unless the ratio is for them."""
