@@ -17,7 +17,7 @@
 kind=${1:-guest}
 case $kind in
 guest) parts=(bench) sides=(qemu ours ours_polled none one two two_polled) smmus=2 ;;
-vcpus) parts=(bench) sides=(four_qemu four four_polled) smmus=1 smp=4 ;;
+vcpus) parts=(bench) sides=(four_qemu four four_polled four_trapped) smmus=1 smp=4 ;;
 qemu) parts=(qemu-accel) sides=(qemu accel single qemu_ril accel_ril) smmus=1 ;;
 *) die "usage: bench-guest.sh [guest|vcpus|qemu]" ;;
 esac

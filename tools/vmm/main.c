@@ -35,6 +35,7 @@ static void usage(FILE *out)
 	      "                        poll   take doorbells from memory while there are many\n"
 	      "                        no-global  the guest maps nothing global for DMA, as\n"
 	      "                                 Linux; any other guest may see stale mappings\n"
+	      "                        trap   loads of registers exit, too, for comparisons\n"
 	      "  --device BDF[,vsmmu=N|none][,slot=S]\n"
 	      "                        pass a PCI function through, bound to vfio-pci, behind\n"
 	      "                        the first vSMMU if there is any. Slots 8 to 15 are those\n"

@@ -32,6 +32,7 @@ struct smmu {
 	bool exists;
 	bool started;
 	bool poll;
+	bool trap;			/* all loads of registers exit */
 	bool failing;			/* the host fails, and a message said so */
 	unsigned int calls;		/* calls of the library that run the queue now */
 	struct vsmmu *v;
@@ -49,7 +50,7 @@ static struct smmu smmus[SMMU_MAX];
 
 /**
  * smmu_option - Parse an option --vsmmu
- * @options: [id=N][,ril=off][,msi=on][,poll][,no-global]
+ * @options: [id=N][,ril=off][,msi=on][,poll][,no-global][,trap]
  *
  * Return: 0, or -1 after fail()
  */
@@ -74,6 +75,8 @@ int smmu_option(const char *options)
 			want.poll = true;
 		else if (!strcmp(option, "no-global"))
 			want.create_flags |= SMMUV3_ACCEL_CREATE_NO_GLOBAL;
+		else if (!strcmp(option, "trap"))
+			want.trap = true;
 		else if (*option)
 			return fail("a vSMMU has no option '%s'", option);
 	}
@@ -454,7 +457,7 @@ void smmu_kick(unsigned int n)
  * smmu_vm_create - Connect the vSMMUs to a VM that does not run yet
  *
  * The first page of registers is memory that the guest can read: loads cost no
- * exit, stores do.
+ * exit, stores do. With the option "trap" loads exit as well.
  */
 void smmu_vm_create(void)
 {
@@ -463,7 +466,8 @@ void smmu_vm_create(void)
 	for (n = 0; n < SMMU_MAX; n++) {
 		if (!smmus[n].exists)
 			continue;
-		if (vm_map(SLOT_SMMU(n), SMMU_BASE + n * SMMU_SIZE, VSMMU_PAGE_SIZE,
+		if (!smmus[n].trap &&
+		    vm_map(SLOT_SMMU(n), SMMU_BASE + n * SMMU_SIZE, VSMMU_PAGE_SIZE,
 			   vsmmu_page(smmus[n].v, 0), true))
 			die("KVM does not take the registers of vSMMU %u: %s", n,
 			    strerror(errno));

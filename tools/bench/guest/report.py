@@ -250,19 +250,24 @@ def qemu(run, real, json_file, _):
     return judge(results, QEMU_BARS, json_file)
 
 
-VCPUS_SIDES = ("four_qemu", "four", "four_polled")
+VCPUS_SIDES = ("four_qemu", "four", "four_polled", "four_trapped")
+# Linux lets one CPU at a time ring, and loads of registers do not exit. So no vCPU of "four" can
+# wait for another one, whatever the library holds during a host call. With "four_trapped" the
+# others read CMDQ_CONS by exits meanwhile, as with QEMU.
 VCPUS_BARS = {
     "host_calls_per_doorbell_4k_four": 1.0,
     "host_calls_per_doorbell_128k_four": 1.0,
-    "waits_per_doorbell_4k_four": 0.1,
-    "waits_per_doorbell_128k_four": 0.1,
+    "exits_per_doorbell_4k_four": 1.0,
+    "exits_per_doorbell_128k_four": 1.0,
+    "waits_per_doorbell_4k_four_trapped": 0.1,
+    "waits_per_doorbell_128k_four_trapped": 0.1,
 }
 
 
 def vcpus(run, real, json_file, _):
     """QEMU and the reference VMM, each with a guest whose 4 vCPUs ring at once"""
     results = {"rounds": run.rounds()}
-    print_row("per doorbell", "QEMU", "ours", "ours, polled")
+    print_row("per doorbell", "QEMU", "ours", "polled", "trapped")
     print_counts(results, {"host_calls": run.host_calls, "exits": run.exits, "waits": run.waits}, VCPUS_SIDES)
     print()
     print_row("time by QEMU's", "instructions", "in real time")

@@ -375,6 +375,24 @@ static void test_options(void **state)
 	assert_string_equal(failure(), "a vSMMU has no option 'msi'");
 }
 
+/* Loads of the first page of registers cost no exit, unless that is asked for. */
+static void test_trap(void **state)
+{
+	(void)state;
+	smmus[0].exists = false;
+	assert_int_equal(smmu_option("trap"), 0);
+	assert_int_equal(smmu_option(""), 0);
+	assert_true(smmus[0].trap);
+	assert_false(smmus[1].trap);
+	fake.maps = 0;
+	smmu_vm_create();
+	assert_int_equal(fake.maps, 1);
+	smmus[1].exists = false;
+	fake.maps = 0;
+	smmu_vm_create();
+	assert_int_equal(fake.maps, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup(test_events_fail, fresh),
 		cmocka_unit_test_setup(test_command_fails, fresh),
 		cmocka_unit_test_setup(test_options, fresh),
+		cmocka_unit_test_setup(test_trap, fresh),
 	};
 
 	if (pipe2(messages, O_NONBLOCK))
