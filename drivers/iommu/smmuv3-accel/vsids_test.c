@@ -208,8 +208,8 @@ static struct result make_change(struct kunit *test)
 	return fx_set_vsids(f->v, c->entries, c->num);
 }
 
-/* The same call with the new StreamIDs on both sides */
-static struct result repeat_change(struct kunit *test)
+/* A call after the changes, for streams that have the new StreamIDs: keep them, or undo it */
+static struct result change_again(struct kunit *test, bool undo)
 {
 	const struct change *c = test->param_value;
 	struct smmuv3_accel_vsid entries[ARRAY_SIZE(c->entries)];
@@ -218,22 +218,8 @@ static struct result repeat_change(struct kunit *test)
 
 	for (i = 0; i < c->num; i++)
 		entries[i] = (struct smmuv3_accel_vsid){
-			c->entries[i].new_vsid, c->entries[i].new_vsid
-		};
-	return fx_set_vsids(f->v, entries, c->num);
-}
-
-/* The reverse changes */
-static struct result undo_change(struct kunit *test)
-{
-	const struct change *c = test->param_value;
-	struct smmuv3_accel_vsid entries[ARRAY_SIZE(c->entries)];
-	struct fixture *f = test->priv;
-	u32 i;
-
-	for (i = 0; i < c->num; i++)
-		entries[i] = (struct smmuv3_accel_vsid){
-			c->entries[i].new_vsid, c->entries[i].old_vsid
+			c->entries[i].new_vsid,
+			undo ? c->entries[i].old_vsid : c->entries[i].new_vsid,
 		};
 	return fx_set_vsids(f->v, entries, c->num);
 }
@@ -274,7 +260,7 @@ static void changes_at_once(struct kunit *test)
 	fx_expect_live(test, 2, mock_state(f->mock).live[MOCK_VDEVICE],
 		       mock_state(f->mock).live[MOCK_VDEVICE]);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_all(), tlbi_va(1), sync()), 3);
-	EXPECT_OK(test, undo_change(test));
+	EXPECT_OK(test, change_again(test, true));
 	expect_all_named(test, false);
 }
 
@@ -347,9 +333,9 @@ static void failure_blocks_until_repeated(struct kunit *test, enum mock_op op, u
 		EXPECT_RESULT(test, r, .rc = -EBUSY, .reason = REASON(RETRY),
 			      .vsid = first_failed(test));
 		KUNIT_EXPECT_NE_MSG(test, r.vsid, 0, "call %u", n);
-		EXPECT_OK(test, repeat_change(test));
+		EXPECT_OK(test, change_again(test, false));
 		expect_all_named(test, true);
-		EXPECT_OK(test, undo_change(test));
+		EXPECT_OK(test, change_again(test, true));
 		expect_all_named(test, false);
 	}
 	EXPECT_OK(test, r);
@@ -407,7 +393,7 @@ static void killed_caller_changes_no_vsid(struct kunit *test)
 		EXPECT_OK(test, fx_attach(f->v, .fd = 2, .vsid = VSID_UNKNOWN, .flags = DRY_RUN));
 		EXPECT_OK(test, make_change(test));
 		expect_all_named(test, true);
-		EXPECT_OK(test, undo_change(test));
+		EXPECT_OK(test, change_again(test, true));
 		expect_all_named(test, false);
 	}
 }
