@@ -97,6 +97,7 @@ void fill(struct cmd *cmds, __u32 num);
 struct cmd cmd_falling(__u32 i);
 void fill_ring(struct side *side, __u32 num);
 void doorbell(struct side *side, __u32 num);
+double timed_doorbells(struct side *side, __u32 num);
 void direct(struct side *side, const struct cmd *cmds, __u32 num);
 __u64 host_calls(struct side *side);
 void by_hand(struct guest *g, const struct dma_dev *dev, __u32 viommu_id,

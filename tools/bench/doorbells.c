@@ -90,17 +90,6 @@ void bench_doorbells(void)
 #define NO_IOCTL	_IO(0, 0)
 #define NO_OBJECT	0x7fffffff
 
-static double timed_doorbells(struct side *side, __u32 num)
-{
-	const int loops = 20;
-	double t = now();
-	int i;
-
-	for (i = 0; i < loops; i++)
-		doorbell(side, num);
-	return (now() - t) / loops;
-}
-
 static double timed_failures(int fd, unsigned long request, void *arg)
 {
 	const int loops = 200;

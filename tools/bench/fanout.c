@@ -8,17 +8,6 @@
 #define FANOUT_CMDS	64
 #define FANOUT_CALLS	512
 
-static double timed(struct side *side)
-{
-	const int loops = 20;
-	double t = now();
-	int i;
-
-	for (i = 0; i < loops; i++)
-		doorbell(side, FANOUT_CMDS + 1);
-	return now() - t;
-}
-
 void bench_fanout(void)
 {
 	double ratio[REPETITIONS_MAX], one_ns;
@@ -41,8 +30,8 @@ void bench_fanout(void)
 	fill_ring(&all, FANOUT_CMDS);
 	fill_ring(&one, FANOUT_CMDS);
 	for (r = 0; r < repetitions; r++) {
-		one_ns = timed(&one);
-		ratio[r] = timed(&all) / one_ns;
+		one_ns = timed_doorbells(&one, FANOUT_CMDS + 1);
+		ratio[r] = timed_doorbells(&all, FANOUT_CMDS + 1) / one_ns;
 	}
 	before = host_calls(&all);
 	for (i = 0; i < FANOUT_CALLS; i++)

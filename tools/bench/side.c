@@ -262,6 +262,24 @@ void doorbell(struct side *side, __u32 num)
 }
 
 /**
+ * timed_doorbells() - Run the first commands of the ring many times
+ * @side: whose ring
+ * @num: how many commands
+ *
+ * Return: ns for a doorbell.
+ */
+double timed_doorbells(struct side *side, __u32 num)
+{
+	const int loops = 20;
+	double t = now();
+	int i;
+
+	for (i = 0; i < loops; i++)
+		doorbell(side, num);
+	return (now() - t) / loops;
+}
+
+/**
  * direct() - Give commands to iommufd in one call
  * @side: its first device
  * @cmds: the commands
