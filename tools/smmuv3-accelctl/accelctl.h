@@ -242,6 +242,7 @@ bool fdinfo_number(const char *text, const char *key, int base, __u64 *value);
 void world_look(struct world *world, bool detail);
 void world_free(struct world *world);
 void world_notes(const struct world *world);
+struct vsmmu *world_vsmmu(const struct world *world, __u32 id);
 const struct vsmmu_stream *world_stream(const struct world *world,
 					const char *device,
 					const struct vsmmu **v);

@@ -61,16 +61,6 @@ static void print_vsmmu(const struct vsmmu *v)
 	out_end();
 }
 
-static const struct vsmmu *find(const struct world *world, __u32 id)
-{
-	size_t i;
-
-	for (i = 0; i < world->vsmmu_num; i++)
-		if (world->vsmmus[i].id == id)
-			return &world->vsmmus[i];
-	return NULL;
-}
-
 static double now(void)
 {
 	struct timespec at;
@@ -145,7 +135,7 @@ static void print_interval(const struct world *before, const struct world *after
 
 	for (i = 0; i < after->vsmmu_num; i++) {
 		const struct vsmmu *v = &after->vsmmus[i];
-		const struct vsmmu *old = find(before, v->id);
+		const struct vsmmu *old = world_vsmmu(before, v->id);
 
 		if ((only && v->id != only) || !old || !v->has_counters ||
 		    !old->has_counters || v->counters[CMDS] < old->counters[CMDS])
@@ -168,7 +158,7 @@ static int watch(__u64 only, __u64 interval, __u64 count)
 		sleep(interval);
 		world_look(&after, false);
 		end = now();
-		if (only && !find(&after, only)) {
+		if (only && !world_vsmmu(&after, only)) {
 			world_free(&before);
 			world_free(&after);
 			die(EXIT_TROUBLE, "vSMMU %llu is gone", only);
@@ -234,7 +224,7 @@ int cmd_stats(int argc, char **argv)
 	module_require();
 	if (only) {
 		world_look(&world, false);
-		found = find(&world, only);
+		found = world_vsmmu(&world, only);
 		world_free(&world);
 		if (!found)
 			die(EXIT_TROUBLE, "there is no vSMMU %llu%s: smmuv3-accelctl list shows them",

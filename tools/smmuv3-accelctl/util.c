@@ -201,20 +201,24 @@ char *root_read_all(ssize_t *len, const char *format, ...)
 	return realloc(text, done + 1) ?: text;
 }
 
-static int read_link(char target[PATH_MAX], const char *format, va_list args)
+/* @name: only the last part of the target */
+static int read_link(char *to, size_t size, bool name, const char *format, va_list args)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *last;
 	ssize_t len;
 	int rc;
 
+	to[0] = '\0';
 	rc = make_path(path, format, args);
 	if (rc)
 		return rc;
-	len = readlink(path, target, PATH_MAX - 1);
+	len = readlink(path, target, sizeof(target) - 1);
 	if (len < 0)
 		return -errno;
 	target[len] = '\0';
-	return 0;
+	last = name ? strrchr(target, '/') : NULL;
+	return copy_text(to, size, last ? last + 1 : target) ? 0 : -ENAMETOOLONG;
 }
 
 /**
@@ -227,17 +231,13 @@ static int read_link(char target[PATH_MAX], const char *format, va_list args)
  */
 int root_link(char *target, size_t size, const char *format, ...)
 {
-	char whole[PATH_MAX];
 	va_list args;
 	int rc;
 
-	target[0] = '\0';
 	va_start(args, format);
-	rc = read_link(whole, format, args);
+	rc = read_link(target, size, false, format, args);
 	va_end(args);
-	if (rc)
-		return rc;
-	return copy_text(target, size, whole) ? 0 : -ENAMETOOLONG;
+	return rc;
 }
 
 /**
@@ -250,19 +250,13 @@ int root_link(char *target, size_t size, const char *format, ...)
  */
 int root_link_name(char *name, size_t size, const char *format, ...)
 {
-	char whole[PATH_MAX];
-	const char *last;
 	va_list args;
 	int rc;
 
-	name[0] = '\0';
 	va_start(args, format);
-	rc = read_link(whole, format, args);
+	rc = read_link(name, size, true, format, args);
 	va_end(args);
-	if (rc)
-		return rc;
-	last = strrchr(whole, '/');
-	return copy_text(name, size, last ? last + 1 : whole) ? 0 : -ENAMETOOLONG;
+	return rc;
 }
 
 /**

@@ -35,14 +35,29 @@ const char * const counter_name[COUNTER_NUM] = {
 
 static int debugfs_rc;	/* why debugfs could not be read */
 
-static struct vsmmu *find_vsmmu(struct world *world, __u32 id)
+/**
+ * world_vsmmu() - Find a vSMMU by its number
+ * @world: the result of world_look()
+ * @id: its number
+ *
+ * Return: it, or NULL.
+ */
+struct vsmmu *world_vsmmu(const struct world *world, __u32 id)
 {
-	struct vsmmu *v;
 	size_t i;
 
 	for (i = 0; i < world->vsmmu_num; i++)
 		if (world->vsmmus[i].id == id)
 			return &world->vsmmus[i];
+	return NULL;
+}
+
+static struct vsmmu *find_vsmmu(struct world *world, __u32 id)
+{
+	struct vsmmu *v = world_vsmmu(world, id);
+
+	if (v)
+		return v;
 	world->vsmmus = xgrow(world->vsmmus, world->vsmmu_num, sizeof(*v));
 	v = &world->vsmmus[world->vsmmu_num++];
 	v->id = id;
