@@ -15,15 +15,10 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
+#include "fanout.h"
 #include "harness.h"
 #include "stress.h"
 #include "vmm.h"
-
-#define SMMUS		2
-#define SPARE		2	/* stream 2 is a spare one behind SMMU 0, 3 behind SMMU 1 */
-#define NEW_ASID	(FILLER_ASID + 1)
-#define NO_ASID		(FILLER_ASID + 2)	/* no CD ever has it */
-#define NO_GLOBAL	SMMUV3_ACCEL_CREATE_NO_GLOBAL
 
 /*
  * Streams 0 and 1 are attached, one behind each SMMU, each with an ASID of its own.
@@ -62,50 +57,8 @@ static int load_with(const char *parameters, bool filter)
 	return module_load(text);
 }
 
-/* A machine without stage 1. @spare: how many devices, from the last, are not attached */
-static int open_machine(struct machine *m, enum machine_stage stage, __u32 flags,
-			unsigned int spare)
-{
-	int memfd = new_memfd();
-
-	if (memfd < 0 || ftruncate(memfd, GUEST_SIZE))
-		return -errno;
-	return machine_open(m, .stage = stage, .create_flags = flags, .devices = 2 * SMMUS,
-			    .spare = spare, .idle = 2 * SMMUS - spare, .smmus = SMMUS,
-			    .memfd = memfd);
-}
-
-/* How many commands were withheld since the last time */
-static __u64 withheld(struct machine *m, __u64 *seen)
-{
-	__u64 now = machine_stats(m).out_withheld, num = now - *seen;
-
-	*seen = now;
-	return num;
-}
-
 #define EXPECT_WITHHELD(num)						\
 	EXPECT_EQ(variant->on ? (num) : 0, withheld(&self->m, &self->seen))
-
-/* The number of the page that stream @i's device writes to by a stage 1, or -EFAULT */
-static int goes(struct machine *m, unsigned int i, const struct stage1 *s1)
-{
-	struct stream s = m->stream[i];
-
-	s.s1 = *s1;
-	return stream_goes(&s);
-}
-
-/* Change a page table. The SMMU of stream @i still has the translation from before */
-#define MAKE_STALE(m, i, s1, page)					\
-	do {								\
-		int _old = goes(m, i, s1);				\
-									\
-		ASSERT_LE(0, _old);					\
-		ASSERT_NE(page, _old);					\
-		stage1_lead(s1, page);					\
-		ASSERT_EQ(_old, goes(m, i, s1)) TH_LOG("no stale translation");	\
-	} while (0)
 
 /* A TLBI ends a stale translation, and that many commands were withheld */
 #define EXPECT_FRESH(m, i, s1, page, cmd, num)				\
@@ -116,48 +69,9 @@ static int goes(struct machine *m, unsigned int i, const struct stage1 *s1)
 		EXPECT_WITHHELD(num);					\
 	} while (0)
 
-/* Another table for the same DMA address, which leads to a page */
-static int other_table(struct machine *m, struct stage1 *to, const struct stage1 *from,
-		       unsigned int asid, int page)
-{
-	int rc;
-
-	*to = *from;
-	rc = stage1_init(to, &m->g, GRANULE_4K, asid);
-	stage1_lead(to, page);
-	return rc;
-}
-
-/* Store another table and ASID in a stream's CD, without a CFGI */
-static void store_cd(struct machine *m, unsigned int i, const struct stage1 *s1)
-{
-	cd_write(&m->g, m->stream[i].s1.cd, &s1->pt, s1->asid);
-}
-
 static void clear_cd(struct machine *m, unsigned int i)
 {
 	*(volatile __u64 *)guest_ptr(&m->g, m->stream[i].s1.cd) = 0;
-}
-
-static int tell(struct machine *m, unsigned int i)
-{
-	return INVALIDATE(m, cmd_cfgi_cd(m->stream[i].vsid, 0, true));
-}
-
-/*
- * The SMMU drops a cached CD, as it may at any time (3.21.3). The module does not see
- * this command.
- */
-static int evict(struct machine *m, unsigned int i)
-{
-	const struct cmd cmd = cmd_cfgi_cd(m->stream[i].vsid, 0, true);
-
-	return machine_host_cmd(m, i, &cmd);
-}
-
-static int use_stage1(struct machine *m, unsigned int i)
-{
-	return machine_change_ste(m, i, STE_CFG_S1);
 }
 
 /* Attach a device that takes part from now on, with the StreamID and tables of another */
@@ -184,7 +98,7 @@ FIXTURE_SETUP(filter)
 		SKIP(return, "the module is in use: %s", strerror(errno));
 	self->loaded = true;
 	ASSERT_EQ(0, load_with(self->parameters, variant->on));
-	rc = open_machine(m, variant->stage, NO_GLOBAL, SPARE);
+	rc = fanout_open(m, variant->stage, NO_GLOBAL, SPARE);
 	if (rc == -ENODEV)
 		SKIP(return, "wants two iommu-testdevs behind each of two SMMUs");
 	ASSERT_EQ(0, rc);
@@ -322,23 +236,6 @@ TEST_F(filter, an_nh_all_does_not_end_an_asid)
 	EXPECT_FRESH(m, 1, a, 3, cmd_tlbi_asid(a->asid), 1);
 }
 
-/*
- * Let a stale translation of an ASID be in SMMU 1 that the module has not seen: what the
- * documentation says remains. The CD of stream 1 does not have the ASID any more.
- */
-static int hide_asid(struct machine *m, struct stage1 *hidden)
-{
-	int rc = other_table(m, hidden, &m->stream[1].s1, NEW_ASID, 3);
-
-	store_cd(m, 1, hidden);
-	rc = rc ?: evict(m, 1);
-	if (rc || goes(m, 1, hidden) != 3)
-		return rc ?: -EBADE;
-	store_cd(m, 1, &m->stream[1].s1);
-	stage1_lead(hidden, 2);
-	return tell(m, 1);
-}
-
 /* A TLBI for the ASID was withheld, so it is flushed when the module sees it */
 TEST_F(filter, a_new_asid_is_flushed)
 {
@@ -408,7 +305,7 @@ TEST_F(filter, an_address_goes_to_all_without_no_global)
 	int i;
 
 	machine_close(m);
-	ASSERT_EQ(0, open_machine(m, variant->stage, 0, SPARE));
+	ASSERT_EQ(0, fanout_open(m, variant->stage, 0, SPARE));
 	for (i = 0; i < SMMUS; i++)
 		ASSERT_EQ(0, use_stage1(m, i));
 	self->seen = 0;
@@ -549,7 +446,7 @@ TEST_F(filter, an_smmu_comes_under_a_running_guest)
 	struct stage1 *s1[] = { &m->stream[0].s1, &m->stream[1].s1 }, old;
 
 	machine_close(m);
-	ASSERT_EQ(0, open_machine(m, variant->stage, NO_GLOBAL, 2 * SMMUS - 1));
+	ASSERT_EQ(0, fanout_open(m, variant->stage, NO_GLOBAL, 2 * SMMUS - 1));
 	self->seen = 0;
 	ASSERT_EQ(0, use_stage1(m, 0));
 	EXPECT_FRESH(m, 0, s1[0], 2, stage1_tlbi(s1[0]), 0);
@@ -658,19 +555,6 @@ TEST_F(filter, another_kernel_uses_the_same_asids)
 	}
 }
 
-/* The CDs of stream 1 get a page of their own, which is not in memory when they are read */
-static int cd_on_own_page(struct machine *m)
-{
-	struct stage1 *s1 = &m->stream[1].s1;
-
-	s1->cd = guest_alloc(&m->g, 4096);
-	if (!s1->cd)
-		return -ENOMEM;
-	cd_write(&m->g, s1->cd, &s1->pt, s1->asid);
-	ste_s1(s1->ste, s1->cd);
-	return use_stage1(m, 1);
-}
-
 /* A TLBI does not wait for a CD. It is sent this once, and brings the page back */
 TEST_F(filter, a_missing_cd_may_have_any_asid)
 {
@@ -744,7 +628,7 @@ TEST_F(filter, nothing_is_withheld_without_need)
 			rc = machine_open(m, .stage = variant->stage, .create_flags = NO_GLOBAL,
 					  .devices = 2, .idle = 2, .smmus = 1);
 		else
-			rc = open_machine(m, variant->stage, NO_GLOBAL |
+			rc = fanout_open(m, variant->stage, NO_GLOBAL |
 					  SMMUV3_ACCEL_CREATE_SHARED_ASIDS, SPARE);
 		ASSERT_EQ(0, rc);
 		self->seen = 0;
@@ -809,7 +693,7 @@ static int old_vmm(struct machine *m)
 	struct stage1 *a = &m->stream[1].s1, n;
 	int i;
 
-	if (!ROLE_EXPECT(!open_machine(m, m->stage, NO_GLOBAL, SPARE)))
+	if (!ROLE_EXPECT(!fanout_open(m, m->stage, NO_GLOBAL, SPARE)))
 		return role_failures;
 	for (i = 0; i < SMMUS; i++)
 		ROLE_EXPECT(!use_stage1(m, i) && machine_goes(m, i) == 1);
