@@ -71,7 +71,8 @@ void smmuv3_cmdq_update_fast(struct smmuv3_vsmmu *v)
 
 	f->mm = ERR_PTR(-EPERM);
 	if (!fast || !v->queue.uaddr || !v->table.enabled || !v->mem.known || !v->offer.fixed ||
-	    !(v->table.regs.cr0 & CR0_CMDQEN) || v->queue.atc_failed || v->feed_stream_num)
+	    !(v->table.regs.cr0 & CR0_CMDQEN) || v->queue.atc_failed || v->cd_missing ||
+	    v->feed_stream_num)
 		return;
 	f->mm = v->host->mm ?: current->mm;
 	f->cmds = v->queue.batch->cmds;

@@ -714,6 +714,61 @@ static int store_new(struct machine *m, struct stage1 *n, unsigned int asid)
 	return rc ?: evict(m, 1);
 }
 
+/*
+ * The fast path sends the TLBI and does not wait. The next TLBI is sent, too, and fetches
+ * the page. Then TLBIs are withheld as before.
+ */
+TEST_F(queue, fast_path_does_not_wait_for_a_cd)
+{
+	struct machine *m = &self->m;
+	struct call c = { .m = m, .make = make_run };
+	struct smmuv3_accel_stats before, now;
+	struct hold *h = &self->hold;
+	struct stage1 n;
+	int round;
+
+	ASSERT_EQ(0, hold_back(m, h, m->stream[1].s1.cd));
+	for (round = 0; round < 4; round++) {
+		/* From the second round on, the module knows the address of the CD */
+		ASSERT_EQ(0, hold_again(h));
+		ASSERT_EQ(0, store_new(m, &n, NEW_ASID + 2 + round));
+		MAKE_STALE(m, 1, &n, 2);
+		before = machine_stats(m);
+		put_tlbi(m, &n, true);
+		ASSERT_EQ(0, call_start(&c));
+		EXPECT_TRUE(call_returns(&c, AT_ONCE_MS));
+		EXPECT_FALSE(uffd_waits(h->uffd, 0)) TH_LOG("it waits");
+		if (!atomic_load(&c.done))
+			hold_give(m, h);
+		EXPECT_EQ(0, call_end(&c));
+		EXPECT_EQ(m->ring.prod, m->ring.cons);
+		EXPECT_EQ(2, goes(m, 1, &n)) TH_LOG("a stale translation is left");
+		/* In every second round, another call comes between the two */
+		if (round % 2)
+			EXPECT_EQ(1, machine_stats(m).out_host_calls - before.out_host_calls);
+
+		MAKE_STALE(m, 1, &n, 4);
+		put_tlbi(m, &n, true);
+		ASSERT_EQ(0, call_start(&c));
+		EXPECT_TRUE(uffd_waits(h->uffd, AT_ONCE_MS)) TH_LOG("it is not fetched");
+		EXPECT_EQ(4, goes(m, 1, &n)) TH_LOG("a stale translation is left");
+		EXPECT_FALSE(atomic_load(&c.done));
+		EXPECT_EQ(0, hold_give(m, h));
+		EXPECT_EQ(0, call_end(&c));
+		EXPECT_EQ(m->ring.prod, m->ring.cons);
+		now = machine_stats(m);
+		EXPECT_EQ(2, now.out_host_calls - before.out_host_calls);
+		EXPECT_EQ(2, now.out_withheld - before.out_withheld);
+
+		/* This finds the new ASID, and the next one, by the general route, flushes it */
+		ASSERT_EQ(0, INVALIDATE(m, cmd_tlbi_va(NO_ASID, NOWHERE, true)));
+		EXPECT_EQ(2, machine_stats(m).out_host_calls - before.out_host_calls);
+		ASSERT_EQ(0, INVALIDATE(m, cmd_tlbi_asid(NO_ASID)));
+		EXPECT_EQ(3, machine_stats(m).out_host_calls - before.out_host_calls);
+		EXPECT_KNOWN(m, &n, 3);
+	}
+}
+
 TEST_F(queue, signal_ends_the_fetch_of_a_cd)
 {
 	struct machine *m = &self->m;
