@@ -87,8 +87,12 @@ static int run_one(struct kunit *test, struct cmd c)
 {
 	const struct result r = RUN_CMDS(test, c, sync());
 
-	/* A command is done with all that belongs to it, or not at all. */
-	KUNIT_EXPECT_TRUE_MSG(test, r.rc ? r.done < 2 : r.done == 2, "%d, %u done", r.rc,
+	/*
+	 * A command is done with all that belongs to it, or not at all. A run that is killed
+	 * may end after a CFGI_STE.
+	 */
+	KUNIT_EXPECT_TRUE_MSG(test, r.rc ? r.done < 2 : r.done == 2 ||
+			      (r.done && fatal_signal_pending(current)), "%d, %u done", r.rc,
 			      r.done);
 	KUNIT_EXPECT_EQ(test, r.error, 0);
 	return r.rc;
@@ -282,6 +286,67 @@ static void new_asid_is_flushed_in_the_end(struct kunit *test)
 		KUNIT_EXPECT_GT(test, fail_each(test, c, &asid, failures[i].num,
 						failures[i].rc), 0);
 	/* A set that had become that of all ASIDs would hide what is tested. */
+	KUNIT_EXPECT_FALSE(test, stream_of(f->v, VSID)->phys->asids.all);
+}
+
+/* Set whether a SIGKILL is pending. Nobody else sends a signal to a test's thread. */
+static void set_killed(bool killed)
+{
+	if (killed)
+		sigaddset(&current->pending.signal, SIGKILL);
+	else
+		sigdelset(&current->pending.signal, SIGKILL);
+	update_thread_flag(TIF_SIGPENDING, killed);
+}
+
+static u32 kill_in;	/* at which invalidation */
+
+static void maybe_kill(struct kunit *test, u32 parent)
+{
+	if (--kill_in)
+		mock_meanwhile(mock_of(test), MOCK_INVALIDATE, maybe_kill);
+	else
+		set_killed(true);
+}
+
+/*
+ * A caller is killed before the call, or at each invalidation in turn. It does not flush
+ * any more: the next call does.
+ */
+static void new_asid_is_flushed_after_a_kill(struct kunit *test)
+{
+	const struct new_case *c = test->param_value;
+	struct fixture *f = test->priv;
+	u16 asid = FIRST_ASID;
+	struct seen seen;
+	bool killed;
+	u32 at;
+	int rc;
+
+	start(test);
+	for (at = 0, killed = true; killed; at++) {
+		c->prepare(test, ++asid);
+		f->mock->log_num = 0;
+		kill_in = at;
+		if (at)
+			mock_meanwhile(f->mock, MOCK_INVALIDATE, maybe_kill);
+		else
+			set_killed(true);
+		rc = c->call(test);
+		killed = !kill_in;
+		f->mock->meanwhile = NULL;
+		set_killed(false);
+		seen = (struct seen){ .cfgi = c->prepare != new_cd && c->prepare != new_table };
+		look_at_log(test, asid, &seen);
+		KUNIT_EXPECT_EQ_MSG(test, rc, seen.flushed ? 0 : -EINTR, "invalidation %u", at);
+		if (rc) {
+			KUNIT_ASSERT_EQ(test, c->call(test), 0);
+			look_at_log(test, asid, &seen);
+		}
+		KUNIT_EXPECT_TRUE_MSG(test, seen.flushed, "invalidation %u: not flushed", at);
+		expect_tlbi(test, asid, true, false);
+	}
+	KUNIT_EXPECT_GT(test, at, 2);
 	KUNIT_EXPECT_FALSE(test, stream_of(f->v, VSID)->phys->asids.all);
 }
 
@@ -608,6 +673,7 @@ static void another_process(struct kunit *test)
 
 static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE_PARAM(new_asid_is_flushed_in_the_end, new_gen_params),
+	KUNIT_CASE_PARAM(new_asid_is_flushed_after_a_kill, new_gen_params),
 	KUNIT_CASE(all_is_flushed_in_the_end),
 	KUNIT_CASE(other_smmu_is_flushed),
 	KUNIT_CASE(flush_counts_after_the_cfgi),
