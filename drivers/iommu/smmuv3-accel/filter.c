@@ -319,8 +319,6 @@ void smmuv3_filter_fetch(struct smmuv3_vsmmu *v)
 			    smmuv3_cdtab_collect(stream->ste.data, phys->asid_mask,
 						 &reader.reader, &ignored))
 				break;
-		if (signal_pending(current))
-			return;
 	}
 }
 
