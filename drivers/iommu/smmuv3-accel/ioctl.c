@@ -227,16 +227,15 @@ static int ioctl_install_ste(struct smmuv3_vsmmu *v, void *arg)
 	for (i = 0; i < num; i++, uentries += len) {
 		if (i >= SMMUV3_MANY_STES && atomic_read(&v->waiters))
 			break;
-		if (signal_pending(current)) {
-			rc = i ? 0 : -EINTR;
-			break;
-		}
-		rc = install_entry(v, uentries, len, &cmd->out_reason);
+		rc = -EINTR;
+		if (!signal_pending(current))
+			rc = install_entry(v, uentries, len, &cmd->out_reason);
 		if (rc)
 			break;
 	}
 	cmd->entry_num = i;
-	return rc;
+	/* After some progress, a signal is no error. */
+	return rc == -EINTR && i ? 0 : rc;
 }
 
 static int ioctl_set_regs(struct smmuv3_vsmmu *v, void *arg)

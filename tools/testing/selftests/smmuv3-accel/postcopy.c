@@ -6,6 +6,7 @@
  * With the filter the module also reads CDs, which takes two iommu-testdevs behind each
  * of two SMMUs.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -458,8 +459,9 @@ static int make_vsids(struct call *c)
 	const __u32 vsid = c->m->stream[1].vsid;
 	const struct smmuv3_accel_vsid entry = { vsid, vsid };
 	struct smmuv3_accel_set_vsids out;
+	int rc = accel_set_vsids(&c->m->g, &entry, 1, &out);
 
-	return accel_set_vsids(&c->m->g, &entry, 1, &out);
+	return rc == -EBUSY && out.out_reason != SMMUV3_ACCEL_REASON_RETRY ? -EPROTO : rc;
 }
 
 static int make_attach(struct call *c)
@@ -592,6 +594,56 @@ TEST_F(cd, kill_ends_a_wait)
 	EXPECT_EQ(m->ring.prod, m->ring.cons);
 	EXPECT_EQ(3, goes(m, 1, &self->n));
 	EXPECT_KNOWN(m, &self->n, 2);
+}
+
+/* Two entries of one call: stream 0 bypasses, stream 1 translates */
+static int make_install_two(struct call *c)
+{
+	struct smmuv3_accel_ste entries[2] = {};
+	struct smmuv3_accel_install_ste arg = {
+		.size = sizeof(arg),
+		.entry_num = ARRAY_LEN(entries),
+		.entry_len = sizeof(entries[0]),
+		.entries_uptr = (__u64)(unsigned long)entries,
+	};
+	__u64 ste[8];
+	int i, rc;
+
+	ste_config(ste, STE_CFG_BYPASS);
+	entries[0].vsid = c->m->stream[0].vsid;
+	entries[1].vsid = c->m->stream[1].vsid;
+	for (i = 0; i < 8; i++) {
+		entries[0].ste[i] = htole64(ste[i]);
+		entries[1].ste[i] = htole64(c->m->stream[1].s1.ste[i]);
+	}
+	rc = accel_ioctl(c->m->g.accel, SMMUV3_ACCEL_INSTALL_STE, &arg);
+	c->num = arg.entry_num;
+	return rc;
+}
+
+TEST(signal_after_an_ste_is_no_error)
+{
+	struct machine m;
+	struct call c = { .m = &m, .make = make_install_two };
+	struct hold h;
+	int rc;
+
+	rc = open_two(&m, &h, STAGE_EXPLICIT);
+	if (rc == -ENODEV)
+		SKIP(return, "wants " NEEDS);
+	ASSERT_EQ(0, rc);
+	ASSERT_EQ(0, bypass_until(&m));
+	ASSERT_EQ(0, hold_back(&m, &h, m.stream[1].s1.cd));
+	EXPECT_EQ(0, interrupted(&c, h.uffd, h.page, h.size));
+	EXPECT_EQ(1, c.num);
+	EXPECT_EQ(0, machine_goes(&m, 0));
+	EXPECT_EQ(0, machine_goes(&m, 1));
+	ASSERT_EQ(0, hold_give(&m, &h));
+	EXPECT_EQ(0, make_install_two(&c));
+	EXPECT_EQ(2, c.num);
+	EXPECT_EQ(1, machine_goes(&m, 1));
+	machine_close(&m);
+	close(h.uffd);
 }
 
 /* The number of a device among the iommu-testdevs */
