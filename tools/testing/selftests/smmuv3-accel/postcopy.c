@@ -920,34 +920,82 @@ TEST_F(queue, abort_detach_and_reset_do_not_wait_for_a_cd)
 
 /* New ASIDs that a call had seen before it ended are flushed later */
 
-/* Two commands, which wait for the page of the CD of stream 0 after that of stream 1 */
+/* The CD of stream 3, behind SMMU 1 as well, can be missing */
+static int attach_third(struct machine *m)
+{
+	struct stage1 *s1 = &m->stream[3].s1;
+
+	s1->cd = guest_alloc(&m->g, sysconf(_SC_PAGESIZE));
+	if (!s1->cd)
+		return -ENOMEM;
+	store_cd(m, 3, s1);
+	ste_s1(s1->ste, s1->cd);
+	machine_write_ste(m, 3, STE_CFG_S1);
+	return machine_attach(m, 3);
+}
+
+/* SMMU 1 has no stream for a moment, and is flushed. So the module forgets its ASIDs */
+static int forget_asids(struct machine *m)
+{
+	machine_detach(m, 3);
+	store_cd(m, 1, &m->stream[1].s1);
+	return machine_detach(m, 1) ?: machine_attach(m, 1);
+}
+
+static int put_two_cfgi_cd(struct machine *m)
+{
+	ring_put(&m->ring, cmd_cfgi_cd(m->stream[1].vsid, 0, true));
+	ring_put(&m->ring, cmd_cfgi_cd(m->stream[3].vsid, 0, true));
+	ring_put(&m->ring, cmd_sync());
+	return 0;
+}
+
+static int put_cfgi_all(struct machine *m)
+{
+	ring_put(&m->ring, cmd_cfgi_all());
+	ring_put(&m->ring, cmd_sync());
+	return 0;
+}
+
+/* Each call reads the CD of stream 1, and then waits for that of stream 3 */
 TEST_F(queue, an_asid_is_flushed_after_a_signal)
 {
+	static const struct {
+		int (*prepare)(struct machine *m);
+		int (*make)(struct call *c);
+	} ways[] = {
+		{ put_two_cfgi_cd, make_run },
+		{ put_cfgi_all, make_run },
+		{ disable, make_set_regs },
+	};
 	struct machine *m = &self->m;
-	struct call c = { .m = m, .make = make_run };
 	struct hold *h = &self->hold;
 	struct stage1 hidden;
+	unsigned int i;
 
-	m->stream[0].s1.cd = guest_alloc(&m->g, h->size);
-	store_cd(m, 0, &m->stream[0].s1);
-	ste_s1(m->stream[0].s1.ste, m->stream[0].s1.cd);
-	ASSERT_EQ(0, use_stage1(m, 0));
+	for (i = 0; i < ARRAY_LEN(ways); i++) {
+		struct call c = { .m = m, .make = ways[i].make };
 
-	ASSERT_EQ(0, hide_asid(m, &hidden));
-	ASSERT_EQ(0, INVALIDATE(m, stage1_tlbi(&hidden)));
-	store_cd(m, 1, &hidden);
-	ASSERT_EQ(0, hold_back(m, h, m->stream[0].s1.cd));
-	ring_put(&m->ring, cmd_cfgi_cd(m->stream[1].vsid, 0, true));
-	ring_put(&m->ring, cmd_cfgi_cd(m->stream[0].vsid, 0, true));
-	ring_put(&m->ring, cmd_sync());
-	EXPECT_EQ(-EINTR, interrupted(&c, h->uffd, h->page, h->size));
-	ASSERT_EQ(0, evict(m, 1));
-	ASSERT_EQ(3, goes(m, 1, &hidden)) TH_LOG("no stale translation");
-	ASSERT_EQ(0, hold_give(m, h));
-	ASSERT_EQ(0, make_run(&c));
-	EXPECT_EQ(m->ring.prod, m->ring.cons);
-	EXPECT_EQ(2, goes(m, 1, &hidden)) TH_LOG("a stale translation is left");
-	EXPECT_KNOWN(m, &hidden, 4);
+		ASSERT_EQ(0, attach_third(m));
+		ASSERT_EQ(0, hide_asid(m, &hidden));
+		ASSERT_EQ(0, INVALIDATE(m, stage1_tlbi(&hidden)));
+		ASSERT_EQ(0, ways[i].prepare(m));
+		store_cd(m, 1, &hidden);
+		ASSERT_EQ(0, hold_again(h));
+		ASSERT_EQ(0, hold_back(m, h, m->stream[3].s1.cd));
+		EXPECT_EQ(-EINTR, interrupted(&c, h->uffd, h->page, h->size));
+		if (ways[i].make == make_run) {
+			ASSERT_EQ(0, evict(m, 1));
+			ASSERT_EQ(3, goes(m, 1, &hidden)) TH_LOG("no stale translation, %u", i);
+		}
+		ASSERT_EQ(0, hold_give(m, h));
+		ASSERT_EQ(0, c.make(&c));
+		EXPECT_EQ(m->ring.prod, m->ring.cons);
+		EXPECT_EQ(2, goes(m, 1, &hidden)) TH_LOG("a stale translation is left, %u", i);
+		EXPECT_KNOWN(m, &hidden, 4);
+		ASSERT_EQ(0, accel_mem_table(&m->g));
+		ASSERT_EQ(0, forget_asids(m));
+	}
 }
 
 /* The queue's first page ends with a CFGI_CD. The caller is killed while the next is missing */
@@ -968,7 +1016,7 @@ TEST_F(queue, an_asid_is_flushed_after_a_kill)
 {
 	struct machine *m = &self->m;
 	struct call c = { .m = m, .make = make_run };
-	struct stage1 *s1 = &m->stream[1].s1, hidden;
+	struct stage1 hidden;
 	__u64 calls;
 	int way;
 
@@ -995,11 +1043,7 @@ TEST_F(queue, an_asid_is_flushed_after_a_kill)
 		machine_ring_at(m, 0);
 		EXPECT_KNOWN(m, &hidden, 4);
 
-		/* Forget the ASID */
-		machine_detach(m, 3);
-		ASSERT_EQ(0, machine_detach(m, 1));
-		store_cd(m, 1, s1);
-		ASSERT_EQ(0, machine_attach(m, 1));
+		ASSERT_EQ(0, forget_asids(m));
 	}
 }
 
