@@ -356,8 +356,8 @@ struct smmuv3_queue {
  * @stream_num: how many there are
  * @feed_stream_num: how many of them are emulated endpoints
  * @stale_cds: streams whose cached CDs must be invalidated; under @queue_lock
- * @cd_missing: a TLBI was not withheld because the page of a CD was missing; under
- *	@queue_lock
+ * @cd_missing: a TLBI was not withheld because the page of a CD was missing, so no
+ *	doorbell takes the fast path until smmuv3_filter_fetch(); under @queue_lock
  * @mem: the guest's memory; under @queue_lock
  * @table: table mode
  * @queue: the command queue

@@ -629,7 +629,7 @@ TEST_F(filter, nothing_is_withheld_without_need)
 					  .devices = 2, .idle = 2, .smmus = 1);
 		else
 			rc = fanout_open(m, variant->stage, NO_GLOBAL |
-					  SMMUV3_ACCEL_CREATE_SHARED_ASIDS, SPARE);
+					 SMMUV3_ACCEL_CREATE_SHARED_ASIDS, SPARE);
 		ASSERT_EQ(0, rc);
 		self->seen = 0;
 		for (i = 0; i < 2; i++) {
