@@ -191,7 +191,7 @@ static int install_entry(struct smmuv3_vsmmu *v, struct smmuv3_accel_ste __user 
 	struct smmuv3_accel_ste entry __uninitialized;
 	u64 *words = (__force u64 *)entry.ste;
 	u32 why = SMMUV3_ACCEL_REASON_NONE;
-	int rc;
+	int i, rc;
 
 	rc = copy_struct_from_user(&entry, sizeof(entry), uentry, entry_len);
 	if (rc)
@@ -201,7 +201,8 @@ static int install_entry(struct smmuv3_vsmmu *v, struct smmuv3_accel_ste __user 
 		why = SMMUV3_ACCEL_REASON_RESERVED;
 		rc = -EOPNOTSUPP;
 	} else {
-		le64_to_cpu_array(words, ARRAY_SIZE(entry.ste));
+		for (i = 0; i < ARRAY_SIZE(entry.ste); i++)
+			le64_to_cpus(&words[i]);
 		rc = smmuv3_vsmmu_install_ste(v, entry.vsid, words, &why);
 	}
 	if (rc)
