@@ -86,7 +86,10 @@ static __always_inline u64 with_zero(u32 field)
 	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? (u64)field << 32 : field;
 }
 
-/* Write all fields that the kernel sets. Returns whether that succeeds. */
+/*
+ * Write all fields that the kernel sets. Returns whether that succeeds. @cons is the last,
+ * for if another field cannot be written, the doorbell must look as if nothing was done.
+ */
 static __always_inline bool write_run(struct smmuv3_accel_run_cmdq __user *run, u32 cons,
 				      u32 flags)
 {
@@ -95,13 +98,13 @@ static __always_inline bool write_run(struct smmuv3_accel_run_cmdq __user *run, 
 	BUILD_BUG_ON(offsetof(typeof(*run), out_flags) - offsetof(typeof(*run), cons) != 24);
 	if (!user_write_access_begin(run, sizeof(*run)))
 		return false;
-	/* cons and feed_num */
-	unsafe_put_user(with_zero(cons), &to[0], fault);
-	/* bad_num and __reserved, out_error and out_reason */
-	unsafe_put_user(0, &to[1], fault);
-	unsafe_put_user(0, &to[2], fault);
 	/* out_flags and out_vsid */
 	unsafe_put_user(with_zero(flags), &to[3], fault);
+	/* out_error and out_reason, bad_num and __reserved */
+	unsafe_put_user(0, &to[2], fault);
+	unsafe_put_user(0, &to[1], fault);
+	/* cons and feed_num */
+	unsafe_put_user(with_zero(cons), &to[0], fault);
 	user_write_access_end();
 	return true;
 
@@ -142,7 +145,9 @@ static __always_inline bool take(const struct smmuv3_fast *fast,
 	db->cons = in.cons;
 	db->num = (in.prod - in.cons - 1) & mask;
 	db->from = fast->uaddr + (in.cons & index_mask) * sizeof(*cmds);
+	/* A store to an address that is not a multiple of its size may be done in part. */
 	if (in.size != sizeof(in) || (in.flags | in.max_cmds | in.__reserved) ||
+	    (uintptr_t)run % sizeof(u64) ||
 	    db->num - 1 >= fast->max_num || (in.cons & index_mask) + db->num > index_mask ||
 	    __copy_from_user_inatomic(cmds, db->from, (db->num + 1) * sizeof(*cmds)) ||
 	    !fits(fast, cmds, db->num))

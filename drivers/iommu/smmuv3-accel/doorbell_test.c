@@ -3,6 +3,8 @@
  * KUnit tests of the fast path of doorbells: which doorbells take it, and that it does the
  * same as the general way.
  */
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -276,6 +278,46 @@ static void host_errors(struct kunit *test)
 	}
 }
 
+/*
+ * The end of the caller's struct cannot be written without a page fault, but read. The
+ * doorbell is not fast then, and is not taken for one that is done.
+ */
+static void struct_on_two_pages(struct kunit *test)
+{
+	const struct smmuv3_accel_run_cmdq given = { .size = sizeof(given), .prod = 2 };
+	struct fixture *f = test->priv;
+	struct file file = { .private_data = f->v };
+	struct smmuv3_accel_run_cmdq run;
+	const size_t after_cons = offsetofend(struct smmuv3_accel_run_cmdq, cons);
+	void __user *urun, *page;
+	size_t at;
+	u32 word;
+
+	start(test, false);
+	PUT_CMDS(test, tlbi_va(1), sync());
+	page = (void __user *)kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+					    MAP_ANONYMOUS | MAP_PRIVATE, 0) + PAGE_SIZE;
+	for (at = after_cons; at <= sizeof(run); at += sizeof(word)) {
+		urun = page - at;
+		KUNIT_ASSERT_EQ(test, copy_to_user(urun, &given, at), 0);
+		/* The page of zeroes, which is copied at a write */
+		KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)page, PAGE_SIZE), 0);
+		KUNIT_ASSERT_EQ(test, vm_mmap(NULL, (unsigned long)page, PAGE_SIZE,
+					      PROT_READ | PROT_WRITE,
+					      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0),
+				(unsigned long)page);
+		KUNIT_ASSERT_EQ(test, get_user(word, (u32 __user *)page), 0);
+		f->mock->log_num = 0;
+		was_fast(f);
+		KUNIT_EXPECT_EQ(test, smmuv3_accel_ioctl(&file, SMMUV3_ACCEL_RUN_CMDQ,
+							 (unsigned long)urun), 0);
+		KUNIT_EXPECT_EQ_MSG(test, was_fast(f), at == sizeof(run), "%zu bytes", at);
+		KUNIT_ASSERT_EQ(test, copy_from_user(&run, urun, sizeof(run)), 0);
+		KUNIT_EXPECT_EQ(test, run.cons, 2);
+		KUNIT_EXPECT_EQ_MSG(test, f->mock->log_num, 1, "%zu bytes", at);
+	}
+}
+
 /* The end of the ring is not passed: what follows it in memory is no command. */
 static void ring_ends(struct kunit *test)
 {
@@ -465,6 +507,7 @@ static struct kunit_case doorbell_cases[] = {
 	KUNIT_CASE(ring_ends),
 	KUNIT_CASE(many_escalate),
 	KUNIT_CASE(other_hosts),
+	KUNIT_CASE(struct_on_two_pages),
 	KUNIT_CASE(unmapped),
 	KUNIT_CASE(erratum),
 	KUNIT_CASE_PARAM(ways_agree, ways_gen_params),
