@@ -6,11 +6,15 @@
  * when to start, and when to end although doorbells come. It ends after a pause,
  * too.
  *
- * A store goes to the ring or exits; a store to a vSMMU that exits is newer than
- * all its stores in the ring. So it drains the ring first. A lock admits one
- * consumer at a time, and keeps the order of stores. Nobody holds it while the host
- * carries out commands. KVM also gathers smaller stores within the zone: they are
- * no doorbells. Larger stores, over the edge of the zone, exit.
+ * A store goes to the ring or exits; a store to the vSMMU that exits is newer than
+ * all stores in the ring. So it drains the ring first. A lock admits one consumer
+ * at a time, and keeps the order of stores. Nobody holds it while the host carries
+ * out commands. KVM also gathers smaller stores within the zone: they are no
+ * doorbells. Larger stores, over the edge of the zone, exit.
+ *
+ * The thread that drains the ring also runs the queue. Nobody drains the ring until
+ * the host has carried out the commands, and stores to another vSMMU must not wait
+ * for that. So only one vSMMU is polled.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,11 +28,9 @@
 
 #define SPINS		128
 
-static struct {
-	uint64_t zone;			/* guest physical address, 0: not polled */
-	uint64_t count;
-} polled[SMMU_MAX];
-
+static unsigned int polled;	/* the vSMMU's number */
+static uint64_t zone;		/* guest physical address of its doorbell */
+static uint64_t count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* held by the consumer */
 static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
@@ -51,68 +53,43 @@ static bool ring_empty(void)
 	       __atomic_load_n(&ring->first, __ATOMIC_RELAXED);
 }
 
-/* Return: the vSMMU whose doorbell the store is, or SMMU_MAX */
-static unsigned int rung_by(const struct kvm_coalesced_mmio *store)
-{
-	unsigned int n;
-
-	for (n = 0; n < SMMU_MAX; n++)
-		if (polled[n].zone && store->phys_addr == polled[n].zone &&
-		    store->len == sizeof(uint32_t))
-			break;
-	return n;
-}
-
 /*
- * Take the stores out of the ring, and set each CMDQ_PROD. Call this with the lock.
+ * Take the stores out of the ring, and set CMDQ_PROD. Call this with the lock.
  *
- * Return: the vSMMUs that were rung, a bit each
+ * Return: whether one of them was a doorbell
  */
-static unsigned int take_stores(void)
+static bool take_stores(void)
 {
-	uint32_t first = ring->first, prod[SMMU_MAX];
-	unsigned int rung = 0, n;
+	uint32_t first = ring->first, prod;
+	bool rung = false;
 
 	while (!ring_empty()) {
 		const struct kvm_coalesced_mmio *store = &ring->coalesced_mmio[first];
 
-		n = rung_by(store);
-		if (n < SMMU_MAX) {
-			memcpy(&prod[n], store->data, sizeof(prod[n]));
-			rung |= 1U << n;
-			polled[n].count++;
+		if (store->phys_addr == zone && store->len == sizeof(prod)) {
+			memcpy(&prod, store->data, sizeof(prod));
+			rung = true;
+			count++;
 		}
 		first = (first + 1) % ring_size;
 		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
 	}
-	/* Of several doorbells of a vSMMU only the last matters. */
-	for (n = 0; n < SMMU_MAX; n++)
-		if (rung & 1U << n)
-			smmu_set_prod(n, prod[n]);
+	/* Of several doorbells only the last matters. */
+	if (rung)
+		smmu_set_prod(polled, prod);
 	return rung;
 }
 
-/* Run the queues of these vSMMUs, without the lock. */
-static void run_queues(unsigned int rung)
-{
-	unsigned int n;
-
-	for (n = 0; n < SMMU_MAX; n++)
-		if (rung & 1U << n)
-			smmu_kick(n);
-}
-
-/* Handle gathered doorbells. A store to a vSMMU that exits calls this first. */
+/* Handle gathered doorbells. A store to the polled vSMMU that exits calls this first. */
 void poll_drain(void)
 {
-	unsigned int rung;
+	bool rung;
 
-	if (!ring)
-		return;
 	pthread_mutex_lock(&lock);
 	rung = take_stores();
 	pthread_mutex_unlock(&lock);
-	run_queues(rung);
+	if (rung)
+		smmu_kick(polled);
 }
 
 /* Start to poll if that may pay. Called after each doorbell that exited. */
@@ -139,13 +116,10 @@ void poll_exit_cost(uint64_t entry)
 		pace_exit_cost(&pace, now() - entry);
 }
 
-static void set_zones(bool on)
+static void set_zone(bool on)
 {
-	unsigned int n;
-
-	for (n = 0; n < SMMU_MAX; n++)
-		if (polled[n].zone && vm_coalesce(polled[n].zone, sizeof(uint32_t), on))
-			note("vSMMU %u: doorbells cannot be polled: %s", n, strerror(errno));
+	if (vm_coalesce(zone, sizeof(uint32_t), on))
+		note("vSMMU %u: doorbells cannot be polled: %s", polled, strerror(errno));
 }
 
 /*
@@ -181,7 +155,7 @@ static uint64_t tick_length(void)
  * Poll as long as that pays. A thread that spins sees each tick. If it has missed some,
  * others had its CPU: then doorbells are likely to be in the ring by now. Take the time
  * before draining the ring, because the time in which the host carries out commands does
- * not count. But drain it before polling ends: to remove the zones takes long on a host
+ * not count. But drain it before polling ends: to remove the zone takes long on a host
  * that is busy.
  */
 static void poll_while_it_pays(void)
@@ -219,8 +193,6 @@ static void poll_while_it_pays(void)
 
 static void *polling_thread(void *arg)
 {
-	unsigned int rung;
-
 	pthread_mutex_lock(&lock);
 	while (!stop) {
 		if (!wanted) {
@@ -228,16 +200,13 @@ static void *polling_thread(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&lock);
-		set_zones(true);
+		set_zone(true);
 		poll_while_it_pays();
-		set_zones(false);
+		set_zone(false);
+		/* Stores that KVM gathered before the zone was removed */
+		poll_drain();
 		pthread_mutex_lock(&lock);
-		/* Stores that KVM gathered before the zones were removed */
-		rung = take_stores();
 		wanted = false;
-		pthread_mutex_unlock(&lock);
-		run_queues(rung);
-		pthread_mutex_lock(&lock);
 	}
 	pthread_mutex_unlock(&lock);
 	return arg;
@@ -246,15 +215,14 @@ static void *polling_thread(void *arg)
 /**
  * poll_add - Poll a vSMMU's doorbell
  * @n: its number
- * @zone: guest physical address of its CMDQ_PROD
+ * @gpa: guest physical address of its CMDQ_PROD
  *
- * Called before the VM runs.
+ * Called before the VM runs, for one vSMMU.
  */
-void poll_add(unsigned int n, uint64_t zone)
+void poll_add(unsigned int n, uint64_t gpa)
 {
-	polled[n].zone = zone;
-	if (ring)
-		return;
+	polled = n;
+	zone = gpa;
 	ring = vm_coalesced_ring();
 	ring_size = (sysconf(_SC_PAGESIZE) - sizeof(*ring)) /
 		    sizeof(struct kvm_coalesced_mmio);
@@ -279,7 +247,7 @@ void poll_stop(void)
 	ring = NULL;
 }
 
-uint64_t poll_count(unsigned int n)
+uint64_t poll_count(void)
 {
-	return polled[n].count;
+	return count;
 }

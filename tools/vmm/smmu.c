@@ -58,7 +58,7 @@ int smmu_option(const char *options)
 {
 	char text[OPTIONS_MAX], *option, *rest = text;
 	struct smmu want = { .exists = true };
-	unsigned int id = 0;
+	unsigned int id = 0, n;
 
 	while (id < SMMU_MAX && smmus[id].exists)
 		id++;
@@ -82,6 +82,9 @@ int smmu_option(const char *options)
 	}
 	if (id >= SMMU_MAX || smmus[id].exists)
 		return fail("vSMMU %u: there can be 0 to %u, each once", id, SMMU_MAX - 1);
+	for (n = 0; n < SMMU_MAX; n++)
+		if (want.poll && smmus[n].poll)
+			return fail("vSMMU %u: only one can have 'poll': see vSMMU %u", id, n);
 	smmus[id] = want;
 	return 0;
 }
@@ -426,8 +429,12 @@ void smmu_access(struct access *a)
 		a->value = value;
 		return;
 	}
-	/* Gathered doorbells are older than this store. */
-	poll_drain();
+	/*
+	 * Gathered doorbells are older than this store. Those of another vSMMU do not
+	 * matter to it, and may take long.
+	 */
+	if (smmu->poll)
+		poll_drain();
 	alone = begin(smmu);
 	rc = vsmmu_write(smmu->v, offset, a->value, a->len);
 	check(smmu, "the host fails", rc, alone && offset == VSMMU_CMDQ_PROD);
@@ -504,7 +511,7 @@ static void print_stats(FILE *out, const struct smmu *smmu)
 		unsigned long long value;
 	} counters[] = {
 		{ "doorbells_exit", smmu->exits },
-		{ "doorbells_polled", poll_count(number(smmu)) },
+		{ "doorbells_polled", smmu->poll ? poll_count() : 0 },
 		{ "cmds", s.out_cmds },
 		{ "syncs", s.out_syncs },
 		{ "issued", s.out_issued },

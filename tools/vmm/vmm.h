@@ -311,13 +311,13 @@ void smmu_stats(FILE *out);
 
 /* poll.c */
 
-void poll_add(unsigned int n, uint64_t zone);
+void poll_add(unsigned int n, uint64_t gpa);
 void poll_stop(void);
 void poll_drain(void);
 void poll_if_busy(void);
 uint64_t poll_entry(void);
 void poll_exit_cost(uint64_t entry);
-uint64_t poll_count(unsigned int n);
+uint64_t poll_count(void);
 
 /* pace.c */
 

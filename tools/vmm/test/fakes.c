@@ -212,10 +212,10 @@ __weak int pci_unplug(unsigned int slot)
 
 /* poll.c */
 
-__weak void poll_add(unsigned int n, uint64_t zone)
+__weak void poll_add(unsigned int n, uint64_t gpa)
 {
 	(void)n;
-	(void)zone;
+	(void)gpa;
 }
 
 __weak void poll_drain(void)
@@ -227,7 +227,7 @@ __weak void poll_if_busy(void)
 {
 }
 
-__weak uint64_t poll_count(unsigned int n)
+__weak uint64_t poll_count(void)
 {
-	return n;
+	return 0;
 }

@@ -265,13 +265,19 @@ static void test_host_fails_later(void **state)
 	close(smmus[0].retry_fd);
 }
 
-/* Gathered doorbells come before a store, and do not matter to a load. */
+/*
+ * Gathered doorbells come before a store, and do not matter to a load or another vSMMU:
+ * to run their commands may take long.
+ */
 static void test_order(void **state)
 {
 	struct access load = { .offset = 0x100a8, .len = 4 };
 
 	(void)state;
 	fake.drains = 0;
+	guest_writes(4);
+	assert_int_equal(fake.drains, 0);
+	smmus[0].poll = true;
 	smmu_access(&load);
 	assert_int_equal(fake.drains, 0);
 	guest_writes(4);
@@ -371,6 +377,12 @@ static void test_options(void **state)
 	smmus[0].exists = false;
 	assert_int_equal(smmu_option("poll,no-global"), 0);
 	assert_int_equal(smmus[0].create_flags, SMMUV3_ACCEL_CREATE_NO_GLOBAL);
+	/* Nobody drains the ring while the commands of a doorbell are carried out. */
+	assert_int_equal(smmu_option("poll"), -1);
+	assert_string_equal(failure(), "vSMMU 1: only one can have 'poll': see vSMMU 0");
+	assert_false(smmu_exists(1));
+	assert_int_equal(smmu_option(""), 0);
+	smmus[1].exists = false;
 	assert_int_equal(smmu_option("msi"), -1);
 	assert_string_equal(failure(), "a vSMMU has no option 'msi'");
 }
