@@ -37,7 +37,7 @@ static pthread_t thread;
 static struct kvm_coalesced_mmio_ring *ring;	/* NULL: there is no thread */
 static uint32_t ring_size;
 static struct pace pace;
-static bool wanted, stop;
+static bool wanted, switching, stop;
 
 static uint64_t now(void)
 {
@@ -86,7 +86,7 @@ void poll_drain(void)
 	bool rung;
 
 	pthread_mutex_lock(&lock);
-	rung = take_stores();
+	rung = ring && take_stores();
 	pthread_mutex_unlock(&lock);
 	if (rung)
 		smmu_kick(polled);
@@ -116,10 +116,24 @@ void poll_exit_cost(uint64_t entry)
 		pace_exit_cost(&pace, now() - entry);
 }
 
+/*
+ * Have KVM gather doorbells, or have them exit again. KVM waits until no vCPU is in the middle
+ * of an access, which may take long. A doorbell in the ring does not wait for that: the
+ * vSMMU's thread for retries drains the ring meanwhile.
+ */
 static void set_zone(bool on)
 {
+	__atomic_store_n(&switching, true, __ATOMIC_RELEASE);
+	smmu_retry(polled);
 	if (vm_coalesce(zone, sizeof(uint32_t), on))
 		note("vSMMU %u: doorbells cannot be polled: %s", polled, strerror(errno));
+	__atomic_store_n(&switching, false, __ATOMIC_RELEASE);
+}
+
+/* Whether the polling thread waits for KVM, so that others have to drain the ring */
+bool poll_is_switching(void)
+{
+	return __atomic_load_n(&switching, __ATOMIC_ACQUIRE);
 }
 
 /*
@@ -221,6 +235,7 @@ static void *polling_thread(void *arg)
  */
 void poll_add(unsigned int n, uint64_t gpa)
 {
+	pthread_mutex_lock(&lock);
 	polled = n;
 	zone = gpa;
 	ring = vm_coalesced_ring();
@@ -231,6 +246,7 @@ void poll_add(unsigned int n, uint64_t gpa)
 	pace = (struct pace){};
 	if (!ring || pthread_create(&thread, NULL, polling_thread, NULL))
 		die("doorbells cannot be polled on this host");
+	pthread_mutex_unlock(&lock);
 	pthread_setname_np(thread, "poll");
 }
 
@@ -244,7 +260,9 @@ void poll_stop(void)
 	pthread_cond_signal(&change);
 	pthread_mutex_unlock(&lock);
 	pthread_join(thread, NULL);
+	pthread_mutex_lock(&lock);
 	ring = NULL;
+	pthread_mutex_unlock(&lock);
 }
 
 uint64_t poll_count(void)

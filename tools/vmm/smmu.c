@@ -396,8 +396,14 @@ static void check(struct smmu *smmu, const char *what, int rc, bool ran)
 
 static void retry(struct smmu *smmu)
 {
-	if (eventfd_clear(smmu->retry_fd))
-		smmu_kick(number(smmu));
+	if (!eventfd_clear(smmu->retry_fd))
+		return;
+	if (smmu->poll) {
+		poll_drain();
+		if (poll_is_switching())
+			retry_later(smmu);
+	}
+	smmu_kick(number(smmu));
 }
 
 /* A thread of its own: a kick runs all that the guest's queue has, too long for the main thread. */
@@ -456,6 +462,12 @@ void smmu_kick(unsigned int n)
 	bool alone = begin(&smmus[n]);
 
 	check(&smmus[n], "the host fails", vsmmu_kick(smmus[n].v), alone);
+}
+
+/* Have the thread for retries run the queue, and drain the ring as long as poll.c does not. */
+void smmu_retry(unsigned int n)
+{
+	retry_later(&smmus[n]);
 }
 
 /* The machine's life */

@@ -306,6 +306,7 @@ void smmu_vm_create(void);
 void smmu_reset(void);
 void smmu_set_prod(unsigned int n, uint32_t prod);
 void smmu_kick(unsigned int n);
+void smmu_retry(unsigned int n);
 void smmu_access(struct access *a);
 void smmu_stats(FILE *out);
 
@@ -314,6 +315,7 @@ void smmu_stats(FILE *out);
 void poll_add(unsigned int n, uint64_t gpa);
 void poll_stop(void);
 void poll_drain(void);
+bool poll_is_switching(void);
 void poll_if_busy(void);
 uint64_t poll_entry(void);
 void poll_exit_cost(uint64_t entry);

@@ -193,6 +193,12 @@ __weak void smmu_kick(unsigned int n)
 		fake.at_kick();
 }
 
+__weak void smmu_retry(unsigned int n)
+{
+	(void)n;
+	fake.retries++;
+}
+
 __weak void smmu_stats(FILE *out)
 {
 	(void)out;
@@ -221,6 +227,11 @@ __weak void poll_add(unsigned int n, uint64_t gpa)
 __weak void poll_drain(void)
 {
 	fake.drains++;
+}
+
+__weak bool poll_is_switching(void)
+{
+	return fake.switching;
 }
 
 __weak void poll_if_busy(void)

@@ -41,6 +41,18 @@ static void store(uint64_t addr, unsigned int len, uint64_t value)
 	ring->last = (ring->last + 1) % ring_size;
 }
 
+/* KVM switches a zone. The guest goes on meanwhile. */
+static void (*at_switch)(bool on);
+
+int vm_coalesce(uint64_t gpa, uint32_t size, bool on)
+{
+	assert_int_equal(gpa, PROD);
+	assert_int_equal(size, 4);
+	if (at_switch)
+		at_switch(on);
+	return 0;
+}
+
 /* KVM gathers any store that lies within the zone of 4 bytes. */
 static void test_sizes(void **state)
 {
@@ -176,6 +188,33 @@ static void test_slow_host(void **state)
 	fake.at_kick = NULL;
 }
 
+/* While KVM switches, which may take long, the thread for retries takes doorbells. */
+static void take_meanwhile(bool on)
+{
+	assert_true(poll_is_switching());
+	assert_int_equal(fake.retries, 1);
+	store(PROD, 4, 0x90 + on);
+	/* what smmu.c does then */
+	poll_drain();
+	assert_int_equal(fake.prod, 0x90 + on);
+}
+
+static void test_slow_switch(void **state)
+{
+	unsigned int on;
+
+	(void)state;
+	at_switch = take_meanwhile;
+	for (on = 0; on < 2; on++) {
+		fake.retries = 0;
+		fake.prod = 0;
+		set_zone(on);
+		assert_int_equal(fake.prod, 0x90 + on);
+		assert_false(poll_is_switching());
+	}
+	at_switch = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_no_wait),
 		cmocka_unit_test(test_lost_cpu),
 		cmocka_unit_test(test_slow_host),
+		cmocka_unit_test(test_slow_switch),
 	};
 
 	fake.ring = calloc(1, sysconf(_SC_PAGESIZE));

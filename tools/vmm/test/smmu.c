@@ -296,6 +296,29 @@ static void test_sizes(void **state)
 	assert_string_equal(said(), "");
 }
 
+/* While the polling thread waits for KVM, the one for retries takes doorbells, again and again. */
+static void test_switching(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	smmus[0].retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+	smmus[0].poll = true;
+	fake.drains = 0;
+	fake.switching = true;
+	smmu_retry(0);
+	for (i = 1; i <= 3; i++) {
+		sleep_ms(20);
+		fake.switching = i < 3;
+		retry(&smmus[0]);
+		assert_int_equal(fake.drains, i);
+	}
+	sleep_ms(20);
+	retry(&smmus[0]);
+	assert_int_equal(fake.drains, 3);
+	close(smmus[0].retry_fd);
+}
+
 static void test_detach_fails(void **state)
 {
 	struct vfio_dev dev = { .bdf = "0000:00:01.0" };
@@ -413,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup(test_host_fails_later, fresh),
 		cmocka_unit_test_setup(test_order, fresh),
 		cmocka_unit_test_setup(test_sizes, fresh),
+		cmocka_unit_test_setup(test_switching, fresh),
 		cmocka_unit_test_setup(test_detach_fails, fresh),
 		cmocka_unit_test_setup(test_events_fail, fresh),
 		cmocka_unit_test_setup(test_command_fails, fresh),

@@ -49,7 +49,9 @@ extern struct fake {
 	uint32_t prod;
 	unsigned int kicks;
 	void (*at_kick)(void);
-	unsigned int drains;		/* of the ring, before stores to a vSMMU */
+	unsigned int retries;		/* asked for */
+	unsigned int drains;		/* of the ring, for stores to a vSMMU or retries */
+	bool switching;			/* the polling thread waits for KVM */
 	void *ring;
 	int unplug_rc;
 } fake;
