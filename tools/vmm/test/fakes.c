@@ -188,7 +188,7 @@ __weak void smmu_set_prod(unsigned int n, uint32_t prod)
 __weak void smmu_kick(unsigned int n)
 {
 	(void)n;
-	fake.kicks++;
+	__atomic_fetch_add(&fake.kicks, 1, __ATOMIC_RELEASE);
 	if (fake.at_kick)
 		fake.at_kick();
 }

@@ -38,7 +38,7 @@ static void store(uint64_t addr, unsigned int len, uint64_t value)
 	at->phys_addr = addr;
 	at->len = len;
 	memcpy(at->data, &value, sizeof(at->data));
-	ring->last = (ring->last + 1) % ring_size;
+	__atomic_store_n(&ring->last, (ring->last + 1) % ring_size, __ATOMIC_RELEASE);
 }
 
 /* KVM switches a zone. The guest goes on meanwhile. */
@@ -77,6 +77,24 @@ static void test_sizes(void **state)
 	poll_drain();
 	assert_int_equal(fake.doorbells, 2);
 	assert_int_equal(fake.prod, 0x33);
+}
+
+/* The newest of several doorbells counts. The ring wraps around among them. */
+static void test_several(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3 * ring_size; i++) {
+		fake.doorbells = 0;
+		fake.kicks = 0;
+		store(PROD, 4, 2 * i + 1);
+		store(PROD, 4, 2 * i);
+		poll_drain();
+		assert_int_equal(fake.prod, 2 * i);
+		assert_int_equal(fake.doorbells, 1);
+		assert_int_equal(fake.kicks, 1);
+	}
 }
 
 /* While the host carries out commands, another vCPU does not wait to drain the ring. */
@@ -215,14 +233,117 @@ static void test_slow_switch(void **state)
 	at_switch = NULL;
 }
 
+/*
+ * The polling thread itself, with KVM's answers. Its clock stands still until the guest rings
+ * no more.
+ */
+static struct {
+	unsigned int starts, ends;	/* zones set and removed */
+	bool paused;			/* the guest rings no more */
+	uint32_t last;			/* doorbell before the zone is gone, 0: none */
+} kvm;
+
+static void switch_zone(bool on)
+{
+	if (on) {
+		__atomic_fetch_add(&kvm.starts, 1, __ATOMIC_ACQ_REL);
+		return;
+	}
+	if (kvm.last)
+		store(PROD, 4, kvm.last);
+	__atomic_fetch_add(&kvm.ends, 1, __ATOMIC_ACQ_REL);
+}
+
+static void pause_guest(void)
+{
+	if (__atomic_load_n(&kvm.paused, __ATOMIC_ACQUIRE))
+		pass_ticks(1);
+}
+
+static bool is(const unsigned int *value, unsigned int want)
+{
+	return __atomic_load_n(value, __ATOMIC_ACQUIRE) == want;
+}
+
+static bool is_idle(void)
+{
+	bool idle;
+
+	pthread_mutex_lock(&lock);
+	idle = !wanted;
+	pthread_mutex_unlock(&lock);
+	return idle;
+}
+
+/* Doorbells that exit make the thread poll, and it takes one from the ring. */
+static void start_polling(unsigned int starts, uint32_t prod)
+{
+	unsigned int i;
+
+	kvm.paused = false;
+	fake.kicks = 0;
+	for (i = 0; i < 100 && is_idle(); i++) {
+		assert_true(is(&kvm.starts, starts));
+		poll_if_busy();
+	}
+	assert_in_range(i, 2, 99);
+	wait_for(is(&kvm.starts, starts + 1));
+	assert_true(is(&kvm.ends, starts));
+	store(PROD, 4, prod);
+	wait_for(is(&fake.kicks, 1));
+	assert_int_equal(fake.prod, prod);
+}
+
+/* Without doorbells polling ends. The last one comes while KVM removes the zone. */
+static void end_polling(unsigned int starts, uint32_t prod)
+{
+	kvm.last = prod;
+	__atomic_store_n(&kvm.paused, true, __ATOMIC_RELEASE);
+	wait_for(is(&kvm.ends, starts + 1));
+	wait_for(is(&fake.kicks, prod ? 2 : 1));
+	assert_true(!prod || fake.prod == prod);
+	wait_for(is_idle());
+	/* A thread that went on would begin by itself. */
+	assert_true(is(&kvm.starts, starts + 1));
+	assert_int_equal(ring->first, ring->last);
+}
+
+static void test_thread(void **state)
+{
+	unsigned int round;
+
+	(void)state;
+	assert_true(is_idle());
+	pace = (struct pace){ .exit_cost = 3000, .last = clock_ns };
+	at_switch = switch_zone;
+	at_tick = pause_guest;
+	for (round = 0; round < 3; round++) {
+		start_polling(round, 0xa0 + round);
+		end_polling(round, round == 1 ? 0 : 0xb0 + round);
+	}
+	/* The machine ends while the thread polls. */
+	kvm.last = 0xd0;
+	start_polling(round, 0xc0);
+	poll_stop();
+	assert_int_equal(kvm.ends, round + 1);
+	assert_int_equal(fake.prod, 0xd0);
+	assert_int_equal(fake.kicks, 2);
+	/* The thread for retries, which stays, finds no ring. */
+	poll_drain();
+	at_switch = NULL;
+	at_tick = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_no_wait),
 		cmocka_unit_test(test_lost_cpu),
 		cmocka_unit_test(test_slow_host),
 		cmocka_unit_test(test_slow_switch),
+		cmocka_unit_test(test_thread),
 	};
 
 	fake.ring = calloc(1, sysconf(_SC_PAGESIZE));
