@@ -19,7 +19,6 @@ LIMITS = {
     "ring_growth": 1.2,
     "ste_new_vs_direct": 1.0,
     "ste_same_vs_direct": 0.3,
-    "host_calls_32x512": 512,
     "asid_flood_vs_batch": 0.3,
     "asid_flood_issued": 2,
     "cfgi_all_growth": 1.2,
@@ -32,10 +31,12 @@ BARS = [
     *((key, "at most", limit, INSTRUCTIONS) for key, limit in LIMITS.items()),
     # The instructions lack the time of the SMMU, which a single call waits for as well.
     ("doorbell64_vs_singles", "at least", 20, REAL),
+    ("host_calls_32x512", "exactly", 512, INSTRUCTIONS),
     ("fanout4_calls", "exactly", 512, INSTRUCTIONS),
 ]
 HOLDS = {
-    "at most": lambda value, limit: value <= limit,
+    # A cost of 0 is none that was measured.
+    "at most": lambda value, limit: 0 < value <= limit,
     "at least": lambda value, limit: value >= limit,
     "exactly": lambda value, limit: value == limit,
 }

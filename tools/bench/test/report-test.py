@@ -74,10 +74,20 @@ class ReportTest(unittest.TestCase):
                 self.assertRegex(done.stdout, rf"(?m)^{key} .* MISSED$")
                 self.assertTrue(done.stdout.endswith("\n1 bars missed\n"), done.stdout)
 
-    def test_exactly(self):
-        figures = good()
-        figures[report.INSTRUCTIONS]["fanout4_calls"] = 511
-        self.assertEqual(self.run_it(figures).returncode, 2)
+    def test_less_is_not_better(self):
+        """A cost of 0 was not measured, and fewer host calls than doorbells are too few."""
+        for key, relation, limit, clock in report.BARS:
+            for less in {"at most": (0,), "exactly": (0, limit - 1), "at least": ()}[relation]:
+                with self.subTest(f"{key} {less}"):
+                    figures = good()
+                    figures[clock][key] = less
+                    done = self.run_it(figures)
+                    self.assertEqual(done.returncode, 2)
+                    self.assertRegex(done.stdout, rf"(?m)^{key} .* MISSED$")
+
+    def test_exact(self):
+        exact = {key: limit for key, relation, limit, _ in report.BARS if relation == "exactly"}
+        self.assertEqual(exact, {"host_calls_32x512": 512, "fanout4_calls": 512})
 
     def test_not_measured(self):
         figures = good()
