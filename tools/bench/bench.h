@@ -46,6 +46,7 @@ extern bool counts_instructions;	/* the clock does */
 /* result.c */
 
 double now(void);
+double median(const double *values);
 PRINTF(2, 3) void figure(const double *values, const char *format, ...);
 PRINTF(2, 3) void count(double value, const char *format, ...);
 PRINTF(2, 3) void skip(const char *part, const char *format, ...);

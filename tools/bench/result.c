@@ -58,6 +58,31 @@ static void show(const char *key, const double quartile[3], bool spread)
 	out_decimal(more, quartile[2]);
 }
 
+static void quartiles(const double *values, double quartile[3])
+{
+	double sorted[REPETITIONS_MAX];
+	int i;
+
+	memcpy(sorted, values, repetitions * sizeof(*values));
+	qsort(sorted, repetitions, sizeof(*sorted), compare);
+	for (i = 0; i < 3; i++)
+		quartile[i] = sorted[(repetitions - 1) * (i + 1) / 4];
+}
+
+/**
+ * median() - Median of all repetitions
+ * @values: the result of each repetition
+ *
+ * Return: the median.
+ */
+double median(const double *values)
+{
+	double quartile[3];
+
+	quartiles(values, quartile);
+	return quartile[1];
+}
+
 /**
  * figure() - Record what was measured several times
  * @values: the result of each repetition
@@ -65,23 +90,19 @@ static void show(const char *key, const double quartile[3], bool spread)
  */
 void figure(const double *values, const char *format, ...)
 {
-	double sorted[REPETITIONS_MAX], quartile[3];
+	double quartile[3];
 	char key[KEY_LEN];
 	va_list args;
-	int i;
 
 	va_start(args, format);
 	vsnprintf(key, sizeof(key), format, args);
 	va_end(args);
-	memcpy(sorted, values, repetitions * sizeof(*values));
-	qsort(sorted, repetitions, sizeof(*sorted), compare);
-	for (i = 0; i < 3; i++)
-		quartile[i] = sorted[(repetitions - 1) * (i + 1) / 4];
+	quartiles(values, quartile);
 	show(key, quartile, true);
 }
 
 /**
- * count() - Record a figure that is the same each time
+ * count() - Record a figure without quartiles, such as one that is the same each time
  * @value: the figure
  * @format: its name, as for printf()
  */
