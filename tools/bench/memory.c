@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,24 @@
 #define CGROUPS		"/sys/fs/cgroup"
 #define VSMMUS		64
 
-enum { VSMMU, DEVICE, LAP, RESULTS };
+/* What the process in the cgroup finds: bytes, or why there are none */
+static struct results {
+	double vsmmu;		/* for each vSMMU without a device */
+	double device;		/* for each with one */
+	double laps;
+	char skipped[160];
+} *results;
 
-/* Bytes for each vSMMU without a device, for each with one, and for laps */
-static double *results;
+/* End that process. */
+PRINTF(1, 2) static void give_up(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(results->skipped, sizeof(results->skipped), format, args);
+	va_end(args);
+	_exit(0);
+}
 
 /* Kernel memory that the cgroup is charged for */
 static double charged(const char *cgroup)
@@ -40,10 +55,11 @@ static double charged(const char *cgroup)
 
 	nanosleep(&wait, NULL);
 	text = root_read_all(&len, "%s/memory.stat", cgroup);
-	must(text ? 0 : len, "reading memory.stat of %s", cgroup);
+	if (!text)
+		give_up("cannot read %s/memory.stat: %s", cgroup, strerror(-len));
 	line = strstr(text, "\nkernel ");
 	if (!line || sscanf(line, "\nkernel %llu", &bytes) != 1)
-		die(EXIT_TROUBLE, "memory.stat does not count the kernel's memory");
+		give_up("memory.stat of the cgroup lacks kernel memory");
 	free(text);
 	return bytes;
 }
@@ -53,14 +69,16 @@ static void enter_cgroup(const char *cgroup)
 {
 	char path[128];
 	cpu_set_t cpus;
-	int cpu = sched_getcpu();
+	int cpu = sched_getcpu(), rc;
 
 	must(cpu < 0 ? -errno : 0, "the CPU");
 	CPU_ZERO(&cpus);
 	CPU_SET(cpu, &cpus);
 	must(sched_setaffinity(0, sizeof(cpus), &cpus) ? -errno : 0, "choosing a CPU");
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	must(sysfs_write(path, "0"), "%s", path);
+	rc = sysfs_write(path, "0");
+	if (rc)
+		give_up("the cgroup cannot be entered: %s", strerror(-rc));
 }
 
 /* A guest with another virtual SMMU, of the same memory */
@@ -112,14 +130,16 @@ static void measure(const char *cgroup)
 		must(accel_attach_virtual(&guests[i], VSID, SMMUV3_ACCEL_ATTACH_BRIDGE, &attach),
 		     "ATTACH of a bridge");
 	}
-	results[VSMMU] = (charged(cgroup) - before) / VSMMUS;
+	results->vsmmu = (charged(cgroup) - before) / VSMMUS;
+	if (results->vsmmu <= 0)
+		give_up("the kernel charges no cgroup for its own memory (cgroup.memory=nokmem)");
 
 	before = charged(cgroup);
 	for (i = 0; i < num; i++) {
 		guests[i] = another(&g);
 		device_attach(&guests[i], &devs[i], VSID, &attach);
 	}
-	results[DEVICE] = (charged(cgroup) - before) / num;
+	results->device = (charged(cgroup) - before) / num;
 
 	g = guests[0];
 	must(ring_init(&ring, &g, 14), "ring");
@@ -129,7 +149,7 @@ static void measure(const char *cgroup)
 	before = charged(cgroup);
 	run_lap(&ring, 64);
 	run_lap(&ring, CMDS_MAX);
-	results[LAP] = charged(cgroup) - before;
+	results->laps = charged(cgroup) - before;
 }
 
 static bool can_measure(void)
@@ -173,7 +193,7 @@ void bench_memory(void)
 
 	if (!can_measure())
 		return;
-	results = mmap(NULL, RESULTS * sizeof(*results), PROT_READ | PROT_WRITE,
+	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(results == MAP_FAILED ? -errno : 0, "memory");
 	snprintf(cgroup, sizeof(cgroup), CGROUPS "/smmuv3-accel-bench.%d", getpid());
@@ -194,7 +214,11 @@ void bench_memory(void)
 	must(rc < 0 ? rc : 0, "measuring the memory");
 	if (rc)
 		die(EXIT_TROUBLE, "the memory could not be measured");
-	count(results[VSMMU], "memory_vsmmu_bytes");
-	count(results[DEVICE], "memory_vsmmu_device_bytes");
-	count(results[LAP], "memory_lap_bytes");
+	if (results->skipped[0]) {
+		skip("memory", "%s", results->skipped);
+		return;
+	}
+	count(results->vsmmu, "memory_vsmmu_bytes");
+	count(results->device, "memory_vsmmu_device_bytes");
+	count(results->laps, "memory_lap_bytes");
 }

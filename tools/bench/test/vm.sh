@@ -50,6 +50,21 @@ ended() {
 	! measuring || { echo "its cgroup is left"; return 1; }
 	[ "$rc" = 143 ] || { echo "status $rc"; return 1; }
 }
+entered() { child=$(cat "/sys/fs/cgroup/smmuv3-accel-bench.$pid/cgroup.procs") && [ -n "$child" ]; }
+child_ended() { grep -q '^State:.Z' "/proc/$child/status"; }
+skipped() { grep -q -F "\"$1\":\"$2" out; }
+other_memory() { # $1: what memory.stat has, $2: why the part is skipped
+	printf '%s\n' anon "$1" >stat
+	smmuv3-accel-bench --json --repetitions 1 --only memory --device "$disk" >out &
+	pid=$!
+	stat=/sys/fs/cgroup/smmuv3-accel-bench.$pid/memory.stat
+	# The child looks at it for the first time after seconds, and again.
+	soon entered && kill -STOP "$child" "$pid" && mount --bind stat "$stat" && kill -CONT "$child" &&
+		soon child_ended && umount "$stat"
+	rc=$?
+	kill -CONT "$pid"
+	wait "$pid" && [ "$rc" = 0 ] && skipped memory "$2" && ! grep memory_ out || { cat out; echo; return 1; }
+}
 no_cgroup() {
 	umount /sys/fs/cgroup
 	tool --repetitions 1 --only memory --device "$disk" >out
@@ -78,6 +93,8 @@ t "text" text
 t "a device is named twice" fails 2 'is named twice' --device "$disk" --device "$disk"
 t "a device that is in use" in_use
 t "a signal leaves no cgroup behind" ended
+t "a kernel that charges no cgroup" other_memory "kernel 0" "the kernel charges no cgroup"
+t "a kernel that does not count its memory" other_memory "file 0" "memory.stat of the cgroup lacks"
 t "no cgroups" no_cgroup
 t "without the fast path" slow
 t "a device that is not bound" unbound
