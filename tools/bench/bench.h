@@ -51,7 +51,7 @@ PRINTF(2, 3) void figure(const double *values, const char *format, ...);
 PRINTF(2, 3) void count(double value, const char *format, ...);
 PRINTF(2, 3) void skip(const char *part, const char *format, ...);
 void skips_show(void);
-bool module_parameter(const char *name);
+bool module_parameter(const char *part, const char *name, bool *on);
 
 /* host.c */
 
@@ -91,7 +91,7 @@ void device_open(struct dma_dev *dev, struct guest *g, unsigned int index);
 void device_attach(struct guest *g, const struct dma_dev *dev, __u32 vsid,
 		   struct smmuv3_accel_attach *out);
 void side_open(struct side *side, __u32 flags, unsigned int index);
-void side_add(struct side *side, unsigned int index);
+int side_add(struct side *side, unsigned int index, __u32 *reason);
 void side_table_mode(struct side *side);
 void side_close(struct side *side);
 void fill(struct cmd *cmds, __u32 num);

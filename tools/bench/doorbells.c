@@ -64,10 +64,12 @@ void bench_doorbells(void)
 	static double run[SIZES][REPETITIONS_MAX], dir[SIZES][REPETITIONS_MAX];
 	static double ratio[SIZES][REPETITIONS_MAX];
 	double singles[REPETITIONS_MAX], growth[REPETITIONS_MAX];
-	bool fast = module_parameter("fast");
 	static struct side side;
 	unsigned int i, r;
+	bool fast;
 
+	if (!module_parameter("doorbells", "fast", &fast))
+		return;
 	side_open(&side, 0, 0);
 	side_table_mode(&side);
 	for (r = 0; r < repetitions; r++) {

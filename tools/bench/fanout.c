@@ -3,10 +3,34 @@
  * A vSMMU with a device behind each of several physical SMMUs, of which one may hold the
  * ASID of the TLBIs, against a vSMMU with one device there.
  */
+#include <string.h>
+
 #include "bench.h"
 
 #define FANOUT_CMDS	64
 #define FANOUT_CALLS	512
+
+/* A vSMMU with a device behind each SMMU. Return: false if these cannot share one */
+static bool open_all(struct side *all)
+{
+	unsigned int i;
+	__u32 reason;
+	int rc;
+
+	side_open(all, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0]);
+	for (i = 1; i < smmu_num; i++) {
+		rc = side_add(all, first_of[i], &reason);
+		if (!rc)
+			continue;
+		skip("fanout", "%s does not share a vSMMU with the others: %s (%s): %s",
+		     devices[first_of[i]].smmu, strerror(-rc), reason_name(reason),
+		     reason_text(reason));
+		side_close(all);
+		return false;
+	}
+	side_table_mode(all);
+	return true;
+}
 
 void bench_fanout(void)
 {
@@ -15,16 +39,15 @@ void bench_fanout(void)
 	const char *filter;
 	unsigned int i, r;
 	__u64 before;
+	bool filters;
 
 	if (smmu_num < 2 || same_smmu_num < 2) {
 		skip("fanout", "it wants devices behind several SMMUs, and two behind one of them");
 		return;
 	}
-	filter = module_parameter("filter") ? "" : "_unfiltered";
-	side_open(&all, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0]);
-	for (i = 1; i < smmu_num; i++)
-		side_add(&all, first_of[i]);
-	side_table_mode(&all);
+	if (!module_parameter("fanout", "filter", &filters) || !open_all(&all))
+		return;
+	filter = filters ? "" : "_unfiltered";
 	side_open(&one, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0] + 1);
 	side_table_mode(&one);
 	fill_ring(&all, FANOUT_CMDS);

@@ -154,16 +154,21 @@ void skips_show(void)
 }
 
 /**
- * module_parameter() - Whether a parameter of the module is on
- * @name: its name
+ * module_parameter() - Whether a parameter of the module is on, for a part that depends on it
+ * @part: the part, which is skipped if the module has no such parameter
+ * @name: the name of the parameter
+ * @on: set to false if it is off
  *
- * Return: false if it is off.
+ * Return: false if the module does not have it.
  */
-bool module_parameter(const char *name)
+bool module_parameter(const char *part, const char *name, bool *on)
 {
 	char value[8];
 
-	if (root_read(value, sizeof(value), "/sys/module/smmuv3_accel/parameters/%s", name) < 0)
-		die(EXIT_TROUBLE, "cannot read the module's parameter '%s'", name);
-	return value[0] == 'Y';
+	if (root_read(value, sizeof(value), "/sys/module/smmuv3_accel/parameters/%s", name) < 0) {
+		skip(part, "cannot read the module's parameter '%s'", name);
+		return false;
+	}
+	*on = value[0] == 'Y';
+	return true;
 }

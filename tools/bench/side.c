@@ -96,6 +96,13 @@ void must(int rc, const char *format, ...)
 	die(EXIT_TROUBLE, "%s: %s", what, strerror(rc < 0 ? -rc : rc));
 }
 
+static void must_call(int rc, __u32 reason, const char *name)
+{
+	if (rc)
+		die(EXIT_TROUBLE, "%s: %s (%s): %s", name, strerror(-rc),
+		    reason_name(reason), reason_text(reason));
+}
+
 /**
  * device_open() - Open a device, and bind it to the iommufd of a guest
  * @dev: the device, to be closed by dma_close(). It cannot do DMA
@@ -124,9 +131,7 @@ void device_attach(struct guest *g, const struct dma_dev *dev, __u32 vsid,
 {
 	int rc = accel_attach(g, dev->fd, vsid, out);
 
-	if (rc)
-		die(EXIT_TROUBLE, "ATTACH: %s (%s): %s", strerror(-rc),
-		    reason_name(out->out_reason), reason_text(out->out_reason));
+	must_call(rc, out->out_reason, "ATTACH");
 }
 
 /**
@@ -144,10 +149,9 @@ void side_open(struct side *side, __u32 flags, unsigned int index)
 	must(guest_open_memory(&side->g), "guest memory, by iommufd");
 	must(guest_open_accel(&side->g), "/dev/smmuv3-accel");
 	rc = accel_create(side->g.accel, side->g.iommufd, side->g.ioas_id, flags, &reason);
-	if (rc)
-		die(EXIT_TROUBLE, "CREATE: %s (%s): %s", strerror(-rc),
-		    reason_name(reason), reason_text(reason));
-	side_add(side, index);
+	must_call(rc, reason, "CREATE");
+	rc = side_add(side, index, &reason);
+	must_call(rc, reason, "ATTACH");
 	side->run.size = sizeof(side->run);
 	side->inv.size = sizeof(side->inv);
 	side->inv.hwpt_id = side->viommu_id;
@@ -161,19 +165,28 @@ void side_open(struct side *side, __u32 flags, unsigned int index)
  * side_add() - Attach a device, with an ASID of its own
  * @side: not in table mode yet
  * @index: the device's number in devices[]
+ * @reason: set to the reason if ATTACH fails
+ *
+ * Return: 0, or a negative errno of ATTACH.
  */
-void side_add(struct side *side, unsigned int index)
+int side_add(struct side *side, unsigned int index, __u32 *reason)
 {
 	unsigned int n = side->dev_num++;
 	struct smmuv3_accel_attach attach;
 	struct pgtable pt;
+	int rc;
 
 	device_open(&side->dev[n], &side->g, index);
-	device_attach(&side->g, &side->dev[n], VSID + n, &attach);
+	rc = accel_attach(&side->g, side->dev[n].fd, VSID + n, &attach);
+	if (rc) {
+		*reason = attach.out_reason;
+		return rc;
+	}
 	if (!n)
 		side->viommu_id = attach.out_viommu_id;
 	pgtable_init(&pt, &side->g, GRANULE_4K);
 	side->cd[n] = cd_new(&side->g, &pt, BENCH_ASID + n);
+	return 0;
 }
 
 /**

@@ -79,6 +79,14 @@ slow() {
 		tool --repetitions 1 --only doorbells --device "$disk" >out &&
 		grep '^doorbell64_without_fast_path  *[0-9]' out && ! grep '_vs_batch' out
 }
+no_parameter() {
+	mount -t tmpfs none /sys/module/smmuv3_accel/parameters
+	bench-all --json --repetitions 1 --only doorbells --only fanout >out
+	rc=$?
+	umount /sys/module/smmuv3_accel/parameters
+	[ "$rc" = 0 ] && skipped doorbells "cannot read the module's parameter 'fast'" &&
+		skipped fanout "cannot read the module's parameter 'filter'" || { cat out; echo; return 1; }
+}
 no_module() { rmmod smmuv3_accel && fails 1 'the module is not loaded' --device "$other"; }
 
 for device in /sys/bus/pci/drivers/vfio-pci/*:*; do
@@ -96,6 +104,7 @@ t "a signal leaves no cgroup behind" ended
 t "a kernel that charges no cgroup" other_memory "kernel 0" "the kernel charges no cgroup"
 t "a kernel that does not count its memory" other_memory "file 0" "memory.stat of the cgroup lacks"
 t "no cgroups" no_cgroup
+t "a module without parameters" no_parameter
 t "without the fast path" slow
 t "a device that is not bound" unbound
 t "no module" no_module
