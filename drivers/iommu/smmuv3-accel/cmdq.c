@@ -326,7 +326,7 @@ static void run_note_refusal(struct smmuv3_vsmmu *v, u32 vsid, int rc)
 
 /*
  * The CD that a CFGI_CD names stays cached. So the flush of new ASIDs stays pending until
- * an invalidation of the stream's CDs succeeds.
+ * all CDs of the stream are invalidated.
  */
 static int keep_stale(struct smmuv3_vsmmu *v, u32 vsid)
 {
@@ -335,21 +335,6 @@ static int keep_stale(struct smmuv3_vsmmu *v, u32 vsid)
 	if (v->filter && stream && stream->dev && stream->ste.kind == SMMUV3_ACCEL_KIND_S1)
 		list_move_tail(&stream->stale_node, &v->stale_cds);
 	return 0;
-}
-
-/* These CFGI_CDs are done. One of several CDs is not enough to end what keep_stale() did. */
-static noinline void drop_stale(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2], u32 num)
-{
-	struct smmuv3_stream *stream;
-	u64 addr;
-	u32 i;
-
-	for (i = 0; i < num; i++) {
-		stream = smmuv3_find_stream(v, cmd_sid(cmds[i]));
-		if (stream && (cmd_op(cmds[i]) == CMD_CFGI_CD_ALL ||
-			       smmuv3_cdtab_is_single(stream->ste.data, &addr)))
-			list_del_init(&stream->stale_node);
-	}
 }
 
 /*
@@ -366,8 +351,6 @@ static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	rc = smmuv3_phys_invalidate(v, phys, cmds, ucmds, num, !atc);
 	if (rc == -ETIMEDOUT && atc)
 		return run_atc_timeout(v, cmds, num);
-	if (!rc && !atc && unlikely(!list_empty(&v->stale_cds)))
-		drop_stale(v, cmds, num);
 	if (!is_refusal(rc))
 		return rc;
 	for (i = 0; i < num; i += part) {
@@ -380,8 +363,6 @@ static int run_streams(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 		/* Stop at the first time-out. */
 		if (rc == -ETIMEDOUT && atc)
 			return run_atc_timeout(v, cmds + i, num - i);
-		if (!rc && !atc)
-			drop_stale(v, cmds + i, part);
 		if (is_refusal(rc)) {
 			run_note_refusal(v, cmd_sid(cmds[i]), rc);
 			if (!atc)
@@ -493,25 +474,45 @@ static int run_phase(struct smmuv3_vsmmu *v, enum smmuv3_phase phase)
 }
 
 /*
+ * Flush the entries of new ASIDs on a physical SMMU. This does not count while stale CDs
+ * are cached there, so invalidate them first. Not after a refusal in this segment: it
+ * would come again. A refusal must not stop commands of other streams.
+ */
+static int run_flush_phys(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
+{
+	u32 ignored;
+	int rc = 0;
+
+	if (unlikely(!list_empty(&v->stale_cds)) && !v->queue.run.rc &&
+	    !fatal_signal_pending(current))
+		rc = smmuv3_stream_flush_stale(v, phys, 0, U32_MAX, &ignored);
+	if (rc && !is_refusal(rc))
+		return rc;
+	return smmuv3_filter_flush(v, phys);
+}
+
+/*
  * Flush the entries of new ASIDs on the physical SMMUs that the segment concerns: TLBIs
  * concern all. Another one, which may have failed, must not stop the run.
  */
 static int run_flush(struct smmuv3_vsmmu *v)
 {
+	const struct smmuv3_batch *batch = v->queue.batch;
+	bool tlbis = batch->phases[SMMUV3_PHASE_TLBI].num;
 	struct smmuv3_phys *phys;
 	const void __user *ucmds;
 	const __le64 (*cmds)[2];
 	int rc, first_rc = 0;
 
-	if (v->queue.batch->phases[SMMUV3_PHASE_TLBI].num)
-		return smmuv3_filter_flush_all(v, &phys);
-	if (!v->filter || !v->queue.batch->phases[SMMUV3_PHASE_CD].num)
+	if (!v->filter || (!tlbis && !batch->phases[SMMUV3_PHASE_CD].num))
 		return 0;
 	list_for_each_entry(phys, &v->phys, node) {
-		if (smmuv3_asids_are_flushed(&phys->asids) ||
-		    !run_select(v, SMMUV3_PHASE_CD, phys->index, &cmds, &ucmds))
+		if (smmuv3_asids_are_flushed(&phys->asids))
 			continue;
-		rc = smmuv3_filter_flush(v, phys);
+		if (tlbis ? smmuv3_phys_idle(phys) :
+			    !run_select(v, SMMUV3_PHASE_CD, phys->index, &cmds, &ucmds))
+			continue;
+		rc = run_flush_phys(v, phys);
 		first_rc = first_rc ?: rc;
 	}
 	return first_rc;

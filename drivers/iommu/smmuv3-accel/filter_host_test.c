@@ -24,13 +24,19 @@ static u64 ste_at(u32 table)
 	return STE_S1_AT(table_gpa(table) >> 12);
 }
 
-static void put_asid(struct kunit *test, u32 table, u16 asid)
+static void put_cd(struct kunit *test, u32 table, u32 cd, u16 asid)
 {
 	struct fixture *f = test->priv;
 	__le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
+	u64 gpa = table_gpa(table) + cd * 64;
 
-	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (table_gpa(table) - RING_GPA), &word0,
-					   sizeof(word0)), 0);
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (gpa - RING_GPA), &word0, sizeof(word0)),
+			0);
+}
+
+static void put_asid(struct kunit *test, u32 table, u16 asid)
+{
+	put_cd(test, table, 0, asid);
 }
 
 static struct cmd tlbi_of(u16 asid)
@@ -60,6 +66,18 @@ static void start(struct kunit *test)
 	fx_attach_all(test);
 	fx_set_cmdq(test, 4);
 	f->mock->log_num = 0;
+}
+
+/* From now on no CD can be read. */
+static void take_cds_away(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+	};
+
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
 }
 
 /* Expect which SMMUs a TLBI goes to, and that nothing was pending before. */
@@ -354,13 +372,9 @@ static void new_asid_is_flushed_after_a_kill(struct kunit *test)
 static void all_is_flushed_in_the_end(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	const struct smmuv3_accel_mem_region regions[] = {
-		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
-	};
 
 	start(test);
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	take_cds_away(test);
 	mock_fail(f->mock, MOCK_INVALIDATE, 2, 2, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
@@ -391,31 +405,146 @@ static void other_smmu_is_flushed(struct kunit *test)
 	EXPECT_GIVEN(test, 1, cfgi_cd(VSID_OTHER, 0));
 }
 
-/* A flush while a CD is stale does not count, because the CD brings entries back. */
+/* Let the first host calls of a call fail. Expect how many host calls it makes. */
+static void fail_first(struct kunit *test, int (*call)(struct kunit *test), u32 num, int fail_rc,
+		       u32 calls, int rc)
+{
+	struct fixture *f = test->priv;
+
+	f->mock->log_num = 0;
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, num, fail_rc);
+	KUNIT_EXPECT_EQ(test, call(test), rc);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), num);
+	KUNIT_EXPECT_EQ_MSG(test, f->mock->log_num, calls, "%d", fail_rc);
+	f->mock->log_num = 0;
+}
+
+/* A TLBI that the first SMMU does not need */
+static int by_tlbi(struct kunit *test)
+{
+	return run_one(test, tlbi_of(FIRST_ASID - 1));
+}
+
+/*
+ * A flush while a CD is stale does not count, because the CD brings entries back. The
+ * next runs invalidate the stream's CDs first. A run waits for no second time-out.
+ */
 static void flush_counts_after_the_cfgi(struct kunit *test)
 {
 	static const struct {
-		u32 num;
 		int rc;
-	} failures[] = { { 2, -ENOMEM }, { 4, -EIO } };
-	const struct cmd tlbi = tlbi_of(FIRST_ASID - 1);
+		u32 num;
+		bool refused;	/* then the run goes on, with the flush */
+	} failures[] = { { -ENOMEM, 2 }, { -ETIMEDOUT, 1 }, { -EIO, 4, true } };
 	struct fixture *f = test->priv;
+	u16 asid = FIRST_ASID;
 	u32 i;
 
 	start(test);
-	for (i = 0; i < ARRAY_SIZE(failures); i++) {
-		const u16 asid = FIRST_ASID + i;
+	for (i = 0; i < ARRAY_SIZE(failures); i++, asid++) {
+		const u32 num = failures[i].num, calls = num + failures[i].refused;
+		const int rc = failures[i].rc;
 
 		put_asid(test, 0, asid);
-		mock_fail(f->mock, MOCK_INVALIDATE, 1, failures[i].num, failures[i].rc);
-		KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), failures[i].rc);
-		KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), failures[i].num);
-		EXPECT_DONE(test, fx_invalidate(test, f->v, &tlbi, 1), 1);
-		f->mock->log_num = 0;
+		fail_first(test, by_cfgi_cd, num, rc, calls, rc);
+		fail_first(test, by_tlbi, num, rc, calls, failures[i].refused ? 0 : rc);
+		fail_first(test, by_cfgi_cd, num, rc, calls, rc);
 		KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), 0);
-		EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), tlbi_of(asid));
+		EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), cfgi_cd_all(VSID), tlbi_of(asid));
 		expect_tlbi(test, asid, true, false);
+
+		/* The same without the guest's command again */
+		put_asid(test, 0, ++asid);
+		fail_first(test, by_cfgi_cd, num, rc, calls, rc);
+		KUNIT_EXPECT_EQ(test, by_tlbi(test), 0);
+		EXPECT_GIVEN(test, 0, cfgi_cd_all(VSID), tlbi_of(asid));
+		expect_tlbi(test, asid, true, false);
+		KUNIT_EXPECT_TRUE(test, list_empty(&f->v->stale_cds));
 	}
+}
+
+/*
+ * The host fails for one of several CDs. A CFGI_CD of another one does not make up for it,
+ * and after all CDs were invalidated, the flush does not come again.
+ */
+static void cfgi_of_one_cd_is_not_enough(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u32 all;
+
+	for (all = 0; all < 2; all++) {
+		start(test);
+		put_cd(test, 0, 1, OTHER_ASID);
+		fx_put_ste(test, VSID, ste_at(0) | FIELD_PREP(STE_0_S1CDMAX, 1), 0);
+		KUNIT_ASSERT_EQ(test, by_cfgi_ste(test), 0);
+		put_asid(test, 0, FIRST_ASID);
+		if (all)
+			take_cds_away(test);
+		fail_first(test, by_cfgi_cd, 2, -ENOMEM, 2, -ENOMEM);
+		EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 1), sync()), 2);
+		EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 1), cfgi_cd_all(VSID),
+			     all ? tlbi_all() : tlbi_of(FIRST_ASID));
+		fx_set_whole_mem(test);
+		expect_tlbi(test, FIRST_ASID, true, false);
+		fx_close(f->v);
+	}
+}
+
+/* The CFGI_CDs of two streams go to the host one by one. One of them is refused. */
+static void refused_stream_is_stale(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	put_asid(test, 1, FIRST_ASID);
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, 4, -EIO);
+	KUNIT_EXPECT_EQ(test, RUN_CMDS(test, cfgi_cd(VSID, 0), cfgi_cd(VSID_NEXT, 0),
+				       sync()).rc, -EIO);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 4);
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID_NEXT, 0), tlbi_of(FIRST_ASID));
+	f->mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, by_tlbi(test), 0);
+	EXPECT_GIVEN(test, 0, cfgi_cd_all(VSID), tlbi_of(FIRST_ASID));
+	expect_tlbi(test, FIRST_ASID, true, false);
+}
+
+/* Stale CDs on one SMMU concern no CFGI_CD on the other one. */
+static void stale_cds_concern_one_smmu(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	put_asid(test, 2, FIRST_ASID);
+	fail_first(test, by_cfgi_cd, 2, -ENOMEM, 2, -ENOMEM);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID_OTHER, 0), sync()), 2);
+	EXPECT_GIVEN(test, 0);
+	EXPECT_GIVEN(test, 1, cfgi_cd(VSID_OTHER, 0), tlbi_of(FIRST_ASID));
+	f->mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, by_tlbi(test), 0);
+	EXPECT_GIVEN(test, 0, cfgi_cd_all(VSID), tlbi_of(FIRST_ASID));
+	EXPECT_GIVEN(test, 1);
+	expect_tlbi(test, FIRST_ASID, true, true);
+}
+
+/* A caller that is killed leaves stale CDs to the next call. */
+static void stale_cds_are_left_by_a_kill(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 0, FIRST_ASID);
+	fail_first(test, by_cfgi_cd, 2, -ENOMEM, 2, -ENOMEM);
+	kill_in = 1;
+	mock_meanwhile(f->mock, MOCK_INVALIDATE, maybe_kill);
+	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), -EINTR);
+	set_killed(false);
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0));
+	f->mock->log_num = 0;
+	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), 0);
+	EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 0), cfgi_cd_all(VSID), tlbi_of(FIRST_ASID));
+	expect_tlbi(test, FIRST_ASID, true, false);
 }
 
 /* A flush that fails on one SMMU does not stop commands for the other one. */
@@ -677,6 +806,10 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE(all_is_flushed_in_the_end),
 	KUNIT_CASE(other_smmu_is_flushed),
 	KUNIT_CASE(flush_counts_after_the_cfgi),
+	KUNIT_CASE(cfgi_of_one_cd_is_not_enough),
+	KUNIT_CASE(refused_stream_is_stale),
+	KUNIT_CASE(stale_cds_concern_one_smmu),
+	KUNIT_CASE(stale_cds_are_left_by_a_kill),
 	KUNIT_CASE(broken_smmu_stops_no_other),
 	KUNIT_CASE(signal_adds_no_asid),
 	KUNIT_CASE(moved_stream),

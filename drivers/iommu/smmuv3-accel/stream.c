@@ -290,18 +290,16 @@ void smmuv3_stream_describe(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_stream_describe);
 
 /*
- * Take the streams of one physical SMMU from @v->stale_cds, and stage a command for
- * each. Returns how many.
+ * Take streams of a physical SMMU from @v->stale_cds, and stage a command for each.
+ * Returns how many.
  */
-static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
+static u32 stale_take(struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys,
+		      struct list_head *taken)
 {
 	__le64 (*stage)[2] = v->queue.batch->stage;
 	struct smmuv3_stream *stream, *tmp;
-	const struct smmuv3_phys *phys;
 	u32 num = 0;
 
-	phys = list_first_entry(&v->stale_cds, struct smmuv3_stream,
-				stale_node)->phys;
 	list_for_each_entry_safe(stream, tmp, &v->stale_cds, stale_node) {
 		if (stream->phys != phys)
 			continue;
@@ -315,25 +313,32 @@ static u32 stale_take(struct smmuv3_vsmmu *v, struct list_head *taken)
 	return num;
 }
 
-/*
- * Empty @v->stale_cds, but for the streams for which it fails. Arguments and errno as
- * for smmuv3_stream_flush_cds().
+/**
+ * smmuv3_stream_flush_stale() - Invalidate cached CDs for which that is still to be done
+ * @v: the vSMMU, @queue_lock held
+ * @phys: the physical SMMU
+ * @first: the first StreamID for which a failure is returned
+ * @last: the last
+ * @failed: set to the first of them for which it fails
+ *
+ * There is one host call for all streams. A stream for which it fails stays in
+ * smmuv3_vsmmu.stale_cds.
+ *
+ * Return: 0 or the first errno.
  */
-static noinline int flush_stale(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed)
+int smmuv3_stream_flush_stale(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys, u32 first,
+			      u32 last, u32 *failed)
 {
 	const __le64 (*stage)[2] = v->queue.batch->stage;
 	struct smmuv3_stream *stream, *tmp;
 	int rc, all_rc, first_rc = 0;
-	struct smmuv3_phys *phys;
+	LIST_HEAD(taken);
 	LIST_HEAD(left);
 	u32 num;
 
-	while (!list_empty(&v->stale_cds)) {
-		LIST_HEAD(taken);
+	lockdep_assert_held(&v->queue_lock);
 
-		num = stale_take(v, &taken);
-		phys = list_first_entry(&taken, struct smmuv3_stream,
-					stale_node)->phys;
+	while ((num = stale_take(v, phys, &taken))) {
 		all_rc = smmuv3_phys_invalidate(v, phys, stage, NULL, num, true);
 		num = 0;
 		list_for_each_entry_safe(stream, tmp, &taken, stale_node) {
@@ -409,26 +414,30 @@ static int flush_asids(struct smmuv3_vsmmu *v, u32 first, u32 last, u32 *failed)
  * @last: the last
  * @failed: set to the first StreamID for which it fails
  *
- * CFGI_STE invalidates cached CDs too (4.3.1). There is one host call for all streams
- * of a physical SMMU. A stream for which it fails stays in smmuv3_vsmmu.stale_cds. The
- * failure is returned only if the stream is in the caller's range. After that, entries
- * of new ASIDs are flushed on the physical SMMUs of the range.
+ * CFGI_STE invalidates cached CDs too (4.3.1). smmuv3_stream_flush_stale() does that,
+ * for streams outside the range as well, but it does not return their failures. After
+ * that, entries of new ASIDs are flushed on the physical SMMUs of the range.
  *
  * Return: 0 or the first errno.
  */
 int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 			    u32 *failed)
 {
+	int rc, first_rc = 0;
+	struct smmuv3_phys *phys;
 	u32 ignored;
-	int rc = 0, asids_rc = 0;
 
 	lockdep_assert_held(&v->queue_lock);
 
-	if (!list_empty(&v->stale_cds))
-		rc = flush_stale(v, first, last, failed);
-	if (v->filter)
-		asids_rc = flush_asids(v, first, last, rc ? &ignored : failed);
-	return rc ?: asids_rc;
+	if (!list_empty(&v->stale_cds)) {
+		list_for_each_entry(phys, &v->phys, node) {
+			rc = smmuv3_stream_flush_stale(v, phys, first, last,
+						       first_rc ? &ignored : failed);
+			first_rc = first_rc ?: rc;
+		}
+	}
+	rc = v->filter ? flush_asids(v, first, last, first_rc ? &ignored : failed) : 0;
+	return first_rc ?: rc;
 }
 
 /* Whether the filter has to see a stream's STEs: not if its SMMU gets all TLBIs anyway */

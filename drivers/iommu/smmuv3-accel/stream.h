@@ -26,6 +26,8 @@ int smmuv3_stream_set_ste(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			  const struct smmuv3_ste *ste);
 int smmuv3_stream_abort(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 			u32 reason);
+int smmuv3_stream_flush_stale(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys, u32 first,
+			      u32 last, u32 *failed);
 int smmuv3_stream_flush_cds(struct smmuv3_vsmmu *v, u32 first, u32 last,
 			    u32 *failed);
 
