@@ -13,8 +13,6 @@
 #include "arch.h"
 #include "cdtab.h"
 
-#define CD_SHIFT	6	/* 64 bytes */
-
 /**
  * smmuv3_asids_clear() - Empty a set
  * @set: the set
@@ -114,10 +112,10 @@ int smmuv3_cdtab_collect(const u64 ste[2], u16 mask, struct smmuv3_reader *reade
 	if (cdmax > ilog2(SMMUV3_MAX_CDS) ||
 	    (cdmax && FIELD_GET(STE_0_S1FMT, ste[0]) != STE_S1FMT_LINEAR))
 		return -E2BIG;
-	if (addr & ((1ULL << (CD_SHIFT + cdmax)) - 1))
+	if (addr & (smmuv3_cdtab_len(ste) - 1))
 		return -EINVAL;
 	for (i = 0; i < 1U << cdmax; i++) {
-		rc = reader->read(reader, addr + ((u64)i << CD_SHIFT), &word0,
+		rc = reader->read(reader, addr + ((u64)i << SMMUV3_CD_SHIFT), &word0,
 				  sizeof(word0));
 		if (rc)
 			return rc;

@@ -17,6 +17,8 @@
 /* A set with more ASIDs becomes the set of all. */
 #define SMMUV3_MAX_ASIDS	64
 
+#define SMMUV3_CD_SHIFT		6	/* 64 bytes */
+
 /**
  * struct smmuv3_asids - A set of ASIDs that only grows, until it is cleared
  * @all: all ASIDs are in it
@@ -83,6 +85,17 @@ static inline bool smmuv3_cdtab_is_single(const u64 ste[2], u64 *addr)
 {
 	*addr = ste[0] & STE_0_S1CONTEXTPTR;
 	return !FIELD_GET(STE_0_S1CDMAX, ste[0]);
+}
+
+/**
+ * smmuv3_cdtab_len() - The length of a linear table of CDs
+ * @ste: words 0 and 1 of an STE with stage 1
+ *
+ * Return: the length in bytes.
+ */
+static inline size_t smmuv3_cdtab_len(const u64 ste[2])
+{
+	return (size_t)1 << (SMMUV3_CD_SHIFT + FIELD_GET(STE_0_S1CDMAX, ste[0]));
 }
 
 /**

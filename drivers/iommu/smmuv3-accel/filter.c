@@ -130,6 +130,44 @@ void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	smmuv3_phys_update_gate(v, phys);
 }
 
+/* Whether another memory table has CDs of an STE elsewhere in the VMM */
+static bool are_moved(const struct guest_mem *mem, const struct guest_mem *to,
+		      const u64 ste[2])
+{
+	size_t len = smmuv3_cdtab_len(ste), to_len = len;
+	u64 gpa = ste[0] & STE_0_S1CONTEXTPTR;
+	const void __user *from = guest_mem_find(mem, gpa, &len);
+
+	return from && (guest_mem_find(to, gpa, &to_len) != from || to_len != len);
+}
+
+/**
+ * smmuv3_filter_set_mem() - Note the ASIDs that SMMUs could use by the old memory table
+ * @v: the vSMMU, @queue_lock held, with the old table
+ * @mem: the new table
+ *
+ * The memory at the address of a CD may be another one than before, and the SMMU may have
+ * the old CD cached. A memory table that leaves the CDs in place has no effect, so that a
+ * VMM may set it often. CHANGE_PROCESS, after which the table is not known, does not
+ * change the memory, and the new process cannot read the old addresses. Does not wait for
+ * a missing page.
+ */
+void smmuv3_filter_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem)
+{
+	struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+
+	lockdep_assert_held(&v->queue_lock);
+
+	list_for_each_entry(phys, &v->phys, node) {
+		list_for_each_entry(stream, &phys->s1_streams, s1_node) {
+			stream->cd = NULL;
+			if (mem->known && are_moved(&v->mem, mem, stream->ste.data))
+				smmuv3_filter_leave(v, phys, &stream->ste);
+		}
+	}
+}
+
 /* Whether an invalidation of CDs that a physical SMMU has cached is still to be done */
 static bool has_stale_cds(const struct smmuv3_vsmmu *v, const struct smmuv3_phys *phys)
 {

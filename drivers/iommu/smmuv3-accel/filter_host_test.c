@@ -3,6 +3,8 @@
  * KUnit tests of the filtered fan-out: host calls that fail, and streams and processes
  * that come and go.
  */
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -579,6 +581,26 @@ static void broken_smmu_stops_no_other(struct kunit *test)
 	expect_tlbi(test, FIRST_ASID, true, false);
 }
 
+/* The page of the first stream's CD is not mapped in the VMM any more. */
+static void take_page_away(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)f->ring + CD_AREA, PAGE_SIZE), 0);
+}
+
+static void bring_page_back(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page = (unsigned long)f->ring + CD_AREA;
+	u32 s;
+
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), page);
+	for (s = 0; s < STREAMS; s++)
+		put_asid(test, s, OTHER_ASID);
+}
+
 /*
  * A signal while a CD cannot be read ends the call. It does not make the set that of all
  * ASIDs.
@@ -586,11 +608,6 @@ static void broken_smmu_stops_no_other(struct kunit *test)
 static void signal_adds_no_asid(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	const struct smmuv3_accel_mem_region regions[] = {
-		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
-		{ RING_GPA + CD_AREA, PAGE_SIZE, (uintptr_t)f->umem_end },
-	};
 	struct smmuv3_phys *phys;
 	int rc;
 
@@ -599,11 +616,11 @@ static void signal_adds_no_asid(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, by_cfgi_ste(test), 0);
 	phys = stream_of(f->v, VSID)->phys;
 	fx_put_ste(test, VSID, ste_at(0), 0);
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	take_page_away(test);
 
 	/* It comes with the TLBI, so the run has made progress. */
 	f->mock->signal = true;
-	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(FIRST_ASID), cfgi_ste(VSID), sync()), 1);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(OTHER_ASID), cfgi_ste(VSID), sync()), 1);
 	f->mock->signal = false;
 	clear_thread_flag(TIF_SIGPENDING);
 	KUNIT_EXPECT_FALSE(test, phys->asids.all);
@@ -616,16 +633,16 @@ static void signal_adds_no_asid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rc, -EINTR);
 
 	f->regs.strtab_base_cfg--;
-	fx_set_whole_mem(test);
+	bring_page_back(test);
 	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	take_page_away(test);
 	set_thread_flag(TIF_SIGPENDING);
 	rc = fx_set_regs(test).rc;
 	clear_thread_flag(TIF_SIGPENDING);
 	KUNIT_EXPECT_EQ(test, rc, -EINTR);
 	KUNIT_EXPECT_FALSE(test, phys->asids.all);
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.kind, KIND(S1));
-	fx_set_whole_mem(test);
+	bring_page_back(test);
 	fx_must_set_regs(test);
 	expect_tlbi(test, FIRST_ASID, false, false);
 }
@@ -789,8 +806,11 @@ static void another_process(struct kunit *test)
 	start(test);
 	put_asid(test, 0, FIRST_ASID);
 	KUNIT_ASSERT_EQ(test, by_cfgi_cd(test), 0);
-	put_asid(test, 0, OTHER_ASID);
+	/* The new process has something else at the old address of the CD. */
+	put_asid(test, 0, FIRST_ASID + 1);
+	mock_set_reachable(f->mock, false);
 	EXPECT_OK(test, fx_change_process(f->v, MOCK_IOMMUFD));
+	put_asid(test, 0, OTHER_ASID);
 	fx_set_mem(test, &table, 1);
 	f->mock->log_num = 0;
 	EXPECT_DONE(test, fx_invalidate(test, f->v, &tlbi, 1), 1);
@@ -798,6 +818,7 @@ static void another_process(struct kunit *test)
 	EXPECT_GIVEN(test, 1, tlbi);
 	fx_set_whole_mem(test);
 	expect_tlbi(test, FIRST_ASID, true, false);
+	expect_tlbi(test, FIRST_ASID + 1, false, false);
 }
 
 static struct kunit_case filter_host_cases[] = {

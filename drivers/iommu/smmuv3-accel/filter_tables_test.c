@@ -143,6 +143,49 @@ static void leave_by_vsid(struct kunit *test)
 	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, UNSET(1) }));
 }
 
+/* From now on no CD can be read. */
+static void take_cds_away(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+	};
+
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+}
+
+/* Some bytes of table 2 are elsewhere in the VMM. */
+static void move_table(struct kunit *test, size_t from, size_t len)
+{
+	struct fixture *f = test->priv;
+	const u64 start = table_gpa(2) - RING_GPA + from, end = start + len;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, start, (uintptr_t)f->ring },
+		{ RING_GPA + start, len, (uintptr_t)f->array },
+		{ RING_GPA + end, RING_MAX - end, (uintptr_t)f->ring + end },
+	};
+
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+}
+
+static void leave_by_mem(struct kunit *test)
+{
+	const __le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, OTHER_ASID));
+	struct fixture *f = test->priv;
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->array, &word0, sizeof(word0)), 0);
+	move_table(test, 0, SZ_4K);
+}
+
+static void leave_by_no_mem(struct kunit *test)
+{
+	take_cds_away(test);
+	put_asid(test, 2, 0, OTHER_ASID);
+	fx_set_whole_mem(test);
+}
+
 static const struct leave_case {
 	const char *name;
 	void (*leave)(struct kunit *test);
@@ -154,13 +197,16 @@ static const struct leave_case {
 	{ "another stream table", leave_by_strtab },
 	{ "DETACH", leave_by_detach },
 	{ "StreamID taken away", leave_by_vsid },
+	{ "other memory", leave_by_mem },
+	{ "no memory, and other memory", leave_by_no_mem },
 };
 
 KUNIT_ARRAY_PARAM_DESC(leave, leave_cases, name);
 
 /*
  * The SMMU may have fetched a CD that the guest has not told of. Its entries stay when
- * the stream leaves the table, while another stream is behind the SMMU.
+ * the stream leaves the table or the table's memory, while another stream is behind the
+ * SMMU.
  */
 static void left_table_counts(struct kunit *test)
 {
@@ -173,18 +219,6 @@ static void left_table_counts(struct kunit *test)
 	put_asid(test, 2, 0, TEST_ASID);
 	c->leave(test);
 	expect_known(test);
-}
-
-/* From now on no CD can be read. */
-static void take_cds_away(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	const struct smmuv3_accel_mem_region regions[] = {
-		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
-	};
-
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
 }
 
 /* A TLBI that comes while no CD can be read is sent this once. */
@@ -483,6 +517,40 @@ static void table_elsewhere_in_the_vmm(struct kunit *test)
 	EXPECT_BATCH(test, 1, 1, tlbi_asid());
 }
 
+/* The second CD is elsewhere, and the SMMU may have cached what it was. */
+static void one_cd_elsewhere_in_the_vmm(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const __le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, OTHER_ASID));
+
+	start(test);
+	put_asid(test, 2, 0, OTHER_ASID);
+	put_asid(test, 2, 1, OTHER_ASID);
+	use_table(test, ste_at(2) | STE_CDS(1));
+	expect_unknown(test);
+	put_asid(test, 2, 1, TEST_ASID);
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->array, &word0, sizeof(word0)), 0);
+	move_table(test, 64, 64);
+	expect_known(test);
+}
+
+/* A VMM sets its memory table for other reasons, while the page of the CDs is missing. */
+static void same_memory_has_no_effect(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page = (unsigned long)f->ring + CD_AREA;
+	struct smmuv3_phys *phys;
+
+	start(test);
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), page);
+	move_table(test, SZ_4K, SZ_4K);
+	list_for_each_entry(phys, &f->v->phys, node)
+		KUNIT_EXPECT_FALSE(test, phys->asids.all);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	expect_unknown(test);
+}
+
 /* A dry run of ATTACH notes no ASID. */
 static void dry_run_notes_nothing(struct kunit *test)
 {
@@ -517,6 +585,8 @@ static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE(new_asid_of_a_vsid_is_flushed),
 	KUNIT_CASE_PARAM(each_cd_counts, format_gen_params),
 	KUNIT_CASE(table_elsewhere_in_the_vmm),
+	KUNIT_CASE(one_cd_elsewhere_in_the_vmm),
+	KUNIT_CASE(same_memory_has_no_effect),
 	KUNIT_CASE(dry_run_notes_nothing),
 	{}
 };

@@ -183,14 +183,9 @@ EXPORT_SYMBOL_IF_KUNIT(smmuv3_vsmmu_set_idr);
  */
 void smmuv3_vsmmu_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem)
 {
-	struct smmuv3_stream *stream;
-	struct smmuv3_phys *phys;
-
 	lockdep_assert_held(&v->queue_lock);
 
-	list_for_each_entry(phys, &v->phys, node)
-		list_for_each_entry(stream, &phys->s1_streams, s1_node)
-			stream->cd = NULL;
+	smmuv3_filter_set_mem(v, mem);
 	guest_mem_free(&v->mem);
 	v->mem = *mem;
 	smmuv3_cmdq_locate(v);
