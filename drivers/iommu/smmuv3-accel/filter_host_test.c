@@ -741,6 +741,30 @@ static void idle_smmu_is_not_flushed(struct kunit *test)
 }
 
 /*
+ * An ATTACH of an SMMU's first device fails, with a CD that cannot be read. The SMMU does
+ * not have all ASIDs after the next ATTACH.
+ */
+static void failed_attach_adds_no_asid(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct smmuv3_phys *phys;
+
+	start(test);
+	phys = stream_of(f->v, VSID)->phys;
+	fx_must_detach(test, f->v, VSID);
+	fx_must_detach(test, f->v, VSID_NEXT);
+	fx_put_ste(test, VSID, STE_S1_AT(1), 0);
+	mock_fail(f->mock, MOCK_ATTACH, 1, 1, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, by_attach(test), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 1);
+	KUNIT_EXPECT_TRUE(test, phys->asids.all);
+	fx_put_ste(test, VSID, ste_at(0), 0);
+	KUNIT_EXPECT_EQ(test, by_attach(test), 0);
+	expect_tlbi(test, FIRST_ASID, false, false);
+	expect_tlbi(test, OTHER_ASID, true, true);
+}
+
+/*
  * A TLBI that one SMMU did not need counts again, as one that was issued does, if the
  * guest's command runs again. It counts as done once.
  */
@@ -838,6 +862,7 @@ static struct kunit_case filter_host_cases[] = {
 	KUNIT_CASE(second_smmu_comes),
 	KUNIT_CASE(second_smmu_translates),
 	KUNIT_CASE(idle_smmu_is_not_flushed),
+	KUNIT_CASE(failed_attach_adds_no_asid),
 	KUNIT_CASE(repeats_count),
 	KUNIT_CASE(idle_smmu_does_not_count),
 	KUNIT_CASE(another_process),

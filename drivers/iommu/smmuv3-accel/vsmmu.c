@@ -316,6 +316,9 @@ static int attach_look(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 
 	if (!stream->dev || !stream->live)
 		return 0;
+	/* It has no entries. The ASIDs are those of an ATTACH that failed after this. */
+	if (smmuv3_phys_idle(stream->phys))
+		smmuv3_asids_clear(&stream->phys->asids);
 	rc = smmuv3_filter_look(v, stream->phys, &stream->ste);
 	return rc ?: smmuv3_filter_flush(v, stream->phys);
 }
