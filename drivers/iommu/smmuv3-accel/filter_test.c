@@ -15,6 +15,7 @@
 #define PAGE_GLOBAL	2	/* without NO_GLOBAL, this page is global */
 #define TABLES		2	/* CD tables that a stream uses in turn */
 #define CD_AREA		0x10000
+#define CDS_LEN		(STREAMS * TABLES * SZ_4K)
 
 /* What an SMMU has cached for a page */
 struct entry {
@@ -25,7 +26,8 @@ struct entry {
 /**
  * struct model - The guest, and what the SMMUs have cached
  * @no_global: no page is global
- * @rough: host calls fail, streams come and go, and the guest boots again
+ * @rough: host calls fail, streams come and go, memory moves, and the guest boots again
+ * @moved: the CDs are in the other memory
  * @attached: the stream is attached
  * @version: of each page's translation in the guest
  * @need: the oldest version that a device may get
@@ -44,6 +46,7 @@ struct entry {
 struct model {
 	bool no_global;
 	bool rough;
+	bool moved;
 	bool attached[STREAMS];
 	u32 version[ASIDS][PAGES];
 	u32 need[ASIDS][PAGES];
@@ -69,13 +72,20 @@ static u64 table_gpa(u32 s, u32 table)
 	return RING_GPA + CD_AREA + (s * TABLES + table) * SZ_4K;
 }
 
+/* Where the CDs are in the VMM */
+static void __user *cds_at(const struct fixture *f, bool moved)
+{
+	return moved ? f->array : f->ring + CD_AREA;
+}
+
 static void put_cd(struct kunit *test, struct model *m, u32 s, u32 table, int asid)
 {
 	struct fixture *f = test->priv;
 	__le64 word0 = cpu_to_le64(asid < 0 ? FIELD_PREP(CD_0_ASID, 1) :
 				   CD_0_V | FIELD_PREP(CD_0_ASID, ASID_OF(asid)));
 
-	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (table_gpa(s, table) - RING_GPA), &word0,
+	KUNIT_ASSERT_EQ(test, copy_to_user(cds_at(f, m->moved) +
+					   (table_gpa(s, table) - table_gpa(0, 0)), &word0,
 					   sizeof(word0)), 0);
 	m->cd[s][table] = asid;
 }
@@ -366,12 +376,34 @@ static void guest_boots(struct kunit *test, struct model *m, u32 step)
 		model_told(m, s, m->table[s]);
 }
 
+/* The VMM puts other memory, with other CDs, at the address of the CDs. */
+static void memory_moves(struct kunit *test, struct model *m)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+		{ RING_GPA + CD_AREA, CDS_LEN, (uintptr_t)cds_at(f, !m->moved) },
+	};
+	u32 s, t;
+
+	for (s = 0; s < STREAMS; s++)
+		model_leaves(m, s);
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	m->moved = !m->moved;
+	for (s = 0; s < STREAMS; s++) {
+		for (t = 0; t < TABLES; t++)
+			put_cd(test, m, s, t, (int)dice(f, ASIDS + 1) - 1);
+		m->dirty[s] = true;
+	}
+}
+
 static void guest_step(struct kunit *test, struct model *m, u32 step)
 {
 	struct fixture *f = test->priv;
 	u32 s = dice(f, STREAMS);
 
-	switch (dice(f, m->rough ? 18 : 16)) {
+	switch (dice(f, m->rough ? 19 : 16)) {
 	case 0 ... 1:
 		guest_stores_cd(test, m, s);
 		break;
@@ -387,6 +419,9 @@ static void guest_step(struct kunit *test, struct model *m, u32 step)
 		break;
 	case 17:
 		guest_boots(test, m, step);
+		break;
+	case 18:
+		memory_moves(test, m);
 		break;
 	case 5 ... 9:
 		m->version[dice(f, ASIDS)][dice(f, PAGES)]++;
