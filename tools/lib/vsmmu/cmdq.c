@@ -260,7 +260,7 @@ static void command_failed(struct vsmmu *v,
 		vsmmu__memory_read(v, queue_entry(v->reg[REG_CMDQ_BASE], mask,
 						  CMD_SIZE, run->cons),
 				   &cmd, sizeof(cmd));
-	v->due.cmd_failed = true;
+	v->due |= DUE_CMD_ERROR;
 	v->failed_cmd = (struct vsmmu_cmd_error){
 		.cerror = run->out_error,
 		.reason = run->out_reason,

@@ -104,15 +104,15 @@ struct msi {
 };
 
 /**
- * struct due - Callbacks that became due under the lock
- * @raised: lines to call @raise for
- * @cmd_failed: call @cmd_error for @failed_cmd
- * @msis: call @msi for @msis of struct vsmmu, unless another caller is doing that
+ * enum due - Callbacks that became due under the lock
+ * @DUE_LINES: call @raise of struct vsmmu, for each line that has a bit here
+ * @DUE_CMD_ERROR: call @cmd_error for @failed_cmd
+ * @DUE_MSIS: call @msi for @msis, unless another caller is doing that
  */
-struct due {
-	unsigned int raised;
-	bool cmd_failed;
-	bool msis;
+enum due {
+	DUE_LINES = (1 << VSMMU_IRQ_NUM) - 1,
+	DUE_CMD_ERROR = 1 << VSMMU_IRQ_NUM,
+	DUE_MSIS = 2 << VSMMU_IRQ_NUM,
 };
 
 /* How many MSIs can be pending besides those of CMD_SYNCs: of events and of errors */
@@ -155,7 +155,7 @@ struct due {
  * @opaque: for @raise, @feed, @cmd_error and @msi
  * @feed_cmds: where the kernel writes commands for @feed
  * @feed_room: how many there is room for
- * @due: callbacks to make when @lock is free
+ * @due: callbacks to make when @lock is free: bits of enum due
  * @kept: what was due before vsmmu__lock_state(); nothing while @lock is free
  * @syncs: MSIs of the CMD_SYNCs of a batch, to send when CONS is published
  * @sync_num: how many there are
@@ -214,8 +214,8 @@ struct vsmmu {
 	void *opaque;
 	struct vsmmu_cmd *feed_cmds;
 	uint32_t feed_room;
-	struct due due;
-	struct due kept;
+	unsigned int due;
+	unsigned int kept;
 	struct msi *syncs;
 	uint32_t sync_num;
 	bool delivering;

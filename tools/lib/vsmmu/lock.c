@@ -31,7 +31,7 @@ void vsmmu__lock_state(struct vsmmu *v)
 {
 	pthread_mutex_lock(&v->lock);
 	v->kept = v->due;
-	v->due = (struct due){ 0 };
+	v->due = 0;
 }
 
 /*
@@ -43,11 +43,11 @@ static bool unlock_once(struct vsmmu *v, bool delivers)
 {
 	const struct last_failure last = vsmmu__last;
 	const struct vsmmu_cmd_error failed_cmd = v->failed_cmd;
-	const struct due due = v->due;
+	const unsigned int due = v->due;
 	struct msi msi = { 0 };
 	enum vsmmu_irq line;
 
-	if (delivers || (due.msis && !v->delivering)) {
+	if (delivers || ((due & DUE_MSIS) && !v->delivering)) {
 		delivers = v->msi_num;
 		v->delivering = delivers;
 		if (delivers)
@@ -56,14 +56,14 @@ static bool unlock_once(struct vsmmu *v, bool delivers)
 			v->msi_taken = 0;
 	}
 	v->due = v->kept;
-	v->kept = (struct due){ 0 };
+	v->kept = 0;
 	pthread_mutex_unlock(&v->lock);
-	if (!due.raised && !due.cmd_failed && !delivers)
+	if (!(due & ~DUE_MSIS) && !delivers)
 		return false;
-	if (due.cmd_failed)
+	if (due & DUE_CMD_ERROR)
 		v->cmd_error(v->opaque, &failed_cmd);
 	for (line = 0; line < VSMMU_IRQ_NUM; line++)
-		if (due.raised & 1U << line)
+		if (due & 1U << line)
 			v->raise(v->opaque, line);
 	if (delivers)
 		v->msi(v->opaque, msi.address, msi.data);
@@ -130,10 +130,8 @@ int vsmmu__join(struct vsmmu *v)
 		v->rung = true;
 		return 0;
 	}
-	v->due.raised |= v->kept.raised;
-	v->due.cmd_failed |= v->kept.cmd_failed;
-	v->due.msis |= v->kept.msis;
-	v->kept = (struct due){ 0 };
+	v->due |= v->kept;
+	v->kept = 0;
 	if (!try_work(v)) {
 		v->heirs++;
 		pthread_mutex_unlock(&v->lock);
@@ -154,7 +152,7 @@ void vsmmu__raise_irq(struct vsmmu *v, enum vsmmu_irq line)
 	const uint64_t one = 1;
 
 	if (v->irqfd[line] < 0)
-		v->due.raised |= v->raise ? 1U << line : 0;
+		v->due |= v->raise ? 1U << line : 0;
 	else if (write(v->irqfd[line], &one, sizeof(one)) < 0)
 		return;		/* full: an earlier edge is still pending */
 }

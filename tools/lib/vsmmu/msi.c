@@ -49,7 +49,7 @@ static void queue_msi(struct vsmmu *v, const struct msi *msi)
 		*same = *msi;
 	else
 		*pending_msi(v, v->msi_num++) = *msi;
-	v->due.msis = true;
+	v->due |= DUE_MSIS;
 }
 
 /* Take the oldest MSI. */
