@@ -12,6 +12,9 @@
 
 #include "internal.h"
 
+/* This thread is in a callback. */
+static __thread bool in_callback;
+
 void vsmmu__lock(struct vsmmu *v)
 {
 	pthread_mutex_lock(&v->turn);
@@ -44,6 +47,7 @@ static bool unlock_once(struct vsmmu *v, bool delivers)
 	const struct last_failure last = vsmmu__last;
 	const struct vsmmu_cmd_error failed_cmd = v->failed_cmd;
 	const unsigned int due = v->due;
+	const bool nested = in_callback;
 	struct msi msi = { 0 };
 	enum vsmmu_irq line;
 
@@ -60,6 +64,7 @@ static bool unlock_once(struct vsmmu *v, bool delivers)
 	pthread_mutex_unlock(&v->lock);
 	if (!(due & ~DUE_MSIS) && !delivers)
 		return false;
+	in_callback = true;
 	if (due & DUE_CMD_ERROR)
 		v->cmd_error(v->opaque, &failed_cmd);
 	for (line = 0; line < VSMMU_IRQ_NUM; line++)
@@ -67,6 +72,7 @@ static bool unlock_once(struct vsmmu *v, bool delivers)
 			v->raise(v->opaque, line);
 	if (delivers)
 		v->msi(v->opaque, msi.address, msi.data);
+	in_callback = nested;
 	vsmmu__last = last;
 	return delivers;
 }
@@ -95,15 +101,23 @@ void vsmmu__unlock(struct vsmmu *v)
  * Let a waiting caller in. It holds @turn, so no other thread gets @work before it.
  * Afterwards the virtual SMMU may be in any state. Also make the callbacks for MSIs, of
  * which there can be as many as commands.
+ *
+ * A callback may have the rest of the queue run. Lines then wait until that call ends, or
+ * callbacks would nest as deep as the queue is long.
  */
 void vsmmu__let_in(struct vsmmu *v)
 {
+	unsigned int later;
+
 	if (!v->msi_num && !pthread_mutex_trylock(&v->turn)) {
 		pthread_mutex_unlock(&v->turn);
 		return;
 	}
+	later = in_callback ? v->due & DUE_LINES : 0;
+	v->due &= ~later;
 	vsmmu__unlock(v);
 	vsmmu__lock(v);
+	v->due |= later;
 }
 
 /* Get @work without waiting, unless somebody waits for it. The caller holds @lock. */

@@ -615,6 +615,38 @@ static void test_heir(void **state)
 	assert_int_equal(sent_num, 1);
 }
 
+/* The module may run as little as one command. */
+static int run_one_sync(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	run->max_cmds = 1;
+	return run_syncs(fake, run);
+}
+
+static unsigned int depth, deepest;
+
+static void kick(struct rig *rig)
+{
+	if (++depth > deepest)
+		deepest = depth;
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	depth--;
+}
+
+/* Callbacks that run the queue do not nest as deep as a guest wants. */
+static void test_nested(void **state)
+{
+	struct rig *rig = *state;
+
+	fill_ring(rig, RING_BITS, SYNC | CS_IRQ, ITS);
+	rig->fake.on_run = run_one_sync;
+	rig->on_irq = kick;
+	depth = 0;
+	deepest = 0;
+	assert_put(rig, CMDQ_PROD, RING);
+	assert_int_equal(get(rig, CMDQ_CONS), RING);
+	assert_in_range(deepest, 1, 2);
+}
+
 static void attach_once(struct rig *rig)
 {
 	in_callback = NULL;
@@ -660,6 +692,8 @@ int main(void)
 		TEST(test_state_1, setup_none),
 		TEST(test_meanwhile, setup),
 		TEST(test_heir, setup),
+		TEST(test_nested, setup),
+		TEST(test_nested, setup_none),
 		TEST(test_resume, setup),
 	};
 

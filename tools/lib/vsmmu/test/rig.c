@@ -12,6 +12,8 @@ static void on_irq(void *opaque, enum vsmmu_irq line)
 	assert_int_equal(vsmmu_read(rig->v, GERROR, &value, 4), 0);
 	__atomic_fetch_add(&rig->irqs[line], 1, __ATOMIC_RELAXED);
 	thread_irqs++;
+	if (rig->on_irq)
+		rig->on_irq(rig);
 }
 
 struct vsmmu_config rig_config(struct rig *rig)

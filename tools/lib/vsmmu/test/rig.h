@@ -62,12 +62,14 @@ enum {
  * @v: the vSMMU
  * @ram: the guest's memory as the VMM has it, the second half first
  * @irqs: edges of each line that were seen
+ * @on_irq: called for each edge, or NULL
  */
 struct rig {
 	struct fake fake;
 	struct vsmmu *v;
 	char *ram;
 	unsigned int irqs[VSMMU_IRQ_NUM];
+	void (*on_irq)(struct rig *rig);
 };
 
 /* Edges that were raised in this thread */
