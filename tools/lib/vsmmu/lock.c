@@ -99,8 +99,8 @@ void vsmmu__unlock(struct vsmmu *v)
 
 /*
  * Let a waiting caller in. It holds @turn, so no other thread gets @work before it.
- * Afterwards the virtual SMMU may be in any state. Also make the callbacks for MSIs, of
- * which there can be as many as commands.
+ * Afterwards the virtual SMMU may be in any state. Also make the callbacks that are due:
+ * the registers show already what they are about, and the rest of the queue can take long.
  *
  * A callback may have the rest of the queue run. Lines then wait until that call ends, or
  * callbacks would nest as deep as the queue is long.
@@ -109,7 +109,7 @@ void vsmmu__let_in(struct vsmmu *v)
 {
 	unsigned int later;
 
-	if (!v->msi_num && !pthread_mutex_trylock(&v->turn)) {
+	if (!v->due && !pthread_mutex_trylock(&v->turn)) {
 		pthread_mutex_unlock(&v->turn);
 		return;
 	}

@@ -280,7 +280,9 @@ enum vsmmu_config_flags {
  *	NULL: such a write aborts, and the guest finds that in SMMU_GERROR
  *
  * The library calls @raise, @cmd_error and @msi without a mutex of its own, so
- * they may call the library. @cmd_error is for a log: the guest finds its error in
+ * they may call the library. A call that runs the command queue makes these callbacks
+ * after each SMMUV3_ACCEL_RUN_CMDQ. One that a callback makes calls @raise only when it
+ * ends. @cmd_error is for a log: the guest finds its error in
  * SMMU_CMDQ_CONS and SMMU_GERROR without it. A guest can cause as many such calls as
  * it likes.
  *

@@ -264,7 +264,7 @@ static void test_less_done(void **state)
 	assert_int_equal(calls, 6);
 	assert_int_equal(runs(rig), 6);
 	assert_int_equal(get(rig, CMDQ_CONS), 0x10a);
-	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 3);
 	assert_counters(rig, 1, 6, 12, 0);
 }
 

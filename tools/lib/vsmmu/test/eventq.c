@@ -563,6 +563,32 @@ static void test_cfgi_with_failure(void **state)
 	assert_int_equal(get(rig, EVENTQ_PROD), 1);
 }
 
+/* Each command is an event. While it is run, another vCPU handles the last interrupt. */
+static int run_handling(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	struct rig *rig = (struct rig *)fake;
+
+	if (irqs(rig, VSMMU_IRQ_EVENTQ))
+		assert_put(rig, EVENTQ_CONS, get(rig, EVENTQ_PROD));
+	return fake_run_bad(fake, run);
+}
+
+/* A guest that takes its events at each interrupt loses none in a long run. */
+static void test_long_run(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 8);
+	enable_eventq(rig, QUEUE, 1);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	rig->fake.on_run = run_handling;
+	/* Not so many that the other vCPU would have to wait for its turn */
+	assert_put(rig, CMDQ_PROD, 13);
+	assert_int_equal(get(rig, EVENTQ_PROD), 13 & 3);
+	assert_int_equal(get(rig, EVENTQ_CONS), 12 & 3);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
+}
+
 static void test_too_many(void **state)
 {
 	struct rig *rig = *state;
@@ -670,6 +696,7 @@ int main(void)
 		TEST(test_cfgi, rig_setup_clean),
 		TEST(test_cfgi_with_failure, rig_setup),
 		TEST(test_lost_with_cfgi, rig_setup_clean),
+		TEST(test_long_run, rig_setup),
 		TEST(test_too_many, rig_setup),
 		TEST(test_bad_veventqs, rig_setup),
 		TEST(test_bad_irqfds, rig_setup),

@@ -369,6 +369,16 @@ void fake_bad_ste(struct smmuv3_accel_run_cmdq *run, uint32_t vsid,
 	run->out_flags |= SMMUV3_ACCEL_RUN_BAD_STE;
 }
 
+/* An on_run: it reports stream 1, which is an event. The library has to ask about others. */
+int fake_run_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	run->cons++;
+	fake_bad_ste(run, 1, SMMUV3_ACCEL_REASON_STE_CONFIG);
+	run->out_flags |= SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
+	return 0;
+}
+
 /* A record as iommufd has it: a header and, with @event, the event */
 void fake_event(struct fake *fake, int queue, uint32_t flags, uint32_t sequence,
 		const uint64_t event[4])

@@ -101,6 +101,7 @@ void fake_fail(struct fake *fake, unsigned long request, int rc, uint32_t reason
 unsigned int fake_calls(struct fake *fake, unsigned long request);
 void fake_bad_ste(struct smmuv3_accel_run_cmdq *run, uint32_t vsid,
 		  uint32_t reason);
+int fake_run_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run);
 void fake_event(struct fake *fake, int queue, uint32_t flags, uint32_t sequence,
 		const uint64_t event[4]);
 

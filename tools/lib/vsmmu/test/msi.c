@@ -518,16 +518,6 @@ static void test_state_1(void **state)
 		       VSMMU_REASON_STATE);
 }
 
-/* The kernel reports a stream, and the library has to ask about others. */
-static int run_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
-{
-	(void)fake;
-	run->cons++;
-	fake_bad_ste(run, 1, SMMUV3_ACCEL_REASON_STE_CONFIG);
-	run->out_flags |= SMMUV3_ACCEL_RUN_BAD_OVERFLOW;
-	return 0;
-}
-
 /* The VMM may hold a lock of its own that its callback takes, too. */
 static void access_meanwhile(struct fake *fake, unsigned long request)
 {
@@ -544,12 +534,8 @@ static void access_meanwhile(struct fake *fake, unsigned long request)
 
 static void set_up_bad(struct rig *rig)
 {
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
-	assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
-	fill_ring(rig, RING_BITS, CFGI_STE_RANGE(0), CFGI_ALL);
-	enable_eventq(rig, QUEUE, 4);
 	assert_int_equal(put64(rig, EVENTQ_IRQ_CFG0, ITS), 0);
-	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+	enable_bad(rig, QUEUE, RING_BITS);
 }
 
 /* An access does not make the callbacks for MSIs of the thread that runs the queue. */
@@ -558,7 +544,7 @@ static void test_meanwhile(void **state)
 	struct rig *rig = *state;
 
 	set_up_bad(rig);
-	rig->fake.on_run = run_bad;
+	rig->fake.on_run = fake_run_bad;
 	rig->fake.on_call = access_meanwhile;
 	published = 0;
 	assert_put(rig, CMDQ_PROD, 1);
@@ -592,7 +578,7 @@ static void inherit(struct fake *fake, unsigned long request)
 static int run_bad_late(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	if (run->cons == HEIR_PROD - 2)
-		return run_bad(fake, run);
+		return fake_run_bad(fake, run);
 	run->cons++;
 	return 0;
 }

@@ -165,6 +165,16 @@ void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size)
 	assert_int_equal(get(rig, CR0ACK), get(rig, CR0));
 }
 
+/* For fake_run_bad(): streams, a queue of CFGI_ALLs, and the interrupt of the event queue */
+void enable_bad(struct rig *rig, uint64_t eventq, unsigned int log2size)
+{
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	assert_int_equal(vsmmu_attach(rig->v, 3, 5, 0, 0, NULL), 0);
+	fill_ring(rig, log2size, CFGI_STE_RANGE(0), CFGI_ALL);
+	enable_eventq(rig, eventq, 4);
+	assert_put(rig, IRQ_CTRL, EVENTQ_IRQEN);
+}
+
 /* Edges since the last call of this function */
 unsigned int irqs(struct rig *rig, enum vsmmu_irq line)
 {

@@ -92,6 +92,7 @@ void enable_cmdq(struct rig *rig, unsigned int log2size);
 void put_cmd(struct rig *rig, unsigned int index, uint64_t dw0, uint64_t dw1);
 void fill_ring(struct rig *rig, unsigned int log2size, uint64_t dw0, uint64_t dw1);
 void enable_eventq(struct rig *rig, uint64_t base, unsigned int log2size);
+void enable_bad(struct rig *rig, uint64_t eventq, unsigned int log2size);
 unsigned int irqs(struct rig *rig, enum vsmmu_irq line);
 
 #define assert_put(rig, offset, value)	\
