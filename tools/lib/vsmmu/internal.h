@@ -165,8 +165,8 @@ enum due {
  * @msi_num: how many there are
  * @msi_taken: how many that caller has taken so far
  * @msi_max: how many there is room for: those of two batches and %OTHER_MSIS
- * @failed_cmd: the command that is in error. The queue stops there until the guest
- *	makes another access, so there is one at a time
+ * @failed_cmd: the command that is in error. The next unlock takes it for @cmd_error, so
+ *	there is one at a time
  * @irqfd: eventfds of the lines, or -1
  * @bad: where the kernel writes streams whose STE is not legal, @stream_max of them
  * @vsid: the attached streams

@@ -2,6 +2,7 @@
 /*
  * The callback for commands that are in error.
  */
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "rig.h"
@@ -22,9 +23,9 @@ static void on_cmd_error(void *opaque, const struct vsmmu_cmd_error *error)
 	struct rig *rig = opaque;
 
 	assert_int_equal(get(rig, CMDQ_CONS) >> 24, error->cerror);
-	assert_int_equal(vsmmu_kick(rig->v), 0);
 	heard.calls++;
 	heard.error = *error;
+	assert_int_equal(vsmmu_kick(rig->v), 0);
 }
 
 /**
@@ -225,6 +226,65 @@ static void test_pair(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 1);
 }
 
+static unsigned int errors;
+
+/* Commands 1 and 2 are in error, each of them once. */
+static int run_two_errors(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	(void)fake;
+	if (errors < 2 && run->cons == errors + 1) {
+		errors++;
+		run->out_error = SMMUV3_ACCEL_CERROR_ILL;
+	} else {
+		run->cons++;
+	}
+	return 0;
+}
+
+static void *acknowledge(void *arg)
+{
+	assert_put(arg, GERRORN, get(arg, GERROR));
+	return NULL;
+}
+
+/* Another vCPU acknowledges an error while the kernel is asked about a stream. */
+static void acknowledge_meanwhile(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = (struct rig *)fake;
+	pthread_t vcpu;
+
+	if (request != SMMUV3_ACCEL_GET_STREAM || get(rig, GERROR) == get(rig, GERRORN))
+		return;
+	fake->on_call = NULL;
+	assert_int_equal(heard.calls, 1);
+	assert_int_equal(heard.error.index, 1);
+	assert_int_equal(pthread_create(&vcpu, NULL, acknowledge, rig), 0);
+	assert_int_equal(pthread_join(vcpu, NULL), 0);
+}
+
+/* Each error is heard, also if the next one comes while the same call runs the queue. */
+static void test_two(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	start_at(rig, RAM_BASE, 4, 0);
+	set_command(rig, RAM_BASE, CFGI_STE(1), 0);
+	answer = (struct answer){ 1, 0, 0, 0 };
+	assert_put(rig, CMDQ_PROD, 1);
+	/* The kernel cannot say now what became of the stream. */
+	fake_fail(&rig->fake, SMMUV3_ACCEL_GET_STREAM, -ENOMEM, 0, 3);
+	assert_put(rig, CR0, SMMUEN | CMDQEN);
+	errors = 0;
+	rig->fake.on_run = run_two_errors;
+	rig->fake.on_call = acknowledge_meanwhile;
+	assert_put(rig, CMDQ_PROD, 6);
+	assert_null(rig->fake.on_call);
+	assert_int_equal(heard.calls, 2);
+	assert_int_equal(heard.error.index, 2);
+	assert_int_equal(get(rig, CMDQ_CONS), SMMUV3_ACCEL_CERROR_ILL << 24 | 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +296,7 @@ int main(void)
 		TEST(test_region_with_a_hole),
 		TEST(test_not_heard),
 		TEST(test_pair),
+		TEST(test_two),
 	};
 
 	return cmocka_run_group_tests_name("cmd_error", tests, NULL, NULL);
