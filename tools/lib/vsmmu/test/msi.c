@@ -529,6 +529,7 @@ static void access_meanwhile(struct fake *fake, unsigned long request)
 	assert_int_equal(vsmmu_set_prod(rig->v, 1), 0);
 	assert_int_equal(vsmmu_kick(rig->v), 0);
 	assert_int_equal(sent_num, 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
 	published++;
 }
 
@@ -538,7 +539,7 @@ static void set_up_bad(struct rig *rig)
 	enable_bad(rig, QUEUE, RING_BITS);
 }
 
-/* An access does not make the callbacks for MSIs of the thread that runs the queue. */
+/* An access does not make the callbacks of the thread that runs the queue. */
 static void test_meanwhile(void **state)
 {
 	struct rig *rig = *state;
@@ -550,6 +551,7 @@ static void test_meanwhile(void **state)
 	assert_put(rig, CMDQ_PROD, 1);
 	assert_int_equal(published, 1);
 	assert_int_equal(sent_num, 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
 }
 
 static void *ring_one_more(void *arg)
@@ -583,7 +585,7 @@ static int run_bad_late(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 	return 0;
 }
 
-/* MSIs are not lost if another caller waits to take over the queue. */
+/* No callback is lost if another caller waits to take over the queue. */
 static void test_heir(void **state)
 {
 	struct rig *rig = *state;
@@ -599,6 +601,7 @@ static void test_heir(void **state)
 	assert_null(failed);
 	assert_int_equal(get(rig, CMDQ_CONS), HEIR_PROD + 1);
 	assert_int_equal(sent_num, 1);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
 }
 
 /* The module may run as little as one command. */
@@ -631,6 +634,8 @@ static void test_nested(void **state)
 	assert_put(rig, CMDQ_PROD, RING);
 	assert_int_equal(get(rig, CMDQ_CONS), RING);
 	assert_in_range(deepest, 1, 2);
+	/* None is lost: one from the first batch, and one when the inner call ends */
+	assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 2);
 }
 
 static void attach_once(struct rig *rig)
