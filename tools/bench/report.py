@@ -130,7 +130,7 @@ def main():
     missed = show(figures, {key: rest for key, *rest in BARS})
     write(figures, host, json_name, dat_name)
     if missed:
-        print(f"{missed} bars missed")
+        print(f"bars missed: {missed}")
     return 2 if missed else 0
 
 

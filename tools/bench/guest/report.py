@@ -102,7 +102,7 @@ def judge(results, bars, json_file):
         json.dump({k: float(f"{v:.4g}") for k, v in results.items()}, out, indent=2)
         out.write("\n")
     if missed:
-        print(f"{missed} bars missed")
+        print(f"bars missed: {missed}")
     return 2 if missed else 0
 
 

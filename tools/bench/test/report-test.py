@@ -72,7 +72,7 @@ class ReportTest(unittest.TestCase):
                 done = self.run_it(figures)
                 self.assertEqual(done.returncode, 2)
                 self.assertRegex(done.stdout, rf"(?m)^{key} .* MISSED$")
-                self.assertTrue(done.stdout.endswith("\n1 bars missed\n"), done.stdout)
+                self.assertTrue(done.stdout.endswith("\nbars missed: 1\n"), done.stdout)
 
     def test_less_is_not_better(self):
         """A cost of 0 was not measured, and fewer host calls than doorbells are too few."""
