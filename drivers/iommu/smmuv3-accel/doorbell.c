@@ -185,6 +185,13 @@ static noinline int report(struct smmuv3_accel_run_cmdq __user *run, u32 cons, i
 	return rc;
 }
 
+/* The doorbell does not fit the fast path. */
+static noinline long run_generally(struct smmuv3_vsmmu *v, unsigned long uarg)
+{
+	mutex_unlock(&v->queue_lock);
+	return smmuv3_ioctl_dispatch(v, SMMUV3_ACCEL_RUN_CMDQ, uarg);
+}
+
 /**
  * smmuv3_accel_ioctl() - The entry of all ioctls
  * @file: the file
@@ -203,13 +210,13 @@ long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 	if (unlikely(nr != SMMUV3_ACCEL_RUN_CMDQ || trace_smmuv3_accel_run_enabled()))
 		return smmuv3_ioctl_dispatch(v, nr, uarg);
 	if (unlikely(mutex_lock_interruptible(&v->queue_lock)))
-		goto dispatch;
+		return smmuv3_ioctl_dispatch(v, SMMUV3_ACCEL_RUN_CMDQ, uarg);
 	if (unlikely(v->fast.mm != current->mm))
-		goto unlock;
+		return run_generally(v, uarg);
 	pagefault_disable();
 	if (unlikely(!take(&v->fast, run, &db))) {
 		pagefault_enable();
-		goto unlock;
+		return run_generally(v, uarg);
 	}
 	pagefault_enable();
 	rc = issue(v, &db);
@@ -217,10 +224,5 @@ long smmuv3_accel_ioctl(struct file *file, unsigned int nr, unsigned long uarg)
 		db.cons &= v->fast.mask;
 	mutex_unlock(&v->queue_lock);
 	return likely(!rc) ? 0 : report(run, db.cons, rc);
-
-unlock:
-	mutex_unlock(&v->queue_lock);
-dispatch:
-	return smmuv3_ioctl_dispatch(v, SMMUV3_ACCEL_RUN_CMDQ, uarg);
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_accel_ioctl);
