@@ -299,7 +299,7 @@ def vcpus(run, real, json_file, _):
     """QEMU and the reference VMM, each with a guest whose 4 vCPUs ring at once"""
     results = {"rounds": run.rounds()}
     counts = ("host_calls", "exits", "waits")
-    print_row("per call of the guest's driver", "QEMU", "ours", "polled", "trapped")
+    print_row("per call of the guest driver", "QEMU", "ours", "polled", "trapped")
     print_counts(results, run, counts, VCPUS_SIDES, per="cmdlist")
     print()
     print_row("per doorbell", "ours", "polled", "trapped")
