@@ -11,7 +11,7 @@
 #include "fixture.h"
 
 #define QUEUE_LOG2	7
-#define CD_GPA		(RING_GPA + 0x10000)
+#define CD_GPA		(RING_GPA + CD_AREA)
 
 /* Whether the last doorbell took the fast path: the general way counts its batches. */
 static bool was_fast(struct fixture *f)

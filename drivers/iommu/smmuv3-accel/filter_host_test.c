@@ -13,7 +13,6 @@
 
 #define FIRST_ASID	16	/* of those that a test gives to the first stream */
 #define OTHER_ASID	3	/* the other streams have it */
-#define CD_AREA		0x10000
 #define SPARE_TABLE	STREAMS	/* of no stream at first */
 
 static u64 table_gpa(u32 table)
@@ -28,12 +27,7 @@ static u64 ste_at(u32 table)
 
 static void put_cd(struct kunit *test, u32 table, u32 cd, u16 asid)
 {
-	struct fixture *f = test->priv;
-	__le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
-	u64 gpa = table_gpa(table) + cd * 64;
-
-	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (gpa - RING_GPA), &word0, sizeof(word0)),
-			0);
+	fx_put_cd(test, table_gpa(table) + cd * 64, asid);
 }
 
 static void put_asid(struct kunit *test, u32 table, u16 asid)
@@ -68,18 +62,6 @@ static void start(struct kunit *test)
 	fx_attach_all(test);
 	fx_set_cmdq(test, 4);
 	f->mock->log_num = 0;
-}
-
-/* From now on no CD can be read. */
-static void take_cds_away(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	const struct smmuv3_accel_mem_region regions[] = {
-		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
-	};
-
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
 }
 
 /* Expect which SMMUs a TLBI goes to, and that nothing was pending before. */
@@ -376,7 +358,7 @@ static void all_is_flushed_in_the_end(struct kunit *test)
 	struct fixture *f = test->priv;
 
 	start(test);
-	take_cds_away(test);
+	fx_take_cds_away(test);
 	mock_fail(f->mock, MOCK_INVALIDATE, 2, 2, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, by_cfgi_cd(test), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
@@ -481,7 +463,7 @@ static void cfgi_of_one_cd_is_not_enough(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, by_cfgi_ste(test), 0);
 		put_asid(test, 0, FIRST_ASID);
 		if (all)
-			take_cds_away(test);
+			fx_take_cds_away(test);
 		fail_first(test, by_cfgi_cd, 2, -ENOMEM, 2, -ENOMEM);
 		EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 1), sync()), 2);
 		EXPECT_GIVEN(test, 0, cfgi_cd(VSID, 1), cfgi_cd_all(VSID),

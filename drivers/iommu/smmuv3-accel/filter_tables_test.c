@@ -11,7 +11,6 @@
 
 #define TEST_ASID	9	/* only the test's table has it */
 #define OTHER_ASID	3	/* the other tables have it */
-#define CD_AREA		0x10000
 #define STE_CDS(log2)	FIELD_CONST(STE_0_S1CDMAX, log2)
 #define STE_S1FMT(fmt)	FIELD_CONST(STE_0_S1FMT, fmt)
 
@@ -28,12 +27,7 @@ static u64 ste_at(u32 table)
 
 static void put_asid(struct kunit *test, u32 table, u32 cd, u16 asid)
 {
-	struct fixture *f = test->priv;
-	__le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
-	u64 gpa = table_gpa(table) + cd * 64;
-
-	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (gpa - RING_GPA), &word0, sizeof(word0)),
-			0);
+	fx_put_cd(test, table_gpa(table) + cd * 64, asid);
 }
 
 static struct cmd tlbi_of(u16 asid)
@@ -143,18 +137,6 @@ static void leave_by_vsid(struct kunit *test)
 	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, UNSET(1) }));
 }
 
-/* From now on no CD can be read. */
-static void take_cds_away(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	const struct smmuv3_accel_mem_region regions[] = {
-		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
-	};
-
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
-}
-
 /* Some bytes of table 2 are elsewhere in the VMM. */
 static void move_table(struct kunit *test, size_t from, size_t len)
 {
@@ -181,7 +163,7 @@ static void leave_by_mem(struct kunit *test)
 
 static void leave_by_no_mem(struct kunit *test)
 {
-	take_cds_away(test);
+	fx_take_cds_away(test);
 	put_asid(test, 2, 0, OTHER_ASID);
 	fx_set_whole_mem(test);
 }
@@ -225,7 +207,7 @@ static void left_table_counts(struct kunit *test)
 static void unreadable_table_counts_once(struct kunit *test)
 {
 	start(test);
-	take_cds_away(test);
+	fx_take_cds_away(test);
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
 	EXPECT_GIVEN(test, 0, tlbi_asid());
 	EXPECT_GIVEN(test, 1, tlbi_asid());
@@ -341,7 +323,7 @@ static void one_asid_of_many_counts(struct kunit *test)
 static void left_table_is_unreadable(struct kunit *test)
 {
 	start(test);
-	take_cds_away(test);
+	fx_take_cds_away(test);
 	fx_put_ste(test, VSID, STE_ABORT, 0);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), sync()), 2);
 	EXPECT_GIVEN(test, 0, tlbi_all());

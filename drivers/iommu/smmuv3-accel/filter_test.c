@@ -14,7 +14,6 @@
 #define PAGES		3
 #define PAGE_GLOBAL	2	/* without NO_GLOBAL, this page is global */
 #define TABLES		2	/* CD tables that a stream uses in turn */
-#define CD_AREA		0x10000
 #define CDS_LEN		(STREAMS * TABLES * SZ_4K)
 
 /* What an SMMU has cached for a page */

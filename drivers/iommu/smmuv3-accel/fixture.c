@@ -429,6 +429,28 @@ void fx_set_whole_mem(struct kunit *test)
 	fx_set_mem(test, regions, ARRAY_SIZE(regions));
 }
 
+/* From now on no CD can be read. */
+void fx_take_cds_away(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct smmuv3_accel_mem_region regions[] = {
+		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
+		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
+	};
+
+	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+}
+
+/* Write the first word of a CD. */
+void fx_put_cd(struct kunit *test, u64 gpa, u16 asid)
+{
+	struct fixture *f = test->priv;
+	__le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(f->ring + (gpa - RING_GPA), &word0, sizeof(word0)),
+			0);
+}
+
 void fx_put_ste(struct kunit *test, u32 vsid, u64 w0, u64 w1)
 {
 	const __le64 ste[8] = { cpu_to_le64(w0), cpu_to_le64(w1) };

@@ -61,6 +61,7 @@ struct cmd {
 #define CMD_LEN		sizeof(struct cmd)
 #define RING_MAX	(CMD_LEN << CMDQS_MAX)
 #define RING_GPA	0x80000000ULL
+#define CD_AREA		0x10000		/* behind RING_GPA, for CDs */
 #define TABLE_GPA	0x10000000ULL
 #define TABLE_LOG2	8
 #define TABLE_LEN	(64UL << TABLE_LOG2)
@@ -286,6 +287,8 @@ void fx_set_cmdq(struct kunit *test, u32 log2size);
 void fx_set_mem(struct kunit *test, const struct smmuv3_accel_mem_region *regions,
 		u32 num);
 void fx_set_whole_mem(struct kunit *test);
+void fx_take_cds_away(struct kunit *test);
+void fx_put_cd(struct kunit *test, u64 gpa, u16 asid);
 void fx_put_ste(struct kunit *test, u32 vsid, u64 w0, u64 w1);
 void fx_put_all_stes(struct kunit *test, u64 w0, u64 w1);
 
