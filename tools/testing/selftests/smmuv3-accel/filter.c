@@ -88,14 +88,12 @@ static int plug(struct machine *m, unsigned int i, unsigned int as)
 FIXTURE_SETUP(filter)
 {
 	struct machine *m = &self->m;
+	const char *why;
 	int i, rc;
 
-	if (module_parameters(self->parameters, sizeof(self->parameters)))
-		SKIP(return, "smmuv3-accel is not a module here");
-	if (access(MODULE, R_OK))
-		SKIP(return, "no " MODULE " to load again");
-	if (module_unload())
-		SKIP(return, "the module is in use: %s", strerror(errno));
+	why = module_take_out(self->parameters, sizeof(self->parameters));
+	if (why)
+		SKIP(return, "%s", why);
 	self->loaded = true;
 	ASSERT_EQ(0, load_with(self->parameters, variant->on));
 	rc = fanout_open(m, variant->stage, NO_GLOBAL, SPARE);

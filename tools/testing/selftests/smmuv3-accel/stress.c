@@ -203,6 +203,16 @@ int module_load(const char *parameters)
 	return rc;
 }
 
+/* Unload the module, to load it again. Return: NULL, or why that is not possible */
+const char *module_take_out(char *parameters, size_t size)
+{
+	if (module_parameters(parameters, size))
+		return "smmuv3-accel is not a module here";
+	if (access(MODULE, R_OK))
+		return "no " MODULE " to load again";
+	return module_unload() ? "the module is in use" : NULL;
+}
+
 /*
  * All mappings but stack, heap and the like: those grow, and have their names in
  * brackets. anon_inode:[smmuv3-accel] is not one of them. Without stdio, which may

@@ -41,6 +41,7 @@ void debugfs_path(int accel, char path[64]);
 int module_parameters(char *to, size_t size);
 int module_unload(void);
 int module_load(const char *parameters);
+const char *module_take_out(char *parameters, size_t size);
 
 /* A part of this process's address space */
 struct range {

@@ -25,12 +25,11 @@ FIXTURE(module)
 
 FIXTURE_SETUP(module)
 {
-	if (module_parameters(self->parameters, sizeof(self->parameters)))
-		SKIP(return, "smmuv3-accel is not a module here");
-	if (access(MODULE, R_OK))
-		SKIP(return, "no " MODULE " to load again");
-	if (module_unload())
-		SKIP(return, "the module is in use: %s", strerror(errno));
+	const char *why;
+
+	why = module_take_out(self->parameters, sizeof(self->parameters));
+	if (why)
+		SKIP(return, "%s", why);
 	ASSERT_EQ(0, module_load(self->parameters));
 	ASSERT_EQ(0, machine_open(&self->m, .stage = STAGE_MEMORY, .devices = 1));
 }
