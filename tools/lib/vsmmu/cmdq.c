@@ -373,8 +373,9 @@ static int run_batch(struct vsmmu *v)
 }
 
 /*
- * One round of work. @regs_rc: of SET_REGS, which is called once, because the kernel looks
- * at all streams. If it cannot configure one, commands are run all the same.
+ * One round of work. @regs_rc: of SET_REGS, which is not called again after a failure,
+ * because the kernel looks at all streams. If it cannot configure one, commands are run all
+ * the same.
  *
  * Return: 1 if a batch was run, 0 if nothing is left, or a negative errno.
  */
@@ -415,6 +416,9 @@ int vsmmu__work(struct vsmmu *v)
 		v->takes_work = false;
 		if ((rc <= 0 && !v->rung) || (rounds >= ROUNDS && v->heirs))
 			break;
+		/* A ring or a kick asks for SET_REGS too: the cause of its failure may be gone. */
+		if (v->rung)
+			regs_rc = 0;
 		vsmmu__let_in(v);
 	}
 	if (rc > 0)

@@ -469,6 +469,38 @@ static void test_failure_meanwhile(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 4);
 }
 
+static void unplug_once(struct fake *fake, unsigned long request)
+{
+	struct rig *rig = fake->data;
+
+	if (request != SMMUV3_ACCEL_RUN_CMDQ)
+		return;
+	fake->on_call = NULL;
+	fake_fail(fake, SMMUV3_ACCEL_SET_REGS, 0, 0, 0);
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+}
+
+/* The same for registers: the VMM detaches a dead device and kicks, once. */
+static void test_registers_meanwhile(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	enable_cmdq(rig, 8);
+	rig->fake.data = rig;
+	rig->fake.on_call = unplug_once;
+	assert_int_equal(vsmmu_set_prod(rig->v, 1), 0);
+	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EIO, SMMUV3_ACCEL_REASON_HOST_REJECT,
+		  ~0U);
+	fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS);
+	assert_put(rig, CR0, CMDQEN | SMMUEN);
+	assert_null(rig->fake.on_call);
+	assert_int_equal(get(rig, CR0ACK), CMDQEN | SMMUEN);
+	assert_int_equal(fake_calls(&rig->fake, SMMUV3_ACCEL_SET_REGS), 2);
+	assert_int_equal(get(rig, CMDQ_CONS), 1);
+}
+
 /* A thread that rings each time that the queue is run, and what became of it */
 struct heir {
 	struct rig *rig;
@@ -626,6 +658,7 @@ int main(void)
 		TEST(test_callbacks, rig_setup),
 		TEST(test_callbacks_attach, rig_setup),
 		TEST(test_failure_meanwhile, rig_setup),
+		TEST(test_registers_meanwhile, rig_setup),
 		TEST(test_heir, rig_setup),
 		TEST(test_vcpus, rig_setup),
 	};
