@@ -352,6 +352,10 @@ static int run_batch(struct vsmmu *v)
 	if (!room)
 		return vsmmu__refuse(v, -EAGAIN, VSMMU_REASON_MSIS_PENDING);
 	rc = call_run_cmdq(v, &arg);
+	/* Then what the kernel returned means nothing, so nothing is done. */
+	if (rc == -EFAULT)
+		return vsmmu__host_failed(v, SMMUV3_ACCEL_RUN_CMDQ, rc,
+					  SMMUV3_ACCEL_REASON_BAD_POINTER, 0);
 	done = (arg.cons - v->reg[REG_CMDQ_CONS]) & mask;
 	/* The kernel never returns this; fail rather than loop forever. */
 	if (!is_sane(v, &arg, rc, num < room ? num : room, done))

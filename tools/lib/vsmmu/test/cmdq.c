@@ -439,6 +439,34 @@ static void test_signals(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 2);
 }
 
+/* After EFAULT a result means nothing, even if it looks like progress. */
+static void test_efault(void **state)
+{
+	struct script script = { .steps = {
+		{ -EFAULT, 4, 0, 0, SMMUV3_ACCEL_RUN_SYNC_IRQ },
+		{ -EFAULT, 2, SMMUV3_ACCEL_CERROR_ILL, SMMUV3_ACCEL_REASON_RETRY, 0 },
+		{ 0, 4, 0, 0, 0 },
+	} };
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+	int i;
+
+	enable_cmdq(rig, 4);
+	play(rig, &script);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(put(rig, CMDQ_PROD, 4), -EIO);
+		assert_int_equal(get(rig, CMDQ_CONS), 0);
+		assert_int_equal(get(rig, GERROR), 0);
+		assert_int_equal(irqs(rig, VSMMU_IRQ_CMDQ_SYNC), 0);
+		vsmmu_last_error(rig->v, &error);
+		assert_int_equal(error.error, -EFAULT);
+		assert_int_equal(error.reason, SMMUV3_ACCEL_REASON_BAD_POINTER);
+		assert_int_equal(error.vsid, 0);
+	}
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(get(rig, CMDQ_CONS), 4);
+}
+
 /* If a result makes no sense, the call fails and CONS does not move. */
 static void test_senseless_kernel(void **state)
 {
@@ -641,6 +669,7 @@ int main(void)
 		TEST(test_sync_irq, rig_setup),
 		TEST(test_host_failures, rig_setup),
 		TEST(test_signals, rig_setup),
+		TEST(test_efault, rig_setup),
 		TEST(test_senseless_kernel, rig_setup),
 		TEST(test_disable_while_stuck, rig_setup),
 		TEST(test_enable_pending, rig_setup),
