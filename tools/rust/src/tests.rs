@@ -323,6 +323,20 @@ fn run_cmdq_keeps_what_was_done_before_a_failure() {
 }
 
 #[test]
+fn run_cmdq_takes_nothing_after_efault() {
+    fake::kernel(|arg: &mut sys::smmuv3_accel_run_cmdq| {
+        answer_run(arg);
+        libc::EFAULT
+    });
+    let (mut feed, mut bad) = ([Command::default(); 2], [BadSte::default(); 1]);
+    let mut run = Run::new(8, 0).with_feed(&mut feed).with_bad_stes(&mut bad);
+    let error = vsmmu().run_cmdq(&mut run).unwrap_err();
+    assert_eq!((error.errno(), error.stream()), (libc::EFAULT, None));
+    assert_eq!((run.cons(), run.feed().len(), run.bad_stes().len()), (0, 0, 0));
+    assert!(!run.wants_sync_irq() && !run.found_bad_ste());
+}
+
+#[test]
 fn every_flag_of_run_cmdq_has_a_method() {
     let header = concat!(env!("SMMUV3_ACCEL_INCLUDE"), "/linux/smmuv3_accel.h");
     let header = std::fs::read_to_string(header).unwrap();

@@ -244,7 +244,8 @@ impl Vsmmu {
         // commands and entries.
         let result = unsafe { call(self.as_fd(), &mut arg) };
         match result {
-            Err(e) if !e.is_answered() => {
+            // After EFAULT what the kernel has returned means nothing.
+            Err(e) if !e.is_answered() || e.errno() == libc::EFAULT => {
                 run.finish(None);
                 Err(e)
             }
