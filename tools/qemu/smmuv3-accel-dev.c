@@ -1028,6 +1028,21 @@ static void before_cons(SMMUv3AccelDev *ad,
     }
 }
 
+/* After EFAULT what the kernel returned means nothing, so nothing is done. */
+static int call_run_cmdq(SMMUv3AccelDev *ad, struct smmuv3_accel_run_cmdq *run)
+{
+    uint32_t cons = run->cons;
+    int rc = ioctl(ad->fd, SMMUV3_ACCEL_RUN_CMDQ, run) ? -errno : 0;
+
+    if (rc == -EFAULT) {
+        *run = (struct smmuv3_accel_run_cmdq) {
+            .cons = cons,
+            .out_reason = SMMUV3_ACCEL_REASON_BAD_POINTER,
+        };
+    }
+    return rc;
+}
+
 /* One call. Returns whether there may be more to do at once. */
 static bool run_once(SMMUv3AccelDev *ad)
 {
@@ -1044,7 +1059,7 @@ static bool run_once(SMMUv3AccelDev *ad)
         .bad_num = ad->info.out_max_streams,
     };
     uint32_t cons = run.cons;
-    int rc = ioctl(ad->fd, SMMUV3_ACCEL_RUN_CMDQ, &run) ? -errno : 0;
+    int rc = call_run_cmdq(ad, &run);
 
     if (run.cons != cons) {
         before_cons(ad, &run);
