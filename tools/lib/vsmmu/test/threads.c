@@ -64,6 +64,7 @@ struct long_run {
 	pthread_t detacher;
 	unsigned int runs;
 	unsigned int runs_before_detach;
+	bool irq;
 	bool reset;
 };
 
@@ -91,37 +92,46 @@ static int run_slowly(struct fake *fake, struct smmuv3_accel_run_cmdq *cmdq)
 						interrupt_run, run), 0);
 	usleep(2000);
 	cmdq->cons += 1;
-	cmdq->out_flags = SMMUV3_ACCEL_RUN_SYNC_IRQ;
+	cmdq->out_flags = run->irq ? SMMUV3_ACCEL_RUN_SYNC_IRQ : 0;
 	return 0;
+}
+
+/* Run a full queue, during which another thread makes its calls. */
+static void run_interrupted(struct long_run *run)
+{
+	struct rig *rig = run->rig;
+	void *failed;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	enable_cmdq(rig, 8);
+	rig->fake.data = run;
+	rig->fake.on_run = run_slowly;
+	assert_put(rig, CMDQ_PROD, get(rig, CMDQ_PROD) ^ 256);
+	assert_int_equal(pthread_join(run->detacher, &failed), 0);
+	assert_null(failed);
+	assert_in_range(run->runs_before_detach, 1, 255);
 }
 
 /* Another thread's call does not wait until a full queue is run. */
 static void test_let_in(void **state)
 {
-	struct long_run run = { .rig = *state };
 	struct rig *rig = *state;
-	void *failed;
+	struct long_run run;
+	int irq;
 
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
-	enable_cmdq(rig, 8);
-	rig->fake.data = &run;
-	rig->fake.on_run = run_slowly;
-	assert_put(rig, CMDQ_PROD, 256);
-	assert_int_equal(pthread_join(run.detacher, &failed), 0);
-	assert_null(failed);
-	assert_int_equal(get(rig, CMDQ_CONS), 256);
-	assert_int_equal(run.runs, 256);
-	assert_in_range(run.runs_before_detach, 1, 255);
+	for (irq = 0; irq < 2; irq++) {
+		run = (struct long_run){ .rig = rig, .irq = irq };
+		run_interrupted(&run);
+		assert_int_equal(run.runs, 256);
+		assert_int_equal(get(rig, CMDQ_CONS), 256);
 
-	/* A queue that is reset meanwhile is run no more. */
-	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
-	run = (struct long_run){ .rig = rig, .reset = true };
-	assert_put(rig, CMDQ_PROD, 0);
-	assert_int_equal(pthread_join(run.detacher, &failed), 0);
-	assert_null(failed);
-	assert_in_range(run.runs, 1, 255);
-	assert_int_equal(get(rig, CMDQ_CONS), 0);
-	assert_int_equal(get(rig, CR0ACK), 0);
+		/* A queue that is reset meanwhile is run no more. */
+		run = (struct long_run){ .rig = rig, .irq = irq, .reset = true };
+		run_interrupted(&run);
+		assert_in_range(run.runs, 1, 255);
+		assert_int_equal(get(rig, CMDQ_CONS), 0);
+		assert_int_equal(get(rig, CR0ACK), 0);
+	}
 }
 
 /* Each thread has its own last failure. */
