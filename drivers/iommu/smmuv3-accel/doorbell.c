@@ -146,8 +146,10 @@ static __always_inline bool take(const struct smmuv3_fast *fast,
 	db->num = (in.prod - in.cons - 1) & mask;
 	db->from = fast->uaddr + (in.cons & index_mask) * sizeof(*cmds);
 	/* A store to an address that is not a multiple of its size may be done in part. */
-	if (in.size != sizeof(in) || (in.flags | in.max_cmds | in.__reserved) ||
+	if (in.size != sizeof(in) || (in.flags | in.__reserved) ||
 	    (uintptr_t)run % sizeof(u64) ||
+	    /* 0 is no limit */
+	    in.max_cmds - 1 < db->num ||
 	    db->num - 1 >= fast->max_num || (in.cons & index_mask) + db->num > index_mask ||
 	    __copy_from_user_inatomic(cmds, db->from, (db->num + 1) * sizeof(*cmds)) ||
 	    !fits(fast, cmds, db->num))

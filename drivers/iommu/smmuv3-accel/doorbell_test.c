@@ -154,6 +154,13 @@ static void gates(struct kunit *test)
 	PUT_CMDS(test, tlbi_va(1), sync());
 	EXPECT_DONE(test, fx_run(test, .num = 2, .max_cmds = 1), 1);
 	KUNIT_EXPECT_FALSE(test, was_fast(f));
+	/* As many as there are, and more, as libvsmmu asks for */
+	EXPECT_DONE(test, fx_run(test, .num = 2, .max_cmds = 2), 2);
+	KUNIT_EXPECT_TRUE(test, was_fast(f));
+	EXPECT_DONE(test, fx_run(test, .num = 2, .max_cmds = SMMUV3_HOST_MAX_BATCH), 2);
+	KUNIT_EXPECT_TRUE(test, was_fast(f));
+	EXPECT_DONE(test, fx_run(test, .num = 2, .max_cmds = U32_MAX), 2);
+	KUNIT_EXPECT_TRUE(test, was_fast(f));
 	EXPECT_DONE(test, fx_run(test, .cons = (2U << QUEUE_LOG2) - 1, .num = 2,
 				 .cmds = (struct cmd[]){ tlbi_va(1), sync() }), 2);
 	KUNIT_EXPECT_FALSE(test, was_fast(f));
