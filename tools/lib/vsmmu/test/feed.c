@@ -229,6 +229,28 @@ static void test_failures(void **state)
 	assert_fed(3);
 }
 
+/* The system refuses the call: the module has not written anything. */
+static int run_refused(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
+{
+	*run = fake->run;
+	return -EPERM;
+}
+
+/* What the library has asked for is no answer. */
+static void test_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	enable_cmdq(rig, 5);
+	rig->fake.on_run = run_refused;
+	assert_int_equal(put(rig, CMDQ_PROD, 3), -EIO);
+	assert_int_equal(feeder.calls, 0);
+	rig->fake.on_run = run_fed;
+	feeder.feed_num[0] = 1;
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_fed(1);
+}
+
 /* If feed_num exceeds what is done or the room, the call fails. */
 static void test_senseless(void **state)
 {
@@ -289,6 +311,7 @@ int main(void)
 		TEST(test_feed),
 		TEST(test_overflow),
 		TEST(test_failures),
+		TEST(test_refused),
 		TEST(test_senseless),
 		TEST(test_flush),
 	};
