@@ -8,19 +8,26 @@
 
 #include "internal.h"
 
-int vsmmu_reset(struct vsmmu *v)
+/* Reset the registers, and drop the events that the host has from before. */
+static void start_over(struct vsmmu *v)
 {
 	const struct last_failure last = vsmmu__last;
+
+	vsmmu__regs_reset(v);
+	/* EVENTQEN is clear, so this drops them. */
+	vsmmu__drain_all(v);
+	/* A vEVENTQ that cannot be read does not fail the call. */
+	vsmmu__last = last;
+}
+
+int vsmmu_reset(struct vsmmu *v)
+{
 	int rc;
 
 	vsmmu__lock(v);
 	rc = vsmmu__check_started(v);
 	if (!rc) {
-		vsmmu__regs_reset(v);
-		/* EVENTQEN is clear, so this drops events from before the reset. */
-		vsmmu__drain_all(v);
-		/* A vEVENTQ that cannot be read does not fail the reset. */
-		vsmmu__last = last;
+		start_over(v);
 		rc = vsmmu__work(v);
 	}
 	vsmmu__unlock(v);
@@ -186,12 +193,11 @@ static void raise_standing(struct vsmmu *v)
 				    GERROR_MSI_GERROR_ABT_ERR);
 }
 
-/* Take over a valid state */
+/* Take over a valid state, after vsmmu__regs_reset() */
 static void load_state(struct vsmmu *v, const struct vsmmu_state *state)
 {
 	unsigned int i;
 
-	vsmmu__regs_reset(v);
 	for (i = 0; i < ARRAY_SIZE(saved); i++)
 		vsmmu__reg_set(v, saved[i].reg, state_get(state, i));
 	vsmmu__reg_set(v, REG_IRQ_CTRLACK, state->irq_ctrl);
@@ -208,6 +214,7 @@ static int restore(struct vsmmu *v, const struct vsmmu_state *saved_state)
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE);
 	if (!ids_match(v, &state))
 		return vsmmu__refuse(v, -EINVAL, VSMMU_REASON_STATE_IDR);
+	start_over(v);
 	load_state(v, &state);
 	rc = vsmmu__work(v);
 	raise_standing(v);
@@ -244,6 +251,8 @@ static int load_resumed(struct vsmmu *v, const struct vsmmu_options *options,
 		memcpy(v->vsid, vsids, num * sizeof(*vsids));
 	v->stream_num = num;
 	v->reset_gbpa = reset_gbpa(options);
+	/* Events that the host has are for this guest. */
+	vsmmu__regs_reset(v);
 	load_state(v, &state);
 	v->want_reset = false;
 	v->started = true;

@@ -168,6 +168,54 @@ static void test_standing_irq(void **state)
 	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 1);
 }
 
+/* An interrupt that is disabled is not signalled, whatever its queue has. */
+static void test_standing_disabled(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	make_busy(rig);
+	assert_put(rig, IRQ_CTRL, 0);
+	assert_int_equal(vsmmu_inject_event(rig->v, event), 0);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	assert_true((saved.gerror ^ saved.gerrorn) & CMDQ_ERR);
+	assert_int_not_equal(saved.eventq_prod & 3, saved.eventq_cons & 3);
+	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_EVENTQ), 0);
+	assert_int_equal(irqs(rig, VSMMU_IRQ_GERROR), 0);
+}
+
+/* Events of the guest that was there before are not for the one that is restored. */
+static void test_restore_drops_events(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct vsmmu_state saved, again;
+	struct vsmmu_error error;
+	struct rig *rig = *state;
+
+	enable_eventq(rig, RAM_BASE + 0x1000, 4);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ + 1), 0);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	fake_event(&rig->fake, 0, 0, 0, event);
+	rig->fake.queue_rc[1] = -EIO;
+	assert_int_equal(vsmmu_restore(rig->v, &saved), 0);
+	vsmmu_last_error(rig->v, &error);
+	assert_int_equal(error.error, 0);
+	rig->fake.queue_rc[1] = 0;
+	assert_int_equal(vsmmu_poll_events(rig->v), 0);
+	assert_int_equal(get(rig, EVENTQ_PROD), 0);
+
+	/* A state that is refused drops nothing. */
+	fake_event(&rig->fake, 0, 0, 1, event);
+	again = saved;
+	again.reserved = 1;
+	assert_refused(rig->v, vsmmu_restore(rig->v, &again), -EINVAL, VSMMU_REASON_STATE);
+	assert_int_equal(vsmmu_poll_events(rig->v), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+}
+
 /* Saved with changes and commands pending: restoring carries them out. */
 static void test_pending(void **state)
 {
@@ -186,9 +234,11 @@ static void test_pending(void **state)
 	assert_int_equal(saved.cr0ack, CMDQEN);
 	assert_int_equal(saved.gbpa, UPDATE | ABORT);
 
+	/* To a vSMMU whose queue is enabled */
 	rig_teardown(state);
 	rig_setup(state);
 	rig = *state;
+	enable_cmdq(rig, 4);
 	fake_fail(&rig->fake, SMMUV3_ACCEL_SET_REGS, -EINTR, 0, 100);
 	assert_int_equal(vsmmu_restore(rig->v, &saved), -EAGAIN);
 	assert_int_equal(get(rig, CR0), CMDQEN | SMMUEN);
@@ -432,6 +482,23 @@ static void test_resume(void **state)
 	assert_int_equal(get(rig, GBPA), 0);
 }
 
+/* Events that the host had during the take-over are for the guest. */
+static void test_resume_events(void **state)
+{
+	const uint64_t event[4] = { 0x10 };
+	struct vsmmu_state saved;
+	struct rig *rig = *state;
+
+	enable_eventq(rig, RAM_BASE + 0x1000, 4);
+	assert_int_equal(vsmmu_save(rig->v, &saved), 0);
+	take_over(rig);
+	assert_int_equal(vsmmu_add_veventq(rig->v, FAKE_VEVENTQ), 0);
+	fake_event(&rig->fake, 0, 0, 0, event);
+	assert_int_equal(vsmmu_resume(rig->v, NULL, &saved, NULL, 0), 0);
+	assert_int_equal(vsmmu_poll_events(rig->v), 1);
+	assert_int_equal(get(rig, EVENTQ_PROD), 1);
+}
+
 static int all_bad(struct fake *fake, struct smmuv3_accel_run_cmdq *run)
 {
 	(void)fake;
@@ -599,12 +666,15 @@ int main(void)
 		TEST(test_reset_fails, rig_setup),
 		TEST(test_round_trip, rig_setup),
 		TEST(test_standing_irq, rig_setup),
+		TEST(test_standing_disabled, rig_setup),
+		TEST(test_restore_drops_events, rig_setup),
 		TEST(test_pending, rig_setup),
 		TEST(test_flipped_bits, rig_setup),
 		TEST(test_hostile, rig_setup),
 		TEST(test_old_state, rig_setup),
 		TEST(test_old_resume, rig_setup),
 		TEST(test_resume, rig_setup),
+		TEST(test_resume_events, rig_setup),
 		TEST(test_resume_streams, rig_setup),
 		TEST(test_take_over_fails, rig_setup),
 		TEST(test_resume_fails, rig_setup),
