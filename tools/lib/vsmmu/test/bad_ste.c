@@ -356,6 +356,22 @@ static void test_reported_pending(void **state)
 	assert_events_of(rig, 0, 0, &event, 1);
 }
 
+/* What the guest named before a reset is not for the next one. */
+static void test_enable_reset(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(vsmmu_attach(rig->v, 3, 1, 0, 0, NULL), 0);
+	rig->fake.stream_reason[1] = SMMUV3_ACCEL_REASON_STE_CONFIG;
+	enable(rig);
+	put_cmd(rig, 0, CFGI_STE(1), 1);
+	assert_put(rig, CMDQ_PROD, 1);
+	assert_int_equal(vsmmu_reset(rig->v), 0);
+	enable(rig);
+	assert_put(rig, CR0, CMDQEN | EVENTQEN | SMMUEN);
+	assert_int_equal(get(rig, EVENTQ_PROD), 0);
+}
+
 /* A stream that is attached or gets its StreamID later was not named. */
 static void test_enable_others(void **state)
 {
@@ -411,6 +427,7 @@ int main(void)
 		TEST(test_enable_pending),
 		TEST(test_ask_again),
 		TEST(test_reported_pending),
+		TEST(test_enable_reset),
 		TEST(test_enable_others),
 		TEST(test_with_failure),
 	};
