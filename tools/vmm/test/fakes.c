@@ -236,6 +236,7 @@ __weak bool poll_is_switching(void)
 
 __weak void poll_if_busy(void)
 {
+	fake.busy++;
 }
 
 __weak uint64_t poll_count(void)

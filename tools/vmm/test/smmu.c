@@ -11,6 +11,7 @@ struct config config;
 static struct {
 	int rc;			/* result of guest accesses and of calls by the VMM */
 	unsigned int kicks;
+	unsigned int detaches;
 	int removed;
 	int broken;		/* the last vEVENTQ */
 	bool no_phys;		/* vsmmu_start() knows no physical SMMU */
@@ -66,6 +67,7 @@ int vsmmu_detach(struct vsmmu *v, uint32_t vsid)
 {
 	(void)v;
 	(void)vsid;
+	lib.detaches++;
 	return lib.rc;
 }
 
@@ -246,18 +248,37 @@ static void test_host_fails_once(void **state)
 	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
 }
 
+/* Another call begins, and goes on after this one. */
+static void begin_another(void)
+{
+	lib.at_write = NULL;
+	assert_false(begin(&smmus[0]));
+}
+
+/* This one may have left its work to that, so it does not show that the host works again. */
+static void test_host_may_fail(void **state)
+{
+	(void)state;
+	lib.rc = -EIO;
+	guest_writes(4);
+	assert_string_equal(said(), "vmm: vSMMU 0: the host fails: error 5\n");
+	lib.rc = 0;
+	lib.at_write = begin_another;
+	guest_writes(4);
+	assert_null(lib.at_write);
+	check(&smmus[0], "another call", -EIO, false);
+	assert_string_equal(said(), "");
+}
+
 /* The VMM tries again after -EAGAIN, and reports a failure of that, too. */
 static void test_host_fails_later(void **state)
 {
-	const struct itimerspec soon = { .it_value.tv_nsec = 1 };
-
 	(void)state;
 	smmus[0].retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	lib.rc = -EAGAIN;
 	guest_writes(4);
 	assert_string_equal(said(), "");
 	lib.rc = -EIO;
-	timerfd_settime(smmus[0].retry_fd, 0, &soon, NULL);
 	sleep_ms(20);
 	retry(&smmus[0]);
 	assert_int_equal(lib.kicks, 1);
@@ -275,13 +296,16 @@ static void test_order(void **state)
 
 	(void)state;
 	fake.drains = 0;
+	fake.busy = 0;
 	guest_writes(4);
 	assert_int_equal(fake.drains, 0);
+	assert_int_equal(fake.busy, 0);
 	smmus[0].poll = true;
 	smmu_access(&load);
 	assert_int_equal(fake.drains, 0);
 	guest_writes(4);
 	assert_int_equal(fake.drains, 1);
+	assert_int_equal(fake.busy, 1);
 }
 
 /* An invalid access is no doorbell, and the VMM reports no failure. */
@@ -336,19 +360,36 @@ static void test_detach_fails(void **state)
 	assert_string_equal(failure(), "vSMMU 0: 0000:00:01.0: error 16");
 }
 
+/* Without the events of its host SMMU a device does not stay attached. */
+static void test_attach_fails(void **state)
+{
+	struct vfio_dev dev = { .bdf = "0000:00:01.0" };
+
+	(void)state;
+	assert_int_equal(smmu_attach(&dev), -1);
+	assert_non_null(strstr(failure(), "IOMMU_VEVENTQ_ALLOC"));
+	assert_int_equal(lib.detaches, 1);
+	assert_int_equal(smmus[0].source_num, 0);
+}
+
 /* It is the one that cannot be read, which may be another than the one that is ready. */
 static void test_events_fail(void **state)
 {
 	struct source source = { .smmu = &smmus[0], .fd = 7 };
 
 	(void)state;
+	lib.broken = eventfd_make();
+	assert_int_equal(event_add(lib.broken, event_ready, &source), 0);
 	event_ready(&source);
 	assert_int_equal(lib.removed, 0);
 	lib.rc = -EPROTO;
-	lib.broken = 9;
 	event_ready(&source);
-	assert_int_equal(lib.removed, 9);
+	assert_int_equal(lib.removed, lib.broken);
 	assert_non_null(strstr(said(), "a vEVENTQ is not read any more: error 71"));
+	/* The main thread looks at it no more. */
+	assert_int_equal(event_add(lib.broken, event_ready, &source), 0);
+	event_del(lib.broken);
+	close(lib.broken);
 }
 
 /* The VMM reports a guest's illegal command, with its words. */
@@ -433,11 +474,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_host_fails, fresh),
 		cmocka_unit_test_setup(test_host_fails_once, fresh),
+		cmocka_unit_test_setup(test_host_may_fail, fresh),
 		cmocka_unit_test_setup(test_host_fails_later, fresh),
 		cmocka_unit_test_setup(test_order, fresh),
 		cmocka_unit_test_setup(test_sizes, fresh),
 		cmocka_unit_test_setup(test_switching, fresh),
 		cmocka_unit_test_setup(test_detach_fails, fresh),
+		cmocka_unit_test_setup(test_attach_fails, fresh),
 		cmocka_unit_test_setup(test_events_fail, fresh),
 		cmocka_unit_test_setup(test_command_fails, fresh),
 		cmocka_unit_test_setup(test_options, fresh),

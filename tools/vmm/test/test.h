@@ -51,6 +51,7 @@ extern struct fake {
 	void (*at_kick)(void);
 	unsigned int retries;		/* asked for */
 	unsigned int drains;		/* of the ring, for stores to a vSMMU or retries */
+	unsigned int busy;		/* doorbells that exited and may be polled */
 	bool switching;			/* the polling thread waits for KVM */
 	void *ring;
 	int unplug_rc;
