@@ -479,16 +479,25 @@ static void test_failure_meanwhile(void **state)
 	assert_int_equal(get(rig, CMDQ_CONS), 4);
 }
 
+static void *unplug(void *arg)
+{
+	struct rig *rig = arg;
+
+	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
+	assert_int_equal(vsmmu_kick(rig->v), 0);
+	return NULL;
+}
+
 static void unplug_once(struct fake *fake, unsigned long request)
 {
-	struct rig *rig = fake->data;
+	pthread_t thread;
 
 	if (request != SMMUV3_ACCEL_RUN_CMDQ)
 		return;
 	fake->on_call = NULL;
 	fake_fail(fake, SMMUV3_ACCEL_SET_REGS, 0, 0, 0);
-	assert_int_equal(vsmmu_detach(rig->v, 1), 0);
-	assert_int_equal(vsmmu_kick(rig->v), 0);
+	assert_int_equal(pthread_create(&thread, NULL, unplug, fake->data), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 /* The same for registers: the VMM detaches a dead device and kicks, once. */
