@@ -346,6 +346,8 @@ int vsmmu_inject_event(struct vsmmu *v, const uint64_t event[4]);
  * vsmmu_reset() - The guest's machine is reset
  * @v: the virtual SMMU
  *
+ * Drops the events that the vEVENTQs have.
+ *
  * Return: 0, or as vsmmu_write(). The registers are reset in any case.
  */
 int vsmmu_reset(struct vsmmu *v);
@@ -365,6 +367,8 @@ int vsmmu_save(struct vsmmu *v, struct vsmmu_state *state);
  * @v: the virtual SMMU, started with %VSMMU_OPT_IDR and @idr, @iidr and @aidr of @state.
  *	Guest memory is restored and set
  * @state: the state. It may come from anywhere, because the library checks it
+ *
+ * Drops the events that the vEVENTQs have from before.
  *
  * Return: 0; -EINVAL: no virtual SMMU with these ID registers can be in that state,
  * and nothing was done; -ENXIO: not started; else as vsmmu_write(), with the state
