@@ -80,10 +80,59 @@ static __always_inline bool fits(const struct smmuv3_fast *fast, const __le64 (*
 	return num == 1 || are_evenly_spaced(cmds, num);
 }
 
-/* A field and 0 in the field after it, as one word in memory */
-static __always_inline u64 with_zero(u32 field)
+/*
+ * Two fields of the caller's struct, as the word that they are in memory. To load four
+ * words is cheaper than a call that copies the struct.
+ */
+static __always_inline u64 make_pair(u32 first, u32 second)
 {
-	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? (u64)field << 32 : field;
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? (u64)first << 32 | second :
+						   (u64)second << 32 | first;
+}
+
+static __always_inline u32 pair_first(u64 pair)
+{
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? pair >> 32 : pair;
+}
+
+static __always_inline u32 pair_second(u64 pair)
+{
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? pair : pair >> 32;
+}
+
+/**
+ * struct request - What the caller asks for: pairs of fields
+ * @size_flags: size and flags
+ * @prod_max: prod and max_cmds
+ * @cons_feed: cons and feed_num
+ * @bad_reserved: bad_num and __reserved
+ */
+struct request {
+	u64 size_flags;
+	u64 prod_max;
+	u64 cons_feed;
+	u64 bad_reserved;
+};
+
+/* Read the fields that matter to the fast path. Returns whether that succeeded. */
+static __always_inline bool read_run(const struct smmuv3_accel_run_cmdq __user *run,
+				     struct request *in)
+{
+	const u64 __user *from = (const u64 __user *)run;
+
+	BUILD_BUG_ON(offsetof(typeof(*run), prod) != 24 || offsetof(typeof(*run), bad_num) != 40);
+	if (!user_read_access_begin(run, sizeof(*run)))
+		return false;
+	unsafe_get_user(in->size_flags, &from[0], fault);
+	unsafe_get_user(in->prod_max, &from[3], fault);
+	unsafe_get_user(in->cons_feed, &from[4], fault);
+	unsafe_get_user(in->bad_reserved, &from[5], fault);
+	user_read_access_end();
+	return true;
+
+fault:
+	user_read_access_end();
+	return false;
 }
 
 /*
@@ -99,12 +148,12 @@ static __always_inline bool write_run(struct smmuv3_accel_run_cmdq __user *run, 
 	if (!user_write_access_begin(run, sizeof(*run)))
 		return false;
 	/* out_flags and out_vsid */
-	unsafe_put_user(with_zero(flags), &to[3], fault);
+	unsafe_put_user(make_pair(flags, 0), &to[3], fault);
 	/* out_error and out_reason, bad_num and __reserved */
 	unsafe_put_user(0, &to[2], fault);
 	unsafe_put_user(0, &to[1], fault);
 	/* cons and feed_num */
-	unsafe_put_user(with_zero(cons), &to[0], fault);
+	unsafe_put_user(make_pair(cons, 0), &to[0], fault);
 	user_write_access_end();
 	return true;
 
@@ -135,27 +184,27 @@ static __always_inline bool take(const struct smmuv3_fast *fast,
 				 struct doorbell *db)
 {
 	const u32 mask = fast->mask, index_mask = mask / 2;
-	struct smmuv3_accel_run_cmdq in __uninitialized;
 	__le64 (*cmds)[2] = fast->cmds;
+	struct request in;
 	bool irq;
 
-	if (!access_ok(run, sizeof(*run)) ||
-	    __copy_from_user_inatomic(&in, run, sizeof(in)))
+	if (!read_run(run, &in))
 		return false;
-	db->cons = in.cons;
-	db->num = (in.prod - in.cons - 1) & mask;
-	db->from = fast->uaddr + (in.cons & index_mask) * sizeof(*cmds);
+	db->cons = pair_first(in.cons_feed);
+	db->num = (pair_first(in.prod_max) - db->cons - 1) & mask;
+	db->from = fast->uaddr + (db->cons & index_mask) * sizeof(*cmds);
 	/* A store to an address that is not a multiple of its size may be done in part. */
-	if (in.size != sizeof(in) || (in.flags | in.__reserved) ||
+	if (in.size_flags != make_pair(sizeof(*run), 0) || pair_second(in.bad_reserved) ||
 	    (uintptr_t)run % sizeof(u64) ||
 	    /* 0 is no limit */
-	    in.max_cmds - 1 < db->num ||
-	    db->num - 1 >= fast->max_num || (in.cons & index_mask) + db->num > index_mask ||
+	    pair_second(in.prod_max) - 1 < db->num ||
+	    db->num - 1 >= fast->max_num || (db->cons & index_mask) + db->num > index_mask ||
 	    __copy_from_user_inatomic(cmds, db->from, (db->num + 1) * sizeof(*cmds)) ||
 	    !fits(fast, cmds, db->num))
 		return false;
 	irq = FIELD_GET(SYNC_0_CS, le64_to_cpu(cmds[db->num][0])) == SYNC_CS_IRQ;
-	return write_run(run, in.prod & mask, irq ? SMMUV3_ACCEL_RUN_SYNC_IRQ : 0);
+	return write_run(run, (db->cons + db->num + 1) & mask,
+			 irq ? SMMUV3_ACCEL_RUN_SYNC_IRQ : 0);
 }
 
 static __always_inline int issue(struct smmuv3_vsmmu *v, const struct doorbell *db)
