@@ -194,26 +194,35 @@ static void slots_clear(struct smmuv3_batch *batch)
 }
 
 /*
+ * A guest can choose keys that all begin their search in the same slot, so a search ends
+ * after this many slots. Other keys hardly ever need them.
+ */
+#define SLOT_TRIES	32
+
+/*
  * Find the command with a key. Returns its index. If there is none, returns -1 and
- * sets @slot to the free slot for it.
+ * sets @slot to the slot for it. If that is not free, its command is forgotten: then
+ * commands that it covers stay.
  */
 static int slots_find(const struct smmuv3_batch *batch, const u64 key[2],
 		      u32 *slot)
 {
 	u32 i = hash_64(key[0] ^ hash_64(key[1], 64), ilog2(SMMUV3_BATCH_SLOTS));
+	u32 tries = SLOT_TRIES;
 
 	for (;; i = (i + 1) % SMMUV3_BATCH_SLOTS) {
 		u32 entry = batch->slots[i];
 		u64 cmd[2], other[2];
 
-		if (FIELD_GET(SLOT_GENERATION, entry) != batch->generation) {
-			*slot = i;
+		*slot = i;
+		if (FIELD_GET(SLOT_GENERATION, entry) != batch->generation)
 			return -1;
-		}
 		load(batch, FIELD_GET(SLOT_INDEX, entry), cmd);
 		key_of(cmd, other);
 		if (other[0] == key[0] && other[1] == key[1])
 			return FIELD_GET(SLOT_INDEX, entry);
+		if (!--tries)
+			return -1;
 	}
 }
 

@@ -3,6 +3,9 @@
  * KUnit tests of smmuv3_batch_reduce(), rule by rule: which commands are left out,
  * merged or replaced, and which are not.
  */
+#include <linux/hash.h>
+#include <linux/log2.h>
+
 #include "batch_fixture.h"
 
 #define SUBSUME		{ .subsume = true }
@@ -279,11 +282,46 @@ static void full_batch(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, le64_to_cpu(b->batch.stage[i][1]), PAGE(i) | LEAF);
 }
 
+/* The slot in which the search for a TLBI_NH_VA begins */
+static u32 slot_of(const struct cmd *cmd)
+{
+	return hash_64(cmd->w[0] ^ hash_64(cmd->w[1], 64), ilog2(SMMUV3_BATCH_SLOTS));
+}
+
+/*
+ * A guest chooses addresses that share a slot. A search that went through all of them
+ * would find each address that comes twice. It must end before; but no address is lost.
+ */
+static void search_is_short(struct kunit *test)
+{
+	static const struct smmuv3_batch_policy policy = SUBSUME;
+	const u32 half = BATCH_MAX / 2;
+	struct bench *b = test->priv;
+	u32 page = 0, i, num;
+
+	for (i = half; i--;) {
+		do
+			b->in[i] = (struct cmd)VA(1, page++);
+		while (slot_of(&b->in[i]));
+		b->in[i + half] = b->in[i];
+	}
+	b->num = BATCH_MAX;
+	bt_fill(b);
+	smmuv3_batch_reduce(&b->batch, &policy);
+	KUNIT_EXPECT_GT(test, b->batch.subsumed, 0);
+	KUNIT_EXPECT_LT(test, b->batch.subsumed, half / 8);
+	num = smmuv3_batch_select(&b->batch, SMMUV3_PHASE_TLBI, 0);
+	KUNIT_ASSERT_EQ(test, num, BATCH_MAX - b->batch.subsumed);
+	for (i = 0; i < half; i++)
+		KUNIT_ASSERT_EQ(test, le64_to_cpu(b->batch.stage[i][1]), b->in[i].w[1]);
+}
+
 static struct kunit_case batch_rule_cases[] = {
 	KUNIT_CASE_PARAM(reduces_by_rule, rule_gen_params),
 	KUNIT_CASE(escalates_few_asids),
 	KUNIT_CASE(earlier_batch_is_forgotten),
 	KUNIT_CASE(full_batch),
+	KUNIT_CASE(search_is_short),
 	{}
 };
 
