@@ -415,39 +415,34 @@ static u32 run_report_atc(struct smmuv3_vsmmu *v, bool before)
 	return i;
 }
 
-/* Call @what for the streams that the segment's CFGI_CDs name, until it fails. */
+/* Call @what for the stream of each CFGI_CD of the segment, until it fails. */
 static int run_each_cd(struct smmuv3_vsmmu *v, int (*what)(struct smmuv3_vsmmu *v, u32 vsid))
 {
 	struct smmuv3_batch *batch = v->queue.batch;
 	const struct smmuv3_batch_stretch *stretch = &batch->phases[SMMUV3_PHASE_CD];
-	u32 i, sid, last = 0;
-	bool any = false;
 	int rc = 0;
+	u32 i;
 
 	if (!stretch->num || !v->filter)
 		return 0;
-	for (i = stretch->first; !rc && i <= stretch->last; i++) {
-		sid = cmd_sid(batch->cmds[i]);
-		if (FIELD_GET(SMMUV3_TAG_PHASE, batch->tags[i]) != SMMUV3_PHASE_CD ||
-		    (any && last == sid))
-			continue;
-		rc = what(v, sid);
-		last = sid;
-		any = true;
-	}
+	for (i = stretch->first; !rc && i <= stretch->last; i++)
+		if (FIELD_GET(SMMUV3_TAG_PHASE, batch->tags[i]) == SMMUV3_PHASE_CD)
+			rc = what(v, cmd_sid(batch->cmds[i]));
 	return rc;
 }
 
 /*
  * Note the ASIDs of a stream that a CFGI_CD names, before this is issued: then the SMMU
- * may use a CD as it is now.
+ * may use a CD as it is now. Once for each segment: a guest may name the stream often, and
+ * it may have many CDs.
  */
 static int look_cds(struct smmuv3_vsmmu *v, u32 vsid)
 {
 	struct smmuv3_stream *stream = smmuv3_find_stream(v, vsid);
 
-	if (!stream || !stream->dev)
+	if (!stream || !stream->dev || stream->looked == v->queue.segment)
 		return 0;
+	stream->looked = v->queue.segment;
 	return smmuv3_filter_look(v, stream->phys, &stream->ste);
 }
 
@@ -550,6 +545,7 @@ static u32 run_segment(struct smmuv3_vsmmu *v, u32 start, u32 end)
 	struct smmuv3_run *run = &v->queue.run;
 	int rc;
 
+	v->queue.segment++;
 	run->first = start;
 	run->refused = end;
 	smmuv3_batch_reduce(batch, &v->policy);

@@ -4,6 +4,7 @@
  * may hold entries of the ASID. Documentation/driver-api/smmuv3-accel.rst says why
  * nothing that is needed is withheld.
  */
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 #include <linux/export.h>
 #include <linux/sched/signal.h>
@@ -81,6 +82,7 @@ int smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	};
 	int rc = 0;
 
+	KUNIT_STATIC_STUB_REDIRECT(smmuv3_filter_look, v, phys, ste);
 	lockdep_assert_held(&v->queue_lock);
 
 	if (!v->filter || ste->kind != SMMUV3_ACCEL_KIND_S1 || phys->asids.all)
@@ -100,6 +102,7 @@ int smmuv3_filter_look(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 	smmuv3_phys_update_gate(v, phys);
 	return rc == -EINTR ? rc : 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(smmuv3_filter_look);
 
 /**
  * smmuv3_filter_leave() - Note the ASIDs that a physical SMMU could use by an old STE

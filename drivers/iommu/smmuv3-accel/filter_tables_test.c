@@ -2,6 +2,7 @@
 /*
  * KUnit tests of the filtered fan-out: which CD tables count, and for how long.
  */
+#include <kunit/static_stub.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/uaccess.h>
@@ -551,6 +552,37 @@ static void dry_run_notes_nothing(struct kunit *test)
 	EXPECT_GIVEN(test, 1);
 }
 
+static u32 looks;
+
+static int count_looks(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
+		       const struct smmuv3_ste *ste)
+{
+	looks++;
+	return 0;
+}
+
+/* The module reads the CDs of a stream once for many CFGI_CDs, in whichever order. */
+static void cds_are_read_once(struct kunit *test)
+{
+	const u32 num = SMMUV3_HOST_MAX_BATCH;
+	struct fixture *f = test->priv;
+	u32 i;
+
+	start(test);
+	fx_put_ste(test, VSID, ste_at(2) | STE_CDS(6), 0);
+	fx_put_ste(test, VSID_OTHER, ste_at(2) | STE_CDS(6), 0);
+	EXPECT_DONE(test, RUN_CMDS(test, cfgi_all(), sync()), 2);
+	for (i = 0; i < num; i++)
+		f->cmds[i] = cfgi_cd(i % 2 ? VSID : VSID_OTHER, i / 2);
+	kunit_activate_static_stub(test, smmuv3_filter_look, count_looks);
+	for (i = 1; i <= 2; i++) {
+		f->mock->log_num = 0;
+		looks = 0;
+		EXPECT_DONE(test, fx_invalidate(test, f->v, f->cmds, num), num);
+		KUNIT_EXPECT_EQ(test, looks, 2);
+	}
+}
+
 static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE_PARAM(left_table_counts, leave_gen_params),
 	KUNIT_CASE(left_table_is_unreadable),
@@ -570,6 +602,7 @@ static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE(one_cd_elsewhere_in_the_vmm),
 	KUNIT_CASE(same_memory_has_no_effect),
 	KUNIT_CASE(dry_run_notes_nothing),
+	KUNIT_CASE(cds_are_read_once),
 	{}
 };
 

@@ -102,6 +102,7 @@ struct smmuv3_phys {
  * @s1_node: in smmuv3_phys.s1_streams, or empty
  * @cd: with stage 1 and one CD, the CD's address in the VMM; NULL: not looked up yet.
  *	Changes with @ste and with the memory table
+ * @looked: smmuv3_queue.segment in which the CDs were read last because of a CFGI_CD
  * @feed: it is an emulated endpoint
  * @live: STEs have an effect: the StreamID is set, and a device has its vDEVICE
  * @renumbered: smmuv3_vsmmu_set_vsids() is changing its StreamID
@@ -116,6 +117,7 @@ struct smmuv3_stream {
 	struct list_head stale_node;
 	struct list_head s1_node;
 	const __le64 __user *cd;
+	u64 looked;
 	bool feed;
 	bool live;
 	bool renumbered;
@@ -322,6 +324,7 @@ struct smmuv3_fast {
  * @lap: its length in commands, a power of 2
  * @uaddr: its address in the VMM, if it is contiguous there; otherwise NULL
  * @atc_failed: an ATC_INV timed out; the next CMD_SYNC has to report that
+ * @segment: the number of the current segment, from 1 on
  * @batch: the current batch
  * @feed_cmds: with SMMUV3_ACCEL_CREATE_FEED, the batch before it is reduced
  * @run: the current run; here, because it is large for the stack
@@ -331,6 +334,7 @@ struct smmuv3_queue {
 	u32 lap;
 	const void __user *uaddr;
 	bool atc_failed;
+	u64 segment;
 	struct smmuv3_batch *batch;
 	__le64 (*feed_cmds)[2];
 	struct smmuv3_run run;
