@@ -686,6 +686,9 @@ static __always_inline int ioctl_read(const struct ioctl_op *op, struct ioctl_ca
 		return -EFAULT;
 	if (size < op->min_size)
 		return -EINVAL;
+	/* To look for a field that is set in 4 GiB takes seconds, whatever signal comes. */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	call->back_end = min_t(u32, op->back_end, size & ~7U);
 	return copy_struct_from_user(&call->buf, op->size, call->uarg, size);
 }

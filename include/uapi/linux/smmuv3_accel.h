@@ -27,7 +27,7 @@
  *
  *  - ENOTTY: unknown ioctl number.
  *  - E2BIG: the struct is longer than the kernel's, and the part that the kernel
- *    does not know is not zero.
+ *    does not know is not zero; or it is longer than a page.
  *  - EINVAL: the struct is shorter than its first version.
  *  - EOPNOTSUPP (FLAGS, RESERVED): an unknown flag, or a reserved field that is
  *    not zero.

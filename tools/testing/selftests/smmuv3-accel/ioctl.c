@@ -154,6 +154,25 @@ TEST_F(args, struct_may_be_longer_but_not_shorter)
 	}
 }
 
+/* The kernel does not search gigabytes for a field that is set */
+TEST_F(args, struct_is_at_most_a_page)
+{
+	const __u32 page = sysconf(_SC_PAGESIZE);
+	const struct accel_call *call;
+	char *map;
+
+	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	for_each_call(call) {
+		EXPECT_EQ(expected(call), call_sized(&self->m, call, map, page))
+			TH_LOG("%s", call->name);
+		detach(&self->m, call);
+		EXPECT_EQ(-E2BIG, call_sized(&self->m, call, map, page + 8))
+			TH_LOG("%s", call->name);
+	}
+	munmap(map, 2 * page);
+}
+
 TEST_F(args, unknown_flags_and_reserved_fields_are_refused)
 {
 	const struct accel_call *call;
