@@ -29,6 +29,8 @@ usage() {
 	  --smp N        CPUs (2)
 	  --icount       a clock that advances by 1 ns with each instruction, so that
 	                 times do not depend on how busy this machine is
+  --no-mops      a kernel that does not use FEAT_MOPS, as on Grace and AmpereOne:
+                 with it three instructions copy memory of any length
 	  --mem SIZE     memory, as QEMU's -m (2G)
 	  --kernel S     a host kernel of series S, such as 6.18, instead of the newest
 	  --debug        the debug kernel (KASAN, lockdep, fault injection)
@@ -45,7 +47,7 @@ usage() {
 number() { [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number, not '$2'"; }
 
 smmus=1 testdevs=0 edus=0 smp=2 mem=2G flavour=base canwbs=1 module=1 grouped=0 bridged=0 rmr=0 icount=0 sriov=0
-share='' timeout=600 nvmes=()
+share='' timeout=600 nvmes=() options=''
 while (($#)); do
 	case $1 in
 	--smmus | --testdev | --edu | --smp | --timeout)
@@ -78,6 +80,7 @@ while (($#)); do
 	--rmr) rmr=1 ;;
 	--sriov) sriov=1 ;;
 	--icount) icount=1 ;;
+	--no-mops) options=arm64.nomops ;;
 	--debian | --debug | --gcov | --kcsan) flavour=${1#--} ;;
 	--no-canwbs) canwbs=0 ;;
 	--no-module) module=0 ;;
@@ -287,7 +290,7 @@ kcsan | 6.17 | 6.18) warnings=log_buf_len=16M ;;
 *) warnings=panic_on_warn=1 ;;
 esac
 boot -initrd "$run/initrd" \
-	-append "console=ttyAMA0 panic=-1 $warnings oops=panic loglevel=6" \
+	-append "console=ttyAMA0 panic=-1 $warnings oops=panic loglevel=6 $options" \
 	-device virtio-serial-pci,bus=pcie.0 \
 	-add-fd "fd=$out,set=1" -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=out \
 	-add-fd "fd=$err,set=2" -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=err \
