@@ -2,7 +2,7 @@
 /*
  * smmuv3-accel-bench: what /dev/smmuv3-accel costs, against direct use of iommufd.
  *
- * A function that fails ends the program with a message.
+ * A function that fails ends the process of its part, see attempt().
  */
 #ifndef SMMUV3_ACCEL_BENCH_H
 #define SMMUV3_ACCEL_BENCH_H
@@ -19,11 +19,13 @@
 /**
  * struct bench_device - A device that the program may use
  * @bdf: its PCI address
- * @smmu: the SMMU that it is behind
+ * @smmu: the SMMU that it is behind, empty if there is none
+ * @phys: the registers of that
  */
 struct bench_device {
 	char bdf[16];
 	char smmu[64];
+	struct smmuv3_accel_phys phys;
 };
 
 /*
@@ -35,6 +37,7 @@ extern struct bench_device *devices;
 extern unsigned int device_num, same_smmu_num, smmu_num, first_of[SMMU_MAX];
 
 void devices_add(const char *bdf);
+void devices_try(void);
 void devices_sort(void);
 
 /* main.c */
@@ -43,15 +46,23 @@ void devices_sort(void);
 extern unsigned int repetitions;
 extern bool counts_instructions;	/* the clock does */
 
+/* process.c */
+
+void *shared_alloc(size_t size);
+__attribute__((__noreturn__)) PRINTF(1, 2) void skip(const char *format, ...);
+__attribute__((__noreturn__)) PRINTF(1, 2) void fail(const char *format, ...);
+bool attempt(const char *name, void (*run)(unsigned int), unsigned int arg,
+	     void (*clean_up)(void));
+bool endings_show(void);
+
 /* result.c */
 
 double now(void);
 double median(const double *values);
 PRINTF(2, 3) void figure(const double *values, const char *format, ...);
 PRINTF(2, 3) void count(double value, const char *format, ...);
-PRINTF(2, 3) void skip(const char *part, const char *format, ...);
-void skips_show(void);
-bool module_parameter(const char *part, const char *name, bool *on);
+void heading_show(void);
+bool module_parameter(const char *name);
 
 /* host.c */
 
@@ -107,6 +118,7 @@ void by_hand(struct guest *g, const struct dma_dev *dev, __u32 viommu_id,
 /* What is measured. Each part opens what it needs, and closes it again. */
 
 void bench_memory(void);	/* memory.c */
+void memory_clean_up(void);
 void bench_ste(void);		/* streams.c */
 void bench_streams(void);
 void bench_doorbells(void);	/* doorbells.c */

@@ -65,11 +65,9 @@ void bench_doorbells(void)
 	static double ratio[SIZES][REPETITIONS_MAX];
 	double singles[REPETITIONS_MAX], growth[REPETITIONS_MAX];
 	static struct side side;
+	const bool fast = module_parameter("fast");
 	unsigned int i, r;
-	bool fast;
 
-	if (!module_parameter("doorbells", "fast", &fast))
-		return;
 	side_open(&side, 0, 0);
 	side_table_mode(&side);
 	for (r = 0; r < repetitions; r++) {
@@ -117,7 +115,7 @@ static double timed_failures(int fd, unsigned long request, void *arg)
 
 	for (i = 0; i < loops; i++)
 		if (!ioctl(fd, request, arg))
-			die(EXIT_TROUBLE, "an ioctl succeeds that cannot");
+			fail("an ioctl succeeds that cannot");
 	return (now() - t) / loops;
 }
 

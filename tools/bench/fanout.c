@@ -10,8 +10,8 @@
 #define FANOUT_CMDS	64
 #define FANOUT_CALLS	512
 
-/* A vSMMU with a device behind each SMMU. Return: false if these cannot share one */
-static bool open_all(struct side *all)
+/* A vSMMU with a device behind each SMMU, if these can share one */
+static void open_all(struct side *all)
 {
 	unsigned int i;
 	__u32 reason;
@@ -20,16 +20,12 @@ static bool open_all(struct side *all)
 	side_open(all, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0]);
 	for (i = 1; i < smmu_num; i++) {
 		rc = side_add(all, first_of[i], &reason);
-		if (!rc)
-			continue;
-		skip("fanout", "%s does not share a vSMMU with the others: %s (%s): %s",
-		     devices[first_of[i]].smmu, strerror(-rc), reason_name(reason),
-		     reason_text(reason));
-		side_close(all);
-		return false;
+		if (rc)
+			skip("%s does not share a vSMMU with the others: %s (%s): %s",
+			     devices[first_of[i]].smmu, strerror(-rc), reason_name(reason),
+			     reason_text(reason));
 	}
 	side_table_mode(all);
-	return true;
 }
 
 void bench_fanout(void)
@@ -39,15 +35,11 @@ void bench_fanout(void)
 	const char *filter;
 	unsigned int i, r;
 	__u64 before;
-	bool filters;
 
-	if (smmu_num < 2 || same_smmu_num < 2) {
-		skip("fanout", "it wants devices behind several SMMUs, and two behind one of them");
-		return;
-	}
-	if (!module_parameter("fanout", "filter", &filters) || !open_all(&all))
-		return;
-	filter = filters ? "" : "_unfiltered";
+	if (smmu_num < 2 || same_smmu_num < 2)
+		skip("it wants devices behind several SMMUs, and two behind one of them");
+	filter = module_parameter("filter") ? "" : "_unfiltered";
+	open_all(&all);
 	side_open(&one, SMMUV3_ACCEL_CREATE_NO_GLOBAL, first_of[0] + 1);
 	side_table_mode(&one);
 	fill_ring(&all, FANOUT_CMDS);

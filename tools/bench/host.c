@@ -16,7 +16,8 @@ static void kernel_show(void)
 {
 	struct utsname uts;
 
-	must(uname(&uts), "uname");
+	if (uname(&uts))
+		die(EXIT_TROUBLE, "uname: %m");
 	out_string("kernel", "%s %s %s %s", uts.sysname, uts.release, uts.version, uts.machine);
 	out_number("page_size", sysconf(_SC_PAGESIZE));
 }
@@ -85,26 +86,21 @@ static void module_show(void)
 	scan_free(entries, num);
 }
 
-/* The kernel shows the registers of an SMMU to a process that has a device behind it. */
 static void smmu_show(unsigned int index)
 {
-	struct smmuv3_accel_phys phys;
-	static struct side side;
+	const struct smmuv3_accel_phys *phys = &devices[index].phys;
 	unsigned int i, behind = 0;
 
-	side_open(&side, 0, index);
-	must(accel_phys(&side.g, 0, &phys), "GET_PHYS");
-	side_close(&side);
 	for (i = 0; i < device_num; i++)
 		behind += !strcmp(devices[i].smmu, devices[index].smmu);
 	out_object(NULL);
 	out_string("name", "%s", devices[index].smmu);
 	out_number("devices", behind);
-	out_string("iidr", "0x%08x", phys.out_iidr);
-	out_string("aidr", "0x%08x", phys.out_aidr);
+	out_string("iidr", "0x%08x", phys->out_iidr);
+	out_string("aidr", "0x%08x", phys->out_aidr);
 	out_array("idr");
-	for (i = 0; i < ARRAY_LEN(phys.out_idr); i++)
-		out_string(NULL, "0x%08x", phys.out_idr[i]);
+	for (i = 0; i < ARRAY_LEN(phys->out_idr); i++)
+		out_string(NULL, "0x%08x", phys->out_idr[i]);
 	out_end();
 	out_end();
 }

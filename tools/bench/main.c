@@ -15,24 +15,28 @@
 #define VERSION	"unreleased"
 #endif
 
+enum {
+	EXIT_PARTLY = 3,	/* a device or a part failed */
+};
+
 unsigned int repetitions = 31;
 bool counts_instructions;
 
-/* In this order: after a part that leaves memory behind, "memory" would count that. */
 static struct {
 	const char *name;
 	void (*run)(void);
+	void (*clean_up)(void);
 	bool chosen;
 } parts[] = {
-	{ "memory", bench_memory, false },
-	{ "ste", bench_ste, false },
-	{ "doorbells", bench_doorbells, false },
-	{ "detours", bench_detours, false },
-	{ "calls", bench_calls, false },
-	{ "flood", bench_flood, false },
-	{ "streams", bench_streams, false },
-	{ "fanout", bench_fanout, false },
-	{ "scaling", bench_scaling, false },
+	{ "memory", bench_memory, memory_clean_up },
+	{ "ste", bench_ste },
+	{ "doorbells", bench_doorbells },
+	{ "detours", bench_detours },
+	{ "calls", bench_calls },
+	{ "flood", bench_flood },
+	{ "streams", bench_streams },
+	{ "fanout", bench_fanout },
+	{ "scaling", bench_scaling },
 };
 
 static const char usage[] =
@@ -115,24 +119,41 @@ static void options(int argc, char **argv)
 		die(EXIT_USAGE, "no --device");
 }
 
-int main(int argc, char **argv)
+static void run_part(unsigned int index)
+{
+	parts[index].run();
+}
+
+static void run_parts(void)
 {
 	bool all = true;
 	size_t i;
 
+	for (i = 0; i < ARRAY_LEN(parts); i++)
+		all = all && !parts[i].chosen;
+	heading_show();
+	for (i = 0; i < ARRAY_LEN(parts); i++)
+		if (all || parts[i].chosen)
+			attempt(parts[i].name, run_part, i, parts[i].clean_up);
+}
+
+int main(int argc, char **argv)
+{
+	bool failed;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	options(argc, argv);
 	module_require();
+	devices_try();
 	devices_sort();
-	for (i = 0; i < ARRAY_LEN(parts); i++)
-		all = all && !parts[i].chosen;
 	out_start();
 	out_string("version", "%s", VERSION);
 	host_show();
-	for (i = 0; i < ARRAY_LEN(parts); i++)
-		if (all || parts[i].chosen)
-			parts[i].run();
-	skips_show();
+	if (device_num)
+		run_parts();
+	failed = endings_show();
 	out_finish();
-	return 0;
+	if (!device_num)
+		return EXIT_TROUBLE;
+	return failed ? EXIT_PARTLY : 0;
 }

@@ -6,41 +6,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/magic.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 
 #include "bench.h"
 
 #define CGROUPS		"/sys/fs/cgroup"
 #define VSMMUS		64
 
-/* What the process in the cgroup finds: bytes, or why there are none */
-static struct results {
-	double vsmmu;		/* for each vSMMU without a device */
-	double device;		/* for each with one */
-	double laps;
-	char skipped[160];
-} *results;
-
-/* End that process. */
-PRINTF(1, 2) static void give_up(const char *format, ...)
+/* The cgroup of this program, @pid */
+static void cgroup_path(char *path, size_t size, pid_t pid)
 {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(results->skipped, sizeof(results->skipped), format, args);
-	va_end(args);
-	_exit(0);
+	snprintf(path, size, CGROUPS "/smmuv3-accel-bench.%d", pid);
 }
 
 /* Kernel memory that the cgroup is charged for */
@@ -56,10 +39,10 @@ static double charged(const char *cgroup)
 	nanosleep(&wait, NULL);
 	text = root_read_all(&len, "%s/memory.stat", cgroup);
 	if (!text)
-		give_up("cannot read %s/memory.stat: %s", cgroup, strerror(-len));
+		skip("cannot read %s/memory.stat: %s", cgroup, strerror(-len));
 	line = strstr(text, "\nkernel ");
 	if (!line || sscanf(line, "\nkernel %llu", &bytes) != 1)
-		give_up("memory.stat of the cgroup lacks kernel memory");
+		skip("memory.stat of the cgroup lacks kernel memory");
 	free(text);
 	return bytes;
 }
@@ -78,7 +61,7 @@ static void enter_cgroup(const char *cgroup)
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	rc = sysfs_write(path, "0");
 	if (rc)
-		give_up("the cgroup cannot be entered: %s", strerror(-rc));
+		skip("the cgroup cannot be entered: %s", strerror(-rc));
 }
 
 /* A guest with another virtual SMMU, of the same memory */
@@ -105,7 +88,7 @@ static void run_lap(struct ring *ring, unsigned int num)
 		must(ring_run(ring, &run), "RUN_CMDQ");
 	}
 	if (ring->cons != ring->prod)
-		die(EXIT_TROUBLE, "a lap was not done");
+		fail("a lap was not done");
 }
 
 static void measure(const char *cgroup)
@@ -116,7 +99,7 @@ static void measure(const char *cgroup)
 	struct smmuv3_accel_attach attach;
 	struct guest g;
 	struct ring ring;
-	double before;
+	double before, vsmmu, device, laps;
 	__u64 strtab;
 
 	must(guest_open_memory(&g), "guest memory");
@@ -130,16 +113,16 @@ static void measure(const char *cgroup)
 		must(accel_attach_virtual(&guests[i], VSID, SMMUV3_ACCEL_ATTACH_BRIDGE, &attach),
 		     "ATTACH of a bridge");
 	}
-	results->vsmmu = (charged(cgroup) - before) / VSMMUS;
-	if (results->vsmmu <= 0)
-		give_up("the kernel charges no cgroup for its own memory (cgroup.memory=nokmem)");
+	vsmmu = (charged(cgroup) - before) / VSMMUS;
+	if (vsmmu <= 0)
+		skip("the kernel charges no cgroup for its own memory (cgroup.memory=nokmem)");
 
 	before = charged(cgroup);
 	for (i = 0; i < num; i++) {
 		guests[i] = another(&g);
 		device_attach(&guests[i], &devs[i], VSID, &attach);
 	}
-	results->device = (charged(cgroup) - before) / num;
+	device = (charged(cgroup) - before) / num;
 
 	g = guests[0];
 	must(ring_init(&ring, &g, 14), "ring");
@@ -149,76 +132,42 @@ static void measure(const char *cgroup)
 	before = charged(cgroup);
 	run_lap(&ring, 64);
 	run_lap(&ring, CMDS_MAX);
-	results->laps = charged(cgroup) - before;
+	laps = charged(cgroup) - before;
+	count(vsmmu, "memory_vsmmu_bytes");
+	count(device, "memory_vsmmu_device_bytes");
+	count(laps, "memory_lap_bytes");
 }
 
-static bool can_measure(void)
+static void require_cgroups(void)
 {
 	char controllers[256] = "";
 	struct statfs fs;
 
-	if (statfs(CGROUPS, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
-		skip("memory", CGROUPS " is not cgroup2");
-		return false;
-	}
+	if (statfs(CGROUPS, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
+		skip(CGROUPS " is not cgroup2");
 	root_read(controllers, sizeof(controllers), CGROUPS "/cgroup.subtree_control");
-	if (!strstr(controllers, "memory")) {
-		skip("memory", CGROUPS "/cgroup.subtree_control lacks memory");
-		return false;
-	}
-	return true;
-}
-
-/* Measure in a process in a cgroup. Return: its exit status, or a negative errno */
-static int measure_in(const char *cgroup, const sigset_t *mask)
-{
-	pid_t child;
-	int status;
-
-	fflush(stdout);
-	child = fork();
-	if (!child) {
-		sigprocmask(SIG_SETMASK, mask, NULL);
-		measure(cgroup);
-		_exit(0);
-	}
-	return child < 0 || waitpid(child, &status, 0) < 0 ? -errno : status;
+	if (!strstr(controllers, "memory"))
+		skip(CGROUPS "/cgroup.subtree_control lacks memory");
 }
 
 void bench_memory(void)
 {
-	sigset_t signals, before;
 	char cgroup[64];
-	int rc;
 
-	if (!can_measure())
-		return;
-	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	must(results == MAP_FAILED ? -errno : 0, "memory");
-	snprintf(cgroup, sizeof(cgroup), CGROUPS "/smmuv3-accel-bench.%d", getpid());
-	/* A signal that ends this program waits until the cgroup is removed. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, &before);
-	if (mkdir(cgroup, 0755)) {
-		skip("memory", "no cgroup can be made: %s", strerror(errno));
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		return;
-	}
-	rc = measure_in(cgroup, &before);
+	require_cgroups();
+	cgroup_path(cgroup, sizeof(cgroup), getppid());
+	if (mkdir(cgroup, 0755))
+		skip("no cgroup can be made: %m");
+	measure(cgroup);
+}
+
+/**
+ * memory_clean_up() - Remove the cgroup, which is empty after the process of bench_memory()
+ */
+void memory_clean_up(void)
+{
+	char cgroup[64];
+
+	cgroup_path(cgroup, sizeof(cgroup), getpid());
 	rmdir(cgroup);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	must(rc < 0 ? rc : 0, "measuring the memory");
-	if (rc)
-		die(EXIT_TROUBLE, "the memory could not be measured");
-	if (results->skipped[0]) {
-		skip("memory", "%s", results->skipped);
-		return;
-	}
-	count(results->vsmmu, "memory_vsmmu_bytes");
-	count(results->device, "memory_vsmmu_device_bytes");
-	count(results->laps, "memory_lap_bytes");
 }

@@ -12,12 +12,6 @@
 
 #define KEY_LEN		64
 
-static struct {
-	const char *part;
-	char *why;
-} skips[16];
-static unsigned int skip_num;
-
 double now(void)
 {
 	struct timespec t;
@@ -35,14 +29,9 @@ static int compare(const void *a, const void *b)
 
 static void show(const char *key, const double quartile[3], bool spread)
 {
-	static bool head;
 	char more[KEY_LEN + 4];
 
 	if (!json) {
-		if (!head)
-			printf("\n%-32s %12s %12s %12s\n", "", "median",
-			       "1st quartile", "3rd quartile");
-		head = true;
 		printf("%-32s %12.6g", key, quartile[1]);
 		if (spread)
 			printf(" %12.6g %12.6g", quartile[0], quartile[2]);
@@ -56,6 +45,16 @@ static void show(const char *key, const double quartile[3], bool spread)
 	out_decimal(more, quartile[0]);
 	snprintf(more, sizeof(more), "%s_q3", key);
 	out_decimal(more, quartile[2]);
+}
+
+/**
+ * heading_show() - Print the heading of the figures
+ */
+void heading_show(void)
+{
+	if (!json)
+		printf("\n%-32s %12s %12s %12s\n", "", "median", "1st quartile",
+		       "3rd quartile");
 }
 
 static void quartiles(const double *values, double quartile[3])
@@ -119,56 +118,18 @@ void count(double value, const char *format, ...)
 }
 
 /**
- * skip() - Record why something is not measured here
- * @part: what
- * @format: why, as for printf()
- */
-void skip(const char *part, const char *format, ...)
-{
-	va_list args;
-
-	if (skip_num == ARRAY_LEN(skips))
-		abort();
-	va_start(args, format);
-	if (vasprintf(&skips[skip_num].why, format, args) < 0)
-		die(EXIT_TROUBLE, "out of memory");
-	va_end(args);
-	skips[skip_num++].part = part;
-}
-
-/**
- * skips_show() - Print what was skipped
- */
-void skips_show(void)
-{
-	unsigned int i;
-
-	if (!json && !skip_num)
-		return;
-	if (!json)
-		putchar('\n');
-	out_object("skipped");
-	for (i = 0; i < skip_num; i++)
-		out_string(skips[i].part, "%s", skips[i].why);
-	out_end();
-}
-
-/**
- * module_parameter() - Whether a parameter of the module is on, for a part that depends on it
- * @part: the part, which is skipped if the module has no such parameter
+ * module_parameter() - Whether a parameter of the module is on
  * @name: the name of the parameter
- * @on: set to false if it is off
  *
- * Return: false if the module does not have it.
+ * A part that depends on it is skipped if the module has no such parameter.
+ *
+ * Return: true if it is on.
  */
-bool module_parameter(const char *part, const char *name, bool *on)
+bool module_parameter(const char *name)
 {
 	char value[8];
 
-	if (root_read(value, sizeof(value), "/sys/module/smmuv3_accel/parameters/%s", name) < 0) {
-		skip(part, "cannot read the module's parameter '%s'", name);
-		return false;
-	}
-	*on = value[0] == 'Y';
-	return true;
+	if (root_read(value, sizeof(value), "/sys/module/smmuv3_accel/parameters/%s", name) < 0)
+		skip("cannot read the module's parameter '%s'", name);
+	return value[0] == 'Y';
 }

@@ -93,14 +93,10 @@ void bench_scaling(void)
 	double run[REPETITIONS_MAX], dir[REPETITIONS_MAX], ratio[REPETITIONS_MAX];
 	unsigned int num = choose_cpus(), i, r;
 
-	if (counts_instructions) {
-		skip("scaling", "the clock counts instructions, of all CPUs in turn");
-		return;
-	}
-	if (num < 2) {
-		skip("scaling", "it wants two CPUs, and two devices behind one SMMU");
-		return;
-	}
+	if (counts_instructions)
+		skip("the clock counts instructions, of all CPUs in turn");
+	if (num < 2)
+		skip("it wants two CPUs, and two devices behind one SMMU");
 	fill(cmds, SCALING_CMDS);
 	for (i = 0; i < num; i++) {
 		side_open(&workers[i].side, 0, i);

@@ -36,11 +36,41 @@ void devices_add(const char *bdf)
 		if (!strcmp(devices[i].bdf, bdf))
 			die(EXIT_USAGE, "%s is named twice", bdf);
 	device_num++;
-	if (root_link_name(dev->smmu, sizeof(dev->smmu), PCI_DEVICES "/%s/iommu", bdf))
-		die(EXIT_TROUBLE, "%s is behind no SMMU", bdf);
-	if (!root_exists(PCI_DEVICES "/%s/vfio-dev", bdf))
-		die(EXIT_TROUBLE, "%s is not bound to vfio-pci, or VFIO has no cdevs here",
-		    bdf);
+	root_link_name(dev->smmu, sizeof(dev->smmu), PCI_DEVICES "/%s/iommu", bdf);
+}
+
+static struct smmuv3_accel_phys *tried;
+
+/* The kernel shows the registers of an SMMU to a process that has a device behind it. */
+static void device_try(unsigned int index)
+{
+	const struct bench_device *dev = &devices[index];
+	static struct side side;
+
+	if (!dev->smmu[0])
+		fail("it is behind no SMMU");
+	if (!root_exists(PCI_DEVICES "/%s/vfio-dev", dev->bdf))
+		fail("it is not bound to vfio-pci, or VFIO has no cdevs here");
+	side_open(&side, 0, index);
+	must(accel_phys(&side.g, 0, tried), "GET_PHYS");
+	side_close(&side);
+}
+
+/**
+ * devices_try() - Leave out the devices that cannot be used
+ */
+void devices_try(void)
+{
+	unsigned int i, num = 0;
+
+	tried = shared_alloc(sizeof(*tried));
+	for (i = 0; i < device_num; i++) {
+		if (!attempt(devices[i].bdf, device_try, i, NULL))
+			continue;
+		devices[i].phys = *tried;
+		devices[num++] = devices[i];
+	}
+	device_num = num;
 }
 
 static unsigned int behind(const char *smmu)
@@ -65,9 +95,12 @@ static int by_smmu(const void *a, const void *b)
  */
 void devices_sort(void)
 {
-	struct bench_device *sorted = xcalloc(device_num, sizeof(*sorted));
+	struct bench_device *sorted;
 	unsigned int i;
 
+	if (!device_num)
+		return;
+	sorted = xcalloc(device_num, sizeof(*sorted));
 	memcpy(sorted, devices, device_num * sizeof(*sorted));
 	qsort(sorted, device_num, sizeof(*sorted), by_smmu);
 	free(devices);
@@ -79,7 +112,7 @@ void devices_sort(void)
 }
 
 /**
- * must() - End the program if a step failed
+ * must() - Fail if a step failed
  * @rc: 0, or a negative errno
  * @format: the step, as for printf()
  */
@@ -93,14 +126,14 @@ void must(int rc, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	die(EXIT_TROUBLE, "%s: %s", what, strerror(rc < 0 ? -rc : rc));
+	fail("%s: %s", what, strerror(rc < 0 ? -rc : rc));
 }
 
 static void must_call(int rc, __u32 reason, const char *name)
 {
 	if (rc)
-		die(EXIT_TROUBLE, "%s: %s (%s): %s", name, strerror(-rc),
-		    reason_name(reason), reason_text(reason));
+		fail("%s: %s (%s): %s", name, strerror(-rc), reason_name(reason),
+		     reason_text(reason));
 }
 
 /**
@@ -269,9 +302,9 @@ void doorbell(struct side *side, __u32 num)
 	run->cons = 0;
 	run->prod = num;
 	if (ioctl(side->g.accel, SMMUV3_ACCEL_RUN_CMDQ, run))
-		die(EXIT_TROUBLE, "RUN_CMDQ: %m");
+		fail("RUN_CMDQ: %m");
 	if (run->cons != run->prod)
-		die(EXIT_TROUBLE, "RUN_CMDQ did not do all commands");
+		fail("RUN_CMDQ did not do all commands");
 }
 
 /**
@@ -303,7 +336,7 @@ void direct(struct side *side, const struct cmd *cmds, __u32 num)
 	side->inv.data_uptr = (__u64)(unsigned long)cmds;
 	side->inv.entry_num = num;
 	if (ioctl(side->g.iommufd, IOMMU_HWPT_INVALIDATE, &side->inv))
-		die(EXIT_TROUBLE, "IOMMU_HWPT_INVALIDATE: %m");
+		fail("IOMMU_HWPT_INVALIDATE: %m");
 }
 
 /**
@@ -343,10 +376,10 @@ void by_hand(struct guest *g, const struct dma_dev *dev, __u32 viommu_id,
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
 
 	if (ioctl(g->iommufd, IOMMU_HWPT_ALLOC, &alloc))
-		die(EXIT_TROUBLE, "IOMMU_HWPT_ALLOC: %m");
+		fail("IOMMU_HWPT_ALLOC: %m");
 	attach.pt_id = alloc.out_hwpt_id;
 	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
-		die(EXIT_TROUBLE, "VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
+		fail("VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
 	if (*hwpt_id)
 		must(iommufd_destroy(g->iommufd, *hwpt_id), "IOMMU_DESTROY");
 	*hwpt_id = alloc.out_hwpt_id;

@@ -144,7 +144,7 @@ static void cfgi_all(struct many *m)
 	ring_put(&m->ring, cmd_sync());
 	must(ring_run(&m->ring, &run), "RUN_CMDQ");
 	if (m->ring.cons != m->ring.prod)
-		die(EXIT_TROUBLE, "CFGI_ALL was not done");
+		fail("CFGI_ALL was not done");
 }
 
 static double timed_cfgi_all(struct many *m, const __u64 ste[8])
@@ -226,10 +226,8 @@ void bench_streams(void)
 	unsigned int n, r;
 	int i;
 
-	if (same_smmu_num < FEW) {
-		skip("streams", "it wants %d devices behind one SMMU", FEW);
-		return;
-	}
+	if (same_smmu_num < FEW)
+		skip("it wants %d devices behind one SMMU", FEW);
 	many_open(&many);
 	for (n = 0; n < ARRAY_LEN(streams); n++) {
 		many_grow(&many, streams[n]);

@@ -17,7 +17,7 @@ FIGURES = {
     "falling64_per_cmd", "staged64_per_cmd", "iommufd_args", "ioctl_ns", "asid_flood_vs_batch",
 }
 HOST = {"version", "clock", "repetitions", "kernel", "page_size", "machine", "cpus", "module",
-        "smmus", "skipped", "notes"}
+        "smmus", "skipped", "failed", "notes"}
 # Differences, which can be anything
 ANY = {"staged64_per_cmd", "iommufd_args", "memory_lap_bytes"}
 
@@ -42,6 +42,7 @@ def check(data, figures, counts, skipped):
     for key in counts - ANY:
         assert data[key] > 0, f"{key} is {data[key]}"
     assert set(data["skipped"]) == skipped, f"skipped: {data['skipped']}"
+    assert data["failed"] == {}, data["failed"]
 
 
 def check_host(data, smmus):

@@ -22,22 +22,51 @@ text() {
 	tool --repetitions 1 --only ste --device "$disk" >out 2>&1 &&
 		grep '^kernel: Linux' out && grep '^ste_new_vs_direct  *[0-9]' out && ! grep doorbell out
 }
-# VFIO enables a device when it is bound to an iommufd. The program does that several times, so
-# stop it meanwhile.
-stopped_with_device() {
-	kill -STOP "$pid" && grep -q '^State:.T' "/proc/$pid/status" &&
-		[ "$(cat "/sys/bus/pci/devices/$disk/enable")" = 1 ] && return
-	kill -CONT "$pid"
+find_child() { # Set "child" to a child of $1.
+	for stat in /proc/[1-9]*/stat; do
+		read -r child _ _ parent _ <"$stat"
+		[ "$parent" != "$1" ] || return 0
+	done
 	return 1
 }
+# VFIO enables a device when it is bound to an iommufd. The program does that several times, so
+# stop it meanwhile.
+enabled() { [ "$(cat "/sys/bus/pci/devices/$disk/enable")" = "$1" ]; }
+stopped_with_device() {
+	find_child "$pid" && kill -STOP "$child" && grep -q '^State:.T' "/proc/$child/status" && enabled 1 && return
+	kill -CONT "$child"
+	return 1
+}
+says() { grep -q -e "$1" out || { cat out; return 1; }; }
 in_use() {
 	smmuv3-accel-bench --repetitions 999 --only doorbells --device "$disk" >/dev/null &
 	pid=$!
-	soon stopped_with_device && fails 1 "opening the VFIO device of $disk\|binding $disk to iommufd" --device "$disk"
+	in_use="opening the VFIO device of $disk: \|binding $disk to iommufd: "
+	soon stopped_with_device && fails 1 "^smmuv3-accel-bench: $disk: $in_use" --device "$disk" &&
+		says '^kernel: Linux' && says "^ *$disk: $in_use" &&
+		fails 3 "\"ste_new_vs_direct\":[0-9].*\"failed\":{\"$disk\":\"$in_use" \
+			--json --repetitions 1 --only ste --device "$disk" --device "$other"
 	rc=$?
 	kill -KILL "$pid"
 	wait "$pid"
-	return "$rc"
+	soon enabled 0 && return "$rc"
+}
+killed() {
+	smmuv3-accel-bench --json --repetitions 1 --only memory --only calls --device "$disk" >out 2>&1 &
+	pid=$!
+	soon entered && kill -KILL "$child"
+	wait "$pid"
+	rc=$?
+	[ "$rc" = 3 ] && says '"host_calls_32x512":512,.*"failed":{"memory":"signal 9 ended its process"}' && ! measuring
+}
+# A virtual SMMU with a device opens as many files as that.
+too_many_files() {
+	why='opening the VFIO device of [0-9a-f:.]*: Too many open files'
+	# shellcheck disable=SC3045 # busybox has it. With this limit it cannot redirect
+	(ulimit -n 7 && exec smmuv3-accel-bench --json --repetitions 1 --only fanout --only calls \
+		--only scaling "$@") >out 2>err
+	[ $? = 3 ] && grep "^smmuv3-accel-bench: fanout: $why" err &&
+		says "\"host_calls_32x512\":512,.*\"failed\":{\"fanout\":\"$why\",\"scaling\":\""
 }
 measuring() { [ -e "/sys/fs/cgroup/smmuv3-accel-bench.$pid" ]; }
 ended() {
@@ -72,7 +101,7 @@ no_cgroup() {
 }
 unbound() {
 	echo "$disk" >/sys/bus/pci/drivers/vfio-pci/unbind
-	fails 1 "$disk is not bound to vfio-pci" --device "$disk"
+	fails 1 "$disk: it is not bound to vfio-pci" --device "$disk"
 }
 slow() {
 	rmmod smmuv3_accel && insmod /opt/smmuv3-accel.ko fast=0 &&
@@ -94,6 +123,7 @@ for device in /sys/bus/pci/drivers/vfio-pci/*:*; do
 	0x0010) disk=${device##*/} ;;
 	*) other=${device##*/} ;;
 	esac
+	set -- "$@" --device "${device##*/}"
 done
 t "all devices, behind two SMMUs" all_devices
 t "one device" one_device
@@ -101,6 +131,8 @@ t "text" text
 t "a device is named twice" fails 2 'is named twice' --device "$disk" --device "$disk"
 t "a device that is in use" in_use
 t "a signal leaves no cgroup behind" ended
+t "a part that is killed" killed
+t "parts that fail" too_many_files "$@"
 t "a kernel that charges no cgroup" other_memory "kernel 0" "the kernel charges no cgroup"
 t "a kernel that does not count its memory" other_memory "file 0" "memory.stat of the cgroup lacks"
 t "no cgroups" no_cgroup
