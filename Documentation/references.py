@@ -71,8 +71,19 @@ def check_tests(app, env):
                 warning("%s: there is no test '%s: %s'", path, program, name)
 
 
+def check_commands(app, env):
+    """Each test that a command picks ("-- program -t test") exists: of none, none fails."""
+    tests = find_tests()
+    pages = [f"Documentation/{doc}.rst" for doc in env.found_docs]
+    for path in ["README.md", "CONTRIBUTING.md"] + pages:
+        for program, name in re.findall(r"-- (\w+) -t (\w+)", read(path)):
+            if name not in {test.split(".")[-1] for test in tests.get(program, ())}:
+                warning("%s: '%s -t %s' runs no test", path, program, name)
+
+
 def setup(app):
     """Sphinx calls this when it loads the extension."""
     app.connect("env-check-consistency", check_user_abi)
     app.connect("env-check-consistency", check_tests)
+    app.connect("env-check-consistency", check_commands)
     return {"parallel_read_safe": True}
