@@ -57,15 +57,21 @@ void heading_show(void)
 		       "3rd quartile");
 }
 
+/* A quartile between two values is in proportion between them. */
 static void quartiles(const double *values, double quartile[3])
 {
 	double sorted[REPETITIONS_MAX];
-	int i;
+	unsigned int i, quarters, at;
 
 	memcpy(sorted, values, repetitions * sizeof(*values));
 	qsort(sorted, repetitions, sizeof(*sorted), compare);
-	for (i = 0; i < 3; i++)
-		quartile[i] = sorted[(repetitions - 1) * (i + 1) / 4];
+	for (i = 0; i < 3; i++) {
+		quarters = (repetitions - 1) * (i + 1);
+		at = quarters / 4;
+		quartile[i] = sorted[at];
+		if (quarters % 4)
+			quartile[i] += (sorted[at + 1] - sorted[at]) * (quarters % 4) / 4;
+	}
 }
 
 /**
