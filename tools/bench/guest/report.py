@@ -40,6 +40,8 @@ class Run:
                         self.poll_ms[side] = self.poll_ms.get(side, 0) + values["poll_ms"]
                 else:
                     last[side] = command
+        if len({len(times) for times in self.times.values()}) != 1:
+            sys.exit(f"{name}: the sides have different numbers of reads")
 
     def ratios(self, side, base, workload):
         """Compare runs of the same round, because the speed of a machine changes slowly."""
@@ -56,7 +58,7 @@ class Run:
         return min(self.times[side, workload]) / 1e9
 
     def rounds(self):
-        return min(len(times) for times in self.times.values())
+        return len(next(iter(self.times.values())))
 
     def count(self, what, side, command, of="doorbells"):
         """What was counted for each of "of". In exits, "nothing" has the cost of the stops before and after."""

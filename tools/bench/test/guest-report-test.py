@@ -252,6 +252,15 @@ class GuestReportTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("there is no poll_ms in 'ours_polled ", done.stderr)
 
+    def test_lost_line(self):
+        """Without a line, times of different rounds would be compared."""
+        for lost in (r"(?m)^qemu read:131072.* ns=\d+\n", r"(?m)^ours_polled lazy .*\n"):
+            with self.subTest(lost):
+                done = self.run_program("guest", figures("guest"), lambda text: re.sub(lost, "", text, count=1))
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("instructions: the sides have different numbers of reads", done.stderr)
+                self.assertFalse((self.folder / "json").exists())
+
     def test_sides_differ_in_one_thing(self):
         """Options of the vSMMU are the same, unless the ratio is for them."""
         for end, side, base in report.GUEST_RATIOS:
