@@ -67,7 +67,7 @@ static const char *class_text(enum smmuv3_cmd_class class)
 	case SMMUV3_CMD_CD:
 		return "sends it to the stream's physical SMMU";
 	case SMMUV3_CMD_TLBI:
-		return "sends it to each physical SMMU of the vSMMU";
+		return "sends it to each physical SMMU of the vSMMU that may hold what it removes";
 	case SMMUV3_CMD_ATC:
 		return "sends it to the stream, if its STE has EATS";
 	}
