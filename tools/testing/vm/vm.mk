@@ -111,7 +111,7 @@ build/vm/%/bin/vmm: $(wildcard tools/vmm/*) $(VM_LIB_SRC) $(VM_UAPI) $(VM_CACHE)
 	$(Q)rsync -t build/vmm-$*/vmm $@
 
 VM_CTL := tools/smmuv3-accelctl
-build/vm/%/bin/smmuv3-accel-bench: $(wildcard tools/bench/*.[ch] $(VM_CTL)/*.[ch]) tools/bench/Makefile scripts/reasons.awk \
+build/vm/%/bin/smmuv3-accel-bench: $(wildcard tools/bench/*.[ch] $(VM_CTL)/*.[ch]) tools/bench/Makefile scripts/headers.mk scripts/reasons.awk \
 		$(VM_COMMON_SRC) $(VM_TEST_DIR)/guest.h $(VM_UAPI) $(VM_CACHE)/kernel-%/key
 	@mkdir -p $(@D)
 	$(Q)$(MAKE) $(VM_SILENT) -C tools/bench O=$(CURDIR)/build/bench-$* CROSS_COMPILE=$(VM_CROSS) LDFLAGS=-static \
