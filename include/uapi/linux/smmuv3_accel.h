@@ -969,7 +969,8 @@ enum smmuv3_accel_run_flags {
  * @flags: Must be 0
  * @feed_uptr: Pointer to an array of 16-byte commands
  * @bad_uptr: Pointer to an array of struct smmuv3_accel_bad_ste
- * @prod: SMMU_CMDQ_PROD, raw with its wrap bit
+ * @prod: SMMU_CMDQ_PROD, index and wrap bit. Bits above, which the guest can write, are
+ *	ignored
  * @max_cmds: The most commands to run; 0: a lap of the queue. Each CFGI_ALL
  *	reads an STE for each stream, so a lap of them can take long
  * @cons: In: SMMU_CMDQ_CONS, index and wrap bit; out: the same, after what is
@@ -991,8 +992,9 @@ enum smmuv3_accel_run_flags {
  *
  * The call may return 0 before it has reached @prod: for a signal; if there is much
  * to do and another call waits, unless that is a RUN_CMDQ or an INVALIDATE; or after
- * out_max_stes of SMMUV3_ACCEL_GET_INFO. Call again, as long as @cons is not @prod
- * and there is no @out_error.
+ * out_max_stes of SMMUV3_ACCEL_GET_INFO. It has run one command at least then. Call
+ * again, as long as @cons is not @prod without the bits above the wrap bit, and there
+ * is no @out_error.
  *
  * CFGI_STE, CFGI_STE_RANGE and CFGI_ALL read the guest's stream table again for
  * the attached streams that they name, in order with the commands around them. If

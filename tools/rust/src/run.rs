@@ -42,6 +42,7 @@ pub struct Run<'a> {
     bad_num: usize,
     flags: u32,
     error: Option<CommandError>,
+    found_nothing: bool,
 }
 
 impl<'a> Run<'a> {
@@ -57,6 +58,7 @@ impl<'a> Run<'a> {
             bad_num: 0,
             flags: 0,
             error: None,
+            found_nothing: false,
         }
     }
 
@@ -86,9 +88,10 @@ impl<'a> Run<'a> {
         self.cons
     }
 
-    /// Whether all commands are done
+    /// Whether all commands are done: CONS is PROD, or the last call found none to run. A guest
+    /// can write bits above the wrap bit to PROD. The kernel ignores these, and CONS has none.
     pub fn is_done(&self) -> bool {
-        self.cons == self.prod
+        self.cons == self.prod || self.found_nothing
     }
 
     /// What is wrong with the command at [`cons`](Run::cons)
@@ -145,10 +148,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Take over what a call has returned. `None`: the kernel has not done anything.
-    pub(crate) fn finish(&mut self, arg: Option<&sys::smmuv3_accel_run_cmdq>) {
+    /// Take over what a call has returned. `None`: the kernel has not done anything. `ok`:
+    /// the call has succeeded.
+    pub(crate) fn finish(&mut self, arg: Option<&sys::smmuv3_accel_run_cmdq>, ok: bool) {
         let nothing = sys::smmuv3_accel_run_cmdq { cons: self.cons, ..Default::default() };
         let arg = arg.unwrap_or(&nothing);
+        // A call that succeeds runs one command at least, if there is any.
+        self.found_nothing = ok && arg.out_error == 0 && arg.cons == self.cons;
         self.cons = arg.cons;
         self.feed_num = (arg.feed_num as usize).min(self.feed.len());
         self.bad_num = (arg.bad_num as usize).min(self.bad.len());

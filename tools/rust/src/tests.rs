@@ -299,6 +299,24 @@ fn run_cmdq_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn run_cmdq_ends_whatever_the_guest_wrote_to_prod() {
+    // A queue of 8 commands: the kernel ignores the bits above the wrap bit.
+    fake::kernel(|arg: &mut sys::smmuv3_accel_run_cmdq| {
+        arg.cons = arg.prod & 0xf;
+        (arg.feed_num, arg.bad_num) = (0, 0);
+        0
+    });
+    let vsmmu = vsmmu();
+    let mut run = Run::new(0x4000_0009, 0x10);
+    let mut calls = 0;
+    while !run.is_done() && calls < 5 {
+        vsmmu.run_cmdq(&mut run).unwrap();
+        calls += 1;
+    }
+    assert_eq!((run.cons(), calls), (9, 2));
+}
+
+#[test]
 fn run_cmdq_keeps_what_was_done_before_a_failure() {
     fake::kernel(|arg: &mut sys::smmuv3_accel_run_cmdq| {
         answer_run(arg);

@@ -246,11 +246,11 @@ impl Vsmmu {
         match result {
             // After EFAULT what the kernel has returned means nothing.
             Err(e) if !e.is_answered() || e.errno() == libc::EFAULT => {
-                run.finish(None);
+                run.finish(None, false);
                 Err(e)
             }
             result => {
-                run.finish(Some(&arg));
+                run.finish(Some(&arg), result.is_ok());
                 result.map_err(|e| e.with_stream(arg.out_vsid))
             }
         }
