@@ -68,18 +68,21 @@ too_many_files() {
 	[ $? = 3 ] && grep "^smmuv3-accel-bench: fanout: $why" err &&
 		says "\"host_calls_32x512\":512,.*\"failed\":{\"fanout\":\"$why\",\"scaling\":\""
 }
+entered() { child=$(cat "/sys/fs/cgroup/smmuv3-accel-bench.$pid/cgroup.procs") && [ -n "$child" ]; }
 measuring() { [ -e "/sys/fs/cgroup/smmuv3-accel-bench.$pid" ]; }
 ended() {
 	smmuv3-accel-bench --repetitions 1 --only memory --device "$disk" &
 	pid=$!
-	soon measuring
-	kill -TERM "$pid"
+	# The signal gets to the process in the cgroup, too. This can be seen while that is stopped.
+	soon entered && kill -STOP "$child" && kill -TERM "$pid" && soon grep '^ShdPnd:.*4000$' "/proc/$child/status"
+	passed_on=$?
+	kill -CONT "$child"
 	wait "$pid"
 	rc=$?
 	! measuring || { echo "its cgroup is left"; return 1; }
+	[ "$passed_on" = 0 ] || return 1
 	[ "$rc" = 143 ] || { echo "status $rc"; return 1; }
 }
-entered() { child=$(cat "/sys/fs/cgroup/smmuv3-accel-bench.$pid/cgroup.procs") && [ -n "$child" ]; }
 child_ended() { grep -q '^State:.Z' "/proc/$child/status"; }
 skipped() { grep -q -F "\"$1\":\"$2" out; }
 other_memory() { # $1: what memory.stat has, $2: why the part is skipped
