@@ -137,11 +137,18 @@ void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 static bool are_moved(const struct guest_mem *mem, const struct guest_mem *to,
 		      const u64 ste[2])
 {
-	size_t len = smmuv3_cdtab_len(ste), to_len = len;
-	u64 gpa = ste[0] & STE_0_S1CONTEXTPTR;
-	const void __user *from = guest_mem_find(mem, gpa, &len);
+	u64 gpa = ste[0] & STE_0_S1CONTEXTPTR, end = gpa + smmuv3_cdtab_len(ste);
+	const void __user *from;
+	size_t len;
 
-	return from && (guest_mem_find(to, gpa, &to_len) != from || to_len != len);
+	/* The regions of both tables may begin and end between the CDs. */
+	for (; gpa < end; gpa += 1 << SMMUV3_CD_SHIFT) {
+		len = sizeof(__le64);
+		from = guest_mem_find(mem, gpa, &len);
+		if (from && (len < sizeof(__le64) || find_cd(to, gpa) != from))
+			return true;
+	}
+	return false;
 }
 
 /**
@@ -165,7 +172,8 @@ void smmuv3_filter_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem)
 	list_for_each_entry(phys, &v->phys, node) {
 		list_for_each_entry(stream, &phys->s1_streams, s1_node) {
 			stream->cd = NULL;
-			if (mem->known && are_moved(&v->mem, mem, stream->ste.data))
+			if (mem->known && v->filter && !phys->asids.all &&
+			    are_moved(&v->mem, mem, stream->ste.data))
 				smmuv3_filter_leave(v, phys, &stream->ste);
 		}
 	}

@@ -68,26 +68,26 @@ static void use_table(struct kunit *test, u64 ste)
 	f->mock->log_num = 0;
 }
 
-/* A TLBI of the ASID goes to SMMU 0, and not to SMMU 1. */
-static void expect_known(struct kunit *test)
+/* A TLBI of an ASID goes to SMMU 0, and not to SMMU 1. */
+static void expect_known(struct kunit *test, u16 asid)
 {
 	struct fixture *f = test->priv;
 
 	/* A run of TLBIs flushes what is new first. */
-	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(asid), sync()), 2);
 	f->mock->log_num = 0;
-	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
-	EXPECT_GIVEN(test, 0, tlbi_asid());
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(asid), sync()), 2);
+	EXPECT_GIVEN(test, 0, tlbi_of(asid));
 	EXPECT_GIVEN(test, 1);
 }
 
-static void expect_unknown(struct kunit *test)
+static void expect_unknown(struct kunit *test, u16 asid)
 {
 	struct fixture *f = test->priv;
 	u64 withheld = f->v->stats.out_withheld;
 
 	f->mock->log_num = 0;
-	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
+	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(asid), sync()), 2);
 	KUNIT_EXPECT_EQ(test, f->mock->log_num, 0);
 	KUNIT_EXPECT_EQ(test, f->v->stats.out_withheld, withheld + MOCK_SMMUS);
 }
@@ -139,14 +139,14 @@ static void leave_by_vsid(struct kunit *test)
 }
 
 /* Some bytes of table 2 are elsewhere in the VMM. */
-static void move_table(struct kunit *test, size_t from, size_t len)
+static void move_table(struct kunit *test, size_t from, size_t len, void __user *to)
 {
 	struct fixture *f = test->priv;
 	const u64 start = table_gpa(2) - RING_GPA + from, end = start + len;
 	const struct smmuv3_accel_mem_region regions[] = {
 		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
 		{ RING_GPA, start, (uintptr_t)f->ring },
-		{ RING_GPA + start, len, (uintptr_t)f->array },
+		{ RING_GPA + start, len, (uintptr_t)to },
 		{ RING_GPA + end, RING_MAX - end, (uintptr_t)f->ring + end },
 	};
 
@@ -159,7 +159,7 @@ static void leave_by_mem(struct kunit *test)
 	struct fixture *f = test->priv;
 
 	KUNIT_ASSERT_EQ(test, copy_to_user(f->array, &word0, sizeof(word0)), 0);
-	move_table(test, 0, SZ_4K);
+	move_table(test, 0, SZ_4K, f->array);
 }
 
 static void leave_by_no_mem(struct kunit *test)
@@ -198,10 +198,10 @@ static void left_table_counts(struct kunit *test)
 	start(test);
 	put_asid(test, 2, 0, OTHER_ASID);
 	use_table(test, ste_at(2));
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 	put_asid(test, 2, 0, TEST_ASID);
 	c->leave(test);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* A TLBI that comes while no CD can be read is sent this once. */
@@ -213,7 +213,7 @@ static void unreadable_table_counts_once(struct kunit *test)
 	EXPECT_GIVEN(test, 0, tlbi_asid());
 	EXPECT_GIVEN(test, 1, tlbi_asid());
 	fx_set_whole_mem(test);
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 }
 
 /* The page of the CDs is not in memory. A TLBI is sent, and brings the page back. */
@@ -227,7 +227,7 @@ static void missing_page_is_fetched(struct kunit *test)
 		start(test);
 		fx_put_all_stes(test, ste_at(0) | STE_CDS(1) * cds, 0);
 		EXPECT_DONE(test, RUN_CMDS(test, cfgi_all(), sync()), 2);
-		expect_unknown(test);
+		expect_unknown(test, TEST_ASID);
 		/* A new page of zeroes, which no one has touched */
 		KUNIT_ASSERT_EQ(test, vm_mmap(NULL, page, PAGE_SIZE, PROT_READ | PROT_WRITE,
 					      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), page);
@@ -235,7 +235,7 @@ static void missing_page_is_fetched(struct kunit *test)
 		EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
 		EXPECT_GIVEN(test, 0, tlbi_asid());
 		EXPECT_GIVEN(test, 1, tlbi_asid());
-		expect_unknown(test);
+		expect_unknown(test, TEST_ASID);
 		fx_close(f->v);
 	}
 }
@@ -260,7 +260,7 @@ static void flush_with_a_stream_empties_no_set(struct kunit *test)
 	EXPECT_GIVEN(test, 0, tlbi_all());
 	/* The SMMU may have the CD as it was. */
 	put_asid(test, 2, 0, OTHER_ASID);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* The set is full, and a TLBI comes while a CD has one more ASID. */
@@ -278,14 +278,14 @@ static void one_asid_too_many(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, phys->asids.num, SMMUV3_MAX_ASIDS);
 	KUNIT_EXPECT_FALSE(test, phys->asids.all);
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 	/* After this, the SMMU may have any ASID. */
 	put_asid(test, 2, 0, TEST_ASID + i);
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
 	EXPECT_GIVEN(test, 0, tlbi_asid());
 	EXPECT_GIVEN(test, 1);
 	KUNIT_EXPECT_TRUE(test, phys->asids.all);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* An SMMU compares as many bits of an ASID as it has. */
@@ -298,7 +298,7 @@ static void asid_bits_count(struct kunit *test)
 	start(test);
 	put_asid(test, 2, 0, 0x100 | TEST_ASID);
 	use_table(test, ste_at(2));
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 	put_asid(test, 2, 0, 0x200 | (TEST_ASID + 1));
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_of(TEST_ASID + 1), sync()), 2);
 	EXPECT_BATCH(test, f->mock->log_num - 1, 0, tlbi_of(TEST_ASID + 1));
@@ -330,7 +330,7 @@ static void left_table_is_unreadable(struct kunit *test)
 	EXPECT_GIVEN(test, 0, tlbi_all());
 	EXPECT_GIVEN(test, 1);
 	fx_set_whole_mem(test);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* Its last stream's tables do not count after DETACH or RESET has flushed an SMMU. */
@@ -341,21 +341,21 @@ static void flushed_smmu_has_none(struct kunit *test)
 	start(test);
 	put_asid(test, 2, 0, TEST_ASID);
 	use_table(test, ste_at(2));
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 	fx_must_detach(test, f->v, VSID_NEXT);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 	fx_must_detach(test, f->v, VSID);
 	put_asid(test, 2, 0, OTHER_ASID);
 	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 
 	put_asid(test, 2, 0, TEST_ASID);
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID, 0), sync()), 2);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 	EXPECT_OK(test, fx_reset(f->v));
 	put_asid(test, 2, 0, OTHER_ASID);
 	fx_must_set_regs(test);
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 }
 
 /* The guest flushes all. An SMMU still uses the CD that it has, which (c) cannot see. */
@@ -366,9 +366,9 @@ static void guest_empties_no_set(struct kunit *test)
 	use_table(test, ste_at(2));
 	put_asid(test, 2, 0, OTHER_ASID);
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_all(), sync()), 2);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 	EXPECT_DONE(test, RUN_CMDS(test, cmd(CMD_TLBI_NSNH_ALL, 0), sync()), 2);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* The table of a device that comes counts. Its ASID is flushed before it can be used. */
@@ -381,14 +381,14 @@ static void attached_table_counts(struct kunit *test)
 	fx_must_detach(test, f->v, VSID);
 	put_asid(test, 2, 0, TEST_ASID);
 	fx_put_ste(test, VSID, ste_at(2), 0);
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 	f->mock->log_num = 0;
 	fx_must_attach(test, f->v, .fd = 0, .vsid = VSID);
 	for (i = 0; i < f->mock->log_num && f->mock->log[i].op != MOCK_INVALIDATE; i++)
 		KUNIT_EXPECT_NE(test, f->mock->log[i].op, MOCK_ATTACH);
 	EXPECT_GIVEN(test, 0, tlbi_asid());
 	put_asid(test, 2, 0, OTHER_ASID);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* Nothing was withheld from the only SMMU, so it may have any ASID, and nothing to flush. */
@@ -469,7 +469,7 @@ static void each_cd_counts(struct kunit *test)
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_ste(VSID), sync()), 2);
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->ste.kind, KIND(S1));
 	KUNIT_EXPECT_EQ(test, stream_of(f->v, VSID)->phys->asids.all, c->all);
-	expect_known(test);
+	expect_known(test, TEST_ASID);
 
 	/* The same is found by a TLBI, before the guest tells. */
 	if (c->all)
@@ -500,21 +500,52 @@ static void table_elsewhere_in_the_vmm(struct kunit *test)
 	EXPECT_BATCH(test, 1, 1, tlbi_asid());
 }
 
-/* The second CD is elsewhere, and the SMMU may have cached what it was. */
+/* Store a CD that is elsewhere in the VMM. */
+static void put_at(struct kunit *test, void __user *to, u16 asid)
+{
+	const __le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, asid));
+
+	KUNIT_ASSERT_EQ(test, copy_to_user(to, &word0, sizeof(word0)), 0);
+}
+
+/*
+ * The second CD is elsewhere, and then elsewhere again. Each time, the SMMU may have
+ * cached what it was.
+ */
 static void one_cd_elsewhere_in_the_vmm(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	const __le64 word0 = cpu_to_le64(CD_0_V | FIELD_PREP(CD_0_ASID, OTHER_ASID));
+	u32 i;
 
 	start(test);
 	put_asid(test, 2, 0, OTHER_ASID);
 	put_asid(test, 2, 1, OTHER_ASID);
 	use_table(test, ste_at(2) | STE_CDS(1));
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 	put_asid(test, 2, 1, TEST_ASID);
-	KUNIT_ASSERT_EQ(test, copy_to_user(f->array, &word0, sizeof(word0)), 0);
-	move_table(test, 64, 64);
-	expect_known(test);
+	for (i = 0; i < 2; i++) {
+		put_at(test, f->array + i * SZ_4K, OTHER_ASID);
+		move_table(test, 64, 64, f->array + i * SZ_4K);
+		expect_known(test, TEST_ASID + i);
+		expect_unknown(test, TEST_ASID + i + 1);
+		put_at(test, f->array + i * SZ_4K, TEST_ASID + i + 1);
+	}
+}
+
+/* The ASID of the second CD is elsewhere, and then back. Its first word was in two parts. */
+static void one_asid_elsewhere_in_the_vmm(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test);
+	put_asid(test, 2, 0, OTHER_ASID);
+	put_asid(test, 2, 1, OTHER_ASID);
+	put_at(test, f->array, OTHER_ASID);
+	move_table(test, 68, 4, f->array + 4);
+	use_table(test, ste_at(2) | STE_CDS(1));
+	put_at(test, f->array, TEST_ASID);
+	fx_set_whole_mem(test);
+	expect_known(test, TEST_ASID);
 }
 
 /* A VMM sets its memory table for other reasons, while the page of the CDs is missing. */
@@ -527,11 +558,11 @@ static void same_memory_has_no_effect(struct kunit *test)
 	start(test);
 	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, page, PAGE_SIZE, PROT_READ | PROT_WRITE,
 				      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), page);
-	move_table(test, SZ_4K, SZ_4K);
+	move_table(test, SZ_4K, SZ_4K, f->array);
 	list_for_each_entry(phys, &f->v->phys, node)
 		KUNIT_EXPECT_FALSE(test, phys->asids.all);
 	EXPECT_DONE(test, RUN_CMDS(test, tlbi_asid(), sync()), 2);
-	expect_unknown(test);
+	expect_unknown(test, TEST_ASID);
 }
 
 /* A dry run of ATTACH notes no ASID. */
@@ -600,6 +631,7 @@ static struct kunit_case filter_tables_cases[] = {
 	KUNIT_CASE_PARAM(each_cd_counts, format_gen_params),
 	KUNIT_CASE(table_elsewhere_in_the_vmm),
 	KUNIT_CASE(one_cd_elsewhere_in_the_vmm),
+	KUNIT_CASE(one_asid_elsewhere_in_the_vmm),
 	KUNIT_CASE(same_memory_has_no_effect),
 	KUNIT_CASE(dry_run_notes_nothing),
 	KUNIT_CASE(cds_are_read_once),
