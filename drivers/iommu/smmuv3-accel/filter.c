@@ -195,8 +195,8 @@ static bool has_stale_cds(const struct smmuv3_vsmmu *v, const struct smmuv3_phys
  * @v: the vSMMU, @queue_lock held
  * @phys: the physical SMMU
  *
- * If it fails, the flush stays pending. It also does while a stale CD could bring the
- * entries back.
+ * Call this after cached CDs were invalidated: while a stale CD could bring the entries
+ * back, the flush stays pending. It also does if it fails.
  *
  * Return: 0, the host's errno, or -EINTR if the caller is being killed.
  */
@@ -216,32 +216,6 @@ int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys)
 	if (!rc && !has_stale_cds(v, phys))
 		smmuv3_asids_flushed(&phys->asids);
 	return rc;
-}
-
-/**
- * smmuv3_filter_flush_all() - Flush the entries of new ASIDs on each physical SMMU
- * @v: the vSMMU, @queue_lock held
- * @failed: set to the first physical SMMU for which it fails
- *
- * Call this after cached CDs were invalidated: a stale CD could bring entries back.
- *
- * Return: 0 or the first errno.
- */
-int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed)
-{
-	struct smmuv3_phys *phys;
-	int rc, first_rc = 0;
-
-	if (!v->filter)
-		return 0;
-	list_for_each_entry(phys, &v->phys, node) {
-		rc = smmuv3_phys_idle(phys) ? 0 : smmuv3_filter_flush(v, phys);
-		if (rc && !first_rc) {
-			first_rc = rc;
-			*failed = phys;
-		}
-	}
-	return first_rc;
 }
 
 /* Whether a TLBI invalidates entries of its ASID only */

@@ -13,7 +13,6 @@ void smmuv3_filter_leave(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys,
 			 const struct smmuv3_ste *ste);
 void smmuv3_filter_set_mem(struct smmuv3_vsmmu *v, const struct guest_mem *mem);
 int smmuv3_filter_flush(struct smmuv3_vsmmu *v, struct smmuv3_phys *phys);
-int smmuv3_filter_flush_all(struct smmuv3_vsmmu *v, struct smmuv3_phys **failed);
 int smmuv3_filter_issue(struct smmuv3_vsmmu *v, const __le64 (*cmds)[2],
 			const void __user *ucmds, u32 look_at, u32 num);
 void smmuv3_filter_fetch(struct smmuv3_vsmmu *v);

@@ -13,6 +13,7 @@
 
 #define FIRST_ASID	16	/* of those that a test gives to the first stream */
 #define OTHER_ASID	3	/* the other streams have it */
+#define VSID_FIRST	0x01	/* before all other StreamIDs */
 #define SPARE_TABLE	STREAMS	/* of no stream at first */
 
 static u64 table_gpa(u32 table)
@@ -552,7 +553,16 @@ static void broken_smmu_stops_no_other(struct kunit *test)
 	EXPECT_DONE(test, RUN_CMDS(test, cfgi_cd(VSID_OTHER, 0), sync()), 2);
 	mock_fail(f->mock, MOCK_INVALIDATE, 1, MOCK_LOG, -ENOMEM);
 	EXPECT_DONE(test, RUN_CMDS(test, sync()), 1);
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID_OTHER, VSID_OTHER }));
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID, UNSET(1) }));
 	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 0);
+
+	/* SET_VSIDS fails for a stream that translates behind the SMMU. */
+	mock_fail(f->mock, MOCK_INVALIDATE, 1, 2, -ENOMEM);
+	EXPECT_RESULT(test, SET_VSIDS(f->v, { VSID_OTHER, VSID_FIRST }, { UNSET(1), VSID }),
+		      .rc = -EBUSY, .reason = REASON(RETRY), .vsid = VSID);
+	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 2);
+	EXPECT_OK(test, SET_VSIDS(f->v, { VSID_FIRST, VSID_OTHER }));
 
 	/* One that concerns the SMMU fails for one of its streams in the range. */
 	mock_fail(f->mock, MOCK_INVALIDATE, 3, MOCK_LOG, -ENOMEM);

@@ -600,13 +600,49 @@ static int vsids_evaluate(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream,
 	return rc;
 }
 
+/* The first of the changed streams that translates behind a physical SMMU, or NULL */
+static const struct smmuv3_stream *vsids_find(const struct vsid_change *changes, u32 num,
+					      const struct smmuv3_phys *phys)
+{
+	u32 i;
+
+	for (i = 0; i < num; i++)
+		if (changes[i].stream->phys == phys &&
+		    changes[i].stream->ste.kind == SMMUV3_ACCEL_KIND_S1)
+			return changes[i].stream;
+	return NULL;
+}
+
+/*
+ * Flush the entries of new ASIDs on the physical SMMUs of the changed streams. Another
+ * one, which may have failed, must not fail the call.
+ */
+static int vsids_flush(struct smmuv3_vsmmu *v, const struct vsid_change *changes, u32 num,
+		       u32 *bad)
+{
+	const struct smmuv3_stream *stream;
+	struct smmuv3_phys *phys;
+	int rc, first_rc = 0;
+
+	list_for_each_entry(phys, &v->phys, node) {
+		if (smmuv3_asids_are_flushed(&phys->asids))
+			continue;
+		stream = vsids_find(changes, num, phys);
+		rc = stream ? vsids_errno(smmuv3_filter_flush(v, phys)) : 0;
+		if (rc && !first_rc) {
+			first_rc = rc;
+			*bad = stream->vsid;
+		}
+	}
+	return first_rc;
+}
+
 /* Carry out the checked changes. */
 static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *changes,
 			u32 num, u32 *bad, u32 *reason)
 {
-	struct smmuv3_phys *phys;
 	int rc, first_rc = 0;
-	u32 i, why;
+	u32 i, why, failed;
 
 	for (i = 0; i < num; i++) {
 		rc = smmuv3_stream_block(v, changes[i].stream);
@@ -623,10 +659,10 @@ static int vsids_change(struct smmuv3_vsmmu *v, const struct vsid_change *change
 			*reason = why;
 		}
 	}
-	rc = vsids_errno(smmuv3_filter_flush_all(v, &phys));
+	rc = vsids_flush(v, changes, num, &failed);
 	if (rc && !first_rc) {
 		first_rc = rc;
-		*bad = changes[0].new;
+		*bad = failed;
 		*reason = smmuv3_host_reason(rc);
 	}
 	return first_rc;
