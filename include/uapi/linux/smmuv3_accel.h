@@ -418,7 +418,8 @@ struct smmuv3_accel_info {
  * @SMMUV3_ACCEL_CREATE_NO_GLOBAL: The VMM asserts that its guest maps nothing
  *	global (nG = 0) in stage 1, as Linux does for DMA. An invalidation by ASID
  *	then covers all invalidations by address of that ASID, so the module may
- *	issue one by ASID instead of many by address
+ *	issue one by ASID instead of many by address. It also need not give one by
+ *	address to a physical SMMU that cannot have entries of the ASID
  */
 enum smmuv3_accel_create_flags {
 	SMMUV3_ACCEL_CREATE_SHARED_ASIDS = 1 << 0,
