@@ -734,26 +734,35 @@ static void idle_smmu_is_not_flushed(struct kunit *test)
 
 /*
  * An ATTACH of an SMMU's first device fails, with a CD that cannot be read. The SMMU does
- * not have all ASIDs after the next ATTACH.
+ * not have all ASIDs after the next ATTACH, with a StreamID or without one.
  */
 static void failed_attach_adds_no_asid(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	struct smmuv3_phys *phys;
+	u32 unset;
 
-	start(test);
-	phys = stream_of(f->v, VSID)->phys;
-	fx_must_detach(test, f->v, VSID);
-	fx_must_detach(test, f->v, VSID_NEXT);
-	fx_put_ste(test, VSID, STE_S1_AT(1), 0);
-	mock_fail(f->mock, MOCK_ATTACH, 1, 1, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, by_attach(test), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 1);
-	KUNIT_EXPECT_TRUE(test, phys->asids.all);
-	fx_put_ste(test, VSID, ste_at(0), 0);
-	KUNIT_EXPECT_EQ(test, by_attach(test), 0);
-	expect_tlbi(test, FIRST_ASID, false, false);
-	expect_tlbi(test, OTHER_ASID, true, true);
+	for (unset = 0; unset < 2; unset++) {
+		start(test);
+		phys = stream_of(f->v, VSID)->phys;
+		fx_must_detach(test, f->v, VSID);
+		fx_must_detach(test, f->v, VSID_NEXT);
+		fx_put_ste(test, VSID, STE_S1_AT(1), 0);
+		mock_fail(f->mock, MOCK_ATTACH, 1, 1, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, by_attach(test), -ENOMEM);
+		KUNIT_EXPECT_EQ(test, mock_fail_stop(f->mock), 1);
+		KUNIT_EXPECT_TRUE(test, phys->asids.all);
+		fx_put_ste(test, VSID, ste_at(0), 0);
+		if (unset) {
+			fx_must_attach(test, f->v, .fd = 0, .vsid = UNSET(1));
+			EXPECT_OK(test, SET_VSIDS(f->v, { UNSET(1), VSID }));
+		} else {
+			KUNIT_EXPECT_EQ(test, by_attach(test), 0);
+		}
+		expect_tlbi(test, FIRST_ASID, false, false);
+		expect_tlbi(test, OTHER_ASID, true, true);
+		fx_close(f->v);
+	}
 }
 
 /*

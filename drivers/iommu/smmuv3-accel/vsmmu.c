@@ -314,11 +314,13 @@ static int attach_look(struct smmuv3_vsmmu *v, struct smmuv3_stream *stream)
 {
 	int rc;
 
-	if (!stream->dev || !stream->live)
+	if (!stream->dev)
 		return 0;
 	/* It has no entries. The ASIDs are those of an ATTACH that failed after this. */
 	if (smmuv3_phys_idle(stream->phys))
 		smmuv3_asids_clear(&stream->phys->asids);
+	if (!stream->live)
+		return 0;
 	rc = smmuv3_filter_look(v, stream->phys, &stream->ste);
 	return rc ?: smmuv3_filter_flush(v, stream->phys);
 }
