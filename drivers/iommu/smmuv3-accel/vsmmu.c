@@ -9,6 +9,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/vmalloc.h>
 
 #include "arch.h"
 #include "cmdq.h"
@@ -79,7 +80,8 @@ int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 fl
 	if (v->host)
 		return -EBUSY;
 
-	batch = kvzalloc_obj(*batch, GFP_KERNEL_ACCOUNT);
+	/* kvzalloc() would round the size up to a power of 2. */
+	batch = __vmalloc(sizeof(*batch), GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!batch)
 		return -ENOMEM;
 	if (flags & SMMUV3_ACCEL_CREATE_FEED) {
@@ -87,7 +89,7 @@ int smmuv3_vsmmu_create(struct smmuv3_vsmmu *v, struct smmuv3_host *host, u32 fl
 						   SMMUV3_HOST_MAX_BATCH,
 						   GFP_KERNEL_ACCOUNT);
 		if (!v->queue.feed_cmds) {
-			kvfree(batch);
+			vfree(batch);
 			return -ENOMEM;
 		}
 	}
@@ -870,7 +872,7 @@ static void free_vsmmu(struct smmuv3_vsmmu *v)
 	if (v->host)
 		v->host->ops->close(v->host);
 	guest_mem_free(&v->mem);
-	kvfree(v->queue.batch);
+	vfree(v->queue.batch);
 	kvfree(v->queue.feed_cmds);
 	xa_destroy(&v->streams);
 	mutex_destroy(&v->lock);
