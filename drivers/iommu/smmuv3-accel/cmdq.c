@@ -88,6 +88,8 @@ void smmuv3_cmdq_update_fast(struct smmuv3_vsmmu *v)
 	f->tlbi[1] = rules->op[CMD_TLBI_NH_VA].unusual[1];
 	f->sync[0] = CMD_0_OP | (rules->op[CMD_SYNC].unusual[0] & ~SYNC_0_CS);
 	f->sync[1] = rules->op[CMD_SYNC].unusual[1];
+	f->range[0] = cpu_to_le64(CMD_TLBI_NH_VA);
+	f->range[1] = 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(smmuv3_cmdq_update_fast);
 

@@ -85,6 +85,53 @@ static void doorbells_that_fit(struct kunit *test)
 	}
 }
 
+/* A range that the host accepts, alone, as Linux sends it also for one page */
+static void ranges_that_fit(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct cmd page = tlbi_range(1, 0, 0, 1, 3), pages = tlbi_range(4, 2, 3, 1, 0);
+	int both;
+
+	mock_offer_ril(f->mock);
+	for (both = 0; both < 2; both++) {
+		start(test, both);
+		EXPECT_FAST(test, true, page, sync());
+		fx_expect_from(test, both, f->ring);
+		EXPECT_BATCH(test, both, both, page);
+		EXPECT_FAST(test, true, pages, sync());
+		EXPECT_BATCH(test, both, both, pages);
+		EXPECT_FAST(test, true, tlbi_va(1), sync());
+
+		/* The last one again, at another address, and others after it */
+		EXPECT_FAST(test, true, page, sync());
+		EXPECT_FAST(test, true, tlbi_range(7, 0, 0, 1, 3), sync());
+		EXPECT_BATCH(test, both, both, tlbi_range(7, 0, 0, 1, 3));
+		EXPECT_FAST(test, true, tlbi_range(7, 0, 0, 1, 2), sync());
+		EXPECT_FAST(test, true, with(page, FIELD_PREP(TLBI_0_ASID, 8), 0), sync());
+
+		/* The host gets another command, or none. */
+		EXPECT_FAST(test, false, tlbi_range(1, 0, 0, 1, 0), sync());
+		EXPECT_FAST(test, false, tlbi_range(1, 1, 32, 1, 3), sync());
+		EXPECT_FAST(test, false, tlbi_range(1, 1, 0, 0, 0), sync());
+		was_fast(f);
+		EXPECT_RESULT(test, RUN_CMDS(test, with(page, BIT_ULL(10), 0), sync()),
+			      .error = CERROR(ILL), .reason = REASON(CMD_RESERVED));
+		EXPECT_RESULT(test, RUN_CMDS(test, cmd(0, 0), sync()),
+			      .error = CERROR(ILL), .reason = REASON(CMD_OPCODE));
+		EXPECT_RESULT(test, RUN_CMDS(test, page, sync_cs(3)), .done = 1,
+			      .error = CERROR(ILL), .reason = REASON(CMD_RESERVED));
+		KUNIT_EXPECT_FALSE(test, was_fast(f));
+		EXPECT_FAST(test, false, cmd(CMD_TLBI_NH_VAA, le64_to_cpu(page.w[1])), sync());
+		/* The general way may merge them. */
+		EXPECT_FAST(test, false, page, tlbi_range(2, 0, 0, 1, 3), sync());
+		EXPECT_FAST(test, false, page, tlbi_va(2), sync());
+		EXPECT_FAST(test, false, tlbi_va(2), page, sync());
+		fx_must_detach(test, f->v, VSID);
+		if (both)
+			fx_must_detach(test, f->v, VSID_OTHER);
+	}
+}
+
 /* One command that differs is enough, whichever it is. */
 static void each_command_counts(struct kunit *test)
 {
@@ -436,6 +483,11 @@ static void observe(struct kunit *test, u32 cons, u32 num, u32 fail, struct outc
 	}
 }
 
+static struct cmd random_range(struct fixture *f, u32 i)
+{
+	return tlbi_range(i, dice(f, 3), dice(f, 2) * (20 + dice(f, 16)), dice(f, 4), dice(f, 4));
+}
+
 static struct cmd random_cmd(struct fixture *f, u32 i)
 {
 	switch (dice(f, 64)) {
@@ -449,6 +501,8 @@ static struct cmd random_cmd(struct fixture *f, u32 i)
 		return with(tlbi_va(i), BIT_ULL(8 + dice(f, 56)), 0);
 	case 4:
 		return with(tlbi_va(i), 0, BIT_ULL(dice(f, 12)));
+	case 5:
+		return random_range(f, i);
 	default:
 		return tlbi_va(i * 2);
 	}
@@ -481,6 +535,7 @@ static void ways_agree(struct kunit *test)
 		f->v->filter = w->filter;
 		f->v->policy.no_global = w->no_global;
 	}
+	mock_offer_ril(f->mock);
 	start(test, true);
 	for (n = 0; n < rounds; n++) {
 		num = 1 + dice(f, 12);
@@ -488,7 +543,7 @@ static void ways_agree(struct kunit *test)
 		cons = dice(f, 2U << QUEUE_LOG2) | dice(f, 128) << 24;
 		fail = dice(f, 8) ? 0 : 1 + dice(f, 3);
 		for (i = 0; i < num; i++)
-			f->cmds[i] = random_cmd(f, i);
+			f->cmds[i] = num == 1 ? random_range(f, i) : random_cmd(f, i);
 		if (n % 4)
 			f->cmds[num++] = n % 8 < 4 ? sync() : sync_irq();
 		was_fast(f);
@@ -506,6 +561,7 @@ static void ways_agree(struct kunit *test)
 
 static struct kunit_case doorbell_cases[] = {
 	KUNIT_CASE(doorbells_that_fit),
+	KUNIT_CASE(ranges_that_fit),
 	KUNIT_CASE(each_command_counts),
 	KUNIT_CASE(gates),
 	KUNIT_CASE(second_smmu_comes),

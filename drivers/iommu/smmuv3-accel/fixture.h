@@ -365,6 +365,14 @@ static inline struct cmd tlbi_va(u64 page)
 	return cmd(CMD_TLBI_NH_VA | FIELD_PREP(TLBI_0_ASID, 7), page << 12);
 }
 
+/* Of (@num + 1) << @scale granules @tg */
+static inline struct cmd tlbi_range(u64 page, u32 num, u32 scale, u32 tg, u32 ttl)
+{
+	return cmd(CMD_TLBI_NH_VA | FIELD_PREP(TLBI_0_ASID, 7) | FIELD_PREP(TLBI_0_NUM, num) |
+			   FIELD_PREP(TLBI_0_SCALE, scale),
+		   page << 12 | FIELD_PREP(TLBI_1_TG, tg) | FIELD_PREP(TLBI_1_TTL, ttl));
+}
+
 static inline struct cmd tlbi_all(void)
 {
 	return cmd(CMD_TLBI_NH_ALL, 0);

@@ -434,6 +434,18 @@ void mock_set_reachable(struct mock *mock, bool reachable)
 		mock->hosts[i].host.mm = reachable ? NULL : ERR_PTR(-ESRCH);
 }
 
+/**
+ * mock_offer_ril() - Let all SMMUs have range invalidation
+ * @mock: the host, before its first device is attached
+ */
+void mock_offer_ril(struct mock *mock)
+{
+	int i;
+
+	for (i = 0; i < MOCK_SMMUS; i++)
+		mock->smmu[i].idr[3] |= IDR3_RIL;
+}
+
 static int mock_change_process(struct smmuv3_host *host, int fd,
 			       enum smmuv3_accel_reason *reason)
 {

@@ -132,6 +132,7 @@ struct mock {
 
 struct mock *mock_init(struct kunit *test);
 struct smmuv3_host *mock_open(struct mock *mock, struct smmuv3_vsmmu *v);
+void mock_offer_ril(struct mock *mock);
 void mock_set_reachable(struct mock *mock, bool reachable);
 u32 mock_vmm_parent(struct mock *mock, int smmu);
 void mock_vmm_attach(struct mock *mock, int fd, u32 hwpt_id);

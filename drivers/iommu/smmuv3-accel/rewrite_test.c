@@ -9,10 +9,7 @@
 
 static struct cmd range(u64 page, u32 num, u32 tg, u32 ttl)
 {
-	const struct cmd va = tlbi_va(page);
-
-	return cmd(le64_to_cpu(va.w[0]) | FIELD_PREP(TLBI_0_NUM, num),
-		   le64_to_cpu(va.w[1]) | FIELD_PREP(TLBI_1_TG, tg) | FIELD_PREP(TLBI_1_TTL, ttl));
+	return tlbi_range(page, num, 0, tg, ttl);
 }
 
 /* SMMUs with range invalidation, and without substreams */
@@ -21,10 +18,9 @@ static void start(struct kunit *test)
 	struct mock *mock = mock_of(test);
 	int i;
 
-	for (i = 0; i < MOCK_SMMUS; i++) {
+	mock_offer_ril(mock);
+	for (i = 0; i < MOCK_SMMUS; i++)
 		mock->smmu[i].idr[1] &= ~IDR1_SSIDSIZE;
-		mock->smmu[i].idr[3] |= IDR3_RIL;
-	}
 	fx_start(test);
 }
 

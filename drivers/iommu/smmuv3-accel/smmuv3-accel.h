@@ -306,6 +306,7 @@ struct smmuv3_run {
  * @tlbi: of the words of a TLBI_NH_VA, the bits that are zero if it is simple, and the
  *	opcode
  * @sync: the same for a CMD_SYNC, without CS
+ * @range: a TLBI_NH_VA that is legal, and goes to the host as it is
  */
 struct smmuv3_fast {
 	const struct mm_struct *mm;
@@ -316,6 +317,7 @@ struct smmuv3_fast {
 	struct smmuv3_phys *phys;
 	u64 tlbi[2];
 	u64 sync[2];
+	__le64 range[2];
 };
 
 /**
