@@ -23,17 +23,15 @@ text() {
 		grep '^kernel: Linux' out && grep '^ste_new_vs_direct  *[0-9]' out && ! grep doorbell out
 }
 find_child() { # Set "child" to a child of $1.
-	for stat in /proc/[1-9]*/stat; do
-		read -r child _ _ parent _ <"$stat"
-		[ "$parent" != "$1" ] || return 0
-	done
-	return 1
+	child=$(awk -v parent="$1" '$4 == parent { print $1; exit }' /proc/[1-9]*/stat 2>/dev/null)
+	[ "$child" ]
 }
 # VFIO enables a device when it is bound to an iommufd. The program does that several times, so
 # stop it meanwhile.
 enabled() { [ "$(cat "/sys/bus/pci/devices/$disk/enable")" = "$1" ]; }
+stopped() { grep -q '^State:.T' "/proc/$child/status"; }
 stopped_with_device() {
-	find_child "$pid" && kill -STOP "$child" && grep -q '^State:.T' "/proc/$child/status" && enabled 1 && return
+	find_child "$pid" && kill -STOP "$child" && stopped && enabled 1 && return
 	kill -CONT "$child"
 	return 1
 }
@@ -74,7 +72,8 @@ ended() {
 	smmuv3-accel-bench --repetitions 1 --only memory --device "$disk" &
 	pid=$!
 	# The signal gets to the process in the cgroup, too. This can be seen while that is stopped.
-	soon entered && kill -STOP "$child" && kill -TERM "$pid" && soon grep '^ShdPnd:.*4000$' "/proc/$child/status"
+	soon entered && kill -STOP "$child" && soon stopped && kill -TERM "$pid" &&
+		soon grep '^ShdPnd:.*4000$' "/proc/$child/status"
 	passed_on=$?
 	kill -CONT "$child"
 	wait "$pid"
