@@ -43,6 +43,28 @@ static void doorbells_of(struct side *side, __u32 num, __u32 loops, double *run,
 	*run = (now() - t) / loops;
 }
 
+/* A page by a range invalidation, which is what Linux sends if the SMMU has these */
+static double range_vs_batch(struct side *side)
+{
+	struct cmd *ring = guest_ptr(&side->g, side->ring.base);
+	const int loops = 100;
+	double t, dir;
+	int i;
+
+	fill(cmds, 1);
+	cmds[0] = cmd_range(cmds[0], 0, 0, 1, 3);
+	ring[0] = cmds[0];
+	ring[1] = cmd_sync();
+	t = now();
+	for (i = 0; i < loops; i++)
+		direct(side, cmds, 1);
+	dir = now() - t;
+	t = now();
+	for (i = 0; i < loops; i++)
+		doorbell(side, 2);
+	return (now() - t) / dir;
+}
+
 /* Return: the time for 64 single calls of iommufd, over that for a doorbell of 64 */
 static double singles_vs_doorbell(struct side *side)
 {
@@ -63,7 +85,8 @@ void bench_doorbells(void)
 {
 	static double run[SIZES][REPETITIONS_MAX], dir[SIZES][REPETITIONS_MAX];
 	static double ratio[SIZES][REPETITIONS_MAX];
-	double singles[REPETITIONS_MAX], growth[REPETITIONS_MAX];
+	double singles[REPETITIONS_MAX], growth[REPETITIONS_MAX], range[REPETITIONS_MAX];
+	const bool ril = devices[0].phys.out_idr[3] & IDR3_RIL;
 	static struct side side;
 	const bool fast = module_parameter("fast");
 	unsigned int i, r;
@@ -76,6 +99,8 @@ void bench_doorbells(void)
 				     &dir[i][r]);
 			ratio[i][r] = run[i][r] / dir[i][r];
 		}
+		if (ril)
+			range[r] = range_vs_batch(&side);
 		if (fast)
 			singles[r] = singles_vs_doorbell(&side);
 		growth[r] = run[AT_16384][r] / sizes[AT_16384].num /
@@ -91,6 +116,8 @@ void bench_doorbells(void)
 		figure(run[i], "doorbell%u_ns", sizes[i].num);
 		figure(dir[i], "batch%u_ns", sizes[i].num);
 	}
+	if (ril)
+		figure(range, fast ? "range1_vs_batch" : "range1_without_fast_path");
 	if (!fast)
 		return;
 	figure(ratio[AT_1], "doorbell1_vs_single");

@@ -12,7 +12,7 @@ COUNTS = {"memory_vsmmu_bytes", "memory_vsmmu_device_bytes", "memory_lap_bytes",
 FIGURES = {
     *(f"doorbell{n}_{what}" for n in SIZES for what in ("ns", "vs_batch")),
     *(f"batch{n}_ns" for n in SIZES),
-    "doorbell1_vs_single", "doorbell64_vs_singles", "ring_growth",
+    "doorbell1_vs_single", "doorbell64_vs_singles", "ring_growth", "range1_vs_batch",
     "ste_new_us", "ste_same_us", "ste_direct_us", "ste_new_vs_direct", "ste_same_vs_direct",
     "falling64_per_cmd", "staged64_per_cmd", "iommufd_args", "ioctl_ns", "asid_flood_vs_batch",
 }
