@@ -418,27 +418,27 @@ void fx_set_mem(struct kunit *test, const struct smmuv3_accel_mem_region *region
 	smmuv3_vsmmu_set_mem(f->v, &mem);
 }
 
-void fx_set_whole_mem(struct kunit *test)
+/* The memory of the tables, and as much of the ring's */
+static void set_ring_mem(struct kunit *test, u64 len)
 {
 	struct fixture *f = test->priv;
 	const struct smmuv3_accel_mem_region regions[] = {
 		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, RING_MAX, (uintptr_t)f->ring },
+		{ RING_GPA, len, (uintptr_t)f->ring },
 	};
 
 	fx_set_mem(test, regions, ARRAY_SIZE(regions));
 }
 
+void fx_set_whole_mem(struct kunit *test)
+{
+	set_ring_mem(test, RING_MAX);
+}
+
 /* From now on no CD can be read. */
 void fx_take_cds_away(struct kunit *test)
 {
-	struct fixture *f = test->priv;
-	const struct smmuv3_accel_mem_region regions[] = {
-		{ TABLE_GPA, TABLE_LEN, (uintptr_t)f->table },
-		{ RING_GPA, CD_AREA, (uintptr_t)f->ring },
-	};
-
-	fx_set_mem(test, regions, ARRAY_SIZE(regions));
+	set_ring_mem(test, CD_AREA);
 }
 
 /* Write the first word of a CD. */
